@@ -1,0 +1,144 @@
+"""Every error that Latchkey can answer with, in one table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorKind:
+    """One row of the table.
+
+    `detail` is the public sentence. `oauth` is the name of the error at `/oauth2/*`
+    (RFC 6749 section 5.2, RFC 6750 section 3.1).
+    """
+
+    code: str
+    status: int
+    title: str
+    detail: str
+    oauth: str
+
+
+class Errors(Enum):
+    """The table: code, HTTP status, title, public sentence, OAuth name."""
+
+    INVALID_REQUEST = ErrorKind("invalid_request", 400, "Bad request", "The request is malformed.", "invalid_request")
+    WEAK_PASSWORD = ErrorKind(
+        "weak_password", 400, "Weak password", "This password is too easy to guess.", "invalid_request"
+    )
+    UNSUPPORTED_GRANT_TYPE = ErrorKind(
+        "unsupported_grant_type",
+        400,
+        "Unsupported grant",
+        "This grant type is not supported.",
+        "unsupported_grant_type",
+    )
+    UNAUTHORIZED_CLIENT = ErrorKind(
+        "unauthorized_client", 400, "Unauthorized client", "This client may not use this grant.", "unauthorized_client"
+    )
+    INVALID_SCOPE = ErrorKind(
+        "invalid_scope", 400, "Invalid scope", "The scope is unknown or wider than granted.", "invalid_scope"
+    )
+    INVALID_CREDENTIALS = ErrorKind(
+        "invalid_credentials", 401, "Invalid credentials", "The login or the password is wrong.", "invalid_grant"
+    )
+    INVALID_TOKEN = ErrorKind(
+        "invalid_token",
+        401,
+        "Invalid token",
+        "The access token is missing, malformed, expired or revoked.",
+        "invalid_token",
+    )
+    INVALID_GRANT = ErrorKind(
+        "invalid_grant", 401, "Invalid grant", "The token is invalid, expired or revoked.", "invalid_grant"
+    )
+    INVALID_CLIENT = ErrorKind(
+        "invalid_client", 401, "Invalid client", "Client authentication failed.", "invalid_client"
+    )
+    INVALID_API_KEY = ErrorKind(
+        "invalid_api_key",
+        401,
+        "Invalid API key",
+        "The API key is missing, malformed, expired or revoked.",
+        "invalid_client",
+    )
+    ACCOUNT_NOT_CONFIRMED = ErrorKind(
+        "account_not_confirmed", 403, "Account not confirmed", "Confirm the e-mail address first.", "access_denied"
+    )
+    ACCOUNT_DISABLED = ErrorKind(
+        "account_disabled", 403, "Account disabled", "This account is disabled.", "access_denied"
+    )
+    FORBIDDEN = ErrorKind(
+        "forbidden", 403, "Forbidden", "This token does not carry the permission needed.", "insufficient_scope"
+    )
+    NOT_FOUND = ErrorKind("not_found", 404, "Not found", "There is nothing here.", "invalid_request")
+    METHOD_NOT_ALLOWED = ErrorKind(
+        "method_not_allowed", 405, "Method not allowed", "This method is not allowed here.", "invalid_request"
+    )
+    USER_EXISTS = ErrorKind("user_exists", 409, "User exists", "This login is taken.", "invalid_request")
+    CONFLICT = ErrorKind(
+        "conflict",
+        409,
+        "Conflict",
+        "Somebody else changed this at the same time. Read it and try again.",
+        "invalid_request",
+    )
+    PAYLOAD_TOO_LARGE = ErrorKind(
+        "payload_too_large", 413, "Payload too large", "The request body is too large.", "invalid_request"
+    )
+    UNSUPPORTED_MEDIA_TYPE = ErrorKind(
+        "unsupported_media_type",
+        415,
+        "Unsupported media type",
+        "The request body has the wrong content type.",
+        "invalid_request",
+    )
+    RATE_LIMITED = ErrorKind(
+        "rate_limited", 429, "Too many attempts", "Too many attempts. Wait, then try again.", "temporarily_unavailable"
+    )
+    INTERNAL = ErrorKind("internal_error", 500, "Internal error", "Something went wrong on our side.", "server_error")
+    UNAVAILABLE = ErrorKind(
+        "temporarily_unavailable",
+        503,
+        "Temporarily unavailable",
+        "The service cannot answer just now. Try again.",
+        "temporarily_unavailable",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """What is wrong with one member of the request: its name, a stable code, a public sentence."""
+
+    field: str
+    code: str
+    message: str
+
+
+class ServiceError(Exception):
+    """An error of the table, raised.
+
+    `private` is for the log and never leaves it. `fields` name the members at fault. `retry_after` is in seconds.
+    """
+
+    def __init__(
+        self,
+        error: Errors,
+        private: str = "",
+        *,
+        fields: tuple[FieldError, ...] = (),
+        retry_after: int | None = None,
+    ) -> None:
+        super().__init__(error.value.code)
+        self.kind = error.value
+        self.error = error
+        self.private = private
+        self.fields = fields
+        self.retry_after = retry_after
+
+
+def invalid_field(field: str, code: str, message: str) -> ServiceError:
+    """Return the error for one bad member of a request."""
+    return ServiceError(Errors.INVALID_REQUEST, f"{field}: {code}", fields=(FieldError(field, code, message),))

@@ -1,0 +1,82 @@
+"""What a successful grant answers with (RFC 6749 section 5.1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from latchkey.core.identifiers import Entropy, new_id
+from latchkey.core.model import Session
+from latchkey.signing.minting import mint_access
+from latchkey.signing.policy import SigningPolicy
+from latchkey.signing.refresh import RefreshToken, mint_refresh
+from latchkey.signing.tokens import AccessClaims
+
+
+@dataclass(frozen=True, slots=True)
+class TokenAnswer:
+    """An access token and, for a session, the refresh token that renews it. Lifetimes are in seconds."""
+
+    access_token: str
+    expires_in: int
+    scope: str
+    refresh_token: str = ""
+    refresh_expires_in: int = 0
+
+    def to_json(self) -> dict[str, str | int]:
+        """Return the members of RFC 6749 section 5.1, and `refresh_expires_in`."""
+        body: dict[str, str | int] = {
+            "access_token": self.access_token,
+            "token_type": "Bearer",
+            "expires_in": self.expires_in,
+            "scope": self.scope,
+        }
+        if self.refresh_token:
+            body |= {"refresh_token": self.refresh_token, "refresh_expires_in": self.refresh_expires_in}
+        return body
+
+
+@dataclass(frozen=True, slots=True)
+class Issuer:
+    """Mints token answers. `audience` is who the access tokens are for (RFC 9068 section 2.2)."""
+
+    audience: str
+    entropy: Entropy
+
+    def for_session(
+        self, session: Session, roles: tuple[str, ...], policy: SigningPolicy, *, scope: str, now: int
+    ) -> TokenAnswer:
+        """Return the session's refresh token of its present generation, and a new access token."""
+        claims = replace(
+            self._claims(policy, session.sub, session.client_id, scope, now),
+            sid=session.sid,
+            roles=roles,
+            auth_time=session.auth_time,
+            amr=session.amr,
+        )
+        refresh = RefreshToken(session.sub, session.sid, session.generation)
+        return TokenAnswer(
+            access_token=mint_access(claims, policy.keys.current),
+            expires_in=policy.access_ttl,
+            scope=scope,
+            refresh_token=mint_refresh(refresh, policy.refresh_keys),
+            refresh_expires_in=session.expires_at - now,
+        )
+
+    def for_client(
+        self, client_id: str, roles: tuple[str, ...], policy: SigningPolicy, *, scope: str, now: int
+    ) -> TokenAnswer:
+        """Return an access token alone, whose subject is the client (RFC 6749 section 4.4.3, RFC 9068 section 2.2)."""
+        claims = replace(self._claims(policy, client_id, client_id, scope, now), roles=roles)
+        return TokenAnswer(mint_access(claims, policy.keys.current), policy.access_ttl, scope)
+
+    def _claims(self, policy: SigningPolicy, sub: str, client_id: str, scope: str, now: int) -> AccessClaims:
+        return AccessClaims(
+            iss=policy.issuer,
+            sub=sub,
+            aud=self.audience,
+            client_id=client_id,
+            iat=now,
+            exp=now + policy.access_ttl,
+            jti=new_id("", self.entropy),
+            scope=scope,
+        )

@@ -1,0 +1,147 @@
+"""The nouns of the service. Times are whole seconds since the Unix epoch (UTC)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+FIRST_PARTY_CLIENT = "cli_app"
+"""The public client of a team's own mobile app: every sign-in at `/v1/auth/login` belongs to it."""
+
+
+class UserStatus(StrEnum):
+    """Whether an account may sign in."""
+
+    ACTIVE = "active"
+    PENDING = "pending"  # the e-mail address is not confirmed yet
+    DISABLED = "disabled"
+
+
+class ClientKind(StrEnum):
+    """The kinds of OAuth client (RFC 6749 section 2.1), and services that act for themselves."""
+
+    PUBLIC = "public"
+    CONFIDENTIAL = "confidential"
+    SERVICE = "service"
+
+
+class Grant(StrEnum):
+    """The grants a client may be allowed (RFC 6749, RFC 7523)."""
+
+    AUTHORIZATION_CODE = "authorization_code"
+    CLIENT_CREDENTIALS = "client_credentials"
+    REFRESH_TOKEN = "refresh_token"  # noqa: S105 - the name of a grant
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """An account. `sub` is `usr_` + 128 random bits; `login` is canonical; `epoch` rises when sessions must end."""
+
+    sub: str
+    login: str
+    status: UserStatus
+    roles: tuple[str, ...]
+    epoch: int
+    created_at: int
+    name: str = ""
+    locale: str = ""
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """What a login proves itself with. `password_hash` is a PHC string."""
+
+    login: str
+    sub: str
+    password_hash: str
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One sign-in on one device: a chain of refresh tokens.
+
+    `generation` counts the rotations, the last of which was at `rotated_at`. `late` is the generation whose token came
+    back after its successor's window, `streak` how many generations in a row did. The session is alive while
+    `now < expires_at`, which moves with every rotation and never passes `ends_at`. `epoch` is the credential's of the
+    sign-in.
+    """
+
+    sub: str
+    sid: str
+    client_id: str
+    scope: str
+    epoch: int
+    created_at: int
+    expires_at: int
+    ends_at: int
+    auth_time: int
+    rotated_at: int
+    amr: tuple[str, ...] = ("pwd",)
+    generation: int = 0
+    late: int | None = None
+    streak: int = 0
+    device: str = ""
+    api_key_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """An OAuth client. `client_id` is `cli_` + 128 random bits; `secret_hashes` are SHA-256 in hex, two at most."""
+
+    client_id: str
+    kind: ClientKind
+    name: str
+    created_at: int
+    secret_hashes: tuple[str, ...] = ()
+    redirect_uris: tuple[str, ...] = ()
+    scopes: tuple[str, ...] = ()
+    grants: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
+    enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A long-lived secret of a service. `secret_hash` is SHA-256 in hex; `expires_at` of `None` means never."""
+
+    key_id: str
+    client_id: str
+    name: str
+    secret_hash: str
+    created_at: int
+    scopes: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
+    expires_at: int | None = None
+    enabled: bool = True
+
+
+class CodePurpose(StrEnum):
+    """What a one-time code is for; a code of one purpose is nothing to another."""
+
+    CONFIRM = "confirm"
+    RESET = "reset"
+
+
+@dataclass(frozen=True, slots=True)
+class OneTimeCode:
+    """A code that works once, until `expires_at`. `code_hash` is the SHA-256, in hex, of what the owner holds."""
+
+    code_hash: str
+    purpose: CodePurpose
+    sub: str
+    expires_at: int
+    data: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A security event, for the log: never a secret in it."""
+
+    name: str
+    sub: str = ""
+    sid: str = ""
+    client_id: str = ""
+    reason: str = ""

@@ -1,0 +1,184 @@
+"""What the core needs from outside, said as what must hold.
+
+Every method that changes something once is *one* conditional write. Every expiry is checked against `now` on read:
+an item whose time has passed is absent, whether or not the store has swept it. A store that cannot answer raises
+`ServiceError(Errors.UNAVAILABLE)`, and then the change has happened wholly or not at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from latchkey.core.model import ApiKey, Client, Credential, Event, OneTimeCode, Session, User
+from latchkey.core.throttle import Attempts, ThrottleRule
+from latchkey.signing.policy import SigningPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """The outcome of `rotate`: whether this call advanced the session, and the session as it stands now.
+
+    `session` is `None` when it is gone or expired.
+    """
+
+    advanced: bool
+    session: Session | None
+
+
+class UserStore(Protocol):
+    """Accounts and what they sign in with."""
+
+    def create_user(self, user: User, credential: Credential) -> None:
+        """Store both or neither. Raise `USER_EXISTS` when the login is taken, however many try at once."""
+
+    def find_credential(self, login: str) -> Credential | None:
+        """Return the credential of a canonical login, read consistently."""
+
+    def find_user(self, sub: str) -> User | None:
+        """Return the account, read consistently."""
+
+    def find_user_with_sessions(self, sub: str, now: int) -> tuple[User | None, tuple[Session, ...]]:
+        """Return the account and its live sessions, oldest first, in one consistent read."""
+
+    def replace_password_hash(self, login: str, old_hash: str, new_hash: str) -> bool:
+        """Swap the hash if it is still `old_hash`; say whether it was."""
+
+    def update_profile(self, sub: str, changes: Mapping[str, str]) -> User | None:
+        """Set `name` and `locale` members of an existing account; return it as it stands, or `None`."""
+
+
+class SessionStore(Protocol):
+    """Sessions, and the one state that makes refresh tokens single-use."""
+
+    def create_session(self, session: Session) -> None:
+        """Store a new session; its id is never stored twice."""
+
+    def find_session(self, sub: str, sid: str, now: int) -> Session | None:
+        """Return the session if it is alive, read consistently."""
+
+    def list_sessions(self, sub: str, now: int) -> tuple[Session, ...]:
+        """Return the live sessions of a subject, oldest first."""
+
+    def rotate(
+        self, sub: str, sid: str, generation: int, *, client_id: str, epoch: int, now: int, expires_at: int
+    ) -> Rotation:
+        """Advance the generation by one if it is still `generation` and the session lives.
+
+        It must also belong to `client_id` and be of `epoch` or later; if not, nothing changes and the session is
+        returned as it stands. `rotated_at` becomes `now`; the session then lives until `expires_at`, or its `ends_at`
+        if that is earlier.
+        """
+
+    def mark_late(self, session: Session, *, late: int, streak: int) -> bool:
+        """Remember a late retry if the session still stands exactly as it was read; say whether it did."""
+
+    def end_session(self, sub: str, sid: str) -> bool:
+        """End a session; say whether this call ended it."""
+
+    def end_sessions(self, sub: str, *, keep: str = "") -> int:
+        """End all sessions of a subject but the one named `keep`; return how many ended."""
+
+
+class CodeStore(Protocol):
+    """One-time codes."""
+
+    def save_code(self, code: OneTimeCode) -> None:
+        """Store a code that nobody has used."""
+
+    def consume_code(self, code_hash: str, purpose: str, now: int) -> OneTimeCode | None:
+        """Take a live code of that purpose out of the store; of many callers at most one gets it."""
+
+
+class ClientStore(Protocol):
+    """OAuth clients and API keys."""
+
+    def create_client(self, client: Client) -> None:
+        """Store a new client; raise `CONFLICT` when its id is taken."""
+
+    def find_client(self, client_id: str) -> Client | None:
+        """Return the client, enabled or not."""
+
+    def create_api_key(self, key: ApiKey) -> None:
+        """Store a new key; raise `CONFLICT` when its id is taken."""
+
+    def find_api_key(self, key_id: str, now: int) -> ApiKey | None:
+        """Return the key if it has not expired, enabled or not."""
+
+
+class ThrottleStore(Protocol):
+    """Counted attempts per subject and window. `what` names the counter, `who` is hashed before it is stored."""
+
+    def reserve_attempt(self, what: str, who: str, rule: ThrottleRule, now: int) -> int:
+        """Count an attempt if the rule allows one; return how many this window has seen with it.
+
+        One conditional write, so that N parallel callers never get more than the rule gives. Raise `RATE_LIMITED` with
+        `retry_after` when refused; a refused attempt is not counted.
+        """
+
+    def count_attempt(self, what: str, who: str, rule: ThrottleRule, now: int) -> Attempts:
+        """Count an attempt whatever the rule says; return the state with it."""
+
+    def attempts(self, what: str, who: str, rule: ThrottleRule, now: int) -> Attempts:
+        """Return the state of this window without counting."""
+
+    def forget_attempts(self, what: str, who: str, rule: ThrottleRule, now: int) -> None:
+        """Empty the counter of this window."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedKeys:
+    """What verifiers may know: the policy's version, the issuer, the signing algorithm and a JWKS (RFC 7517)."""
+
+    version: int
+    issuer: str
+    algorithm: str
+    jwks: str
+
+
+class PublicKeyStore(Protocol):
+    """The public half of the signing policy."""
+
+    def publish_keys(self, keys: PublishedKeys) -> bool:
+        """Store if no newer version is stored; say whether these keys are what is published now."""
+
+    def published_keys(self) -> PublishedKeys | None:
+        """Return what is published, or `None` before the first rotation."""
+
+
+class Store(UserStore, SessionStore, CodeStore, ClientStore, ThrottleStore, PublicKeyStore, Protocol):
+    """One table."""
+
+
+class SigningSecret(Protocol):
+    """The secret that holds the signing policy, as its rotation sees it (AWS's contract of four steps)."""
+
+    def current(self) -> str:
+        """Return the text in force; `{}` before the first rotation."""
+
+    def pending(self, token: str) -> str | None:
+        """Return the text that the rotation called `token` has staged, or `None`."""
+
+    def put_pending(self, token: str, text: str) -> None:
+        """Stage a text for the rotation called `token`; staging the same again changes nothing."""
+
+    def promote(self, token: str) -> None:
+        """Put the staged text in force; harmless when it already is."""
+
+
+class PolicySource(Protocol):
+    """Where the signing policy comes from."""
+
+    def policy(self) -> SigningPolicy:
+        """Return the policy in force, at most 60 s old, or up to 60 min old while its store fails.
+
+        Raise `UNAVAILABLE` when there is none.
+        """
+
+
+class Journal(Protocol):
+    """Where security events go."""
+
+    def record(self, event: Event) -> None:
+        """Write one event. Never raises."""

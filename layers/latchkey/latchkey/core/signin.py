@@ -1,0 +1,143 @@
+"""Sign in with a password.
+
+Whoever watches from outside learns nothing: a wrong password, an unknown login and a disabled account get the same
+answer after the same store calls and the same hash (OWASP ASVS 5.0 6.3.8). Every attempt is reserved before it is
+hashed, so that parallel guesses never get more than the rule gives: a counter that is read first and written later is
+CVE-2023-47111.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from latchkey.core.accounts import parse_login
+from latchkey.core.errors import Errors, ServiceError
+from latchkey.core.identifiers import Entropy, new_id
+from latchkey.core.issuing import Issuer, TokenAnswer
+from latchkey.core.model import FIRST_PARTY_CLIENT, Credential, Event, Session, User, UserStatus
+from latchkey.core.passwords import (
+    SALT_BYTES,
+    Argon2Cost,
+    WrongPassword,
+    hash_password,
+    spend_time,
+    verify_password,
+)
+from latchkey.core.ports import Journal, PolicySource, Store
+from latchkey.core.roles import RoleRegistry
+from latchkey.core.throttle import ADDRESS_RULE, LOGIN_RULE
+
+FIRST_PARTY_SCOPE = "openid profile offline_access"
+MAX_SESSIONS = 100
+"""Live sessions of one account; the oldest ends when one more begins."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """What a person gives to sign in, and the address it came from. `device` is a label of the app's choosing."""
+
+    login: str
+    password: str
+    device: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordSignIn:
+    """Turns a right password into a session. `throttled` is off only where load is measured on a laptop."""
+
+    store: Store
+    policies: PolicySource
+    issuer: Issuer
+    roles: RoleRegistry
+    journal: Journal
+    entropy: Entropy
+    cost: Argon2Cost
+    throttled: bool = True
+
+    def __call__(self, request: SignIn, *, now: int) -> TokenAnswer:
+        """Return the tokens of a new session.
+
+        Raises `RATE_LIMITED` before any hash is computed, `INVALID_CREDENTIALS` whatever was wrong, and
+        `ACCOUNT_NOT_CONFIRMED` only to who knows the password. At most three reads and two writes, plus one write
+        for each of these: many attempts to clear, a hash to renew, one session too many.
+        """
+        login = parse_login(request.login)
+        attempts = self._reserve(login, request.address, now)
+        credential, stale_hash = self._prove(login, request, now)
+        user, sessions = self._admit(credential, request, now)
+        if stale_hash:
+            self._renew_hash(credential, request.password)
+        if attempts * 2 > LOGIN_RULE.free:
+            self.store.forget_attempts(_LOGIN, login, LOGIN_RULE, now)
+        self._make_room(sessions)
+        return self._open_session(user, credential, request.device, now)
+
+    def _reserve(self, login: str, address: str, now: int) -> int:
+        if not self.throttled:
+            return 0
+        seen = self.store.attempts(_ADDRESS, address, ADDRESS_RULE, now)
+        if wait := ADDRESS_RULE.wait(seen, now):
+            raise ServiceError(Errors.RATE_LIMITED, "address", retry_after=wait)
+        return self.store.reserve_attempt(_LOGIN, login, LOGIN_RULE, now)
+
+    def _prove(self, login: str, request: SignIn, now: int) -> tuple[Credential, bool]:
+        """Return the credential that the password opens, and whether its hash is due for renewal."""
+        credential = self.store.find_credential(login)
+        if credential is None:
+            spend_time(request.password, self.cost)
+            raise self._refusal(Errors.INVALID_CREDENTIALS, "unknown_login", request, now)
+        try:
+            return credential, verify_password(request.password, credential.password_hash, self.cost)
+        except WrongPassword as wrong:
+            reason = "corrupt_hash" if wrong.corrupt else "wrong_password"
+            raise self._refusal(Errors.INVALID_CREDENTIALS, reason, request, now, credential.sub) from None
+
+    def _admit(self, credential: Credential, request: SignIn, now: int) -> tuple[User, tuple[Session, ...]]:
+        """Return the account and its live sessions if the account may sign in."""
+        user, sessions = self.store.find_user_with_sessions(credential.sub, now)
+        if user is None or user.status is UserStatus.DISABLED:
+            raise self._refusal(Errors.INVALID_CREDENTIALS, "account_not_active", request, now, credential.sub)
+        if credential.epoch < user.epoch:  # the password changed between our two reads
+            raise self._refusal(Errors.INVALID_CREDENTIALS, "stale_credential", request, now, credential.sub)
+        if user.status is UserStatus.PENDING:
+            raise self._refusal(Errors.ACCOUNT_NOT_CONFIRMED, "not_confirmed", request, now, credential.sub)
+        return user, sessions
+
+    def _refusal(self, error: Errors, reason: str, request: SignIn, now: int, sub: str = "") -> ServiceError:
+        if self.throttled:
+            self.store.count_attempt(_ADDRESS, request.address, ADDRESS_RULE, now)
+        self.journal.record(Event("login_failed", sub=sub, reason=reason))
+        return ServiceError(error, reason)
+
+    def _renew_hash(self, credential: Credential, password: str) -> None:
+        renewed = hash_password(password, self.cost, self.entropy(SALT_BYTES))
+        self.store.replace_password_hash(credential.login, credential.password_hash, renewed)
+
+    def _make_room(self, sessions: tuple[Session, ...]) -> None:
+        for oldest in sessions[: max(0, len(sessions) + 1 - MAX_SESSIONS)]:
+            self.store.end_session(oldest.sub, oldest.sid)
+            self.journal.record(Event("session_ended", sub=oldest.sub, sid=oldest.sid, reason="too_many"))
+
+    def _open_session(self, user: User, credential: Credential, device: str, now: int) -> TokenAnswer:
+        policy = self.policies.policy()
+        session = Session(
+            sub=user.sub,
+            sid=new_id("ses_", self.entropy),
+            client_id=FIRST_PARTY_CLIENT,
+            scope=FIRST_PARTY_SCOPE,
+            epoch=credential.epoch,
+            created_at=now,
+            expires_at=now + min(policy.refresh_idle_ttl, policy.refresh_ttl),
+            ends_at=now + policy.refresh_ttl,
+            auth_time=now,
+            rotated_at=now,
+            device=device,
+        )
+        self.store.create_session(session)
+        self.journal.record(Event("login", sub=user.sub, sid=session.sid, client_id=session.client_id))
+        roles = self.roles.effective_roles(user.roles)
+        return self.issuer.for_session(session, roles, policy, scope=session.scope, now=now)
+
+
+_LOGIN, _ADDRESS = "login", "address"

@@ -1,0 +1,54 @@
+"""How attempts are slowed down: a number that is free, then waits that grow and end by themselves.
+
+OWASP ASVS 5.0 6.3.1 and NIST SP 800-63B-4 section 3.2.2 ask for a bound on guesses; both warn that a lock must not
+become a weapon. So nothing here locks for good: the longest wait is the last of `waits`, and a new window starts empty.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Attempts:
+    """How many attempts a window has seen, and when the last was (seconds; 0 when there was none)."""
+
+    count: int = 0
+    last_at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ThrottleRule:
+    """`free` attempts at any pace; the next needs `waits[0]` seconds since the last, then `waits[1]`, and so on.
+
+    The last of `waits` then holds until the window of `window` seconds is over.
+    """
+
+    free: int
+    waits: tuple[int, ...]
+    window: int
+
+    def wait(self, attempts: Attempts, now: int) -> int:
+        """Return the seconds until the next attempt is allowed; 0 when it is allowed now."""
+        if attempts.count < self.free:
+            return 0
+        pause = self.waits[min(attempts.count - self.free, len(self.waits) - 1)]
+        return min(max(0, attempts.last_at + pause - now), self.window_end(now) - now)
+
+    def window_index(self, now: int) -> int:
+        """Return the number of the window that `now` is in."""
+        return now // self.window
+
+    def window_end(self, now: int) -> int:
+        """Return the second at which the present window is over."""
+        return (self.window_index(now) + 1) * self.window
+
+
+LOGIN_RULE = ThrottleRule(free=10, waits=(30, 60, 120, 300, 900), window=86_400)
+"""Per login: ten attempts at any pace, then half a minute, one, two, five, and every quarter of an hour."""
+
+ADDRESS_RULE = ThrottleRule(free=100, waits=(1, 2, 5, 10, 30, 60), window=900)
+"""Per address, failures only: many people may share one (a mobile carrier's NAT), so it is wide and ends soon."""
+
+CLIENT_RULE = ThrottleRule(free=20, waits=(1, 2, 5, 10, 30, 60), window=900)
+"""Per client or API key, failures only: the secrets have 256 bits, so this saves work and never locks the owner out."""
