@@ -1,0 +1,1 @@
+"""Keys, signatures and tokens. Pure: no I/O, no clock, no environment."""
