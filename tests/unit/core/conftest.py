@@ -1,125 +1,17 @@
-"""A whole service without AWS: memory store, a signing policy, a journal that keeps what it is told."""
+"""A whole service without AWS."""
 
 from __future__ import annotations
 
-import itertools
-from dataclasses import dataclass, field, replace
-
 import pytest
 
-from latchkey.adapters.memory import MemoryStore
-from latchkey.core.accounts import Accounts, Registration
-from latchkey.core.clients import ClientDirectory, MachineGrants
-from latchkey.core.issuing import Issuer, TokenAnswer
-from latchkey.core.model import Event, User
-from latchkey.core.passwords import CHEAPEST_FOR_TESTS, BlockList, PasswordRules
-from latchkey.core.roles import BUILT_IN
-from latchkey.core.sessions import Sessions
-from latchkey.core.signin import PasswordSignIn, SignIn
-from latchkey.signing.keys import Algorithm, VerificationKey
-from latchkey.signing.policy import SigningPolicy, first_policy
-from latchkey.signing.tokens import AccessClaims, verify
-
-NOW = 1_800_000_000
-AUDIENCE = "latchkey"
-LOGIN = "ann@example.com"
-PASSWORD = "correct horse battery"
-ADDRESS = "192.0.2.7"
-
-
-def numbered_entropy() -> itertools.count[int]:
-    """Return a counter behind entropy that never repeats and is the same in every run."""
-    return itertools.count(1)
-
-
-@dataclass
-class Fixed:
-    """A policy source that always has this policy."""
-
-    held: SigningPolicy
-
-    def policy(self) -> SigningPolicy:
-        """Return it."""
-        return self.held
-
-
-@dataclass
-class Kept:
-    """A journal that keeps its events."""
-
-    events: list[Event] = field(default_factory=list)
-
-    def record(self, event: Event) -> None:
-        """Keep the event."""
-        self.events.append(event)
-
-    def names(self) -> list[str]:
-        """Return the names of all events, in order."""
-        return [event.name for event in self.events]
-
-
-class World:
-    """The services of the core over one memory store."""
-
-    def __init__(self, policy: SigningPolicy) -> None:
-        counter = numbered_entropy()
-        self.entropy = lambda size: next(counter).to_bytes(size, "big")
-        self.store = MemoryStore()
-        self.source = Fixed(policy)
-        self.journal = Kept()
-        issuer = Issuer(AUDIENCE, self.entropy)
-        self.accounts = Accounts(
-            self.store, self.journal, self.entropy, PasswordRules(), BlockList(b""), CHEAPEST_FOR_TESTS
-        )
-        self.sign_in = PasswordSignIn(
-            self.store, self.source, issuer, BUILT_IN, self.journal, self.entropy, CHEAPEST_FOR_TESTS
-        )
-        self.clients = ClientDirectory(self.store, self.journal, BUILT_IN)
-        self.sessions = Sessions(self.store, self.clients, self.source, issuer, BUILT_IN, self.journal)
-        self.machines = MachineGrants(
-            self.store, self.clients, self.source, issuer, BUILT_IN, self.journal, self.entropy
-        )
-
-    def register(self, login: str = LOGIN, password: str = PASSWORD) -> User:
-        """Open an account."""
-        return self.accounts.register(Registration(login, password), now=NOW)
-
-    def log_in(self, login: str = LOGIN, password: str = PASSWORD, *, now: int = NOW) -> TokenAnswer:
-        """Sign in from the usual address."""
-        return self.sign_in(SignIn(login, password, "phone", ADDRESS), now=now)
-
-    def refresh(self, answer: TokenAnswer, *, now: int) -> TokenAnswer:
-        """Refresh what an earlier answer gave."""
-        return self.sessions.refresh(answer.refresh_token, now=now)
-
-    def claims(self, answer: TokenAnswer, *, now: int = NOW) -> AccessClaims:
-        """Return the verified claims of an access token."""
-        keys = self.source.held.keys
-
-        def find(kid: str) -> VerificationKey | None:
-            return keys.find(kid, now)
-
-        return verify(answer.access_token, find_key=find, issuer="https://id.example", audience=AUDIENCE, now=now)
-
-    def put_user(self, user: User) -> None:
-        """Change an account behind the service's back, as an operator would."""
-        self.store._users[user.sub] = user
-
-    def set_retry_limit(self, limit: int) -> None:
-        """Change how many late retries in a row are taken for innocent."""
-        self.source.held = replace(self.source.held, refresh_retry_limit=limit)
+from latchkey.signing.policy import SigningPolicy
+from tests.world import World, small_policy
 
 
 @pytest.fixture(scope="session")
 def policy() -> SigningPolicy:
-    """A signing policy with small fast keys."""
-    counter = numbered_entropy()
-    return first_policy(
-        issuer="https://id.example",
-        now=NOW,
-        entropy=lambda size: next(counter).to_bytes(size, "big"),
-        algorithm=Algorithm.ES256,
-    )
+    """A signing policy for all tests: making keys takes time."""
+    return small_policy()
 
 
 @pytest.fixture

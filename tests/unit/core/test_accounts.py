@@ -9,7 +9,7 @@ import pytest
 from latchkey.core.accounts import Registration
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.model import UserStatus
-from tests.unit.core.conftest import LOGIN, NOW, PASSWORD, World
+from tests.world import LOGIN, NOW, PASSWORD, World
 
 
 def refusal(world: World, login: str = LOGIN, password: str = PASSWORD) -> ServiceError:

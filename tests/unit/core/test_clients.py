@@ -10,7 +10,7 @@ from latchkey.core.clients import SERVICE_SESSION_TTL, new_api_key, new_client_s
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.model import ApiKey, Client, ClientKind, Grant
 from latchkey.core.throttle import CLIENT_RULE
-from tests.unit.core.conftest import NOW, World
+from tests.world import NOW, World
 
 SERVICE = Client(
     client_id="cli_service",

@@ -14,7 +14,7 @@ from latchkey.core.model import UserStatus
 from latchkey.core.sessions import RETRY_WINDOW
 from latchkey.signing.policy import SigningPolicy
 from latchkey.signing.refresh import verify_refresh
-from tests.unit.core.conftest import NOW, World
+from tests.world import NOW, World
 
 LATER = RETRY_WINDOW + 1
 

@@ -12,7 +12,7 @@ from latchkey.core.model import FIRST_PARTY_CLIENT, UserStatus
 from latchkey.core.passwords import CHEAPEST_FOR_TESTS, Argon2Cost
 from latchkey.core.signin import MAX_SESSIONS, SignIn
 from latchkey.core.throttle import ADDRESS_RULE, LOGIN_RULE
-from tests.unit.core.conftest import ADDRESS, LOGIN, NOW, PASSWORD, World
+from tests.world import ADDRESS, LOGIN, NOW, PASSWORD, World
 
 WRONG = "not the right one"
 

@@ -10,7 +10,7 @@ from latchkey.core.issuing import Issuer, TokenAnswer
 from latchkey.core.model import ApiKey, Client, ClientKind, Event, Grant, Session
 from latchkey.core.ports import Journal, PolicySource, Store
 from latchkey.core.roles import RoleRegistry
-from latchkey.core.throttle import CLIENT_RULE
+from latchkey.core.throttle import CLIENT_RULE, Counter
 
 SERVICE_SESSION_TTL = 3600
 """Seconds that a service's refresh token lives: it holds an API key and can always begin anew."""
@@ -75,7 +75,7 @@ class ClientDirectory:
     def _refusal(self, error: Errors, who: str, reason: str, now: int) -> ServiceError:
         self.journal.record(Event("client_refused", reason=reason))
         if self.throttled:
-            seen = self.store.count_attempt("client", who, CLIENT_RULE, now)
+            seen = self.store.count_attempt(Counter("client", who, CLIENT_RULE), now)
             if seen.count > CLIENT_RULE.free:
                 return ServiceError(Errors.RATE_LIMITED, reason, retry_after=CLIENT_RULE.wait(seen, now))
         return ServiceError(error, reason)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from latchkey.core.model import ApiKey, Client, Credential, Event, OneTimeCode, Session, User
-from latchkey.core.throttle import Attempts, ThrottleRule
+from latchkey.core.throttle import Attempts, Counter
 from latchkey.signing.policy import SigningPolicy
 
 
@@ -52,8 +52,11 @@ class UserStore(Protocol):
 class SessionStore(Protocol):
     """Sessions, and the one state that makes refresh tokens single-use."""
 
-    def create_session(self, session: Session) -> None:
-        """Store a new session; its id is never stored twice."""
+    def create_session(self, session: Session, *, clears: Counter | None = None) -> None:
+        """Store a new session; raise `CONFLICT` when its id is taken.
+
+        With `clears`, the attempts counted in the window of its creation are forgotten in the same write.
+        """
 
     def find_session(self, sub: str, sid: str, now: int) -> Session | None:
         """Return the session if it is alive, read consistently."""
@@ -61,7 +64,7 @@ class SessionStore(Protocol):
     def list_sessions(self, sub: str, now: int) -> tuple[Session, ...]:
         """Return the live sessions of a subject, oldest first."""
 
-    def rotate(
+    def rotate(  # noqa: PLR0913 - one write needs to be told all its conditions
         self, sub: str, sid: str, generation: int, *, client_id: str, epoch: int, now: int, expires_at: int
     ) -> Rotation:
         """Advance the generation by one if it is still `generation` and the session lives.
@@ -108,23 +111,20 @@ class ClientStore(Protocol):
 
 
 class ThrottleStore(Protocol):
-    """Counted attempts per subject and window. `what` names the counter, `who` is hashed before it is stored."""
+    """Counted attempts, per counter and window of its rule."""
 
-    def reserve_attempt(self, what: str, who: str, rule: ThrottleRule, now: int) -> int:
+    def reserve_attempt(self, counter: Counter, now: int) -> int:
         """Count an attempt if the rule allows one; return how many this window has seen with it.
 
         One conditional write, so that N parallel callers never get more than the rule gives. Raise `RATE_LIMITED` with
         `retry_after` when refused; a refused attempt is not counted.
         """
 
-    def count_attempt(self, what: str, who: str, rule: ThrottleRule, now: int) -> Attempts:
+    def count_attempt(self, counter: Counter, now: int) -> Attempts:
         """Count an attempt whatever the rule says; return the state with it."""
 
-    def attempts(self, what: str, who: str, rule: ThrottleRule, now: int) -> Attempts:
+    def attempts(self, counter: Counter, now: int) -> Attempts:
         """Return the state of this window without counting."""
-
-    def forget_attempts(self, what: str, who: str, rule: ThrottleRule, now: int) -> None:
-        """Empty the counter of this window."""
 
 
 @dataclass(frozen=True, slots=True)

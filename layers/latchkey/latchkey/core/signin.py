@@ -25,7 +25,7 @@ from latchkey.core.passwords import (
 )
 from latchkey.core.ports import Journal, PolicySource, Store
 from latchkey.core.roles import RoleRegistry
-from latchkey.core.throttle import ADDRESS_RULE, LOGIN_RULE
+from latchkey.core.throttle import ADDRESS_RULE, LOGIN_RULE, Counter
 
 FIRST_PARTY_SCOPE = "openid profile offline_access"
 MAX_SESSIONS = 100
@@ -59,27 +59,25 @@ class PasswordSignIn:
         """Return the tokens of a new session.
 
         Raises `RATE_LIMITED` before any hash is computed, `INVALID_CREDENTIALS` whatever was wrong, and
-        `ACCOUNT_NOT_CONFIRMED` only to who knows the password. At most three reads and two writes, plus one write
-        for each of these: many attempts to clear, a hash to renew, one session too many.
+        `ACCOUNT_NOT_CONFIRMED` only to who knows the password. Three reads and two writes, plus one write for each of
+        these: a hash to renew, one session too many.
         """
         login = parse_login(request.login)
-        attempts = self._reserve(login, request.address, now)
+        self._reserve(login, request.address, now)
         credential, stale_hash = self._prove(login, request, now)
         user, sessions = self._admit(credential, request, now)
         if stale_hash:
             self._renew_hash(credential, request.password)
-        if attempts * 2 > LOGIN_RULE.free:
-            self.store.forget_attempts(_LOGIN, login, LOGIN_RULE, now)
         self._make_room(sessions)
         return self._open_session(user, credential, request.device, now)
 
-    def _reserve(self, login: str, address: str, now: int) -> int:
+    def _reserve(self, login: str, address: str, now: int) -> None:
         if not self.throttled:
-            return 0
-        seen = self.store.attempts(_ADDRESS, address, ADDRESS_RULE, now)
-        if wait := ADDRESS_RULE.wait(seen, now):
+            return
+        failures = self.store.attempts(_of_address(address), now)
+        if wait := ADDRESS_RULE.wait(failures, now):
             raise ServiceError(Errors.RATE_LIMITED, "address", retry_after=wait)
-        return self.store.reserve_attempt(_LOGIN, login, LOGIN_RULE, now)
+        self.store.reserve_attempt(_of_login(login), now)
 
     def _prove(self, login: str, request: SignIn, now: int) -> tuple[Credential, bool]:
         """Return the credential that the password opens, and whether its hash is due for renewal."""
@@ -106,7 +104,7 @@ class PasswordSignIn:
 
     def _refusal(self, error: Errors, reason: str, request: SignIn, now: int, sub: str = "") -> ServiceError:
         if self.throttled:
-            self.store.count_attempt(_ADDRESS, request.address, ADDRESS_RULE, now)
+            self.store.count_attempt(_of_address(request.address), now)
         self.journal.record(Event("login_failed", sub=sub, reason=reason))
         return ServiceError(error, reason)
 
@@ -134,10 +132,16 @@ class PasswordSignIn:
             rotated_at=now,
             device=device,
         )
-        self.store.create_session(session)
+        # Right passwords are no guesses: were they left in the count, it would tell who has an account.
+        self.store.create_session(session, clears=_of_login(credential.login) if self.throttled else None)
         self.journal.record(Event("login", sub=user.sub, sid=session.sid, client_id=session.client_id))
         roles = self.roles.effective_roles(user.roles)
         return self.issuer.for_session(session, roles, policy, scope=session.scope, now=now)
 
 
-_LOGIN, _ADDRESS = "login", "address"
+def _of_login(login: str) -> Counter:
+    return Counter("login", login, LOGIN_RULE)
+
+
+def _of_address(address: str) -> Counter:
+    return Counter("address", address, ADDRESS_RULE)

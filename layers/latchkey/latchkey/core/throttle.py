@@ -44,6 +44,15 @@ class ThrottleRule:
         return (self.window_index(now) + 1) * self.window
 
 
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """A counter of attempts: `what` is tried, by or against `who`, under a rule. The store hashes `who`."""
+
+    what: str
+    who: str
+    rule: ThrottleRule
+
+
 LOGIN_RULE = ThrottleRule(free=10, waits=(30, 60, 120, 300, 900), window=86_400)
 """Per login: ten attempts at any pace, then half a minute, one, two, five, and every quarter of an hour."""
 

@@ -1,0 +1,1 @@
+"""What stands behind the ports of `latchkey.core.ports`: AWS, memory, HTTPS."""

@@ -1,0 +1,33 @@
+"""The store of the service: one DynamoDB table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import boto3
+
+from latchkey.adapters.aws import CONFIG
+from latchkey.adapters.dynamodb.attempts import AttemptCounters
+from latchkey.adapters.dynamodb.clients import Clients
+from latchkey.adapters.dynamodb.codes import Codes
+from latchkey.adapters.dynamodb.publickeys import PublicKeys
+from latchkey.adapters.dynamodb.sessions import SessionItems
+from latchkey.adapters.dynamodb.table import Table
+from latchkey.adapters.dynamodb.users import Users
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+__all__ = ["DynamoStore", "connect"]
+
+
+class DynamoStore(Users, SessionItems, Codes, Clients, AttemptCounters, PublicKeys):
+    """Implements `latchkey.core.ports.Store`."""
+
+    def __init__(self, client: DynamoDBClient, table: str) -> None:
+        super().__init__(Table(client, table))
+
+
+def connect() -> DynamoDBClient:
+    """Return a client with the service's time-outs; region, credentials and endpoint come from the environment."""
+    return boto3.client("dynamodb", config=CONFIG)

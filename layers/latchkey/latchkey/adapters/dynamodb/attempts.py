@@ -1,0 +1,64 @@
+"""Counted attempts, one item per subject and window."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from latchkey.adapters.dynamodb import items
+from latchkey.adapters.dynamodb.items import LINGER, AnyItem
+from latchkey.adapters.dynamodb.table import TablePart
+from latchkey.core.errors import Errors, ServiceError
+from latchkey.core.throttle import Attempts, Counter, ThrottleRule
+
+if TYPE_CHECKING:
+    from latchkey.adapters.dynamodb.table import Write
+
+
+class AttemptCounters(TablePart):
+    """Implements `ThrottleStore`."""
+
+    def reserve_attempt(self, counter: Counter, now: int) -> int:
+        """Count an attempt if the rule allows one: the whole rule is the condition of the one write."""
+        steps, values = _allowance(counter.rule, now)
+        write = self._count(counter, now, values, only_if=steps)
+        attempts = _attempts(write.item)
+        if not write.applied:
+            wait = counter.rule.wait(attempts, now)
+            raise ServiceError(Errors.RATE_LIMITED, f"{attempts.count} attempts at {counter.what}", retry_after=wait)
+        return attempts.count
+
+    def count_attempt(self, counter: Counter, now: int) -> Attempts:
+        """Count an attempt whatever the rule says."""
+        return _attempts(self._count(counter, now, {}).item)
+
+    def attempts(self, counter: Counter, now: int) -> Attempts:
+        """Return the state of this window."""
+        return _attempts(self._table.get(items.throttle(counter, now)))
+
+    def _count(self, counter: Counter, now: int, values: Mapping[str, int], *, only_if: str = "") -> Write:
+        return self._table.update(
+            items.throttle(counter, now),
+            "SET #last_at = :now, #ttl = :ttl ADD #n :one",
+            {**values, "now": now, "ttl": counter.rule.window_end(now) + LINGER, "one": 1},
+            only_if=only_if,
+        )
+
+
+def _allowance(rule: ThrottleRule, now: int) -> tuple[str, dict[str, int]]:
+    """Return `rule.wait(...) == 0` as a condition: the free attempts, or the step that the counter stands on.
+
+    n:   0 … free-1        free           free+1     …    free+len(waits)-1 and up
+    ok:  always       last_at+waits[0]   last_at+waits[1]       last_at+waits[-1]     <= now
+    """
+    steps = ["attribute_not_exists(#n)", "#n < :free"]
+    values = {"free": rule.free}
+    last = len(rule.waits) - 1
+    for step, wait in enumerate(rule.waits):
+        steps.append(f"(#n {'>=' if step == last else '='} :n{step} AND #last_at <= :since{step})")
+        values |= {f"n{step}": rule.free + step, f"since{step}": now - wait}
+    return " OR ".join(steps), values
+
+
+def _attempts(item: AnyItem | None) -> Attempts:
+    return Attempts(int(item["n"]["N"]), int(item["last_at"]["N"])) if item else Attempts()

@@ -1,0 +1,33 @@
+"""One-time codes."""
+
+from __future__ import annotations
+
+from latchkey.adapters.dynamodb import items
+from latchkey.adapters.dynamodb.items import LINGER
+from latchkey.adapters.dynamodb.table import TablePart
+from latchkey.core.errors import Errors, ServiceError
+from latchkey.core.model import OneTimeCode
+
+# A code in time. Using it leaves a mark, and the item lies there until DynamoDB sweeps it: were it deleted instead,
+# a caller whose first answer was lost could not tell its own use from a stranger's.
+#
+#   saved          now          expires_at                    ttl
+#   --|-------------|---------------|--------------------------|---->
+#     |<--------- usable ---------->|<-------- absent -------->| swept
+#
+_USABLE = "#expires_at > :now AND attribute_not_exists(#used_at)"
+
+
+class Codes(TablePart):
+    """Implements `CodeStore`."""
+
+    def save_code(self, code: OneTimeCode) -> None:
+        """Store a code; raise `CONFLICT` when it has been stored before, used or not."""
+        key = items.code(code.code_hash, code.purpose)
+        if not self._table.put_new(items.encode(key, code, ttl=code.expires_at + LINGER)):
+            raise ServiceError(Errors.CONFLICT, "the code is taken")
+
+    def consume_code(self, code_hash: str, purpose: str, now: int) -> OneTimeCode | None:
+        """Use a code, if nobody has: the purpose is part of the key."""
+        write = self._table.update(items.code(code_hash, purpose), "SET #used_at = :now", {"now": now}, only_if=_USABLE)
+        return items.decode(OneTimeCode, write.item) if write.applied and write.item else None

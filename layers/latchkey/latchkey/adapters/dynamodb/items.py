@@ -1,0 +1,131 @@
+"""The keys of the table's items, and the way from a record of `core.model` to an item and back."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import fields
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
+
+from latchkey.core.model import ClientKind, CodePurpose, UserStatus
+from latchkey.core.throttle import Counter
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
+
+Item: TypeAlias = "dict[str, AttributeValueTypeDef]"
+AnyItem: TypeAlias = "Mapping[str, AttributeValueTypeDef]"
+Value: TypeAlias = "str | int | bool | tuple[str, ...] | Mapping[str, str]"
+Record = TypeVar("Record", bound="DataclassInstance")
+
+LINGER = 86_400
+"""Seconds that an item outlives its expiry, so that no clock that runs ahead sweeps it early."""
+
+_OUR_IDENTIFIER = re.compile(r"[A-Za-z0-9_-]{1,128}")
+_ENUMERATIONS: Mapping[str, type[StrEnum]] = {"status": UserStatus, "kind": ClientKind, "purpose": CodePurpose}
+
+
+class Key(NamedTuple):
+    """Partition key and sort key of an item."""
+
+    pk: str
+    sk: str
+
+
+def user(sub: str) -> Key:
+    """Return the key of an account."""
+    return Key(f"USER#{_identifier(sub)}", "PROFILE")
+
+
+def session(sub: str, sid: str) -> Key:
+    """Return the key of a session: beside its account, so that one query finds both."""
+    return Key(user(sub).pk, f"SESSION#{_identifier(sid)}")
+
+
+def login(canonical: str) -> Key:
+    """Return the key of what a canonical login proves itself with."""
+    return Key(f"LOGIN#{_digest(canonical)}", "LOGIN")
+
+
+def code(code_hash: str, purpose: str) -> Key:
+    """Return the key of a one-time code; the hash is all that is ever stored of it."""
+    return Key(f"CODE#{_identifier(code_hash)}", purpose)
+
+
+def client(client_id: str) -> Key:
+    """Return the key of an OAuth client."""
+    return Key(f"CLIENT#{_identifier(client_id)}", "CLIENT")
+
+
+def api_key(key_id: str) -> Key:
+    """Return the key of an API key."""
+    return Key(f"APIKEY#{_identifier(key_id)}", "APIKEY")
+
+
+def throttle(counter: Counter, now: int) -> Key:
+    """Return the key of a counter's present window."""
+    return Key(f"THROTTLE#{counter.what}#{_digest(counter.who)}#{counter.rule.window_index(now)}", "THROTTLE")
+
+
+JWKS = Key("CONFIG", "JWKS")
+
+
+def key_item(key: Key) -> Item:
+    """Return the key as DynamoDB wants it."""
+    return {"pk": {"S": key.pk}, "sk": {"S": key.sk}}
+
+
+def encode(key: Key, record: DataclassInstance, *, ttl: int | None = None) -> Item:
+    """Return the item of a record; a member that is `None` has no attribute. `ttl` is when DynamoDB may sweep it."""
+    members = {field.name: getattr(record, field.name) for field in fields(record)} | {"ttl": ttl}
+    return key_item(key) | {name: attribute(value) for name, value in members.items() if value is not None}
+
+
+def decode(kind: type[Record], item: AnyItem) -> Record:
+    """Return the record of an item; attributes that the record does not know, as of a newer release, are left out."""
+    return kind(**{field.name: _member(field.name, item[field.name]) for field in fields(kind) if field.name in item})
+
+
+def attribute(value: Value) -> AttributeValueTypeDef:
+    """Return a value as DynamoDB writes it."""
+    if isinstance(value, bool):  # before int, whose subclass it is
+        return {"BOOL": value}
+    if isinstance(value, int):
+        return {"N": str(value)}
+    if isinstance(value, str):
+        return {"S": value}
+    if isinstance(value, tuple):
+        return {"L": [attribute(member) for member in value]}
+    return {"M": {name: attribute(member) for name, member in value.items()}}
+
+
+def _member(name: str, value: AttributeValueTypeDef) -> Any:
+    plain = _plain(value)
+    return _ENUMERATIONS[name](plain) if name in _ENUMERATIONS else plain
+
+
+def _plain(value: AttributeValueTypeDef) -> Any:
+    if "BOOL" in value:
+        return value["BOOL"]
+    if "N" in value:
+        return int(value["N"])
+    if "L" in value:
+        return tuple(_plain(member) for member in value["L"])
+    if "M" in value:
+        return {name: _plain(member) for name, member in value["M"].items()}
+    return value["S"]
+
+
+def _identifier(text: str) -> str:
+    """Return an identifier as it stands if it could be ours; else its hash, which names nothing that we made.
+
+    So no separator, no odd byte and no length that a stranger chooses ever reaches a key.
+    """
+    return text if _OUR_IDENTIFIER.fullmatch(text) else _digest(text)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,225 @@
+"""The table: consistent reads, and writes that happen once however often they are sent.
+
+A write whose answer is lost is sent again, by the SDK or by us, and would then be refused by its own effect. So every
+conditional write leaves an attempt id in the item, and a refusal by an item with our own attempt id is a success.
+In conditions and changes an attribute is written `#name`, since DynamoDB reserves some 570 words; `:name` is a value.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar, cast
+
+from latchkey.adapters.aws import answered, unavailable
+from latchkey.adapters.dynamodb.items import AnyItem, Item, Key, Value, attribute, key_item
+
+if TYPE_CHECKING:
+    from botocore.exceptions import ClientError
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import QueryInputTypeDef, TransactWriteItemTypeDef
+
+_TRIES = 3
+_LONGEST_PAUSE = 100
+"""Milliseconds between two tries of a write that collided: a random part of it, so that those who collided part."""
+
+T = TypeVar("T")
+
+_NEW = "attribute_not_exists(#pk)"
+_NOT_YET_MINE = "NOT #attempt = :attempt"
+_MOMENTARY = frozenset({"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """The outcome of a conditional write: whether it is done, and the item as it stands now, if there is one."""
+
+    applied: bool
+    item: AnyItem | None
+
+
+class Table:
+    """One table behind a low-level client. A call that gets no answer raises `UNAVAILABLE`."""
+
+    def __init__(self, client: DynamoDBClient, name: str, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._client = client
+        self._name = name
+        self._sleep = sleep
+        self._refused = client.exceptions.ConditionalCheckFailedException
+        self._cancelled = client.exceptions.TransactionCanceledException
+        self._conflict = client.exceptions.TransactionConflictException
+
+    def get(self, key: Key) -> Item | None:
+        """Return the item, read consistently."""
+        with answered():
+            answer = self._client.get_item(TableName=self._name, Key=key_item(key), ConsistentRead=True)
+        return answer.get("Item")
+
+    def query(self, pk: str, prefix: str = "") -> list[Item]:
+        """Return the items of a partition whose sort key begins with `prefix`, read consistently, in key order."""
+        request: QueryInputTypeDef = {
+            "TableName": self._name,
+            "ConsistentRead": True,
+            "KeyConditionExpression": "pk = :pk AND begins_with(sk, :prefix)" if prefix else "pk = :pk",
+            "ExpressionAttributeValues": _values({"pk": pk} | ({"prefix": prefix} if prefix else {})),
+        }
+        items: list[Item] = []
+        while True:
+            with answered():
+                page = self._client.query(**request)
+            items += page["Items"]
+            if "LastEvaluatedKey" not in page:
+                return items
+            request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+    def put_new(self, item: Item) -> bool:
+        """Store an item whose key is free; say whether it is stored."""
+        attempt = _new_attempt()
+        try:
+            with answered():
+                self._client.put_item(
+                    TableName=self._name,
+                    Item=item | {"attempt": {"S": attempt}},
+                    ConditionExpression=_NEW,
+                    ExpressionAttributeNames=_names(_NEW),
+                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                )
+        except self._refused as refusal:
+            return _is_of(attempt, _in_the_way(refusal))
+        return True
+
+    def put_all_new(self, items: Sequence[Item], *, without: Key | None = None) -> bool:
+        """Store all items, if the keys of all are free, or none; say whether they are stored.
+
+        The item at `without` is deleted with that, if there is one.
+        """
+        attempt = _new_attempt()
+        writes = [self._new(item | {"attempt": {"S": attempt}}) for item in items]
+        if without:
+            writes.append({"Delete": {"TableName": self._name, "Key": key_item(without)}})
+        try:
+            self._patiently(lambda: self._client.transact_write_items(TransactItems=writes, ClientRequestToken=attempt))
+        except self._cancelled as cancelled:
+            return _is_own_effect(cancelled, attempt)
+        return True
+
+    def put_if(self, item: Item, only_if: str, values: Mapping[str, Value]) -> bool:
+        """Replace an item if the condition holds; say whether it did. To repeat it must be harmless."""
+        try:
+            with answered():
+                self._client.put_item(
+                    TableName=self._name,
+                    Item=item,
+                    ConditionExpression=only_if,
+                    ExpressionAttributeNames=_names(only_if),
+                    ExpressionAttributeValues=_values(values),
+                )
+        except self._refused:
+            return False
+        return True
+
+    def update(self, key: Key, change: str, values: Mapping[str, Value], *, only_if: str = "") -> Write:
+        """Change an item if the condition holds; `change` begins with its `SET` clause."""
+        attempt = _new_attempt()
+        change = change.replace("SET ", "SET #attempt = :attempt, ", 1)
+        condition = f"({only_if}) AND {_NOT_YET_MINE}" if only_if else _NOT_YET_MINE
+        try:
+            answer = self._patiently(
+                lambda: self._client.update_item(
+                    TableName=self._name,
+                    Key=key_item(key),
+                    UpdateExpression=change,
+                    ConditionExpression=condition,
+                    ExpressionAttributeNames=_names(change + condition),
+                    ExpressionAttributeValues=_values({**values, "attempt": attempt}),
+                    ReturnValues="ALL_NEW",
+                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                )
+            )
+        except self._refused as refusal:
+            standing = _in_the_way(refusal)
+            return Write(_is_of(attempt, standing), standing)
+        return Write(applied=True, item=answer["Attributes"])
+
+    def delete(self, key: Key) -> bool:
+        """Delete an item; say whether this call did.
+
+        A deleted item keeps no attempt id. Where the SDK had to ask twice, a missing item may be its own doing and is
+        taken for it: to say so once too often is better than to have nobody say it.
+        """
+        with answered():
+            answer = self._client.delete_item(TableName=self._name, Key=key_item(key), ReturnValues="ALL_OLD")
+        return "Attributes" in answer or answer["ResponseMetadata"].get("RetryAttempts", 0) > 0
+
+    def _patiently(self, call: Callable[[], T]) -> T:
+        """Call, and again after a random pause while somebody else's transaction holds the item."""
+        for tries_left in reversed(range(_TRIES)):
+            try:
+                with answered():
+                    return call()
+            except (self._conflict, self._cancelled) as collision:
+                if not _is_momentary(collision):
+                    raise
+                if tries_left:
+                    self._sleep(secrets.randbelow(_LONGEST_PAUSE) / 1000)
+        raise unavailable("others wrote the same items all the while")
+
+    def _new(self, item: Item) -> TransactWriteItemTypeDef:
+        return {
+            "Put": {
+                "TableName": self._name,
+                "Item": item,
+                "ConditionExpression": _NEW,
+                "ExpressionAttributeNames": _names(_NEW),
+                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+            }
+        }
+
+
+class TablePart:
+    """A part of the store: the operations on one kind of item."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+
+def _new_attempt() -> str:
+    return secrets.token_hex(16)
+
+
+def _in_the_way(refusal: ClientError) -> Item | None:
+    """Return the item that the condition did not hold for."""
+    return cast("Item | None", refusal.response.get("Item"))
+
+
+def _is_of(attempt: str, item: AnyItem | None) -> bool:
+    return item is not None and item.get("attempt") == {"S": attempt}
+
+
+def _is_momentary(collision: ClientError) -> bool:
+    """Say whether only the moment stood in the way: no condition failed, but somebody was writing the same items."""
+    reasons = collision.response.get("CancellationReasons")
+    if reasons is None:  # a single write, refused for a transaction under way
+        return True
+    codes = {reason["Code"] for reason in reasons} - {"None"}
+    return bool(codes) and codes <= _MOMENTARY
+
+
+def _is_own_effect(cancelled: ClientError, attempt: str) -> bool:
+    """Say whether the items that stood in the way are this attempt's own; raise if it was not a taken key at all."""
+    reasons = cancelled.response["CancellationReasons"]
+    refused = [reason for reason in reasons if reason["Code"] == "ConditionalCheckFailed"]
+    if not refused:
+        raise cancelled
+    return all(_is_of(attempt, cast("Item | None", reason.get("Item"))) for reason in refused)
+
+
+def _names(expression: str) -> dict[str, str]:
+    return {f"#{name}": name for name in re.findall(r"#(\w+)", expression)}
+
+
+def _values(values: Mapping[str, Value]) -> Item:
+    return {f":{name}": attribute(value) for name, value in values.items()}

@@ -1,0 +1,63 @@
+"""Accounts and what they sign in with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from latchkey.adapters.dynamodb import items
+from latchkey.adapters.dynamodb.sessions import live_sessions
+from latchkey.adapters.dynamodb.table import TablePart
+from latchkey.core.errors import Errors, ServiceError
+from latchkey.core.model import Credential, Session, User
+
+_OWNERS_TO_CHANGE = frozenset({"name", "locale"})
+
+
+class Users(TablePart):
+    """Implements `UserStore`."""
+
+    def create_user(self, user: User, credential: Credential) -> None:
+        """Store both or neither; the login's key is what makes it unique."""
+        both = (
+            items.encode(items.login(credential.login), credential),
+            items.encode(items.user(user.sub), user),
+        )
+        if not self._table.put_all_new(both):
+            raise ServiceError(Errors.USER_EXISTS, "the login is taken")
+
+    def find_credential(self, login: str) -> Credential | None:
+        """Return the credential of a canonical login."""
+        item = self._table.get(items.login(login))
+        return items.decode(Credential, item) if item else None
+
+    def find_user(self, sub: str) -> User | None:
+        """Return the account."""
+        item = self._table.get(items.user(sub))
+        return items.decode(User, item) if item else None
+
+    def find_user_with_sessions(self, sub: str, now: int) -> tuple[User | None, tuple[Session, ...]]:
+        """Return the account and its live sessions, oldest first: they share a partition."""
+        key = items.user(sub)
+        found = self._table.query(key.pk)
+        profile = next((item for item in found if item["sk"] == {"S": key.sk}), None)
+        sessions = [item for item in found if item is not profile]
+        return items.decode(User, profile) if profile else None, live_sessions(sessions, now)
+
+    def replace_password_hash(self, login: str, old_hash: str, new_hash: str) -> bool:
+        """Swap the hash if it is still `old_hash`."""
+        return self._table.update(
+            items.login(login),
+            "SET #password_hash = :new",
+            {"old": old_hash, "new": new_hash},
+            only_if="#password_hash = :old",
+        ).applied
+
+    def update_profile(self, sub: str, changes: Mapping[str, str]) -> User | None:
+        """Set `name` and `locale` members; any other raises `ValueError`."""
+        if not changes.keys() <= _OWNERS_TO_CHANGE:
+            raise ValueError(f"not members of a profile: {sorted(changes.keys() - _OWNERS_TO_CHANGE)}")
+        if not changes:
+            return self.find_user(sub)
+        change = "SET " + ", ".join(f"#{member} = :{member}" for member in changes)
+        write = self._table.update(items.user(sub), change, changes, only_if="attribute_exists(#pk)")
+        return items.decode(User, write.item) if write.item else None

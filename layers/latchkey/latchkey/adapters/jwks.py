@@ -1,0 +1,124 @@
+"""The public keys of an issuer, fetched from its JWKS (RFC 7517).
+
+This is all that an authorizer needs, so it imports neither boto3 nor urllib.request: a cold start takes milliseconds.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Mapping
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from threading import Lock
+from urllib.parse import SplitResult, urlsplit
+
+from latchkey.adapters.lastgood import LastGood, Patience, Unreadable
+from latchkey.signing.keys import InvalidKey, VerificationKey, verification_key_from_jwk
+from latchkey.signing.strictjson import StrictJsonError, loads
+
+UNKNOWN_KID_PAUSE = 10
+"""Seconds in which unknown `kid`s, however many, cause one fetch."""
+
+_PATIENCE = Patience(fresh=300, stale=3600, pause=UNKNOWN_KID_PAUSE, pause_empty=1)
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+_OK = 200
+
+
+class KeysUnavailable(Exception):
+    """There is no key to verify with, not even an old one. The message is for the log."""
+
+
+class RemoteKeys:
+    """Finds an issuer's keys: fetched on use when older than 300 s, served for 60 min while fetches fail.
+
+    `timeout` is in seconds. Only https, or plain http to this machine; no redirect, no proxy; `ValueError` otherwise.
+    """
+
+    def __init__(self, jwks_uri: str, clock: Callable[[], float], timeout: float = 2, max_bytes: int = 65_536) -> None:
+        self._uri = _checked(jwks_uri)
+        self._clock = clock
+        self._timeout = timeout
+        self._max_bytes = max_bytes
+        self._keys = LastGood(self._read, clock, _PATIENCE)
+        self._gate = Lock()
+        self._missed_at: float | None = None
+
+    def find(self, kid: str) -> VerificationKey | None:
+        """Return the key of this id; an unknown one is asked for anew, but by no stranger more often than every 10 s.
+
+        Raises `KeysUnavailable`.
+        """
+        before = self._keys.held
+        try:
+            copy = self._keys.get()
+            if kid not in copy.value and self._passes_gate() and copy is before:
+                copy = self._keys.renew()
+        except Unreadable as error:
+            raise KeysUnavailable(str(error)) from error
+        return copy.value.get(kid)
+
+    def _passes_gate(self) -> bool:
+        with self._gate:
+            now = self._clock()
+            if self._missed_at is not None and 0 <= now - self._missed_at < UNKNOWN_KID_PAUSE:
+                return False
+            self._missed_at = now
+            return True
+
+    def _read(self, _: Mapping[str, VerificationKey] | None) -> Mapping[str, VerificationKey]:
+        try:
+            keys = _parse(_fetch(self._uri, self._timeout, self._max_bytes))
+        except (OSError, HTTPException) as error:
+            raise Unreadable(f"JWKS: {type(error).__name__}") from error
+        if not keys:
+            raise Unreadable("JWKS: not one key of use")
+        return keys
+
+
+def _checked(jwks_uri: str) -> SplitResult:
+    uri = urlsplit(jwks_uri)
+    if uri.hostname and (uri.scheme == "https" or (uri.scheme == "http" and uri.hostname in _LOOPBACK)):
+        return uri
+    raise ValueError("the address of a JWKS is https, or http on this machine")
+
+
+def _fetch(uri: SplitResult, timeout: float, max_bytes: int) -> bytes:
+    connection = _connection(uri, timeout)
+    try:
+        target = f"{uri.path or '/'}?{uri.query}" if uri.query else uri.path or "/"
+        connection.request("GET", target, headers={"Accept": "application/json", "Connection": "close"})
+        response = connection.getresponse()
+        if response.status != _OK:
+            raise Unreadable(f"JWKS: status {response.status}")
+        body = response.read(max_bytes + 1)
+    finally:
+        connection.close()
+    if len(body) > max_bytes:
+        raise Unreadable(f"JWKS: over {max_bytes} bytes")
+    return body
+
+
+def _connection(uri: SplitResult, timeout: float) -> HTTPConnection:
+    host = uri.hostname or ""
+    if uri.scheme == "http":
+        return HTTPConnection(host, uri.port or 80, timeout=timeout)
+    return HTTPSConnection(host, uri.port or 443, timeout=timeout, context=ssl.create_default_context())
+
+
+def _parse(body: bytes) -> dict[str, VerificationKey]:
+    """Return the keys by id; one that is unknown or odd is left out, as RFC 7517 section 5 asks."""
+    try:
+        document = loads(body)
+    except StrictJsonError as error:
+        raise Unreadable(f"JWKS: {error.code}") from error
+    members = document.get("keys") if isinstance(document, dict) else None
+    if not isinstance(members, list):
+        raise Unreadable("JWKS: no list of keys")
+    keys = [key for member in members if (key := _key(member))]
+    return {key.kid: key for key in keys}
+
+
+def _key(member: object) -> VerificationKey | None:
+    try:
+        return verification_key_from_jwk(member) if isinstance(member, dict) else None
+    except InvalidKey:
+        return None

@@ -1,0 +1,213 @@
+"""The store without a table: complete, thread-safe, and held to the same contract as the real one."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
+from threading import RLock
+
+from latchkey.core.errors import Errors, ServiceError
+from latchkey.core.model import ApiKey, Client, Credential, OneTimeCode, Session, User
+from latchkey.core.ports import PublishedKeys, Rotation
+from latchkey.core.throttle import Attempts, Counter
+
+_OWNERS_TO_CHANGE = frozenset({"name", "locale"})
+
+
+class MemoryStore:
+    """Implements `latchkey.core.ports.Store`. Every operation happens under one lock."""
+
+    def __init__(self) -> None:
+        self._lock = RLock()
+        self._users: dict[str, User] = {}
+        self._credentials: dict[str, Credential] = {}
+        self._sessions: dict[tuple[str, str], Session] = {}
+        self._codes: dict[tuple[str, str], OneTimeCode] = {}
+        self._used_codes: set[tuple[str, str]] = set()
+        self._clients: dict[str, Client] = {}
+        self._api_keys: dict[str, ApiKey] = {}
+        self._attempts: dict[tuple[str, str, int], Attempts] = {}
+        self._published: PublishedKeys | None = None
+
+    def create_user(self, user: User, credential: Credential) -> None:
+        """Store both or neither; raise `USER_EXISTS` when the login is taken."""
+        with self._lock:
+            if credential.login in self._credentials or user.sub in self._users:
+                raise ServiceError(Errors.USER_EXISTS, "the login is taken")
+            self._credentials[credential.login] = credential
+            self._users[user.sub] = user
+
+    def find_credential(self, login: str) -> Credential | None:
+        """Return the credential of a canonical login."""
+        with self._lock:
+            return self._credentials.get(login)
+
+    def find_user(self, sub: str) -> User | None:
+        """Return the account."""
+        with self._lock:
+            return self._users.get(sub)
+
+    def find_user_with_sessions(self, sub: str, now: int) -> tuple[User | None, tuple[Session, ...]]:
+        """Return the account and its live sessions, oldest first."""
+        with self._lock:
+            return self.find_user(sub), self.list_sessions(sub, now)
+
+    def replace_password_hash(self, login: str, old_hash: str, new_hash: str) -> bool:
+        """Swap the hash if it is still `old_hash`."""
+        with self._lock:
+            held = self._credentials.get(login)
+            if held is None or held.password_hash != old_hash:
+                return False
+            self._credentials[login] = replace(held, password_hash=new_hash)
+            return True
+
+    def update_profile(self, sub: str, changes: Mapping[str, str]) -> User | None:
+        """Set `name` and `locale` members; any other raises `ValueError`."""
+        if not changes.keys() <= _OWNERS_TO_CHANGE:
+            raise ValueError(f"not members of a profile: {sorted(changes.keys() - _OWNERS_TO_CHANGE)}")
+        with self._lock:
+            user = self._users.get(sub)
+            if user is not None:
+                name, locale = changes.get("name", user.name), changes.get("locale", user.locale)
+                user = self._users[sub] = replace(user, name=name, locale=locale)
+            return user
+
+    def create_session(self, session: Session, *, clears: Counter | None = None) -> None:
+        """Store a new session and forget attempts, or neither; raise `CONFLICT` when its id is taken."""
+        with self._lock:
+            if (session.sub, session.sid) in self._sessions:
+                raise ServiceError(Errors.CONFLICT, "the session id is taken")
+            self._sessions[session.sub, session.sid] = _capped(session)
+            if clears is not None:
+                self._attempts.pop(_window(clears, session.created_at), None)
+
+    def find_session(self, sub: str, sid: str, now: int) -> Session | None:
+        """Return the session if it is alive."""
+        with self._lock:
+            session = self._sessions.get((sub, sid))
+            return session if session and now < session.expires_at else None
+
+    def list_sessions(self, sub: str, now: int) -> tuple[Session, ...]:
+        """Return the live sessions of a subject, oldest first."""
+        with self._lock:
+            mine = [session for session in self._sessions.values() if session.sub == sub and now < session.expires_at]
+        return tuple(sorted(mine, key=lambda session: (session.created_at, session.sid)))
+
+    def rotate(  # noqa: PLR0913 - as the port has it
+        self, sub: str, sid: str, generation: int, *, client_id: str, epoch: int, now: int, expires_at: int
+    ) -> Rotation:
+        """Advance the generation by one if it is still `generation`, and client and epoch are right."""
+        with self._lock:
+            session = self.find_session(sub, sid, now)
+            if session is None or (session.generation, session.client_id) != (generation, client_id):
+                return Rotation(advanced=False, session=session)
+            if session.epoch < epoch:
+                return Rotation(advanced=False, session=session)
+            moved = replace(session, generation=generation + 1, rotated_at=now, expires_at=expires_at)
+            self._sessions[sub, sid] = _capped(moved)
+            return Rotation(advanced=True, session=self.find_session(sub, sid, now))
+
+    def mark_late(self, session: Session, *, late: int, streak: int) -> bool:
+        """Remember a late retry if the session still stands exactly as it was read."""
+        with self._lock:
+            if self._sessions.get((session.sub, session.sid)) != session:
+                return False
+            self._sessions[session.sub, session.sid] = replace(session, late=late, streak=streak)
+            return True
+
+    def end_session(self, sub: str, sid: str) -> bool:
+        """End a session; say whether this call ended it."""
+        with self._lock:
+            return self._sessions.pop((sub, sid), None) is not None
+
+    def end_sessions(self, sub: str, *, keep: str = "") -> int:
+        """End all sessions of a subject but the one named `keep`; return how many ended."""
+        with self._lock:
+            ending = [key for key in self._sessions if key[0] == sub and key[1] != keep]
+            return sum(self.end_session(*key) for key in ending)
+
+    def save_code(self, code: OneTimeCode) -> None:
+        """Store a code; raise `CONFLICT` when it has been stored before, used or not."""
+        with self._lock:
+            if (code.code_hash, code.purpose) in self._codes:
+                raise ServiceError(Errors.CONFLICT, "the code is taken")
+            self._codes[code.code_hash, code.purpose] = code
+
+    def consume_code(self, code_hash: str, purpose: str, now: int) -> OneTimeCode | None:
+        """Use a code, if it lives and nobody has."""
+        with self._lock:
+            code = self._codes.get((code_hash, purpose))
+            if code is None or code.expires_at <= now or (code_hash, purpose) in self._used_codes:
+                return None
+            self._used_codes.add((code_hash, purpose))
+            return code
+
+    def create_client(self, client: Client) -> None:
+        """Store a new client; raise `CONFLICT` when its id is taken."""
+        with self._lock:
+            if client.client_id in self._clients:
+                raise ServiceError(Errors.CONFLICT, "the client id is taken")
+            self._clients[client.client_id] = client
+
+    def find_client(self, client_id: str) -> Client | None:
+        """Return the client, enabled or not."""
+        with self._lock:
+            return self._clients.get(client_id)
+
+    def create_api_key(self, key: ApiKey) -> None:
+        """Store a new key; raise `CONFLICT` when its id is taken."""
+        with self._lock:
+            if key.key_id in self._api_keys:
+                raise ServiceError(Errors.CONFLICT, "the key id is taken")
+            self._api_keys[key.key_id] = key
+
+    def find_api_key(self, key_id: str, now: int) -> ApiKey | None:
+        """Return the key if it has not expired, enabled or not."""
+        with self._lock:
+            key = self._api_keys.get(key_id)
+        return None if key is None or (key.expires_at is not None and key.expires_at <= now) else key
+
+    def reserve_attempt(self, counter: Counter, now: int) -> int:
+        """Count an attempt if the rule allows one; return how many this window has seen with it."""
+        with self._lock:
+            attempts = self.attempts(counter, now)
+            wait = counter.rule.wait(attempts, now)
+            if wait:
+                raise ServiceError(
+                    Errors.RATE_LIMITED, f"{attempts.count} attempts at {counter.what}", retry_after=wait
+                )
+            return self.count_attempt(counter, now).count
+
+    def count_attempt(self, counter: Counter, now: int) -> Attempts:
+        """Count an attempt whatever the rule says."""
+        with self._lock:
+            counted = Attempts(self.attempts(counter, now).count + 1, now)
+            self._attempts[_window(counter, now)] = counted
+            return counted
+
+    def attempts(self, counter: Counter, now: int) -> Attempts:
+        """Return the state of this window."""
+        with self._lock:
+            return self._attempts.get(_window(counter, now), Attempts())
+
+    def publish_keys(self, keys: PublishedKeys) -> bool:
+        """Store if no newer version is stored."""
+        with self._lock:
+            if self._published is not None and self._published.version > keys.version:
+                return False
+            self._published = keys
+            return True
+
+    def published_keys(self) -> PublishedKeys | None:
+        """Return what is published, or `None` before the first rotation."""
+        with self._lock:
+            return self._published
+
+
+def _capped(session: Session) -> Session:
+    return replace(session, expires_at=min(session.expires_at, session.ends_at))
+
+
+def _window(counter: Counter, now: int) -> tuple[str, str, int]:
+    return counter.what, hashlib.sha256(counter.who.encode()).hexdigest(), counter.rule.window_index(now)

@@ -1,0 +1,121 @@
+"""The Lambda authorizer: proves that a Bearer token is ours and alive.
+
+It answers REST `TOKEN` and `REQUEST` events and HTTP API payloads 1.0 and 2.0, and serves the APIs of any stack. It
+knows only the issuer and the audience, fetches the public keys over HTTPS, and has no AWS permission. Neither boto3 nor
+Powertools nor PyJWT is imported: its cold start is in the path of every protected call.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from latchkey.adapters.jwks import KeysUnavailable, RemoteKeys
+from latchkey.edge.settings import Environment
+from latchkey.signing.jws import InvalidToken
+from latchkey.signing.tokens import AccessClaims, verify
+
+Event = Mapping[str, Any]
+
+
+class Unauthorized(Exception):
+    """The token is not to be trusted."""
+
+    def __init__(self) -> None:
+        super().__init__("Unauthorized")
+
+
+def authorize(event: Event) -> dict[str, Any]:
+    """Return the answer of an authorizer in the format that the event asks for.
+
+    Raises `Unauthorized` where only an exception makes a 401. The policy never names the route that was asked for: the
+    gateway keeps it for every route of the same token.
+    """
+    simple = event.get("version") == "2.0"
+    try:
+        claims = _verified(event)
+    except (InvalidToken, KeysUnavailable) as error:
+        _log_refusal(error)
+        if simple:
+            return {"isAuthorized": False}
+        raise Unauthorized from None
+    context = _context(claims)
+    return {"isAuthorized": True, "context": context} if simple else _policy(claims.sub, event["methodArn"], context)
+
+
+def _verified(event: Event) -> AccessClaims:
+    issuer = Environment(os.environ).text("LATCHKEY_ISSUER", _issuer_of(_arn(event)))
+    return verify(
+        _bearer(event),
+        find_key=_keys(issuer).find,
+        issuer=issuer,
+        audience=Environment(os.environ).text("LATCHKEY_AUDIENCE"),
+        now=int(time.time()),
+    )
+
+
+def _bearer(event: Event) -> str:
+    """Return the token behind `Bearer` (RFC 6750 section 2.1), or raise `InvalidToken`."""
+    values = [event["authorizationToken"]] if event["type"] == "TOKEN" else _authorization_headers(event)
+    if len(values) != 1:
+        raise InvalidToken(f"{len(values)} Authorization headers")
+    scheme, separator, token = values[0].partition(" ")
+    if scheme.lower() != "bearer" or not separator:
+        raise InvalidToken("not a Bearer token")
+    return str(token)
+
+
+def _authorization_headers(event: Event) -> list[str]:
+    """Return each Authorization header, where the gateway tells them apart."""
+    many = [value for name, value in (event.get("multiValueHeaders") or {}).items() if name.lower() == "authorization"]
+    if many:
+        return [value for values in many for value in values]
+    return [value for name, value in (event.get("headers") or {}).items() if name.lower() == "authorization"]
+
+
+def _arn(event: Event) -> str:
+    return str(event.get("methodArn") or event["routeArn"])
+
+
+def _issuer_of(arn: str) -> str:
+    """Return the address of the API that the event comes from: the issuer of a stack without a domain of its own."""
+    _, partition, _, region, _, resource = arn.split(":", 5)
+    api, stage, *_ = resource.split("/")
+    suffix = "amazonaws.com.cn" if partition == "aws-cn" else "amazonaws.com"
+    return f"https://{api}.execute-api.{region}.{suffix}/{stage}"
+
+
+@cache
+def _keys(issuer: str) -> RemoteKeys:
+    uri = Environment(os.environ).text("LATCHKEY_JWKS_URI", f"{issuer}/.well-known/jwks.json")
+    return RemoteKeys(uri, time.monotonic)
+
+
+def _context(claims: AccessClaims) -> dict[str, str]:
+    """Return what the handlers get to know: flat texts, no token, no e-mail address."""
+    return {
+        "sub": claims.sub,
+        "client_id": claims.client_id,
+        "sid": claims.sid or "",
+        "roles": " ".join(claims.roles),
+        "scope": claims.scope,
+    }
+
+
+def _policy(principal: str, method_arn: str, context: dict[str, str]) -> dict[str, Any]:
+    """Return an IAM policy for every route of this stage: built from our own API's name, never from the path."""
+    api, stage, *_ = method_arn.split("/")
+    statement = {"Action": "execute-api:Invoke", "Effect": "Allow", "Resource": f"{api}/{stage}/*/*"}
+    document = {"Version": "2012-10-17", "Statement": [statement]}
+    return {"principalId": principal, "policyDocument": document, "context": context}
+
+
+def _log_refusal(error: Exception) -> None:
+    """Write one structured line without Powertools."""
+    line = {"level": "INFO", "message": "token_refused", "error": type(error).__name__, "reason": str(error)}
+    sys.stdout.write(json.dumps(line) + "\n")

@@ -1,0 +1,117 @@
+"""The composition root: builds each service once per execution environment, when it is first asked for.
+
+Nothing random is made here, so that environments copied from one snapshot stay different.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from functools import cache
+from importlib.resources import files
+
+from latchkey.adapters import dynamodb, secretsmanager
+from latchkey.core.accounts import Accounts
+from latchkey.core.clients import ClientDirectory, MachineGrants
+from latchkey.core.issuing import Issuer
+from latchkey.core.passwords import Argon2Cost, BlockList, PasswordRules
+from latchkey.core.ports import Store
+from latchkey.core.roles import BUILT_IN, RoleRegistry
+from latchkey.core.rotation import FirstPolicy, Rotation
+from latchkey.core.sessions import Sessions
+from latchkey.core.signin import PasswordSignIn
+from latchkey.edge.settings import Environment, Settings
+from latchkey.edge.telemetry import LogJournal
+
+
+@cache
+def settings() -> Settings:
+    """Return the settings of this function."""
+    return Settings.load(os.environ)
+
+
+@cache
+def store() -> Store:
+    """Return the table."""
+    return dynamodb.DynamoStore(dynamodb.connect(), settings().table)
+
+
+@cache
+def policies() -> secretsmanager.SecretPolicySource:
+    """Return the source of the signing policy."""
+    return secretsmanager.SecretPolicySource(secretsmanager.connect(), settings().signing_secret, time.monotonic)
+
+
+@cache
+def accounts() -> Accounts:
+    """Return the accounts."""
+    return Accounts(
+        users=store(),
+        journal=LogJournal(),
+        entropy=secrets.token_bytes,
+        rules=PasswordRules(settings().password_min_length, service_words=("latchkey", settings().service_name)),
+        blocklist=BlockList(files("latchkey.data").joinpath("common-passwords.bin").read_bytes()),
+        cost=Argon2Cost(),
+        open_to_all=settings().registration_open,
+    )
+
+
+@cache
+def password_sign_in() -> PasswordSignIn:
+    """Return the sign-in with a password."""
+    return PasswordSignIn(
+        store=store(),
+        policies=policies(),
+        issuer=_issuer(),
+        roles=roles(),
+        journal=LogJournal(),
+        entropy=secrets.token_bytes,
+        cost=Argon2Cost(),
+        throttled=settings().throttled,
+    )
+
+
+@cache
+def sessions() -> Sessions:
+    """Return the sessions."""
+    return Sessions(store(), clients(), policies(), _issuer(), roles(), LogJournal())
+
+
+@cache
+def clients() -> ClientDirectory:
+    """Return the directory of clients and API keys."""
+    return ClientDirectory(store(), LogJournal(), roles(), settings().throttled)
+
+
+@cache
+def machine_grants() -> MachineGrants:
+    """Return the grants of machines."""
+    return MachineGrants(store(), clients(), policies(), _issuer(), roles(), LogJournal(), secrets.token_bytes)
+
+
+@cache
+def roles() -> RoleRegistry:
+    """Return what the roles permit."""
+    return BUILT_IN
+
+
+@cache
+def rotation() -> Rotation:
+    """Return the rotation of the signing secret, with the stack's parameters for the very first policy."""
+    env = Environment(os.environ)
+    first = FirstPolicy(
+        issuer=env.text("LATCHKEY_ISSUER"),
+        algorithm=env.choice("LATCHKEY_ALGORITHM", ("RS256", "ES256", "EdDSA"), "RS256"),
+        access_ttl=env.number("LATCHKEY_ACCESS_TTL", 900, low=60, high=86_400),
+        refresh_ttl=env.number("LATCHKEY_REFRESH_TTL", 7_776_000, low=3_600, high=31_536_000),
+        refresh_idle_ttl=env.number("LATCHKEY_REFRESH_IDLE_TTL", 2_592_000, low=3_600, high=31_536_000),
+        refresh_retry_limit=env.number("LATCHKEY_REFRESH_RETRY_LIMIT", 2, low=0, high=10),
+    )
+    table = dynamodb.DynamoStore(dynamodb.connect(), env.text("LATCHKEY_TABLE"))
+    secret = secretsmanager.SigningSecret(secretsmanager.connect(), env.text("LATCHKEY_SIGNING_SECRET"))
+    return Rotation(secret, table, first, LogJournal(), secrets.token_bytes)
+
+
+def _issuer() -> Issuer:
+    return Issuer(settings().audience, secrets.token_bytes)

@@ -1,0 +1,44 @@
+"""Cross-origin requests: an exact list of origins, and never credentials (the tokens travel in a header)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from functools import cache
+
+from latchkey.edge.settings import Environment
+
+PREFLIGHT_AGE = 600
+"""Seconds a browser may remember that a request is allowed."""
+
+
+@cache
+def allowed_origins() -> frozenset[str]:
+    """Return the origins that the stack names; none by default."""
+    return frozenset(Environment(os.environ).words("LATCHKEY_ALLOWED_ORIGINS"))
+
+
+def answer_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers that let a listed origin read the answer; `Vary` whatever the origin (Fetch, section 3.3)."""
+    if not allowed_origins():
+        return {}
+    origin = _origin(headers)
+    if origin not in allowed_origins():
+        return {"Vary": "Origin"}
+    exposed = "WWW-Authenticate, Retry-After, X-Request-Id"
+    return {"Vary": "Origin", "Access-Control-Allow-Origin": origin, "Access-Control-Expose-Headers": exposed}
+
+
+def preflight_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers that answer a preflight request of a listed origin; nothing for any other."""
+    if _origin(headers) not in allowed_origins():
+        return {}
+    return {
+        "Access-Control-Allow-Methods": "GET, POST, PATCH, DELETE",
+        "Access-Control-Allow-Headers": "Authorization, Content-Type, X-API-Key",
+        "Access-Control-Max-Age": str(PREFLIGHT_AGE),
+    }
+
+
+def _origin(headers: Mapping[str, str]) -> str:
+    return next((value for name, value in headers.items() if name.lower() == "origin"), "")

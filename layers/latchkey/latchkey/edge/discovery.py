@@ -1,0 +1,43 @@
+"""What verifiers and clients may know of this issuer."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from latchkey.core.errors import Errors, ServiceError
+from latchkey.core.model import Grant
+from latchkey.core.ports import PublicKeyStore, PublishedKeys
+
+MAX_AGE = 300
+"""Seconds that a verifier may keep these documents; a key is published at least that long before it signs."""
+
+
+def published(store: PublicKeyStore) -> PublishedKeys:
+    """Return what is published. Raises `UNAVAILABLE` before the first rotation."""
+    keys = store.published_keys()
+    if keys is None:
+        raise ServiceError(Errors.UNAVAILABLE, "no keys are published yet", retry_after=5)
+    return keys
+
+
+def jwks(keys: PublishedKeys) -> dict[str, Any]:
+    """Return the JWK set (RFC 7517 section 5)."""
+    return dict(json.loads(keys.jwks))
+
+
+def metadata(keys: PublishedKeys) -> dict[str, Any]:
+    """Return the metadata of the authorization server (RFC 8414 section 2).
+
+    There is no `authorization_endpoint`: no grant on offer uses one.
+    """
+    return {
+        "issuer": keys.issuer,
+        "jwks_uri": f"{keys.issuer}/.well-known/jwks.json",
+        "token_endpoint": f"{keys.issuer}/oauth2/token",
+        "grant_types_supported": [Grant.CLIENT_CREDENTIALS, Grant.REFRESH_TOKEN],
+        "response_types_supported": [],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": [keys.algorithm],
+        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+    }

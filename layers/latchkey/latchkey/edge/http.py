@@ -1,0 +1,264 @@
+"""From an API Gateway event to a request, and from an answer or an error to a response.
+
+One adapter reads both payload formats, 1.0 (REST API, HTTP API) and 2.0 (HTTP API); one renderer writes every error.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from base64 import b64decode
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import wraps
+from http import HTTPStatus
+from ipaddress import IPv6Address, ip_address, ip_network
+from typing import Any
+
+from latchkey.core.errors import Errors, FieldError, ServiceError, invalid_field
+from latchkey.edge import cors
+from latchkey.edge.telemetry import log_crash, logger
+from latchkey.signing.strictjson import StrictJsonError, loads
+
+MAX_BODY = 16_384
+"""Bytes of a request body."""
+
+Event = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request. Header names are lower-case; `now` is in seconds since the epoch.
+
+    `address` is the caller's as the gateway saw it, never as a header claims. `caller` is what the authorizer proved.
+    """
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+    path_parameters: Mapping[str, str]
+    address: str
+    caller: Mapping[str, str]
+    request_id: str
+    now: int
+
+    def json(self) -> dict[str, object]:
+        """Return the JSON object in the body.
+
+        Raises `UNSUPPORTED_MEDIA_TYPE`, `PAYLOAD_TOO_LARGE` or `INVALID_REQUEST`, with the member at fault if one is.
+        """
+        self._require_content("application/json")
+        try:
+            document = loads(self.body)
+        except StrictJsonError as error:
+            raise _bad_json(error) from None
+        if not isinstance(document, dict):
+            raise invalid_field("", "not_an_object", "The body must be a JSON object.")
+        return document
+
+    def form(self) -> str:
+        """Return the text of an `application/x-www-form-urlencoded` body."""
+        self._require_content("application/x-www-form-urlencoded")
+        try:
+            return self.body.decode("ascii")
+        except UnicodeDecodeError:
+            raise ServiceError(Errors.INVALID_REQUEST, "form body is not ASCII") from None
+
+    def require_empty(self) -> None:
+        """Raise `INVALID_REQUEST` when there is a body."""
+        if self.body.strip() not in {b"", b"{}"}:
+            raise ServiceError(Errors.INVALID_REQUEST, "a body where none is taken")
+
+    def _require_content(self, media_type: str) -> None:
+        kind, _, parameters = self.headers.get("content-type", "").partition(";")
+        charset = parameters.strip().lower()
+        if kind.strip().lower() != media_type or charset not in {"", "charset=utf-8", 'charset="utf-8"'}:
+            raise ServiceError(Errors.UNSUPPORTED_MEDIA_TYPE, f"not {media_type}")
+        if len(self.body) > MAX_BODY:
+            raise ServiceError(Errors.PAYLOAD_TOO_LARGE, f"{len(self.body)} bytes")
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One HTTP response; a `body` of `None` has none."""
+
+    status: int
+    body: Mapping[str, Any] | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+Handler = Callable[[Request], Response]
+
+
+def endpoint(handle: Handler) -> Callable[[Event, object], dict[str, Any]]:
+    """Make a Lambda handler of a function from request to response.
+
+    Errors of the table become problem documents, or RFC 6749 errors below `/oauth2/`; any other error becomes a 500
+    that says nothing, and a log line that says where.
+    """
+    logger()  # refuses to start where events would be logged
+
+    @wraps(handle)
+    def handler(event: Event, context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda's signature
+        request_id = _request_id(event)
+        logger().thread_safe_append_keys(correlation_id=request_id)
+        path = _route(event)
+        try:
+            response = handle(_request(event, request_id))
+        except ServiceError as error:
+            logger().info("refused", extra={"code": error.kind.code, "private": error.private, "path": path})
+            response = _error_response(error, path, request_id)
+        except Exception as error:  # noqa: BLE001 - the last resort: nothing may reach the caller raw
+            log_crash(error)
+            response = _error_response(ServiceError(Errors.INTERNAL), path, request_id)
+        return _rendered(response, event, request_id)
+
+    return handler
+
+
+_SINGLE = frozenset({"authorization", "content-type", "x-api-key", "origin"})
+_OAUTH = "/oauth2/"
+_ALWAYS = {
+    "Cache-Control": "no-store",
+    "Strict-Transport-Security": "max-age=63072000; includeSubDomains",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+def _request(event: Event, request_id: str) -> Request:
+    context = event.get("requestContext") or {}
+    http = context.get("http") or {}  # payload 2.0
+    address = http.get("sourceIp") or (context.get("identity") or {}).get("sourceIp") or ""
+    return Request(
+        method=http.get("method") or event.get("httpMethod") or "",
+        path=_route(event),
+        headers=_headers(event),
+        body=_body(event),
+        path_parameters=event.get("pathParameters") or {},
+        address=_network(address),
+        caller=_caller(context),
+        request_id=request_id,
+        now=int(time.time()),
+    )
+
+
+def _route(event: Event) -> str:
+    """Return the route as the template spells it, whatever the client's path looked like."""
+    route_key = str(event.get("routeKey") or "")
+    return str(event.get("resource") or route_key.partition(" ")[2] or event.get("path") or "")
+
+
+def _request_id(event: Event) -> str:
+    return str((event.get("requestContext") or {}).get("requestId") or "")
+
+
+def _caller(context: Mapping[str, Any]) -> dict[str, str]:
+    """Return what the authorizer passed on; HTTP APIs nest it under `lambda`."""
+    proven = context.get("authorizer") or {}
+    return {name: value for name, value in (proven.get("lambda") or proven).items() if isinstance(value, str)}
+
+
+def _headers(event: Event) -> dict[str, str]:
+    """Return the headers by lower-case name. A header that decides something must stand once, and agree with itself."""
+    single = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
+    headers = dict(single)
+    for name, values in (event.get("multiValueHeaders") or {}).items():
+        lower = name.lower()
+        if lower in _SINGLE and (len(values) != 1 or single.get(lower, values[0]) != values[0]):
+            raise ServiceError(Errors.INVALID_REQUEST, f"header {lower} stands more than once")
+        headers[lower] = ", ".join(values)
+    return headers
+
+
+def _body(event: Event) -> bytes:
+    text = event.get("body") or ""
+    if not event.get("isBase64Encoded"):
+        return str(text).encode("utf-8", "surrogatepass")
+    try:
+        return b64decode(text, validate=True)
+    except ValueError:
+        raise ServiceError(Errors.INVALID_REQUEST, "the body is not Base64") from None
+
+
+def _network(address: str) -> str:
+    """Return the address that a person holds: one IPv4 address, or the /64 network of an IPv6 one."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    return str(ip_network((parsed, 64), strict=False)) if isinstance(parsed, IPv6Address) else str(parsed)
+
+
+_JSON_FAULTS = {
+    "not_utf8": "The body must be UTF-8 without a byte order mark.",
+    "not_json": "The body must be JSON.",
+    "duplicate_member": "A member stands more than once.",
+    "too_deep": "The body is nested too deeply.",
+    "bad_number": "A number is out of range.",
+    "bad_string": "A text holds half of a surrogate pair.",
+}
+
+
+def _bad_json(error: StrictJsonError) -> ServiceError:
+    return invalid_field(error.member, error.code, _JSON_FAULTS[error.code])
+
+
+def _error_response(error: ServiceError, path: str, request_id: str) -> Response:
+    body = _oauth_error(error) if path.startswith(_OAUTH) else _problem(error, request_id)
+    status = error.kind.status
+    headers = {} if error.retry_after is None else {"Retry-After": str(max(1, error.retry_after))}
+    if path.startswith(_OAUTH):
+        status = 400 if error.error is Errors.INVALID_GRANT else status  # RFC 6749 section 5.2
+        challenge = 'Basic realm="latchkey"'
+    else:
+        headers["Content-Type"] = "application/problem+json"
+        challenge = _bearer_challenge(error)
+    if status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = challenge
+    return Response(status, body, headers)
+
+
+def _bearer_challenge(error: ServiceError) -> str:
+    """Return the challenge of RFC 6750 section 3, with an error code where a token was at fault."""
+    fault = ', error="invalid_token"' if error.error is Errors.INVALID_TOKEN else ""
+    return f'Bearer realm="latchkey"{fault}'
+
+
+def _problem(error: ServiceError, request_id: str) -> dict[str, Any]:
+    """Return the problem document of RFC 9457."""
+    kind = error.kind
+    body: dict[str, Any] = {
+        "type": f"urn:latchkey:error:{kind.code}",
+        "title": kind.title,
+        "status": kind.status,
+        "detail": kind.detail,
+        "code": kind.code,
+        "request_id": request_id,
+    }
+    if error.fields:
+        body["errors"] = [_field_error(fault) for fault in error.fields]
+    return body
+
+
+def _field_error(fault: FieldError) -> dict[str, str]:
+    return {"field": fault.field, "code": fault.code, "message": fault.message}
+
+
+def _oauth_error(error: ServiceError) -> dict[str, Any]:
+    """Return the error of RFC 6749 section 5.2, whose description names the parameter at fault."""
+    described = [f"{fault.field}: {fault.message}" if fault.field else fault.message for fault in error.fields]
+    return {"error": error.kind.oauth, "error_description": " ".join(described) or error.kind.detail}
+
+
+def _rendered(response: Response, event: Event, request_id: str) -> dict[str, Any]:
+    headers = _ALWAYS | {"X-Request-Id": request_id}
+    if response.body is not None:
+        headers["Content-Type"] = "application/json"
+    headers |= cors.answer_headers(event.get("headers") or {})
+    return {
+        "statusCode": response.status,
+        "headers": headers | dict(response.headers),
+        "body": "" if response.body is None else json.dumps(response.body, ensure_ascii=False),
+        "isBase64Encoded": False,
+    }

@@ -1,0 +1,92 @@
+"""The OAuth token endpoint (RFC 6749 section 3.2) and the service token."""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from dataclasses import dataclass
+from urllib.parse import unquote_plus
+
+from latchkey.core.errors import Errors, ServiceError
+from latchkey.core.issuing import TokenAnswer
+from latchkey.core.model import FIRST_PARTY_CLIENT, Grant
+from latchkey.edge import bootstrap
+from latchkey.edge.forms import Members
+from latchkey.edge.http import Request
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRequest:
+    """A request at the token endpoint: how the client proves itself, and the grant it asks for."""
+
+    client_id: str
+    client_secret: str
+    grant_type: str
+    refresh_token: str
+    scope: str | None
+
+
+def token_request(request: Request) -> TokenRequest:
+    """Read the form and the client's proof.
+
+    Parameters that are not known are ignored, and empty ones count as absent (RFC 6749 section 3.2). Raises
+    `INVALID_REQUEST`, `INVALID_CLIENT` or `UNSUPPORTED_GRANT_TYPE`.
+    """
+    members = Members.of_form(request)
+    grant_type = members.required("grant_type")
+    if grant_type not in {Grant.CLIENT_CREDENTIALS, Grant.REFRESH_TOKEN}:
+        raise ServiceError(Errors.UNSUPPORTED_GRANT_TYPE, grant_type[:64])
+    client_id, client_secret = _client(request, members)
+    return TokenRequest(
+        client_id=client_id,
+        client_secret=client_secret,
+        grant_type=grant_type,
+        refresh_token=members.required("refresh_token") if grant_type == Grant.REFRESH_TOKEN else "",
+        scope=members.optional("scope") or None,
+    )
+
+
+def grant(asked: TokenRequest, *, now: int) -> TokenAnswer:
+    """Answer the request of an authenticated client, or of the first-party app, which has nothing to prove."""
+    first_party = asked.client_id in {"", FIRST_PARTY_CLIENT} and not asked.client_secret
+    if asked.grant_type == Grant.REFRESH_TOKEN and first_party:
+        return bootstrap.sessions().refresh(asked.refresh_token, now=now, scope=asked.scope)
+    client = bootstrap.clients().authenticate(asked.client_id, asked.client_secret, now=now)
+    if asked.grant_type == Grant.CLIENT_CREDENTIALS:
+        return bootstrap.machine_grants().client_credentials(client, asked.scope, now=now)
+    if Grant.REFRESH_TOKEN not in client.grants:
+        raise ServiceError(Errors.UNAUTHORIZED_CLIENT, "refresh_token is not among its grants")
+    return bootstrap.sessions().refresh(asked.refresh_token, client_id=client.client_id, now=now, scope=asked.scope)
+
+
+def service_token(request: Request) -> str:
+    """Return the API key, from `X-API-Key` or as a Bearer token. Raises `INVALID_API_KEY` for none, and for both."""
+    scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
+    header = request.headers.get("x-api-key", "")
+    if bool(header) == bool(scheme) or (scheme and scheme.lower() != "bearer"):
+        raise ServiceError(Errors.INVALID_API_KEY, "none, or more than one")
+    return header or bearer
+
+
+def _client(request: Request, members: Members) -> tuple[str, str]:
+    """Return the client's id and secret, from the Basic header or the form, never both (RFC 6749 section 2.3)."""
+    client_id, client_secret = members.optional("client_id") or "", members.optional("client_secret") or ""
+    authorization = request.headers.get("authorization", "")
+    if not authorization:
+        return client_id, client_secret
+    basic_id, basic_secret = _basic(authorization)
+    if client_secret or client_id not in {"", basic_id}:
+        raise ServiceError(Errors.INVALID_REQUEST, "two ways of client authentication")
+    return basic_id, basic_secret
+
+
+def _basic(authorization: str) -> tuple[str, str]:
+    """Return the parts of a Basic header, each of them form-encoded (RFC 6749 section 2.3.1)."""
+    scheme, _, encoded = authorization.partition(" ")
+    try:
+        text = b64decode(encoded, validate=True).decode() if scheme.lower() == "basic" else ""
+    except ValueError:  # not Base64, or not UTF-8
+        text = ""
+    client_id, separator, secret = text.partition(":")
+    if not separator:
+        raise ServiceError(Errors.INVALID_CLIENT, "not a Basic header")
+    return unquote_plus(client_id), unquote_plus(secret)

@@ -1,0 +1,71 @@
+"""What the environment says, read once and checked: a stack that is set up wrongly does not start."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+class BadSettings(RuntimeError):
+    """The environment of the function is not what the template gives."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings of the functions that hold data. Lifetimes are in seconds."""
+
+    table: str
+    signing_secret: str
+    audience: str
+    registration_open: bool
+    password_min_length: int
+    service_name: str
+    allowed_sources: tuple[str, ...]
+    throttled: bool
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str]) -> Settings:
+        """Read the settings. Raises `BadSettings` naming the variable at fault."""
+        env = Environment(environ)
+        return cls(
+            table=env.text("LATCHKEY_TABLE"),
+            signing_secret=env.text("LATCHKEY_SIGNING_SECRET"),
+            audience=env.text("LATCHKEY_AUDIENCE"),
+            registration_open=env.choice("LATCHKEY_REGISTRATION", ("open", "closed"), "open") == "open",
+            password_min_length=env.number("LATCHKEY_PASSWORD_MIN_LENGTH", 8, low=8, high=64),
+            service_name=env.text("LATCHKEY_SERVICE_NAME", "latchkey"),
+            allowed_sources=env.words("LATCHKEY_ALLOWED_SOURCES"),
+            throttled=env.choice("LATCHKEY_LIMITS", ("on", "off"), "on") == "on",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """Reads typed values out of environment variables. An empty variable counts as absent."""
+
+    environ: Mapping[str, str]
+
+    def text(self, name: str, default: str | None = None) -> str:
+        """Return the value. Raises `BadSettings` where it is absent and there is no default."""
+        value = self.environ.get(name) or default
+        if value is None:
+            raise BadSettings(f"{name} is not set")
+        return value
+
+    def choice(self, name: str, allowed: tuple[str, ...], default: str) -> str:
+        """Return one of the allowed values."""
+        value = self.text(name, default)
+        if value not in allowed:
+            raise BadSettings(f"{name} must be one of {', '.join(allowed)}")
+        return value
+
+    def number(self, name: str, default: int, *, low: int, high: int) -> int:
+        """Return a whole number between the bounds, both included."""
+        value = self.text(name, str(default))
+        if not (value.isascii() and value.isdigit() and low <= int(value) <= high):
+            raise BadSettings(f"{name} must be a whole number from {low} to {high}")
+        return int(value)
+
+    def words(self, name: str) -> tuple[str, ...]:
+        """Return the parts of a comma-separated list; nothing when it is absent."""
+        return tuple(part for part in (word.strip() for word in self.environ.get(name, "").split(",")) if part)

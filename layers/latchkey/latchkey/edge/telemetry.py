@@ -1,0 +1,69 @@
+"""Logs, metrics and the journal of security events. No secret passes: see `redact`."""
+
+from __future__ import annotations
+
+import os
+import re
+import traceback
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools import Logger, single_metric
+from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
+from aws_lambda_powertools.metrics import MetricUnit
+
+from latchkey.core.model import Event
+from latchkey.edge.settings import BadSettings
+
+_SECRETS = re.compile(
+    r"""
+      [\w-]{8,}\.[\w-]{8,}\.[\w-]{8,}                # a JWT, signed or with its end cut off
+    | lk1\.[\w.-]+                                   # a refresh token
+    | lks?_[a-z2-7_]{16,}                            # an API key, a client secret
+    | \$(?:argon2|scrypt|pbkdf2|2[aby]\$)[^\s"]+     # a password hash
+    | -----BEGIN[^"]*                                # a key in PEM
+    """,
+    re.VERBOSE,
+)
+
+
+def redact(line: str) -> str:
+    """Return the line with everything that looks like a secret replaced: the last net, not the first."""
+    return _SECRETS.sub("[redacted]", line)
+
+
+class RedactingFormatter(LambdaPowertoolsFormatter):
+    """Powertools' JSON line, without anything that looks like a secret."""
+
+    def serialize(self, log: Any) -> str:
+        """Return the redacted line."""
+        return redact(super().serialize(log))
+
+
+@cache
+def logger() -> Logger:
+    """Return the logger of this function.
+
+    Raises `BadSettings` when event logging is on: the events hold passwords and tokens.
+    """
+    if os.environ.get("POWERTOOLS_LOGGER_LOG_EVENT", "false").lower() not in {"", "0", "n", "no", "f", "false", "off"}:
+        raise BadSettings("POWERTOOLS_LOGGER_LOG_EVENT must stay off: events hold passwords and tokens")
+    return Logger(logger_formatter=RedactingFormatter())
+
+
+class LogJournal:
+    """A journal that writes each security event as one line and counts it as one metric."""
+
+    def record(self, event: Event) -> None:
+        """Write the event, without its empty members."""
+        members = {"sub": event.sub, "sid": event.sid, "client_id": event.client_id, "reason": event.reason}
+        logger().info(event.name, extra={"event": event.name} | {k: v for k, v in members.items() if v})
+        with single_metric(name=event.name, unit=MetricUnit.Count, value=1):
+            pass
+
+
+def log_crash(error: BaseException) -> None:
+    """Log where an unforeseen error happened, and its type: its text may hold what the user sent."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = [f"{frame.filename.rpartition('/')[2]}:{frame.lineno} {frame.name}" for frame in frames]
+    logger().error("crash", extra={"error": type(error).__name__, "where": where})

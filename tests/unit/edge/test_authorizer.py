@@ -1,0 +1,174 @@
+"""The authorizer: four event formats, one decision, an answer that survives the gateway's cache."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from latchkey.edge import authorizer
+from latchkey.edge.authorizer import Unauthorized, authorize
+from latchkey.signing.keys import Algorithm, VerificationKey
+from latchkey.signing.keyset import SigningKey, generate
+from latchkey.signing.minting import mint_access
+from latchkey.signing.tokens import AccessClaims
+
+ISSUER = "https://id.example"
+METHOD_ARN = "arn:aws:execute-api:eu-west-1:123456789012:api1/prod/GET/v1/hello"
+
+
+class Published:
+    """The keys that the issuer publishes."""
+
+    def __init__(self, *keys: SigningKey) -> None:
+        self._keys = {key.kid: key.verification_key() for key in keys}
+
+    def find(self, kid: str) -> VerificationKey | None:
+        """Return the key of this id."""
+        return self._keys.get(kid)
+
+
+@pytest.fixture(scope="module")
+def key() -> SigningKey:
+    """The issuer's key."""
+    return generate(Algorithm.EdDSA, now=0, entropy=bytes)
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch, key: SigningKey) -> list[str]:
+    """Give the authorizer its key without a network; keep which issuers it asked for."""
+    issuers: list[str] = []
+
+    def keys(issuer: str) -> Published:
+        issuers.append(issuer)
+        return Published(key)
+
+    monkeypatch.setattr(authorizer, "_keys", keys)
+    monkeypatch.setenv("LATCHKEY_ISSUER", ISSUER)
+    return issuers
+
+
+def token(key: SigningKey, **changes: Any) -> str:
+    """Return an access token that is good but for the changes."""
+    now = int(time.time())
+    claims: dict[str, Any] = {
+        "iss": ISSUER,
+        "sub": "usr_ann",
+        "aud": "latchkey",
+        "client_id": "cli_app",
+        "iat": now,
+        "exp": now + 900,
+        "jti": "j",
+        "scope": "openid",
+        "sid": "ses_a",
+        "roles": ("user",),
+    }
+    return mint_access(AccessClaims(**(claims | changes)), key)
+
+
+def token_event(header: str) -> dict[str, Any]:
+    """Return a REST `TOKEN` event."""
+    return {"type": "TOKEN", "authorizationToken": header, "methodArn": METHOD_ARN}
+
+
+def request_event(*headers: str) -> dict[str, Any]:
+    """Return a REST `REQUEST` event."""
+    return {
+        "type": "REQUEST",
+        "methodArn": METHOD_ARN,
+        "headers": {"Authorization": headers[-1]} if headers else {},
+        "multiValueHeaders": {"Authorization": list(headers)} if headers else {},
+    }
+
+
+def http_event(version: str, header: str) -> dict[str, Any]:
+    """Return an HTTP API event of payload 1.0 or 2.0."""
+    arn = {"1.0": "methodArn", "2.0": "routeArn"}[version]
+    return {"version": version, "type": "REQUEST", arn: METHOD_ARN, "headers": {"authorization": header}}
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
+def test_a_good_token_is_allowed_on_every_route_of_its_api(key: SigningKey, asked: list[str], scheme: str) -> None:
+    """The gateway keeps the answer for all of the token's routes, so the policy must not name just one."""
+    answer = authorize(token_event(f"{scheme} {token(key)}"))
+    (statement,) = answer["policyDocument"]["Statement"]
+    assert statement["Resource"] == "arn:aws:execute-api:eu-west-1:123456789012:api1/prod/*/*"
+    assert (statement["Effect"], statement["Action"]) == ("Allow", "execute-api:Invoke")
+
+
+def test_the_context_is_flat_text(key: SigningKey, asked: list[str]) -> None:
+    """API Gateway takes no lists; no token and no e-mail address goes in."""
+    assert authorize(token_event(f"Bearer {token(key)}"))["context"] == {
+        "sub": "usr_ann",
+        "client_id": "cli_app",
+        "sid": "ses_a",
+        "roles": "user",
+        "scope": "openid",
+    }
+
+
+def test_every_format_of_event_gets_the_same_decision(key: SigningKey, asked: list[str]) -> None:
+    """REST `TOKEN` and `REQUEST`, HTTP API 1.0 and 2.0."""
+    header = f"Bearer {token(key)}"
+    policies = [authorize(event) for event in (token_event(header), request_event(header), http_event("1.0", header))]
+    simple = authorize(http_event("2.0", header))
+    assert all(policy == policies[0] for policy in policies)
+    assert simple == {"isAuthorized": True, "context": policies[0]["context"]}
+
+
+def spoiled(key: SigningKey) -> dict[str, str]:
+    """Return headers that must be refused, by name."""
+    good = token(key)
+    return {
+        "no scheme": good,
+        "another scheme": f"Basic {good}",
+        "two blanks": f"Bearer  {good}",
+        "a tab": f"Bearer\t{good}",
+        "nothing": "",
+        "scheme alone": "Bearer",
+        "a stranger's key": f"Bearer {token(generate(Algorithm.EdDSA, now=0, entropy=bytes))}",
+        "expired": f"Bearer {token(key, iat=1, exp=2)}",
+        "another issuer": f"Bearer {token(key, iss='https://evil.example')}",
+        "another audience": f"Bearer {token(key, aud='other')}",
+        "cut": f"Bearer {good[:-1]}",
+    }
+
+
+@pytest.mark.parametrize("name", spoiled(generate(Algorithm.EdDSA, now=0, entropy=bytes)))
+def test_a_bad_token_is_refused_in_every_format(key: SigningKey, asked: list[str], name: str) -> None:
+    """An exception where that makes the 401, `isAuthorized: false` where that does."""
+    header = spoiled(key)[name]
+    for event in (token_event(header), request_event(header), http_event("1.0", header)):
+        with pytest.raises(Unauthorized, match=r"^Unauthorized$"):
+            authorize(event)
+    assert authorize(http_event("2.0", header)) == {"isAuthorized": False}
+
+
+def test_two_authorization_headers_are_refused(key: SigningKey, asked: list[str]) -> None:
+    """Which of them counts is not for us to guess."""
+    header = f"Bearer {token(key)}"
+    with pytest.raises(Unauthorized):
+        authorize(request_event(header, header))
+
+
+def test_without_a_domain_the_issuer_is_the_api_of_the_event(
+    key: SigningKey, asked: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Taken from the ARN, which the gateway makes; never from a Host header."""
+    monkeypatch.setenv("LATCHKEY_ISSUER", "")
+    own = "https://api1.execute-api.eu-west-1.amazonaws.com/prod"
+    authorize(token_event(f"Bearer {token(key, iss=own)}") | {"headers": {"Host": "evil.example"}})
+    assert asked == [own]
+
+
+def test_a_refusal_says_why_in_the_log_and_never_quotes_the_token(
+    key: SigningKey, asked: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The reason is the operator's; the token is nobody's."""
+    bad = token(key, aud="other")
+    with pytest.raises(Unauthorized):
+        authorize(token_event(f"Bearer {bad}"))
+    log = capsys.readouterr().out
+    assert "iss or aud is another" in log
+    assert bad not in log

@@ -1,0 +1,55 @@
+"""Cross-origin requests: an exact list, no credentials, nothing echoed."""
+
+from __future__ import annotations
+
+import pytest
+
+from latchkey.edge import cors
+
+APP = "https://app.example"
+
+
+@pytest.fixture(autouse=True)
+def listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stack lists one origin of the web and one of a phone's web view."""
+    monkeypatch.setenv("LATCHKEY_ALLOWED_ORIGINS", f"{APP}, capacitor://localhost")
+
+
+@pytest.mark.parametrize("origin", [APP, "capacitor://localhost"])
+def test_a_listed_origin_may_call(origin: str) -> None:
+    """It gets its own name back, and what it may send."""
+    headers = {"origin": origin}
+    assert cors.answer_headers(headers)["Access-Control-Allow-Origin"] == origin
+    assert "Authorization" in cors.preflight_headers(headers)["Access-Control-Allow-Headers"]
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "null",
+        "https://evil.example",
+        "http://app.example",
+        f"{APP}.evil.example",
+        "https://evil-app.example",
+        f"{APP}:8443",
+        "",
+    ],
+)
+def test_any_other_origin_is_not_named(origin: str) -> None:
+    """Look-alikes, the http twin, null: no header that would let it read."""
+    headers = {"Origin": origin}
+    assert cors.answer_headers(headers) == {"Vary": "Origin"}
+    assert cors.preflight_headers(headers) == {}
+
+
+def test_credentials_are_never_allowed() -> None:
+    """Tokens travel in a header, so no cookie is ever needed."""
+    every = cors.answer_headers({"Origin": APP}) | cors.preflight_headers({"Origin": APP})
+    assert "Access-Control-Allow-Credentials" not in every
+
+
+def test_a_stack_without_origins_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The default: no page of another origin reads anything."""
+    monkeypatch.delenv("LATCHKEY_ALLOWED_ORIGINS")
+    cors.allowed_origins.cache_clear()
+    assert cors.answer_headers({"Origin": APP}) == {}

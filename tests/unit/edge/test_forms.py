@@ -1,0 +1,140 @@
+"""What the routes take, and what they refuse by name."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from latchkey.core.errors import Errors, ServiceError
+from latchkey.edge import forms, oauth
+from latchkey.edge.http import Request
+
+
+def request(body: Any, content_type: str = "application/json", **headers: str) -> Request:
+    """Return a request with this body: a text as it is, anything else as JSON."""
+    raw = body if isinstance(body, str) else json.dumps(body)
+    headers = {"content-type": content_type} | {name.replace("_", "-"): value for name, value in headers.items()}
+    return Request("POST", "/x", headers, raw.encode(), {}, "192.0.2.7", {}, "r-1", 1_800_000_000)
+
+
+def form(body: str, **headers: str) -> Request:
+    """Return a request with a form."""
+    return request(body, "application/x-www-form-urlencoded", **headers)
+
+
+def fault(call: Any, *args: Any) -> tuple[str, str]:
+    """Return the field and code that the call complains of."""
+    with pytest.raises(ServiceError) as caught:
+        call(*args)
+    assert caught.value.error is Errors.INVALID_REQUEST
+    return caught.value.fields[0].field, caught.value.fields[0].code
+
+
+@pytest.mark.parametrize("name", ["login", "username", "email"])
+def test_a_login_goes_by_three_names(name: str) -> None:
+    """The source systems each have their own."""
+    assert forms.sign_in(request({name: "ann", "password": "p"})).login == "ann"
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "code"),
+    [
+        ({"password": "p"}, "login", "required"),
+        ({"login": "", "password": "p"}, "login", "required"),
+        ({"login": "ann", "username": "bob", "password": "p"}, "login", "ambiguous"),
+        ({"login": "ann"}, "password", "required"),
+        ({"login": "ann", "password": 1}, "password", "not_a_text"),
+        ({"login": "ann", "password": None}, "password", "not_a_text"),
+        ({"login": "ann", "password": ["p"]}, "password", "not_a_text"),
+        ({"login": "ann", "password": {"p": 1}}, "password", "not_a_text"),
+        ({"login": True, "password": "p"}, "login", "not_a_text"),
+        ({"login": "a\x00b", "password": "p"}, "login", "bad_characters"),
+        ({"login": "ann", "password": "a\x00b"}, "password", "bad_characters"),
+        ({"login": "a" * 321, "password": "p"}, "login", "too_long"),
+        ({"login": "ann", "password": "p", "roles": ["admin"]}, "roles", "unknown_member"),
+    ],
+)
+def test_a_bad_sign_in_names_its_member(body: Any, field: str, code: str) -> None:
+    """Wrong types, unknown members, contradictions."""
+    assert fault(forms.sign_in, request(body)) == (field, code)
+
+
+@pytest.mark.parametrize(
+    "name", ["role", "roles", "is_admin", "status", "sub", "tenant_id", "created_at", "pk", "epoch"]
+)
+def test_nobody_registers_as_more_than_he_is(name: str) -> None:
+    """Mass assignment is refused by name (CVE-2026-27946)."""
+    body = {"login": "ann", "password": "p", name: "admin"}
+    assert fault(forms.registration, request(body), ()) == (name, "unknown_member")
+
+
+def test_an_unknown_source_is_refused_where_the_stack_lists_them() -> None:
+    """And taken as it is where it does not."""
+    body = {"login": "ann", "password": "p", "source": "voting"}
+    assert forms.registration(request(body), ()).source == "voting"
+    assert fault(forms.registration, request(body), ("license",)) == ("source", "unknown_source")
+
+
+@pytest.mark.parametrize("locale", ["english!", "e", "en_US", "en-", "x" * 40])
+def test_a_locale_has_the_shape_of_a_language_tag(locale: str) -> None:
+    """RFC 5646."""
+    assert fault(forms.registration, request({"login": "ann", "password": "p", "locale": locale}), ())[0] == "locale"
+
+
+def test_a_profile_change_changes_something() -> None:
+    """An empty object is no change."""
+    assert fault(forms.profile_changes, request({})) == ("name", "required")
+
+
+@pytest.mark.parametrize(("body", "everywhere"), [("", False), ("{}", False), ('{"sessions": "all"}', True)])
+def test_logout_ends_the_present_session_unless_told_otherwise(body: str, everywhere: bool) -> None:
+    """A phone that posts nothing means itself."""
+    assert forms.logout_of_all(request(body)) is everywhere
+
+
+@pytest.mark.parametrize("twice", ["grant_type=x&grant_type=x", "scope=a&grant_type=refresh_token&scope=b"])
+def test_a_form_parameter_must_not_stand_twice(twice: str) -> None:
+    """RFC 6749 section 3.2."""
+    assert fault(oauth.token_request, form(twice))[1] == "duplicate_member"
+
+
+def test_a_form_ignores_what_it_does_not_know() -> None:
+    """RFC 6749 section 3.2: clients send extensions."""
+    asked = oauth.token_request(form("grant_type=client_credentials&resource=x&scope="))
+    assert (asked.grant_type, asked.scope) == ("client_credentials", None)
+
+
+def test_a_client_proves_itself_in_one_way() -> None:
+    """RFC 6749 section 2.3: by the header or by the form, not by both."""
+    basic = "Basic Y2xpX2E6czolMkI="
+    asked = oauth.token_request(form("grant_type=client_credentials", authorization=basic))
+    assert (asked.client_id, asked.client_secret) == ("cli_a", "s:+")
+    with pytest.raises(ServiceError) as caught:
+        oauth.token_request(form("grant_type=client_credentials&client_secret=s", authorization=basic))
+    assert caught.value.error is Errors.INVALID_REQUEST
+
+
+@pytest.mark.parametrize("header", ["Basic", "Basic !!!", "Basic Y2xpX2E=", "Bearer Y2xpX2E6cw==", "Basic /w=="])
+def test_a_broken_client_header_is_an_invalid_client(header: str) -> None:
+    """RFC 6749 section 5.2."""
+    with pytest.raises(ServiceError) as caught:
+        oauth.token_request(form("grant_type=client_credentials", authorization=header))
+    assert caught.value.error is Errors.INVALID_CLIENT
+
+
+@pytest.mark.parametrize("grant_type", ["password", "implicit", "REFRESH_TOKEN"])
+def test_an_unknown_grant_is_refused(grant_type: str) -> None:
+    """The password grant is gone for good (RFC 9700 section 2.4)."""
+    with pytest.raises(ServiceError) as caught:
+        oauth.token_request(form(f"grant_type={grant_type}&username=a&password=b"))
+    assert caught.value.error is Errors.UNSUPPORTED_GRANT_TYPE
+
+
+@pytest.mark.parametrize("headers", [{}, {"authorization": "Basic a"}, {"authorization": "Bearer a", "x_api_key": "b"}])
+def test_a_service_token_comes_in_one_header(headers: dict[str, str]) -> None:
+    """None at all, another scheme, or both headers: refused."""
+    with pytest.raises(ServiceError) as caught:
+        oauth.service_token(request("", **headers))
+    assert caught.value.error is Errors.INVALID_API_KEY

@@ -1,0 +1,210 @@
+"""The adapter between gateway events and requests: both payload formats, strict bodies, one shape of error."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from typing import Any
+
+import pytest
+
+from latchkey.core.errors import Errors, ServiceError
+from latchkey.edge.http import MAX_BODY, Request, Response, endpoint
+
+JSON = {"Content-Type": "application/json"}
+
+
+def rest(body: str | None = None, headers: dict[str, str] | None = None, **more: Any) -> dict[str, Any]:
+    """Return a REST API event (payload 1.0)."""
+    headers = JSON if headers is None else headers
+    return {
+        "resource": "/v1/echo",
+        "path": "/v1/echo",
+        "httpMethod": "POST",
+        "headers": headers,
+        "multiValueHeaders": {name: [value] for name, value in headers.items()},
+        "pathParameters": None,
+        "requestContext": {"requestId": "r-1", "identity": {"sourceIp": "192.0.2.7"}},
+        "body": body,
+        "isBase64Encoded": False,
+    } | more
+
+
+def http_api(body: str | None = None, **more: Any) -> dict[str, Any]:
+    """Return the same request as an HTTP API event (payload 2.0)."""
+    return {
+        "version": "2.0",
+        "routeKey": "POST /v1/echo",
+        "rawPath": "/v1/echo",
+        "headers": {"content-type": "application/json"},
+        "requestContext": {"requestId": "r-1", "http": {"method": "POST", "sourceIp": "192.0.2.7"}},
+        "body": body,
+        "isBase64Encoded": False,
+    } | more
+
+
+@endpoint
+def echo(request: Request) -> Response:
+    """Answer with what was understood."""
+    return Response(200, {"json": request.json(), "address": request.address, "path": request.path})
+
+
+@endpoint
+def show(request: Request) -> Response:
+    """Answer with the headers and the caller."""
+    return Response(200, {"headers": dict(request.headers), "caller": dict(request.caller)})
+
+
+def answer(event: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    """Return status and body of the echo."""
+    response = echo(event, None)
+    return response["statusCode"], json.loads(response["body"])
+
+
+@pytest.mark.parametrize("body", ['{"a": 1}', "[]", "", '{"a": 1, "a": 2}', None])
+def test_both_payload_formats_give_equal_answers(body: str | None) -> None:
+    """A function does not know which kind of API stands before it."""
+    assert answer(rest(body)) == answer(http_api(body))
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "code"),
+    [
+        ("", "", "not_json"),
+        ("no", "", "not_json"),
+        ("[1]", "", "not_an_object"),
+        ('{"a": 1, "a": 2}', "a", "duplicate_member"),
+        ('{"a": NaN}', "", "bad_number"),
+        ('{"a": ' + "9" * 5000 + "}", "", "bad_number"),
+        ('{"a": "\\ud800"}', "", "bad_string"),
+        ("[" * 9000, "", "too_deep"),
+        ("\ufeff{}", "", "not_json"),
+        ("\ud800", "", "not_utf8"),
+    ],
+)
+def test_a_bad_body_is_refused_with_its_reason(body: str, field: str, code: str) -> None:
+    """A 400 that names the member, where one is at fault."""
+    status, problem = answer(rest(body))
+    assert (status, problem["code"]) == (400, "invalid_request")
+    assert [(fault["field"], fault["code"]) for fault in problem["errors"]] == [(field, code)]
+
+
+@pytest.mark.parametrize(
+    "content_type", [None, "text/plain", "application/x-www-form-urlencoded", "application/json; charset=latin-1"]
+)
+def test_another_content_type_is_refused(content_type: str | None) -> None:
+    """415, before the body is looked at."""
+    headers = {} if content_type is None else {"Content-Type": content_type}
+    assert answer(rest("{}", headers))[1]["code"] == "unsupported_media_type"
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "Application/JSON; charset=UTF-8"])
+def test_the_content_type_may_be_spelled_in_any_case(content_type: str) -> None:
+    """RFC 9110 section 8.3.1."""
+    assert answer(rest("{}", {"CONTENT-TYPE": content_type}))[0] == 200
+
+
+def test_a_large_body_is_refused() -> None:
+    """One byte over the limit is too much."""
+    body = json.dumps({"a": "x" * MAX_BODY})[: MAX_BODY + 1]
+    assert answer(rest(body))[0] == 413
+
+
+@pytest.mark.parametrize(
+    ("body", "status"), [(b64encode(b'{"a": 1}').decode(), 200), ("%%%", 400), (b64encode(b"\xff").decode(), 400)]
+)
+def test_a_base64_body_is_decoded_strictly(body: str, status: int) -> None:
+    """What the gateway encodes is decoded; anything else is refused."""
+    assert answer(rest(body, isBase64Encoded=True))[0] == status
+
+
+def test_base64_text_that_is_not_flagged_is_no_json() -> None:
+    """The flag decides, never a guess."""
+    assert answer(rest(b64encode(b"{}").decode()))[0] == 400
+
+
+@pytest.mark.parametrize("values", [["Bearer a", "Bearer b"], ["Bearer b"]])
+def test_a_repeated_or_disputed_security_header_is_refused(values: list[str]) -> None:
+    """Two Authorization headers, or one that disagrees with itself."""
+    event = rest("{}", {"Authorization": "Bearer a"}, multiValueHeaders={"authorization": values})
+    assert show(event, None)["statusCode"] == 400
+
+
+def test_headers_may_be_null() -> None:
+    """API Gateway's own test console sends them so."""
+    assert show(rest(headers=None) | {"headers": None, "multiValueHeaders": None}, None)["statusCode"] == 200
+
+
+def test_only_the_gateway_says_where_a_request_comes_from() -> None:
+    """A forwarded-for header is the client's own story."""
+    event = rest("{}", JSON | {"X-Forwarded-For": "203.0.113.9"})
+    assert answer(event)[1]["address"] == "192.0.2.7"
+
+
+def test_an_ipv6_address_counts_as_its_network() -> None:
+    """One household has a /64, so a single address would be no limit at all."""
+    context = {"requestId": "r-1", "identity": {"sourceIp": "2001:db8:1:2:3:4:5:6"}}
+    assert answer(rest("{}", requestContext=context))[1]["address"] == "2001:db8:1:2::/64"
+
+
+def test_what_the_authorizer_proved_is_read_from_both_formats() -> None:
+    """REST APIs pass it flat, HTTP APIs under `lambda`."""
+    flat = rest(requestContext={"authorizer": {"sub": "usr_a", "integrationLatency": 3}})
+    nested = http_api(requestContext={"authorizer": {"lambda": {"sub": "usr_a"}}})
+    callers = [json.loads(show(event, None)["body"])["caller"] for event in (flat, nested)]
+    assert callers == [{"sub": "usr_a"}, {"sub": "usr_a"}]
+
+
+def failing(error: Exception, path: str = "/v1/echo") -> dict[str, Any]:
+    """Return the response of a handler that raises this."""
+
+    @endpoint
+    def handler(request: Request) -> Response:
+        raise error
+
+    return handler(rest(resource=path), None)
+
+
+def test_an_error_is_a_problem_document() -> None:
+    """RFC 9457, with our code and the request's id."""
+    response = failing(ServiceError(Errors.RATE_LIMITED, "private", retry_after=30))
+    problem = json.loads(response["body"])
+    assert response["headers"]["Content-Type"] == "application/problem+json"
+    assert response["headers"]["Retry-After"] == "30"
+    assert (problem["status"], problem["code"], problem["request_id"]) == (429, "rate_limited", "r-1")
+    assert "private" not in response["body"]
+
+
+@pytest.mark.parametrize(
+    ("error", "challenge"),
+    [
+        (Errors.INVALID_TOKEN, 'Bearer realm="latchkey", error="invalid_token"'),
+        (Errors.INVALID_CREDENTIALS, 'Bearer realm="latchkey"'),
+    ],
+)
+def test_a_401_carries_a_bearer_challenge(error: Errors, challenge: str) -> None:
+    """RFC 6750 section 3: with an error code only where a token was at fault."""
+    assert failing(ServiceError(error))["headers"]["WWW-Authenticate"] == challenge
+
+
+def test_the_token_endpoint_speaks_oauth() -> None:
+    """RFC 6749 section 5.2: its own names, 400 for a bad grant, a Basic challenge for a bad client."""
+    grant, client = (failing(ServiceError(e), "/oauth2/token") for e in (Errors.INVALID_GRANT, Errors.INVALID_CLIENT))
+    assert (grant["statusCode"], json.loads(grant["body"])["error"]) == (400, "invalid_grant")
+    assert (client["statusCode"], client["headers"]["WWW-Authenticate"]) == (401, 'Basic realm="latchkey"')
+
+
+def test_an_unforeseen_error_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    """The caller gets a bare 500, and the log where it happened but not what its text holds."""
+    response = failing(RuntimeError("hunter2-hunter2"))
+    assert (response["statusCode"], json.loads(response["body"])["code"]) == (500, "internal_error")
+    log = capsys.readouterr().out
+    assert "RuntimeError" in log
+    assert "hunter2" not in log + response["body"]
+
+
+def test_every_answer_forbids_caching_and_sniffing() -> None:
+    """Set in one place, for successes and errors alike."""
+    for response in (show(rest(), None), failing(RuntimeError())):
+        assert response["headers"]["Cache-Control"] == "no-store"
+        assert response["headers"]["X-Content-Type-Options"] == "nosniff"

@@ -1,0 +1,62 @@
+"""Logs: no secret gets in, no line can be forged, event logging stays off."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from latchkey.core.model import Event
+from latchkey.edge.settings import BadSettings
+from latchkey.edge.telemetry import LogJournal, logger, redact
+
+SECRETS = [
+    "eyJhbGciOiJub25lIn0.eyJzdWIiOiJ1c3JfYSJ9.c2lnbmF0dXJl",
+    "lk1.usr_abcdefgh.ses_abcdefgh.12.c2lnbmF0dXJl",
+    "lk_abcdefghijklmnopqrstuvwxyz_" + "a2" * 29 + "b",
+    "lks_" + "a2" * 29 + "b",
+    "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$aGFzaA",
+    "-----BEGIN PRIVATE KEY-----\\nMIIEvQIBADANBgkqhkiG9w0B",
+]
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+def test_what_looks_like_a_secret_is_redacted(secret: str) -> None:
+    """Wherever in a line it stands."""
+    assert redact(f'{{"a": "before {secret} after"}}').count("[redacted]") == 1
+    assert secret not in redact(f'{{"a": "{secret}"}}')
+
+
+@pytest.mark.parametrize("line", ['{"sid": "ses_abc", "sub": "usr_abc"}', '{"path": "/v1/auth/login"}', "1.2.3"])
+def test_what_is_no_secret_stays(line: str) -> None:
+    """Identifiers and paths are what a log is for."""
+    assert redact(line) == line
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+def test_the_logger_redacts(capsys: pytest.CaptureFixture[str], secret: str) -> None:
+    """The net hangs behind every line of every function."""
+    logger().info("text", extra={"careless": secret})
+    assert secret not in capsys.readouterr().out
+
+
+def test_a_log_line_is_one_json_object(capsys: pytest.CaptureFixture[str]) -> None:
+    """Line ends and terminal sequences in what a client sent cannot forge a second line."""
+    logger().info("text", extra={"reason": 'x\r\n{"level": "INFO"}\x1b[31m'})
+    (line,) = capsys.readouterr().out.splitlines()
+    assert json.loads(line)["reason"].startswith("x\r\n")
+
+
+def test_event_logging_keeps_a_function_from_starting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An environment variable alone could print every password."""
+    monkeypatch.setenv("POWERTOOLS_LOGGER_LOG_EVENT", "true")
+    with pytest.raises(BadSettings):
+        logger()
+
+
+def test_a_security_event_is_one_line_and_one_metric(capsys: pytest.CaptureFixture[str]) -> None:
+    """Named alike in both, so that an alarm and a query find the same thing."""
+    LogJournal().record(Event("refresh_reuse", sub="usr_a", sid="ses_b"))
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line.get("event") for line in lines] == ["refresh_reuse", None]
+    assert lines[1]["refresh_reuse"] == [1.0]

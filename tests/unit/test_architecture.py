@@ -1,0 +1,283 @@
+"""The shape of the tree: who may import whom, what may stand where, and what no module may do."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "layers" / "latchkey" / "latchkey"
+FUNCTIONS = ROOT / "functions"
+
+LADDER = ("signing", "core", "adapters", "edge", "functions")
+"""Each may import itself and what stands left of it."""
+
+OWNERS = {
+    "boto3": "adapters/",
+    "botocore": "adapters/",
+    "aws_lambda_powertools": "edge/",
+    "jwt": "signing/minting.py",
+}
+"""The only place that may import a library."""
+
+IMPURE = {
+    "asyncio",
+    "http",
+    "io",
+    "logging",
+    "os",
+    "pathlib",
+    "random",
+    "secrets",
+    "socket",
+    "ssl",
+    "subprocess",
+    "sys",
+    "tempfile",
+    "time",
+    "urllib",
+    "uuid",
+}
+"""What signing and core may not import: clock, randomness, environment and every way out are arguments."""
+
+ASKING = {"now", "today", "utcnow", "open", "print", "input"}
+"""Calls that need no import of the above."""
+
+CHANGES = {"add", "append", "clear", "discard", "extend", "insert", "pop", "popitem", "remove", "setdefault", "update"}
+"""The methods that change a container."""
+
+HEAVY = {"boto3", "botocore", "aws_lambda_powertools", "jwt", "pydantic", "asyncio", "urllib.request"}
+"""What the authorizer must start without."""
+
+MAX_LINES = 30
+
+
+def package(*folders: str) -> list[Path]:
+    return sorted(path for folder in folders for path in (PACKAGE / folder).rglob("*.py"))
+
+
+def apps() -> list[Path]:
+    return sorted(FUNCTIONS.glob("*/*.py"))
+
+
+def shipped() -> list[Path]:
+    return package("") + apps()
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(PACKAGE if path.is_relative_to(PACKAGE) else ROOT))
+
+
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+def offences(paths: Iterable[Path], found_in: Callable[[Path], list[str]]) -> dict[str, list[str]]:
+    """Return what a rule finds, by module; a rule that had no module to look at proves nothing."""
+    looked_at = list(paths)
+    assert looked_at
+    return {name_of(path): found for path in looked_at if (found := found_in(path))}
+
+
+def imports(tree: ast.Module) -> Iterator[str]:
+    """Yield the dotted name of everything a module imports, wherever in it the import stands."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{'.' * node.level}{node.module}.{alias.name}" for alias in node.names)
+
+
+def layer_of(dotted: str) -> str | None:
+    """Return which rung of the ladder a dotted name stands on; `None` for other people's code."""
+    first, _, rest = dotted.partition(".")
+    second = rest.partition(".")[0]
+    if first == "latchkey" and second in LADDER:
+        return second
+    return first if first in {"functions", "infra", "tests", ""} else None
+
+
+def steps_up(path: Path) -> list[str]:
+    """Return the imports of a module that run against the ladder; a relative import says nothing and counts too."""
+    own = "functions" if path.is_relative_to(FUNCTIONS) else path.relative_to(PACKAGE).parts[0]
+    allowed = {None, *LADDER[: LADDER.index(own) + 1]} if own in LADDER else {None}
+    return [dotted for dotted in imports(tree_of(path)) if layer_of(dotted) not in allowed]
+
+
+def imported_from(path: Path, libraries: Iterable[str]) -> list[str]:
+    return [dotted for dotted in imports(tree_of(path)) if dotted.split(".")[0] in libraries]
+
+
+def test_imports_run_one_way() -> None:
+    """Imports run functions -> edge -> adapters -> core -> signing, and never to infra or tests."""
+    assert offences(shipped(), steps_up) == {}
+
+
+def test_functions_do_not_import_each_other() -> None:
+    """A function is deployed alone: it has the layers and nothing of its neighbours."""
+    assert offences(apps(), lambda path: imported_from(path, {"functions"})) == {}
+
+
+def test_library_is_imported_by_its_owner_alone() -> None:
+    """boto3 belongs to the adapters, Powertools to the edge, PyJWT to minting."""
+
+    def borrowed(path: Path) -> list[str]:
+        return imported_from(
+            path, [library for library, owner in OWNERS.items() if not name_of(path).startswith(owner)]
+        )
+
+    assert offences(shipped(), borrowed) == {}
+
+
+def test_pure_modules_import_nothing_impure() -> None:
+    """Neither core nor signing can reach a clock, randomness, the environment, a log or a network."""
+    assert offences(package("core", "signing"), lambda path: imported_from(path, IMPURE)) == {}
+
+
+def test_pure_modules_ask_no_clock_and_open_no_file() -> None:
+    """`datetime.now()` needs no forbidden import, and neither does `open()`."""
+
+    def asked(path: Path) -> list[str]:
+        calls = [ast.unparse(node.func) for node in ast.walk(tree_of(path)) if isinstance(node, ast.Call)]
+        return [call for call in calls if call.rpartition(".")[2] in ASKING]
+
+    assert offences(package("core", "signing"), asked) == {}
+
+
+def test_pure_modules_remember_nothing() -> None:
+    """A cached function is a global in disguise."""
+
+    def cached(path: Path) -> list[str]:
+        return sorted({"functools.cache", "functools.lru_cache"} & set(imports(tree_of(path))))
+
+    assert offences(package("core", "signing"), cached) == {}
+
+
+def test_randomness_is_the_operating_systems() -> None:
+    """`random` is for games."""
+    assert offences(shipped(), lambda path: imported_from(path, {"random"})) == {}
+
+
+def changed_globals(tree: ast.Module) -> list[str]:
+    """Return the module's variables that some code of it changes or binds anew, and its empty containers."""
+    assigned = [node for node in tree.body if isinstance(node, ast.Assign | ast.AnnAssign)]
+    values = {ast.unparse(target): node.value for node in assigned for target in targets_of(node)}
+    empty = {name for name, value in values.items() if value and ast.unparse(value) in {"[]", "{}", "set()"}}
+    return sorted(empty | {name for node in ast.walk(tree) for name in changed_by(node) if name in values})
+
+
+def targets_of(node: ast.Assign | ast.AnnAssign | ast.AugAssign | ast.Delete) -> list[ast.expr]:
+    return node.targets if isinstance(node, ast.Assign | ast.Delete) else [node.target]
+
+
+def changed_by(node: ast.AST) -> list[str]:
+    """Return the names that a piece of code may change: `x[…] = …`, `del x[…]`, `x.append(…)`, `global x`."""
+    if isinstance(node, ast.Global):
+        return node.names
+    if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign | ast.Delete):
+        return [ast.unparse(each.value) for each in targets_of(node) if isinstance(each, ast.Subscript)]
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in CHANGES:
+        return [ast.unparse(node.func.value)]
+    return []
+
+
+def test_no_module_changes_a_global() -> None:
+    """A warm Lambda would carry it from one caller to the next."""
+    assert offences(shipped(), lambda path: changed_globals(tree_of(path))) == {}
+
+
+@pytest.mark.parametrize(
+    "flaw",
+    [
+        "seen = {}",
+        "seen = {1: 2}\ndef see(x): seen[x] = 1",
+        "seen = [1]\ndef see(x): seen.append(x)",
+        "seen = 0\ndef see():\n global seen\n seen += 1",
+        "seen: dict = {1: 2}\ndef forget(x): del seen[x]",
+    ],
+    ids=["empty", "assigned", "appended", "rebound", "deleted"],
+)
+def test_changed_global_is_noticed(flaw: str) -> None:
+    """The gate catches what it is there for."""
+    assert changed_globals(ast.parse(flaw)) == ["seen"]
+
+
+@pytest.mark.parametrize(
+    ("module", "flaw"),
+    [
+        ("core/flaw.py", "from latchkey.adapters import memory"),
+        ("signing/flaw.py", "import latchkey.core.model"),
+        ("edge/flaw.py", "from functions.login import app"),
+        ("adapters/flaw.py", "from infra.local import aws"),
+        ("core/flaw.py", "def f():\n from ..edge import http"),
+    ],
+)
+def test_step_up_the_ladder_is_noticed(module: str, flaw: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The gate catches what it is there for."""
+    monkeypatch.setitem(globals(), "tree_of", lambda _: ast.parse(flaw))
+    assert steps_up(PACKAGE / module) != []
+
+
+def test_functions_are_short_files() -> None:
+    """A function reads the request, calls the service and answers, in 30 lines at most."""
+
+    def long(path: Path) -> list[str]:
+        lines = [line for line in path.read_text().splitlines() if line.strip()]
+        return lines[MAX_LINES:]
+
+    assert offences(apps(), long) == {}
+
+
+def files_below(folder: Path) -> set[str]:
+    found = (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    return {str(path.relative_to(folder)) for path in found}
+
+
+def test_function_folder_is_one_file() -> None:
+    """What lies in a function's folder is shipped, so nothing but app.py does."""
+    folders = {path.name for path in FUNCTIONS.iterdir() if path.name != "__pycache__"}
+    assert files_below(FUNCTIONS) == {f"{folder}/app.py" for folder in folders}
+
+
+def test_layer_of_dependencies_is_its_lock_alone() -> None:
+    """What lies in a layer's folder is shipped."""
+    assert files_below(ROOT / "layers" / "dependencies") == {"requirements.txt"}
+
+
+def test_layer_of_latchkey_is_its_package_alone() -> None:
+    """Python and the package's data: no test, no pyproject.toml, no notes."""
+    files = files_below(PACKAGE.parent)
+    modules = {name for name in files if name.startswith("latchkey/") and name.endswith(".py")}
+    assert files - modules == {"latchkey/data/NOTICE", "latchkey/data/common-passwords.bin"}
+
+
+def test_no_layer_is_forgotten() -> None:
+    """There are two layers, and both are looked at here."""
+    assert {path.name for path in (ROOT / "layers").iterdir()} == {"dependencies", "latchkey"}
+
+
+def test_authorizer_starts_without_the_heavy_libraries() -> None:
+    """Its cold start is in the path of every protected call."""
+    probe = "import sys, functions.authorizer.app; print(*sys.modules, sep='\\n')"
+    environment = {"PYTHONPATH": f"{ROOT}:{PACKAGE.parent}", "LATCHKEY_AUDIENCE": "https://api.example"}
+    command = [sys.executable, "-c", probe]
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert HEAVY & set(run.stdout.split()) == set()
+
+
+def test_every_test_is_a_sentence() -> None:
+    """The docstring of a test says what holds."""
+
+    def speechless(path: Path) -> list[str]:
+        found = [node for node in ast.walk(tree_of(path)) if isinstance(node, ast.FunctionDef)]
+        said = {node.name: ast.get_docstring(node) or "" for node in found if node.name.startswith("test_")}
+        return [name for name, sentence in said.items() if not sentence.strip().endswith((".", "!", "?"))]
+
+    assert offences(sorted((ROOT / "tests").rglob("test_*.py")), speechless) == {}
