@@ -1,0 +1,18 @@
+"""`GET, DELETE /v1/auth/sessions` and `POST /v1/auth/logout`: one's own sessions."""
+
+from latchkey.edge import bootstrap, callers, forms
+from latchkey.edge.http import Request, Response, endpoint
+
+
+@endpoint
+def handler(request: Request) -> Response:
+    """Answer 200 with the sessions, or 204 when some have ended."""
+    me, sessions = callers.user(request), bootstrap.sessions()
+    if request.path == "/v1/auth/logout":
+        callers.log_out(me, sessions, everywhere=forms.logout_of_all(request))
+        return Response(204)
+    _, live = bootstrap.accounts().present(me.sub, me.sid, now=request.now)
+    if request.method == "GET":
+        return Response(200, {"sessions": [callers.session(each, current=me.sid) for each in live]})
+    callers.end(me, sessions, request.path_parameters.get("sid"))
+    return Response(204)
