@@ -1,0 +1,1 @@
+"""The local twin: API Gateway, Lambda and AWS inside one process."""

@@ -1,0 +1,104 @@
+"""`python -m infra.local`: run the whole service on this machine."""
+
+from __future__ import annotations
+
+import signal
+import time
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from infra.local.twin import Options
+
+
+_NAP = 0.2
+
+
+class Switch(StrEnum):
+    """On or off."""
+
+    ON = "on"
+    OFF = "off"
+
+
+def main(  # noqa: PLR0913, PLR0917 - Typer makes an option of each
+    port: Annotated[int, typer.Option(envvar="PORT", min=0, max=65_535, help="Port; 0 takes any free one.")] = 8080,
+    host: Annotated[str, typer.Option(envvar="HOST", help="Address to listen on.")] = "127.0.0.1",
+    issuer: Annotated[
+        str | None, typer.Option(envvar="ISSUER", help="What tokens say under iss; by default the twin's address.")
+    ] = None,
+    key: Annotated[
+        Path | None, typer.Option(envvar="KEY", help="PEM file of the key to sign with: RSA, P-256 or Ed25519.")
+    ] = None,
+    limits: Annotated[Switch, typer.Option(envvar="LIMITS", help="Whether attempts are slowed down.")] = Switch.ON,
+    data: Annotated[
+        Path | None, typer.Option(envvar="DATA", help="File that keeps the data; by default it stays in memory.")
+    ] = None,
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option(
+            envvar="PARAMETERS", help="Parameter of template.yaml, as Name=Value; several are separated by blanks."
+        ),
+    ] = None,
+) -> None:
+    """Run the service of template.yaml on this machine: API Gateway, Lambda and AWS in one process."""
+    # Imported only now, so that --help and a wrong option answer at once.
+    from infra.local.twin import BadIssuer, Options
+
+    try:
+        options = Options(host, port, issuer or None, key, limits is Switch.ON, data, _parameters(parameter or []))
+    except BadIssuer as error:
+        raise typer.BadParameter(str(error), param_hint="ISSUER") from None
+    _run(options)
+
+
+def _parameters(pairs: list[str]) -> dict[str, str]:
+    parsed = {}
+    for pair in pairs:
+        name, separator, value = pair.partition("=")
+        if not separator:
+            raise typer.BadParameter(f"{pair} is not Name=Value", param_hint="PARAMETERS")
+        parsed[name] = value
+    return parsed
+
+
+def _run(options: Options) -> None:
+    from infra.local.functions import Conflict
+    from infra.local.mirror import UnusableFile
+    from infra.local.screen import show
+    from infra.local.server import PortInUse
+    from infra.local.signingpolicy import UnusableKey
+    from infra.local.template import BadTemplate
+    from infra.local.twin import Twin
+
+    try:
+        twin = Twin(options)
+        try:
+            show(twin.address, twin.start(), options)
+            while True:
+                # A wait without an end could miss a signal that comes just before it begins.
+                time.sleep(_NAP)
+        finally:
+            twin.stop()
+    except PortInUse as error:
+        _fail(f"cannot listen on {options.host} port {options.port}: {error.strerror}. PORT=… takes another one.")
+    except (BadTemplate, Conflict, UnusableFile, UnusableKey) as error:
+        _fail(str(error))
+
+
+def _fail(message: str) -> NoReturn:
+    typer.echo(f"Latchkey did not start: {message}", err=True)
+    raise typer.Exit(1)
+
+
+def _leave(_signal: int, _frame: object) -> NoReturn:
+    raise SystemExit(0)
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, _leave)
+    signal.signal(signal.SIGTERM, _leave)
+    typer.run(main)

@@ -1,0 +1,41 @@
+"""The start-up screen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+
+from infra.local.devfile import FOLDER
+from infra.local.mail import PATH as MAIL_PATH
+
+if TYPE_CHECKING:
+    from infra.local.twin import Options
+
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+def show(address: str, document: dict[str, Any], options: Options) -> None:
+    """Say where the twin is, how to try it, and where its secrets and its data are."""
+    console = Console(highlight=False, soft_wrap=True)
+    admin = document["admin"]
+    body = f'{{"login":"{admin["login"]}","password":"{admin["password"]}"}}'
+    console.print(f"\n[bold]Latchkey[/bold] runs at [bold cyan]{address}[/bold cyan]")
+    if document["issuer"] != address:
+        console.print(f"Tokens say   {document['issuer']}")
+    console.print("\nSign in as the admin:")
+    console.print(escape(f"  curl -s {address}/v1/auth/login -H 'Content-Type: application/json' -d '{body}'"))
+    console.print("Then, with its access_token:")
+    console.print(f'  curl -s {address}/v1/hello -H "Authorization: Bearer $TOKEN"\n')
+    console.print(f"Secrets      {FOLDER}/dev.json: the admin, clients and an API key")
+    kept = f"kept in {options.data}" if options.data else "in memory: gone when this stops (DATA=file keeps it)"
+    console.print(f"Data         {kept}")
+    console.print(f"Mail         {address}{MAIL_PATH}")
+    if not options.limits:
+        console.print("Limits       off: attempts are not slowed down")
+    if options.host not in _LOOPBACK:
+        console.print(
+            "[bold yellow]Warning[/bold yellow]      others on your network can reach this; it is made for you alone"
+        )
+    console.print("\nCtrl-C stops it.\n")

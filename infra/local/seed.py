@@ -1,0 +1,107 @@
+"""Seed the twin: an admin, three clients and the API key of a service, with secrets made up at the first start."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING, Any
+
+from latchkey.core.accounts import Accounts, Registration
+from latchkey.core.clients import new_api_key, new_client_secret
+from latchkey.core.identifiers import fingerprint, new_id
+from latchkey.core.model import FIRST_PARTY_CLIENT, ApiKey, Client, ClientKind, Grant
+from latchkey.core.signin import FIRST_PARTY_SCOPE
+
+if TYPE_CHECKING:
+    from latchkey.core.ports import Store
+
+ADMIN_LOGIN = "admin@example.com"
+
+Credentials = dict[str, Any]
+"""`admin`, `clients` and `api_key` as `.latchkey/dev.json` has them, and `service`, the client that owns the key."""
+
+_APP_GRANTS = [str(Grant.AUTHORIZATION_CODE), str(Grant.REFRESH_TOKEN)]
+_MACHINE_GRANTS = [str(Grant.CLIENT_CREDENTIALS)]
+_APP_SCOPES = FIRST_PARTY_SCOPE.split(" ")
+_MACHINE_SCOPES = ["orders:read", "orders:write"]
+
+
+def new_credentials() -> Credentials:
+    """Make up the secrets of everything that is seeded."""
+    _, api_key, _ = new_api_key(secrets.token_bytes)
+    return {
+        "admin": {"login": ADMIN_LOGIN, "password": secrets.token_urlsafe(18)},
+        "clients": [
+            _app(),
+            _confidential("Web site", ["http://127.0.0.1/callback"], [*_APP_SCOPES, *_MACHINE_SCOPES], _APP_GRANTS),
+            _confidential("Worker", [], _MACHINE_SCOPES, []),
+        ],
+        "service": _new_client_id(),
+        "api_key": api_key,
+    }
+
+
+def plant(credentials: Credentials, accounts: Accounts, store: Store, now: int) -> None:
+    """Store what of the seed is not there yet."""
+    admin = credentials["admin"]
+    if store.find_credential(admin["login"]) is None:
+        accounts.create(Registration(admin["login"], admin["password"]), roles=("admin",), now=now)
+    for client in credentials["clients"]:
+        _plant_client(_to_model(client, now), store)
+    _plant_client(Client(credentials["service"], ClientKind.SERVICE, "Service", now, roles=("service",)), store)
+    _plant_api_key(credentials, store, now)
+
+
+def _new_client_id() -> str:
+    return new_id("cli_", secrets.token_bytes)
+
+
+def _app() -> dict[str, Any]:
+    return {
+        "client_id": FIRST_PARTY_CLIENT,
+        "client_secret": None,
+        "name": "Mobile app",
+        "kind": str(ClientKind.PUBLIC),
+        "redirect_uris": ["com.example.app:/callback"],
+        "scopes": _APP_SCOPES,
+        "grants": _APP_GRANTS,
+    }
+
+
+def _confidential(name: str, redirect_uris: list[str], scopes: list[str], grants: list[str]) -> dict[str, Any]:
+    secret, _ = new_client_secret(secrets.token_bytes)
+    return {
+        "client_id": _new_client_id(),
+        "client_secret": secret,
+        "name": name,
+        "kind": str(ClientKind.CONFIDENTIAL),
+        "redirect_uris": redirect_uris,
+        "scopes": scopes,
+        "grants": [*grants, *_MACHINE_GRANTS],
+    }
+
+
+def _to_model(client: dict[str, Any], now: int) -> Client:
+    secret = client["client_secret"]
+    return Client(
+        client_id=client["client_id"],
+        kind=ClientKind(client["kind"]),
+        name=client["name"],
+        created_at=now,
+        secret_hashes=(fingerprint(secret),) if secret else (),
+        redirect_uris=tuple(client["redirect_uris"]),
+        scopes=tuple(client["scopes"]),
+        grants=tuple(client["grants"]),
+    )
+
+
+def _plant_client(client: Client, store: Store) -> None:
+    if store.find_client(client.client_id) is None:
+        store.create_client(client)
+
+
+def _plant_api_key(credentials: Credentials, store: Store, now: int) -> None:
+    text = credentials["api_key"]
+    key_id = text.split("_")[1]
+    if store.find_api_key(key_id, now) is None:
+        key = ApiKey(key_id, credentials["service"], "Seeded key", fingerprint(text), now, roles=("service",))
+        store.create_api_key(key)

@@ -1,0 +1,1 @@
+"""Lock files, and the checks that guard the tree. Never shipped to Lambda."""

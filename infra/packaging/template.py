@@ -1,0 +1,104 @@
+"""template.yaml as data: its functions, their routes, and what each may do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+PATH = Path(__file__).resolve().parents[2] / "template.yaml"
+
+Template = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One method of one path, and what guards it: the name of an authorizer, `NONE`, or nothing said."""
+
+    function: str
+    method: str
+    path: str
+    authorizer: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """One action on one kind of resource. `items` are the patterns of the partition keys it is limited to."""
+
+    action: str
+    resource: str
+    items: frozenset[str]
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads CloudFormation's short forms (`!Ref X`) as the long ones (`{"Ref": "X"}`)."""
+
+
+def _intrinsic(loader: _Loader, suffix: str, node: yaml.Node) -> dict[str, Any]:
+    name = suffix if suffix in {"Ref", "Condition"} else f"Fn::{suffix}"
+    if isinstance(node, yaml.ScalarNode):
+        return {name: loader.construct_scalar(node)}
+    if isinstance(node, yaml.SequenceNode):
+        return {name: loader.construct_sequence(node, deep=True)}
+    raise yaml.MarkedYAMLError(problem=f"!{suffix} takes no mapping", problem_mark=node.start_mark)
+
+
+_Loader.add_multi_constructor("!", _intrinsic)
+
+
+def load() -> Template:
+    """Return the template."""
+    return dict(yaml.load(PATH.read_text(), _Loader))  # noqa: S506 - a safe loader's child
+
+
+def resources(template: Template, kind: str) -> dict[str, Any]:
+    """Return the resources of one type by logical id."""
+    return {name: resource for name, resource in template["Resources"].items() if resource["Type"] == kind}
+
+
+def functions(template: Template) -> dict[str, Any]:
+    """Return the properties of the functions by the name of their folder."""
+    found = resources(template, "AWS::Serverless::Function").values()
+    return {each["Properties"]["CodeUri"].removeprefix("functions/"): each["Properties"] for each in found}
+
+
+def environment(function: Any) -> dict[str, Any]:
+    """Return the environment of a function, without what every function has."""
+    return dict(function["Environment"]["Variables"])
+
+
+def routes(template: Template) -> list[Route]:
+    """Return every route in the order of the template."""
+    return [
+        Route(name, event["Method"].upper(), event["Path"], event.get("Auth", {}).get("Authorizer"))
+        for name, function in functions(template).items()
+        for event in (each["Properties"] for each in function.get("Events", {}).values())
+    ]
+
+
+def statements(function: Any) -> Iterator[Any]:
+    """Yield the statements of a function's own policies."""
+    for policy in function.get("Policies", []):
+        yield from policy["Statement"]
+
+
+def grants(function: Any) -> frozenset[Grant]:
+    """Return what a function may do to the table and the secret: to be held against what it is seen to do."""
+    return frozenset(
+        Grant(action, _resource(statement["Resource"]), _items(statement))
+        for statement in statements(function)
+        for action in statement["Action"]
+    )
+
+
+def _resource(reference: Any) -> str:
+    """Return the logical id behind `!Ref X` or `!GetAtt X.Arn`."""
+    return str(reference.get("Ref") or reference["Fn::GetAtt"].partition(".")[0])
+
+
+def _items(statement: Any) -> frozenset[str]:
+    limits = statement.get("Condition", {}).get("ForAllValues:StringLike", {})
+    return frozenset(limits.get("dynamodb:LeadingKeys", []))

@@ -1,0 +1,28 @@
+"""The README: what it tells a newcomer to type works word for word."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+from tests.e2e.client import RunningTwin
+
+README = Path(__file__).parents[2] / "README.md"
+ADDRESS = "http://127.0.0.1:8080"
+
+
+def code_below(heading: str) -> str:
+    """Return the first shell block below a heading."""
+    (block,) = re.findall(rf"^## {heading}$.*?^```sh\n(.*?)^```$", README.read_text(), re.MULTILINE | re.DOTALL)
+    return str(block)
+
+
+def test_the_walk_ends_where_it_says(limited_twin: RunningTwin) -> None:
+    """Register, log in, call, refresh, retry, replay: each step answers as the text around it says."""
+    script = code_below("A walk").replace(ADDRESS, limited_twin.address)
+    walked = subprocess.run(["bash", "-euc", script], capture_output=True, text=True, check=True, timeout=60)
+    assert "Welcome, usr_" in walked.stdout
+    assert "a retry gets the same token" in walked.stdout
+    assert walked.stdout.count('"code": "invalid_grant"') == 2
+    assert limited_twin.output().count('"event":"refresh_reuse"') == 1

@@ -1,0 +1,207 @@
+"""Bad input and bad tokens: a clear error, never a 5xx, nothing stored."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+from typing import Any
+
+import pytest
+
+from tests.e2e.accounts import PASSWORD, bearer, new_login, person
+from tests.e2e.client import RunningTwin
+
+JSON = {"Content-Type": "application/json"}
+BODY_ROUTES = [
+    "/v1/user",
+    "/auth/register",
+    "/v1/auth/login",
+    "/auth/login",
+    "/login",
+    "/v1/auth/refresh",
+    "/auth/refresh",
+]
+PROTECTED = [
+    ("GET", "/v1/auth/me"),
+    ("PATCH", "/v1/auth/me"),
+    ("GET", "/auth/me"),
+    ("GET", "/v1/user/profile"),
+    ("POST", "/v1/auth/logout"),
+    ("GET", "/v1/auth/sessions"),
+    ("DELETE", "/v1/auth/sessions"),
+    ("DELETE", "/v1/auth/sessions/ses_x"),
+    ("GET", "/v1/hello"),
+]
+
+BAD_BODIES: dict[str, bytes] = {
+    "nothing": b"",
+    "not JSON": b"login=ann",
+    "a list": b"[]",
+    "a text": b'"ann"',
+    "null": b"null",
+    "cut": b'{"login": "ann',
+    "two logins": b'{"login": "ann", "login": "bob", "password": "a quiet river at dawn"}',
+    "a NUL byte": b'{"login": "a\\u0000nn@example.com", "password": "a quiet river at dawn"}',
+    "a lone surrogate": b'{"login": "ann@example.com", "password": "\\ud800 quiet river at dawn"}',
+    "a number for a password": b'{"login": "ann@example.com", "password": 12345678901}',
+    "a list for a login": b'{"login": ["ann@example.com"], "password": "a quiet river at dawn"}',
+    "an unknown member": b'{"login": "ann@example.com", "password": "a quiet river at dawn", "roles": ["admin"]}',
+    "a huge number": b'{"login": ' + b"9" * 5000 + b"}",
+    "NaN": b'{"login": NaN}',
+    "deep nesting": b"[" * 8000,
+    "UTF-16": '{"login": "ann"}'.encode("utf-16"),
+    "Latin-1": '{"login": "änn"}'.encode("latin-1"),
+    "a byte order mark": b'\xef\xbb\xbf{"login": "ann"}',
+}
+
+
+@pytest.mark.parametrize("path", BODY_ROUTES)
+@pytest.mark.parametrize("name", BAD_BODIES)
+def test_a_bad_body_is_a_400_with_a_code(twin: RunningTwin, path: str, name: str) -> None:
+    """A problem document that names the fault, on every route that takes a body."""
+    answer = twin.call("POST", path, body=BAD_BODIES[name], headers=JSON)
+    assert (answer.status, answer.json["code"]) == (400, "invalid_request"), answer.body
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json["errors"][0]["code"]
+
+
+@pytest.mark.parametrize("path", BODY_ROUTES)
+def test_another_content_type_is_a_415(twin: RunningTwin, path: str) -> None:
+    """A form, plain text, nothing at all."""
+    body = json.dumps({"login": new_login(), "password": PASSWORD}).encode()
+    statuses = [
+        twin.call("POST", path, body=body, headers=headers).status
+        for headers in ({"Content-Type": "text/plain"}, {"Content-Type": "application/x-www-form-urlencoded"}, {})
+    ]
+    assert statuses == [415, 415, 415]
+
+
+@pytest.mark.parametrize("size", [16_385, 1_048_576])
+@pytest.mark.parametrize("path", BODY_ROUTES)
+def test_a_large_body_is_a_413(twin: RunningTwin, path: str, size: int) -> None:
+    """Over 16 KB, refused before anything is parsed."""
+    body = json.dumps({"login": "x" * size}).encode()
+    answer = twin.call("POST", path, body=body, headers=JSON)
+    assert (answer.status, answer.json["code"]) == (413, "payload_too_large")
+
+
+def test_a_refused_registration_stores_nothing(twin: RunningTwin) -> None:
+    """After every kind of refusal, the login is still free."""
+    login = new_login()
+    good = {"login": login, "password": PASSWORD}
+    for bad in (
+        {"password": "short"},
+        {"password": 1},
+        {"role": "admin"},
+        {"locale": "!"},
+        {"email": "other@example.com"},
+    ):
+        assert twin.call("POST", "/v1/user", json=good | bad).status == 400
+    assert twin.call("POST", "/v1/user", json=good).status == 201
+
+
+def test_a_weak_password_says_why(twin: RunningTwin) -> None:
+    """The code of the table, the field, and the reason."""
+    for password, code in [("qwertyuiop", "common"), ("1234567", "too_short"), ("latchkeylatchkey", "context")]:
+        problem = twin.call("POST", "/v1/user", json={"login": new_login(), "password": password}).json
+        assert (problem["code"], problem["errors"][0]["field"], problem["errors"][0]["code"]) == (
+            "weak_password",
+            "password",
+            code,
+        )
+
+
+def test_a_failed_login_tells_nothing(twin: RunningTwin) -> None:
+    """A wrong password and an unknown login get the same status, headers and body, but for the request's id."""
+    known = person(twin).login
+    answers = [
+        twin.call("POST", "/v1/auth/login", json={"login": login, "password": "something else entirely"})
+        for login in (known, new_login())
+    ]
+    bodies = [{name: value for name, value in answer.json.items() if name != "request_id"} for answer in answers]
+    assert bodies[0] == bodies[1]
+    assert bodies[0]["code"] == "invalid_credentials"
+    assert answers[0].headers.keys() == answers[1].headers.keys()
+
+
+@pytest.mark.parametrize(("method", "path"), PROTECTED)
+@pytest.mark.parametrize("header", ["", "Bearer", "Bearer x.y.z", "Basic Y2xpX2E6cw==", "Bearer a b.c.d"])
+def test_a_protected_route_without_a_good_token_is_a_401(
+    twin: RunningTwin, method: str, path: str, header: str
+) -> None:
+    """A Bearer challenge and a problem document, from the gateway as from us."""
+    answer = twin.call(method, path, headers={"Authorization": header} if header else {})
+    assert (answer.status, answer.json["code"]) == (401, "invalid_token")
+    assert answer.headers["www-authenticate"].startswith("Bearer")
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json["request_id"]
+
+
+def forged(good: str, secret: bytes, **changes: Any) -> str:
+    """Return a token with this header, signed as HS256 with this secret."""
+    header, payload, _ = good.split(".")
+    document = json.loads(base64.urlsafe_b64decode(header + "==")) | changes
+    signing_input = f"{encoded(json.dumps(document).encode())}.{payload}"
+    return f"{signing_input}.{encoded(hmac.digest(secret, signing_input.encode(), hashlib.sha256))}"
+
+
+def encoded(data: bytes) -> str:
+    """Return base64url without padding."""
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def test_no_other_token_passes_for_an_access_token(twin: RunningTwin) -> None:
+    """A refresh token, an API key, an unsigned token, one signed with the public key as a secret."""
+    someone = person(twin)
+    good = someone.tokens["access_token"]
+    jwks = twin.call("GET", "/.well-known/jwks.json")
+    header, payload, signature = good.split(".")
+    unsigned = encoded(b'{"alg":"none","typ":"at+jwt","kid":"x"}')
+    tokens = [
+        someone.tokens["refresh_token"],
+        twin.dev["api_key"],
+        f"{unsigned}.{payload}.{signature}",
+        forged(good, jwks.body, alg="HS256"),
+        forged(good, json.dumps(jwks.json["keys"][0]).encode(), alg="HS256"),
+        f"{header}.{payload}.{signature}=",
+        f"{header}.{payload}.{signature[:-4]}AAAA",
+    ]
+    statuses = [twin.call("GET", "/v1/auth/me", headers=bearer(token)).status for token in tokens]
+    assert statuses == [401] * len(tokens)
+
+
+@pytest.mark.parametrize(
+    ("form", "status", "error"),
+    [
+        ({}, 400, "invalid_request"),
+        ({"grant_type": "password"}, 400, "unsupported_grant_type"),
+        ({"grant_type": "client_credentials"}, 401, "invalid_client"),
+        ({"grant_type": "client_credentials", "client_id": "cli_app"}, 400, "unauthorized_client"),
+        ({"grant_type": "refresh_token", "refresh_token": "lk1.a.b.0.c"}, 400, "invalid_grant"),
+        ({"grant_type": "refresh_token"}, 400, "invalid_request"),
+    ],
+)
+def test_the_token_endpoint_refuses_in_oauth_s_words(
+    twin: RunningTwin, form: dict[str, str], status: int, error: str
+) -> None:
+    """RFC 6749 section 5.2."""
+    answer = twin.call("POST", "/oauth2/token", form=form)
+    assert (answer.status, answer.json.keys(), answer.json["error"]) == (status, {"error", "error_description"}, error)
+
+
+@pytest.mark.parametrize("headers", [{}, {"X-API-Key": "lk_no"}, {"Authorization": "Bearer lk_no"}])
+def test_a_bad_service_token_is_a_401(twin: RunningTwin, headers: dict[str, str]) -> None:
+    """None, and one that is none."""
+    answer = twin.call("POST", "/v1/auth/token", headers=headers)
+    assert (answer.status, answer.json["code"]) == (401, "invalid_api_key")
+
+
+def test_guessing_is_slowed_down(limited_twin: RunningTwin) -> None:
+    """Ten guesses, then 429 with the seconds to wait, for a login that exists and one that does not."""
+    for login in (person(limited_twin).login, new_login()):
+        guess = {"login": login, "password": "something else entirely"}
+        answers = [limited_twin.call("POST", "/v1/auth/login", json=guess) for _ in range(12)]
+        assert [answer.status for answer in answers] == [401] * 10 + [429] * 2
+        assert 0 < int(answers[-1].headers["retry-after"]) <= 30

@@ -1,0 +1,189 @@
+"""The paths of the systems that Latchkey stands in for all work, and answer as their clients expect."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+import pytest
+
+from tests.e2e.accounts import PASSWORD, admin, bearer, new_login, person
+from tests.e2e.client import RunningTwin
+
+TOKEN_MEMBERS = {"access_token", "token_type", "expires_in", "refresh_token", "refresh_expires_in", "scope"}
+
+
+@pytest.mark.parametrize("path", ["/v1/user", "/auth/register"])
+def test_registration_goes_by_two_paths(twin: RunningTwin, path: str) -> None:
+    """201 with the account, never with a token."""
+    login = new_login()
+    answer = twin.call(
+        "POST", path, json={"username": login, "password": PASSWORD, "locale": "ru", "source": "license"}
+    )
+    assert (answer.status, answer.json["login"], answer.json["status"]) == (201, login, "active")
+    assert not TOKEN_MEMBERS & answer.json.keys()
+
+
+@pytest.mark.parametrize(("path", "extra"), [("/v1/auth/login", set()), ("/auth/login", set()), ("/login", {"token"})])
+def test_login_goes_by_three_paths(twin: RunningTwin, path: str, extra: set[str]) -> None:
+    """One token answer; at `/login` the access token stands under `token` too."""
+    someone = person(twin)
+    answer = twin.call("POST", path, json={"username": someone.login, "password": PASSWORD})
+    assert (answer.status, answer.json.keys()) == (200, TOKEN_MEMBERS | extra)
+    assert answer.json.get("token", answer.json["access_token"]) == answer.json["access_token"]
+
+
+@pytest.mark.parametrize("path", ["/v1/auth/refresh", "/auth/refresh"])
+@pytest.mark.parametrize("member", ["refresh_token", "token"])
+def test_refresh_goes_by_two_paths_and_two_names(twin: RunningTwin, path: str, member: str) -> None:
+    """As the clients of the sources send it."""
+    someone = person(twin)
+    answer = twin.call("POST", path, json={member: someone.tokens["refresh_token"]})
+    assert (answer.status, answer.json.keys()) == (200, TOKEN_MEMBERS)
+
+
+@pytest.mark.parametrize("path", ["/v1/auth/me", "/auth/me", "/v1/user/profile"])
+def test_one_s_own_account_goes_by_three_paths(twin: RunningTwin, path: str) -> None:
+    """Login, roles and what they permit."""
+    someone = person(twin)
+    body = twin.call("GET", path, headers=someone.bearer).json
+    assert (body["login"], body["roles"], body["addresses"]) == (someone.login, ["user"], [])
+    assert "profile:read" in body["permissions"]
+
+
+def test_an_admin_sees_an_admin_s_permissions(twin: RunningTwin) -> None:
+    """The seeded admin's role is in the token and in the answer."""
+    body = admin(twin).me().json
+    assert "admin" in body["roles"]
+    assert "users:write" in body["permissions"]
+
+
+def test_a_sample_api_welcomes_the_bearer(twin: RunningTwin) -> None:
+    """`GET /v1/hello` says `Welcome, …`."""
+    someone = person(twin)
+    answer = twin.call("GET", "/v1/hello", headers=someone.bearer)
+    assert answer.json["message"].startswith("Welcome, usr_")
+
+
+@pytest.mark.parametrize("header", ["X-API-Key", "Authorization"])
+def test_a_service_trades_its_key_for_tokens_and_renews_them(twin: RunningTwin, header: str) -> None:
+    """An empty body, the key in either header, a pair in the answer."""
+    key = twin.dev["api_key"]
+    headers = {header: key if header == "X-API-Key" else f"Bearer {key}"}
+    answer = twin.call("POST", "/v1/auth/token", headers=headers)
+    renewed = twin.call("POST", "/v1/auth/refresh", json={"token": answer.json["refresh_token"]})
+    assert (answer.status, renewed.status) == (200, 200)
+    assert twin.call("GET", "/v1/hello", headers=bearer(renewed.json["access_token"])).status == 200
+
+
+def test_a_service_is_nobody_s_account(twin: RunningTwin) -> None:
+    """A machine's token does not open a person's route."""
+    tokens = twin.call("POST", "/v1/auth/token", headers={"X-API-Key": twin.dev["api_key"]}).json
+    answer = twin.call("GET", "/v1/auth/me", headers=bearer(tokens["access_token"]))
+    assert (answer.status, answer.json["code"]) == (403, "forbidden")
+
+
+def test_client_credentials_work_by_header_and_by_form(twin: RunningTwin) -> None:
+    """RFC 6749 section 2.3.1: both ways of proving a client."""
+    client = next(client for client in twin.dev["clients"] if client["client_secret"])
+    identity = {"client_id": client["client_id"], "client_secret": client["client_secret"]}
+    basic = base64.b64encode(":".join(identity.values()).encode()).decode()
+    form = {"grant_type": "client_credentials"}
+    by_form = twin.call("POST", "/oauth2/token", form=form | identity)
+    by_header = twin.call("POST", "/oauth2/token", form=form, headers={"Authorization": f"Basic {basic}"})
+    assert (by_form.status, by_header.status) == (200, 200)
+    assert "refresh_token" not in by_form.json
+    assert claims(by_form.json["access_token"])["sub"] == client["client_id"]
+
+
+def test_the_app_may_refresh_at_the_oauth_endpoint(twin: RunningTwin) -> None:
+    """A standard OAuth client library renews the session of a first-party sign-in."""
+    someone = person(twin)
+    form = {"grant_type": "refresh_token", "refresh_token": someone.tokens["refresh_token"], "client_id": "cli_app"}
+    assert twin.call("POST", "/oauth2/token", form=form).status == 200
+
+
+def test_the_access_token_is_what_rfc_9068_says(twin: RunningTwin) -> None:
+    """Header and claims, without a name or an e-mail address."""
+    token = person(twin).tokens["access_token"]
+    header = json.loads(decoded(token.split(".")[0]))
+    assert header.keys() == {"alg", "typ", "kid"}
+    assert (header["alg"], header["typ"]) == ("RS256", "at+jwt")
+    assert claims(token).keys() == {
+        *("iss", "sub", "aud", "client_id", "iat", "exp", "jti", "scope", "sid", "roles", "auth_time", "amr")
+    }
+
+
+def test_discovery_and_keys_are_public_and_say_where_they_are(twin: RunningTwin) -> None:
+    """RFC 8414 and RFC 7517: the issuer of the tokens, and public keys only."""
+    for name in ("openid-configuration", "oauth-authorization-server"):
+        document = twin.call("GET", f"/.well-known/{name}")
+        assert document.json["issuer"] == twin.dev["issuer"]
+        assert document.headers["cache-control"] == "public, max-age=300"
+    keys = twin.call("GET", document.json["jwks_uri"].removeprefix(twin.address)).json["keys"]
+    assert all(key.keys() == {"kty", "n", "e", "use", "alg", "kid"} for key in keys)
+    assert len(keys) == 2
+
+
+def test_status_says_that_it_runs(twin: RunningTwin) -> None:
+    """For probes."""
+    answer = twin.call("GET", "/status")
+    assert (answer.status, answer.json["status"]) == (200, "ok")
+
+
+def test_a_profile_can_be_changed_by_its_owner(twin: RunningTwin) -> None:
+    """`PATCH` sets what it names and answers with the account."""
+    someone = person(twin)
+    changed = twin.call("PATCH", "/v1/auth/me", json={"name": "Анна", "locale": "ru"}, headers=someone.bearer)
+    assert (changed.status, changed.json["name"], changed.json) == (200, "Анна", someone.me().json)
+
+
+def test_sessions_are_listed_and_ended_by_their_owner(twin: RunningTwin) -> None:
+    """Two devices: one ends the other, then itself."""
+    phone = person(twin)
+    answer = twin.call("POST", "/v1/auth/login", json={"login": phone.login, "password": PASSWORD, "device": "Tablet"})
+    tablet = answer.json
+    listed = twin.call("GET", "/v1/auth/sessions", headers=phone.bearer).json["sessions"]
+    other = next(session for session in listed if session["device"] == "Tablet")
+    ended = twin.call("DELETE", f"/v1/auth/sessions/{other['id']}", headers=phone.bearer)
+    assert (len(listed), ended.status) == (2, 204)
+    assert twin.call("POST", "/v1/auth/refresh", json={"token": tablet["refresh_token"]}).status == 401
+    assert twin.call("POST", "/v1/auth/logout", headers=phone.bearer).status == 204
+    assert (phone.me().status, phone.me().json["code"]) == (401, "invalid_token")
+
+
+def test_logging_out_twice_is_no_error(twin: RunningTwin) -> None:
+    """The second answer is the first."""
+    someone = person(twin)
+    answers = [twin.call("POST", "/v1/auth/logout", headers=someone.bearer).status for _ in range(2)]
+    assert answers == [204, 204]
+
+
+def test_logging_out_everywhere_ends_every_session(twin: RunningTwin) -> None:
+    """The other device cannot refresh any more."""
+    here = person(twin)
+    there = twin.call("POST", "/v1/auth/login", json={"login": here.login, "password": PASSWORD}).json
+    assert twin.call("POST", "/v1/auth/logout", json={"sessions": "all"}, headers=here.bearer).status == 204
+    assert twin.call("POST", "/v1/auth/refresh", json={"token": there["refresh_token"]}).status == 401
+
+
+def test_the_session_of_another_is_not_found(twin: RunningTwin) -> None:
+    """The same answer as for one that does not exist, and it lives on."""
+    ann, bob = person(twin), person(twin)
+    theirs = claims(bob.tokens["access_token"])["sid"]
+    statuses = [
+        twin.call("DELETE", f"/v1/auth/sessions/{sid}", headers=ann.bearer).status for sid in (theirs, "ses_none")
+    ]
+    assert statuses == [404, 404]
+    bob.refresh()
+
+
+def decoded(segment: str) -> bytes:
+    """Return the bytes of one part of a token."""
+    return base64.urlsafe_b64decode(segment + "==")
+
+
+def claims(token: str) -> dict[str, object]:
+    """Return the claims of a token without checking it."""
+    document: dict[str, object] = json.loads(decoded(token.split(".")[1]))
+    return document

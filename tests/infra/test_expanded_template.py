@@ -1,0 +1,90 @@
+"""template.yaml as AWS would deploy it: expanded by the official SAM translator."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from infra.local.template import translate
+from infra.packaging import template as source
+
+LOGS_ONLY = "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"
+
+
+@pytest.fixture(scope="module")
+def resources() -> dict[str, Any]:
+    found: dict[str, Any] = translate(source.PATH.read_text(), {})["Resources"]
+    return found
+
+
+def of_type(resources: dict[str, Any], kind: str) -> dict[str, Any]:
+    return {name: each["Properties"] for name, each in resources.items() if each["Type"] == kind}
+
+
+def references(value: Any) -> set[str]:
+    """Return the logical ids that a value refers to, by `Ref`, `Fn::GetAtt` or `Fn::Sub`."""
+    if isinstance(value, list):
+        return {name for each in value for name in references(each)}
+    if not isinstance(value, dict):
+        return set()
+    found = {value["Ref"]} if "Ref" in value else set()
+    found |= {value["Fn::GetAtt"][0]} if "Fn::GetAtt" in value else set()
+    text = value.get("Fn::Sub", "")
+    text = text[0] if isinstance(text, list) else text
+    found |= {part.split("}")[0].split(".")[0] for part in text.split("${")[1:]}
+    return found | references(list(value.values()))
+
+
+def circles(resources: dict[str, Any]) -> set[str]:
+    """Return the resources that stand in or behind a circle of references: CloudFormation could never make them."""
+    needed = {name: references(each) | set(each.get("DependsOn", [])) for name, each in resources.items()}
+    waiting = {name: needs & set(resources) - {name} for name, needs in needed.items()}
+    while ready := {name for name, needs in waiting.items() if not needs & set(waiting)}:
+        waiting = {name: needs for name, needs in waiting.items() if name not in ready}
+    return set(waiting)
+
+
+def test_no_resources_wait_for_each_other(resources: dict[str, Any]) -> None:
+    """The functions do not refer to the API that refers to them."""
+    assert circles(resources) == set()
+
+
+def test_circle_is_noticed(resources: dict[str, Any]) -> None:
+    """A function that the API calls, told the API's address, closes a circle."""
+    told = resources["LoginFunction"] | {"Told": {"Fn::Sub": "https://${Api}.example"}}
+    assert {"Api", "LoginFunction"} <= circles(resources | {"LoginFunction": told})
+
+
+def test_api_has_one_stage(resources: dict[str, Any]) -> None:
+    """SAM's own second stage would have neither logs nor limits."""
+    stages = of_type(resources, "AWS::ApiGateway::Stage")
+    deployments = of_type(resources, "AWS::ApiGateway::Deployment").values()
+    assert (len(stages), [each.get("StageName") for each in deployments]) == (1, [None])
+
+
+def test_every_operation_says_who_may_call_it(resources: dict[str, Any]) -> None:
+    """What reaches API Gateway is what the template says: the Bearer authorizer, or nobody's."""
+    paths = resources["Api"]["Properties"]["Body"]["paths"]
+    found = {(method.upper(), path, *op["security"][0]) for path, each in paths.items() for method, op in each.items()}
+    assert found == {(route.method, route.path, str(route.authorizer)) for route in source.routes(source.load())}
+
+
+def test_only_this_api_may_invoke_its_functions(resources: dict[str, Any]) -> None:
+    """Every permission of API Gateway names this API."""
+    permissions = of_type(resources, "AWS::Lambda::Permission").items()
+    anybody = [name for name, each in permissions if "Api" not in references(each.get("SourceArn"))]
+    assert anybody == ["RotatePermission"]
+
+
+def test_authorizer_may_write_its_log_and_nothing_else(resources: dict[str, Any]) -> None:
+    """A stolen authorizer is worth nothing."""
+    role = resources["AuthorizerFunctionRole"]["Properties"]
+    assert (role["ManagedPolicyArns"], role.get("Policies", [])) == ([LOGS_ONLY], [])
+
+
+def test_no_function_has_a_policy_of_somebody_else(resources: dict[str, Any]) -> None:
+    """Beyond its own log, a role holds only statements that stand in the template."""
+    roles = of_type(resources, "AWS::IAM::Role")
+    policies = {name: role["ManagedPolicyArns"] for name, role in roles.items() if name.endswith("FunctionRole")}
+    assert {arn for arns in policies.values() for arn in arns} == {LOGS_ONLY}

@@ -1,0 +1,83 @@
+"""What API Gateway answers by itself: the same problem documents as the functions, for the same errors."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from infra.packaging import template as source
+from latchkey.core.errors import Errors
+
+GATEWAY_RESPONSES = {
+    "ACCESS_DENIED": Errors.FORBIDDEN,
+    "API_CONFIGURATION_ERROR": Errors.INTERNAL,
+    "AUTHORIZER_CONFIGURATION_ERROR": Errors.INTERNAL,
+    "AUTHORIZER_FAILURE": Errors.INTERNAL,
+    "BAD_REQUEST_BODY": Errors.INVALID_REQUEST,
+    "BAD_REQUEST_PARAMETERS": Errors.INVALID_REQUEST,
+    "DEFAULT_4XX": Errors.INVALID_REQUEST,
+    "DEFAULT_5XX": Errors.INTERNAL,
+    "EXPIRED_TOKEN": Errors.NOT_FOUND,
+    "INTEGRATION_FAILURE": Errors.UNAVAILABLE,
+    "INTEGRATION_TIMEOUT": Errors.UNAVAILABLE,
+    "INVALID_SIGNATURE": Errors.NOT_FOUND,
+    "MISSING_AUTHENTICATION_TOKEN": Errors.NOT_FOUND,
+    "QUOTA_EXCEEDED": Errors.RATE_LIMITED,
+    "REQUEST_TOO_LARGE": Errors.PAYLOAD_TOO_LARGE,
+    "RESOURCE_NOT_FOUND": Errors.NOT_FOUND,
+    "THROTTLED": Errors.RATE_LIMITED,
+    "UNAUTHORIZED": Errors.INVALID_TOKEN,
+    "UNSUPPORTED_MEDIA_TYPE": Errors.UNSUPPORTED_MEDIA_TYPE,
+    "WAF_FILTERED": Errors.FORBIDDEN,
+}
+
+PROBLEM_HEADERS = {
+    "Content-Type": "'application/problem+json'",
+    "Cache-Control": "'no-store'",
+    "Strict-Transport-Security": "'max-age=63072000; includeSubDomains'",
+    "X-Content-Type-Options": "'nosniff'",
+}
+
+
+@pytest.fixture(scope="module")
+def responses() -> Any:
+    return source.load()["Resources"]["Api"]["Properties"]["GatewayResponses"]
+
+
+def test_gateway_answers_what_the_table_of_errors_says(responses: Any) -> None:
+    """Every answer that the gateway gives by itself is listed here with its error."""
+    assert set(responses) == set(GATEWAY_RESPONSES)
+
+
+@pytest.mark.parametrize(("name", "error"), GATEWAY_RESPONSES.items())
+def test_gateway_response_is_a_problem_document(responses: Any, name: str, error: Errors) -> None:
+    """The body is the problem document of that error (RFC 9457), under its status."""
+    response = responses[name]
+    body = json.loads(response["ResponseTemplates"]["application/problem+json"])
+    kind = error.value
+    detail = "The firewall refused this request." if name == "WAF_FILTERED" else kind.detail
+    assert (response["StatusCode"], body) == (
+        kind.status,
+        {
+            "type": f"urn:latchkey:error:{kind.code}",
+            "title": kind.title,
+            "status": kind.status,
+            "detail": detail,
+            "code": kind.code,
+            "request_id": "$context.requestId",
+        },
+    )
+
+
+@pytest.mark.parametrize(("name", "error"), GATEWAY_RESPONSES.items())
+def test_gateway_response_has_the_headers_of_its_status(responses: Any, name: str, error: Errors) -> None:
+    """401 carries a Bearer challenge (RFC 6750 section 3), 429 and 503 say when to come back, nothing is cached."""
+    headers = responses[name]["ResponseParameters"]["Headers"]
+    by_status = {
+        401: {"WWW-Authenticate": "'Bearer realm=\"latchkey\"'"},
+        429: {"Retry-After": "'1'"},
+        503: {"Retry-After": "'1'"},
+    }
+    assert headers == PROBLEM_HEADERS | by_status.get(error.value.status, {})

@@ -1,0 +1,354 @@
+"""What template.yaml promises, rule by rule. Every rule is a gate, and every gate must catch a planted flaw."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.packaging import template as source
+from infra.packaging.template import Template
+
+FUNCTIONS = Path(__file__).resolve().parents[2] / "functions"
+
+PUBLIC = {
+    ("register", "POST", "/v1/user"),
+    ("register", "POST", "/auth/register"),
+    ("login", "POST", "/v1/auth/login"),
+    ("login", "POST", "/auth/login"),
+    ("login", "POST", "/login"),
+    ("refresh", "POST", "/v1/auth/refresh"),
+    ("refresh", "POST", "/auth/refresh"),
+    ("token", "POST", "/v1/auth/token"),
+    ("token", "POST", "/oauth2/token"),
+    ("wellknown", "GET", "/.well-known/jwks.json"),
+    ("wellknown", "GET", "/.well-known/openid-configuration"),
+    ("wellknown", "GET", "/.well-known/oauth-authorization-server"),
+    ("status", "GET", "/status"),
+}
+PROTECTED = {
+    ("me", "GET", "/v1/auth/me"),
+    ("me", "PATCH", "/v1/auth/me"),
+    ("me", "GET", "/auth/me"),
+    ("me", "GET", "/v1/user/profile"),
+    ("sessions", "POST", "/v1/auth/logout"),
+    ("sessions", "GET", "/v1/auth/sessions"),
+    ("sessions", "DELETE", "/v1/auth/sessions"),
+    ("sessions", "DELETE", "/v1/auth/sessions/{sid}"),
+    ("hello", "GET", "/v1/hello"),
+}
+GUARDED_BY_WHAT = {"NONE", "Bearer"}
+COSTLY = {"register", "login", "refresh", "token"}
+HASHING = {"register", "login"}
+MINTING = {"login", "refresh", "token", "rotate"}
+SECRET_READ = "secretsmanager:GetSecretValue"
+
+Rule = Callable[[Template], list[str]]
+Flaw = Callable[[Template], None]
+
+
+@pytest.fixture(scope="module")
+def template() -> Template:
+    return source.load()
+
+
+# ---- The rules: each returns what breaks it ----
+
+
+def api(template: Template) -> Any:
+    return template["Resources"]["Api"]["Properties"]
+
+
+def without_auth(template: Template) -> list[str]:
+    return [
+        f"{route.method} {route.path}" for route in source.routes(template) if route.authorizer not in GUARDED_BY_WHAT
+    ]
+
+
+def opened(template: Template) -> list[str]:
+    public = {
+        (route.function, route.method, route.path) for route in source.routes(template) if route.authorizer == "NONE"
+    }
+    return [f"{method} {path}" for _, method, path in public - PUBLIC if method != "OPTIONS"]
+
+
+def without_preflight(template: Template) -> list[str]:
+    routes = source.routes(template)
+    answered = {route.path for route in routes if route.method == "OPTIONS" and route.function == "preflight"}
+    return sorted({route.path for route in routes} - answered)
+
+
+def wildcards(template: Template) -> list[str]:
+    functions = source.functions(template)
+    return [
+        f"{name}: {statement}"
+        for name, function in functions.items()
+        for statement in source.statements(function)
+        if any("*" in action for action in statement["Action"]) or not isinstance(statement["Resource"], dict)
+    ]
+
+
+def unlimited_table_grants(template: Template) -> list[str]:
+    functions = source.functions(template).items()
+    granted = [(name, grant) for name, function in functions for grant in source.grants(function)]
+    return [f"{name}: {grant.action}" for name, grant in granted if grant.resource == "Table" and not grant.items]
+
+
+def secret_readers(template: Template) -> list[str]:
+    functions = source.functions(template).items()
+    readers = {name for name, function in functions if SECRET_READ in {g.action for g in source.grants(function)}}
+    return sorted(readers ^ MINTING)
+
+
+def idle_knowledge(template: Template) -> list[str]:
+    """Name the functions that are told of the table or the secret although their roles may touch neither."""
+    told = {"LATCHKEY_TABLE", "LATCHKEY_SIGNING_SECRET"}
+    functions = source.functions(template).items()
+    return [
+        name for name, function in functions if told & set(source.environment(function)) and not source.grants(function)
+    ]
+
+
+def circular(template: Template) -> list[str]:
+    """Name the functions that the API refers to and that refer to the API: CloudFormation refuses the circle."""
+    called = {name for name, function in source.functions(template).items() if function.get("Events")} | {"authorizer"}
+    environments = {name: json.dumps(source.environment(source.functions(template)[name])) for name in called}
+    return [name for name, text in environments.items() if '"Api"' in text or "${Api}" in text]
+
+
+def event_logging(template: Template) -> list[str]:
+    shared = template["Globals"]["Function"]["Environment"]["Variables"]
+    own = [source.environment(function) for function in source.functions(template).values()]
+    values = [each.get("POWERTOOLS_LOGGER_LOG_EVENT", "false") for each in [shared, *own]]
+    return [value for value in values if value != "false"]
+
+
+def plain_secrets(template: Template) -> list[str]:
+    secrets = source.resources(template, "AWS::SecretsManager::Secret")
+    return [name for name, secret in secrets.items() if secret["Properties"]["SecretString"] != "{}"]
+
+
+def losable_data(template: Template) -> list[str]:
+    kept = {"AWS::DynamoDB::Table", "AWS::SecretsManager::Secret"}
+    found = {name: each for name, each in template["Resources"].items() if each["Type"] in kept}
+    policies = {name: (each.get("DeletionPolicy"), each.get("UpdateReplacePolicy")) for name, each in found.items()}
+    return [name for name, policy in policies.items() if policy != ("RetainExceptOnCreate", "Retain")]
+
+
+def without_recovery(template: Template) -> list[str]:
+    tables = source.resources(template, "AWS::DynamoDB::Table")
+    recovery = {name: table["Properties"].get("PointInTimeRecoverySpecification", {}) for name, table in tables.items()}
+    return [name for name, each in recovery.items() if each.get("PointInTimeRecoveryEnabled") is not True]
+
+
+def endless_logs(template: Template) -> list[str]:
+    groups = source.resources(template, "AWS::Logs::LogGroup")
+    limited = {name for name, group in groups.items() if "RetentionInDays" in group["Properties"]}
+    wanted = {api(template)["AccessLogSetting"]["DestinationArn"]["Fn::GetAtt"].removesuffix(".Arn")}
+    wanted |= {
+        each.get("LoggingConfig", {}).get("LogGroup", {}).get("Ref", "none")
+        for each in source.functions(template).values()
+    }
+    return sorted(wanted - limited)
+
+
+def unthrottled(template: Template) -> list[str]:
+    settings = api(template)["MethodSettings"]
+    ceiling = next(each["ThrottlingRateLimit"] for each in settings if each["ResourcePath"] == "/*")
+    tight = {each["ResourcePath"] for each in settings if each["ThrottlingRateLimit"] < ceiling}
+    costly = {route.path for route in source.routes(template) if route.function in COSTLY}
+    return [path for path in sorted(costly) if "/" + path.replace("/", "~1") not in tight]
+
+
+def logged_bodies(template: Template) -> list[str]:
+    return [each["ResourcePath"] for each in api(template)["MethodSettings"] if each.get("DataTraceEnabled", False)]
+
+
+def open_invocation(template: Template) -> list[str]:
+    permissions = source.resources(template, "AWS::Lambda::Permission")
+    urls = [name for name, function in source.functions(template).items() if "FunctionUrlConfig" in function]
+    return urls + [
+        name for name, each in permissions.items() if not {"SourceArn", "SourceAccount"} <= set(each["Properties"])
+    ]
+
+
+# ---- The gates, with the flaw that each must catch ----
+
+
+def plant(*path: str, value: Any) -> Flaw:
+    """Return a flaw: another value at one place of the resources."""
+
+    def planted(template: Template) -> None:
+        place = template["Resources"]
+        for step in path[:-1]:
+            place = place[step]
+        place[path[-1]] = value
+
+    return planted
+
+
+def add_function(**properties: Any) -> Flaw:
+    """Return a flaw: one more function."""
+    own = {"CodeUri": "functions/flaw", "Environment": {"Variables": {}}} | properties
+    return plant("FlawFunction", value={"Type": "AWS::Serverless::Function", "Properties": own})
+
+
+def route(path: str, **auth: Any) -> dict[str, Any]:
+    return {"Flaw": {"Type": "Api", "Properties": {"Method": "get", "Path": path} | auth}}
+
+
+def policy(**statement: Any) -> list[Any]:
+    table = {"Effect": "Allow", "Action": ["dynamodb:GetItem"], "Resource": {"Fn::GetAtt": "Table.Arn"}}
+    return [{"Statement": [table | statement]}]
+
+
+def knows(**variables: str) -> dict[str, Any]:
+    return {"Variables": variables}
+
+
+API, TABLE = ("Api", "Properties"), ("Table", "Properties")
+NO_AUTH = {"Auth": {"Authorizer": "NONE"}}
+READS_SECRET = {"Action": [SECRET_READ], "Resource": {"Ref": "SigningSecret"}}
+EVERY_ROUTE = {"ResourcePath": "/*", "ThrottlingRateLimit": 1}
+GATES: dict[str, tuple[Rule, Flaw]] = {
+    "route without a word on auth": (without_auth, add_function(Events=route("/flaw"))),
+    "public admin route": (opened, add_function(Events=route("/v1/admin", **NO_AUTH))),
+    "route without preflight": (without_preflight, add_function(Events=route("/flaw", **NO_AUTH))),
+    "wildcard action": (wildcards, add_function(Policies=policy(Action=["dynamodb:*"]))),
+    "wildcard resource": (wildcards, add_function(Policies=policy(Resource="*"))),
+    "whole table": (unlimited_table_grants, add_function(Policies=policy())),
+    "one more reader of the secret": (secret_readers, add_function(Policies=policy(**READS_SECRET))),
+    "name of a table it may not touch": (idle_knowledge, add_function(Environment=knows(LATCHKEY_TABLE="t"))),
+    "address of the API": (circular, add_function(Events=route("/flaw"), Environment=knows(URL="${Api}"))),
+    "event logging": (event_logging, add_function(Environment=knows(POWERTOOLS_LOGGER_LOG_EVENT="true"))),
+    "key in the template": (plain_secrets, plant("SigningSecret", "Properties", "SecretString", value='{"key": "…"}')),
+    "table that goes with the stack": (losable_data, plant("Table", "DeletionPolicy", value="Delete")),
+    "secret that a replacement loses": (losable_data, plant("SigningSecret", "UpdateReplacePolicy", value="Delete")),
+    "no recovery": (without_recovery, plant(*TABLE, "PointInTimeRecoverySpecification", value={})),
+    "function without a log group": (endless_logs, add_function()),
+    "logs kept for ever": (endless_logs, plant("LoginLogs", "Properties", value={})),
+    "no tighter limit": (unthrottled, plant(*API, "MethodSettings", value=[EVERY_ROUTE])),
+    "bodies in the log": (
+        logged_bodies,
+        plant(*API, "MethodSettings", value=[EVERY_ROUTE | {"DataTraceEnabled": True}]),
+    ),
+    "open function URL": (open_invocation, add_function(FunctionUrlConfig={"AuthType": "NONE"})),
+    "anybody's rotation": (open_invocation, plant("RotatePermission", "Properties", value={})),
+}
+RULES = {rule.__name__: rule for rule, _ in GATES.values()}
+
+
+@pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
+def test_template_keeps_every_rule(template: Template, rule: Rule) -> None:
+    """The template breaks no rule."""
+    assert rule(template) == []
+
+
+@pytest.mark.parametrize(("rule", "flaw"), GATES.values(), ids=GATES)
+def test_gate_catches_its_planted_flaw(template: Template, rule: Rule, flaw: Flaw) -> None:
+    """A gate that lets its flaw pass proves nothing."""
+    flawed = deepcopy(template)
+    flaw(flawed)
+    assert rule(flawed) != []
+
+
+# ---- What holds for this template alone ----
+
+
+def test_routes_are_exactly_the_published_ones(template: Template) -> None:
+    """No route is missing, none is there by accident, and each is guarded as published."""
+    found = {(r.function, r.method, r.path, r.authorizer) for r in source.routes(template) if r.method != "OPTIONS"}
+    assert found == {(*r, "NONE") for r in PUBLIC} | {(*r, "Bearer") for r in PROTECTED}
+
+
+def test_every_function_has_a_folder_and_every_folder_a_function(template: Template) -> None:
+    """The template and functions/ name the same functions."""
+    folders = {path.name for path in FUNCTIONS.iterdir() if path.is_dir() and path.name != "__pycache__"}
+    assert set(source.functions(template)) == folders
+
+
+def test_route_that_says_nothing_is_closed(template: Template) -> None:
+    """The default authorizer is the Bearer one, so that forgetting closes a route."""
+    assert api(template)["Auth"]["DefaultAuthorizer"] == "Bearer"
+
+
+def test_authorizer_answers_are_kept_for_five_minutes_at_most(template: Template) -> None:
+    """The bound of a revocation is a parameter: a minute by default, five at most, none possible."""
+    parameter = template["Parameters"]["AuthorizerCacheSeconds"]
+    bounds = parameter["Default"], parameter["MinValue"], parameter["MaxValue"]
+    assert (api(template)["Auth"]["Authorizers"]["Bearer"]["Identity"]["ReauthorizeEvery"], bounds) == (
+        {"Ref": "AuthorizerCacheSeconds"},
+        (60, 0, 300),
+    )
+
+
+@pytest.mark.parametrize("name", ["authorizer", "status", "hello", "preflight"])
+def test_function_that_needs_no_data_has_no_rights(template: Template, name: str) -> None:
+    """Four functions may do nothing at all but write their own log."""
+    assert source.grants(source.functions(template)[name]) == frozenset()
+
+
+def test_authorizer_knows_issuer_and_audience_alone(template: Template) -> None:
+    """The authorizer is told what a token must say, and of no resource."""
+    told = source.environment(source.functions(template)["authorizer"])
+    assert set(told) == {"LATCHKEY_ISSUER", "LATCHKEY_AUDIENCE"}
+
+
+def test_shared_environment_names_no_resource(template: Template) -> None:
+    """What every function is told is no resource of the stack."""
+    shared = json.dumps(template["Globals"]["Function"]["Environment"])
+    assert [name for name in template["Resources"] if f'"{name}"' in shared] == []
+
+
+def test_only_rotation_writes_the_secret(template: Template) -> None:
+    """Who mints may read the signing secret; who rotates may write it; nobody else may either."""
+    writers = {
+        name
+        for name, function in source.functions(template).items()
+        for grant in source.grants(function)
+        if grant.resource == "SigningSecret" and grant.action != SECRET_READ
+    }
+    assert writers == {"rotate"}
+
+
+def test_public_keys_are_all_that_rotation_and_discovery_touch_in_the_table(template: Template) -> None:
+    """Neither can reach a user."""
+    functions = source.functions(template)
+    found = {
+        g.items for name in ("rotate", "wellknown") for g in source.grants(functions[name]) if g.resource == "Table"
+    }
+    assert found == {frozenset({"CONFIG"})}
+
+
+def test_hashing_cannot_starve_the_rest(template: Template) -> None:
+    """What hashes passwords has memory for a whole CPU and a concurrency of its own."""
+    functions = source.functions(template)
+    apart = {name for name, function in functions.items() if "ReservedConcurrentExecutions" in function}
+    large = {name for name, function in functions.items() if function.get("MemorySize") == {"Ref": "HashingMemory"}}
+    assert (apart, large) == (HASHING, HASHING)
+
+
+def test_expired_items_are_swept(template: Template) -> None:
+    """DynamoDB's TTL is on for the attribute `ttl`."""
+    table = template["Resources"]["Table"]["Properties"]
+    assert table["TimeToLiveSpecification"] == {"AttributeName": "ttl", "Enabled": True}
+
+
+def test_rotation_begins_with_the_stack(template: Template) -> None:
+    """The schedule waits for the permission to invoke and then rotates at once: a stack has keys from the start."""
+    schedule = template["Resources"]["SigningRotation"]
+    assert (schedule["DependsOn"], schedule["Properties"]["RotateImmediatelyOnUpdate"]) == (["RotatePermission"], True)
+
+
+def test_access_log_is_json_without_secrets(template: Template) -> None:
+    """A line of the access log is a JSON object and holds no header, query, path or body."""
+    line = api(template)["AccessLogSetting"]["Format"]
+    values = set(json.loads(line).values())
+    allowed = {"requestId", "requestTimeEpoch", "identity.sourceIp", "httpMethod", "resourcePath", "status"}
+    allowed |= {"error.responseType", "authorizer.error", "authorizer.latency", "responseLatency", "responseLength"}
+    allowed |= {"integration.status", "integration.error", "integration.latency"}
+    assert values == {f"$context.{name}" for name in allowed}

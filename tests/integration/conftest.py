@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import boto3
+import pytest
+from botocore.config import Config
+
+from infra.local import aws
+from latchkey.adapters import dynamodb
+from latchkey.adapters.aws import CONFIG
+from latchkey.adapters.memory import MemoryStore
+from tests.integration import ministack
+from tests.integration.samples import unique
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+    from latchkey.core.ports import Store
+
+NewStore = Callable[[], "Store"]
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[None]:
+    """AWS inside this process, under one lock."""
+    with aws.running():
+        yield
+
+
+@pytest.fixture(scope="session")
+def moto_client(moto: None) -> DynamoDBClient:
+    """A client of moto's DynamoDB, as the functions make theirs."""
+    return dynamodb.connect()
+
+
+@pytest.fixture(scope="session")
+def ministack_address() -> Iterator[str]:
+    """The address of a ministack; it is never skipped, since only here two writers really meet."""
+    with ministack.running() as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def ministack_client(ministack_address: str) -> DynamoDBClient:
+    """A client of ministack's DynamoDB with the functions' own time-outs."""
+    return connect_to(ministack_address)
+
+
+@pytest.fixture(scope="session", params=["memory", "moto", "ministack"])
+def new_store(request: pytest.FixtureRequest) -> NewStore:
+    """A maker of empty stores, one kind after the other."""
+    if request.param == "memory":
+        return MemoryStore
+    client: DynamoDBClient = request.getfixturevalue(f"{request.param}_client")
+    return lambda: dynamodb.DynamoStore(client, new_table(client))
+
+
+@pytest.fixture(scope="session")
+def store(new_store: NewStore) -> Store:
+    """A store that tests share: each uses records of its own."""
+    return new_store()
+
+
+@pytest.fixture
+def empty_store(new_store: NewStore) -> Store:
+    """A store that nobody has written to."""
+    return new_store()
+
+
+def new_table(client: DynamoDBClient) -> str:
+    """Make an empty table and return its name."""
+    name = unique("latchkey-")
+    aws.create_table(client, name)
+    return name
+
+
+def connect_to(address: str) -> DynamoDBClient:
+    """Return a client of that address with room for the threads of a race."""
+    return boto3.client(
+        "dynamodb",
+        endpoint_url=address,
+        region_name=aws.REGION,
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+        config=CONFIG.merge(Config(max_pool_connections=32)),
+    )

@@ -1,0 +1,93 @@
+"""Races: what only one of many may have, asked for by thirty at once. Each function is one round."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from typing import TYPE_CHECKING, TypeVar
+
+from latchkey.core.errors import Errors, ServiceError
+from latchkey.core.throttle import Counter, ThrottleRule
+from tests.integration import samples
+from tests.integration.samples import NOW
+
+if TYPE_CHECKING:
+    from latchkey.core.model import User
+    from latchkey.core.ports import Store
+
+RACERS = 30
+ROUNDS = 20
+
+T = TypeVar("T")
+
+
+def race(action: Callable[[int], T]) -> list[T]:
+    """Call the action from every racer, with its number, at one moment; return all answers."""
+    start = Barrier(RACERS)
+
+    def run(number: int) -> T:
+        start.wait(timeout=30)
+        return action(number)
+
+    with ThreadPoolExecutor(RACERS) as pool:
+        return list(pool.map(run, range(RACERS)))
+
+
+def race_for_a_rotation(store: Store) -> None:
+    """Assert that one of many refreshes of one token advances the session, and that all see where it then stands."""
+    session = samples.session()
+    store.create_session(session)
+    rotations = race(
+        lambda _: store.rotate(
+            session.sub, session.sid, 0, client_id="cli_app", epoch=3, now=NOW + 1, expires_at=NOW + 7200
+        )
+    )
+    assert sum(rotation.advanced for rotation in rotations) == 1
+    assert {rotation.session and rotation.session.generation for rotation in rotations} == {1}
+
+
+def race_for_a_login(store: Store) -> None:
+    """Assert that one of many registrations of one login succeeds, and that nothing is left of the others."""
+    login = samples.unique("ada@")
+    users = [samples.user(login) for _ in range(RACERS)]
+    made = race(lambda number: _registers(store, users[number]))
+    winners = [user for user, won in zip(users, made, strict=True) if won]
+    assert len(winners) == 1
+    assert store.find_credential(login) == samples.credential(winners[0])
+    assert [user for user in users if store.find_user(user.sub)] == winners
+
+
+def race_for_a_code(store: Store) -> None:
+    """Assert that one of many uses of one code gets it."""
+    code = samples.code()
+    store.save_code(code)
+    got = race(lambda _: store.consume_code(code.code_hash, code.purpose, NOW))
+    assert [used for used in got if used] == [code]
+
+
+def race_for_attempts(store: Store) -> None:
+    """Assert that as many of many attempts are let through as are free, each counted once."""
+    rule = ThrottleRule(free=10, waits=(30, 60), window=900)
+    who = samples.unique("ada@")
+    counts = race(lambda _: _attempts(store, who, rule))
+    assert sorted(count for count in counts if count) == list(range(1, rule.free + 1))
+
+
+def _registers(store: Store, user: User) -> bool:
+    try:
+        store.create_user(user, samples.credential(user))
+    except ServiceError as error:
+        if error.error is not Errors.USER_EXISTS:
+            raise
+        return False
+    return True
+
+
+def _attempts(store: Store, who: str, rule: ThrottleRule) -> int:
+    try:
+        return store.reserve_attempt(Counter("login", who, rule), NOW)
+    except ServiceError as error:
+        if error.error is not Errors.RATE_LIMITED:
+            raise
+        return 0

@@ -1,0 +1,99 @@
+"""Records for tests: every one is new, so that tests may share a table."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+
+from latchkey.core.model import (
+    ApiKey,
+    Client,
+    ClientKind,
+    CodePurpose,
+    Credential,
+    OneTimeCode,
+    Session,
+    User,
+    UserStatus,
+)
+
+NOW = 2_000_000_000
+"""A moment that no sweeper of a local DynamoDB takes for the past."""
+
+
+def unique(prefix: str) -> str:
+    """Return a name that no other test has."""
+    return prefix + secrets.token_hex(16)
+
+
+def user(login: str = "", **members: str) -> User:
+    """Return an active user with every member set."""
+    return User(
+        sub=unique("usr_"),
+        login=login or unique("ada@"),
+        status=UserStatus.ACTIVE,
+        roles=("user", "admin"),
+        epoch=3,
+        created_at=NOW,
+        name=members.get("name", "Ada"),
+        locale=members.get("locale", "en"),
+        source="app",
+    )
+
+
+def credential(owner: User, password_hash: str = "$argon2id$old") -> Credential:  # noqa: S107 - nobody's
+    """Return what the user signs in with."""
+    return Credential(owner.login, owner.sub, password_hash, owner.epoch)
+
+
+def session(sub: str = "", **members: int) -> Session:
+    """Return a session that began now, lives for an hour and may be kept up for ten."""
+    return Session(
+        sub=sub or unique("usr_"),
+        sid=unique("ses_"),
+        client_id="cli_app",
+        scope="openid profile",
+        epoch=members.get("epoch", 3),
+        created_at=members.get("created_at", NOW),
+        expires_at=members.get("expires_at", NOW + 3600),
+        ends_at=members.get("ends_at", NOW + 36_000),
+        auth_time=NOW,
+        rotated_at=NOW,
+        amr=("pwd", "otp"),
+        device="Ada's phone",
+    )
+
+
+def code(*, purpose: CodePurpose = CodePurpose.RESET, data: Mapping[str, str] | None = None) -> OneTimeCode:
+    """Return a code that lives for ten minutes."""
+    return OneTimeCode(secrets.token_hex(32), purpose, unique("usr_"), NOW + 600, data or {"login": "ada@example.com"})
+
+
+def client() -> Client:
+    """Return a confidential client with every member set."""
+    return Client(
+        client_id=unique("cli_"),
+        kind=ClientKind.CONFIDENTIAL,
+        name="Shop",
+        created_at=NOW,
+        secret_hashes=("a" * 64, "b" * 64),
+        redirect_uris=("https://shop.example/callback",),
+        scopes=("openid",),
+        grants=("authorization_code", "refresh_token"),
+        roles=("shop",),
+        enabled=False,
+    )
+
+
+def api_key(expires_at: int | None = None) -> ApiKey:
+    """Return an API key that never expires, or at that second."""
+    return ApiKey(
+        key_id=unique(""),
+        client_id=unique("cli_"),
+        name="Nightly job",
+        secret_hash="c" * 64,
+        created_at=NOW,
+        scopes=("reports:read",),
+        roles=("job",),
+        expires_at=expires_at,
+    )

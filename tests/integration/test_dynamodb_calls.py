@@ -1,0 +1,217 @@
+"""What the store asks of DynamoDB: the permissions it needs, the calls it costs, the shape of what it stores."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from latchkey.adapters.dynamodb import DynamoStore
+from latchkey.core.model import CodePurpose
+from latchkey.core.ports import PublishedKeys, Store
+from latchkey.core.throttle import Counter
+from tests.integration import samples
+from tests.integration.conftest import new_table
+from tests.integration.contract import RULE, rotate
+from tests.integration.samples import NOW
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+USER = samples.user("ada@example.com")
+SESSION = samples.session(USER.sub)
+CODE = samples.code(purpose=CodePurpose.CONFIRM)
+CLIENT = samples.client()
+KEY = samples.api_key(expires_at=NOW + 60)
+DAY = 86_400
+
+OPERATIONS: dict[str, tuple[Callable[[Store], object], list[str]]] = {
+    "create_user": (lambda store: store.create_user(USER, samples.credential(USER)), ["TransactWriteItems"]),
+    "find_credential": (lambda store: store.find_credential(USER.login), ["GetItem"]),
+    "find_user": (lambda store: store.find_user(USER.sub), ["GetItem"]),
+    "replace_password_hash": (lambda store: store.replace_password_hash(USER.login, "a", "b"), ["UpdateItem"]),
+    "update_profile": (lambda store: store.update_profile(USER.sub, {"name": "Grace"}), ["UpdateItem"]),
+    "create_session": (lambda store: store.create_session(SESSION), ["PutItem"]),
+    "find_user_with_sessions": (lambda store: store.find_user_with_sessions(USER.sub, NOW), ["Query"]),
+    "find_session": (lambda store: store.find_session(SESSION.sub, SESSION.sid, NOW), ["GetItem"]),
+    "list_sessions": (lambda store: store.list_sessions(SESSION.sub, NOW), ["Query"]),
+    "rotate": (lambda store: rotate(store, SESSION), ["UpdateItem"]),
+    "mark_late": (lambda store: store.mark_late(SESSION, late=0, streak=1), ["UpdateItem"]),
+    "end_sessions": (lambda store: store.end_sessions(SESSION.sub), ["Query", "DeleteItem"]),
+    "end_session": (lambda store: store.end_session(SESSION.sub, SESSION.sid), ["DeleteItem"]),
+    "save_code": (lambda store: store.save_code(CODE), ["PutItem"]),
+    "consume_code": (lambda store: store.consume_code(CODE.code_hash, CODE.purpose, NOW), ["UpdateItem"]),
+    "create_client": (lambda store: store.create_client(CLIENT), ["PutItem"]),
+    "find_client": (lambda store: store.find_client(CLIENT.client_id), ["GetItem"]),
+    "create_api_key": (lambda store: store.create_api_key(KEY), ["PutItem"]),
+    "find_api_key": (lambda store: store.find_api_key(KEY.key_id, NOW), ["GetItem"]),
+    "reserve_attempt": (lambda store: store.reserve_attempt(Counter("login", "ada", RULE), NOW), ["UpdateItem"]),
+    "count_attempt": (lambda store: store.count_attempt(Counter("login", "ada", RULE), NOW), ["UpdateItem"]),
+    "attempts": (lambda store: store.attempts(Counter("login", "ada", RULE), NOW), ["GetItem"]),
+    "create_session that clears": (
+        lambda store: store.create_session(replace(SESSION, sid="ses_other"), clears=Counter("login", "ada", RULE)),
+        ["TransactWriteItems"],
+    ),
+    "publish_keys": (
+        lambda store: store.publish_keys(PublishedKeys(1, "https://i.example", "RS256", "{}")),
+        ["PutItem"],
+    ),
+    "published_keys": (lambda store: store.published_keys(), ["GetItem"]),
+}
+"""Every operation of the port, in an order in which each has something to do, and the calls that it may cost."""
+
+
+class Recorder:
+    """What was asked of DynamoDB, in order: operation and parameters."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+
+    def __call__(self, params: dict[str, Any], model: Any, **_: object) -> None:
+        """Note one call."""
+        self.calls.append((model.name, dict(params)))
+
+    @property
+    def operations(self) -> list[str]:
+        """The names of the operations."""
+        return [operation for operation, _ in self.calls]
+
+
+@pytest.fixture
+def recorder(moto_client: DynamoDBClient) -> Iterator[Recorder]:
+    """A record of what moto's client is asked to do from here on."""
+    recorder = Recorder()
+    event = "provide-client-params.dynamodb"
+    moto_client.meta.events.register(event, recorder)
+    yield recorder
+    moto_client.meta.events.unregister(event, recorder)
+
+
+@pytest.fixture
+def table(moto_client: DynamoDBClient) -> str:
+    """An empty table."""
+    return new_table(moto_client)
+
+
+def test_every_operation_of_the_port_is_looked_at() -> None:
+    """An operation that is new in the port must say here what it costs."""
+    port = {name for part in Store.__mro__ for name in vars(part) if not name.startswith("_")}
+    assert {operation.partition(" ")[0] for operation in OPERATIONS} == port
+
+
+def test_each_operation_costs_its_calls(moto_client: DynamoDBClient, table: str, recorder: Recorder) -> None:
+    """What must happen once is one write, and what is read at one moment is one read."""
+    store: Store = DynamoStore(moto_client, table)
+    for operation, (call, expected) in OPERATIONS.items():
+        recorder.calls.clear()
+        call(store)
+        assert (operation, recorder.operations) == (operation, expected)
+
+
+def test_five_permissions_are_enough(moto_client: DynamoDBClient, table: str, recorder: Recorder) -> None:
+    """The whole port needs these actions, each of them, and no Scan; a transaction needs those of its members."""
+    store: Store = DynamoStore(moto_client, table)
+    recorder.calls.clear()
+    for call, _ in OPERATIONS.values():
+        call(store)
+    actions = {action for call in recorder.calls for action in iam_actions(*call)}
+    assert actions == {"GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query"}
+
+
+def test_every_read_is_consistent(moto_client: DynamoDBClient, table: str, recorder: Recorder) -> None:
+    """No read of the store may be older than the write before it."""
+    store: Store = DynamoStore(moto_client, table)
+    recorder.calls.clear()
+    for call, _ in OPERATIONS.values():
+        call(store)
+    reads = [parameters for operation, parameters in recorder.calls if operation in {"GetItem", "Query"}]
+    assert reads
+    assert all(parameters.get("ConsistentRead") is True for parameters in reads)
+
+
+def test_a_query_follows_every_page(moto_client: DynamoDBClient, table: str, recorder: Recorder) -> None:
+    """A partition over a megabyte is read to its end."""
+    store: Store = DynamoStore(moto_client, table)
+    sessions = [replace(samples.session(USER.sub), device="x" * 300_000) for _ in range(5)]
+    for session in sessions:
+        store.create_session(session)
+    recorder.calls.clear()
+    assert len(store.list_sessions(USER.sub, NOW)) == 5
+    assert recorder.operations == ["Query", "Query"]
+
+
+# What stands in the table
+
+
+@pytest.fixture
+def stored(moto_client: DynamoDBClient, table: str) -> dict[str, dict[str, Any]]:
+    """The items of a table in which everything has happened once but the deletions, by partition key."""
+    store: Store = DynamoStore(moto_client, table)
+    for operation, (call, _) in OPERATIONS.items():
+        if not operation.startswith("end_") and not operation.endswith("clears"):
+            call(store)
+    return {f"{item['pk']['S']}|{item['sk']['S']}": item for item in moto_client.scan(TableName=table)["Items"]}
+
+
+def test_keys_are_those_of_the_design(stored: dict[str, dict[str, Any]]) -> None:
+    """Each kind of item has its place; what a stranger typed is in no key but as a hash."""
+    assert set(stored) == {
+        f"USER#{USER.sub}|PROFILE",
+        f"USER#{USER.sub}|SESSION#{SESSION.sid}",
+        f"LOGIN#{sha256('ada@example.com')}|LOGIN",
+        f"CODE#{CODE.code_hash}|confirm",
+        f"CLIENT#{CLIENT.client_id}|CLIENT",
+        f"APIKEY#{KEY.key_id}|APIKEY",
+        f"THROTTLE#login#{sha256('ada')}#{NOW // RULE.window}|THROTTLE",
+        "CONFIG|JWKS",
+    }
+
+
+@pytest.mark.parametrize(
+    ("prefix", "expiry"),
+    [
+        (f"USER#{USER.sub}|SESSION", NOW + 7200),
+        ("CODE#", CODE.expires_at),
+        ("THROTTLE#", NOW + RULE.window),
+    ],
+    ids=["session", "code", "throttle"],
+)
+def test_what_expires_is_swept_a_day_later(stored: dict[str, dict[str, Any]], prefix: str, expiry: int) -> None:
+    """DynamoDB may sweep an item a day after its expiry, when no clock can still take it for alive."""
+    [item] = [item for key, item in stored.items() if key.startswith(prefix)]
+    assert item["ttl"] == {"N": str(expiry + DAY)}
+
+
+@pytest.mark.parametrize("prefix", ["LOGIN#", "CLIENT#", "APIKEY#", "CONFIG"])
+def test_what_does_not_expire_is_never_swept(stored: dict[str, dict[str, Any]], prefix: str) -> None:
+    """An item that must stay carries no time to live."""
+    [item] = [item for key, item in stored.items() if key.startswith(prefix)]
+    assert "ttl" not in item
+
+
+def test_an_attribute_of_a_newer_release_is_ignored(moto_client: DynamoDBClient, table: str) -> None:
+    """A function of the release before reads what the next has written."""
+    store: Store = DynamoStore(moto_client, table)
+    store.create_user(USER, samples.credential(USER))
+    moto_client.update_item(
+        TableName=table,
+        Key={"pk": {"S": f"USER#{USER.sub}"}, "sk": {"S": "PROFILE"}},
+        UpdateExpression="SET telephone = :telephone",
+        ExpressionAttributeValues={":telephone": {"S": "+1"}},
+    )
+    assert store.find_user(USER.sub) == USER
+
+
+def iam_actions(operation: str, parameters: dict[str, Any]) -> set[str]:
+    """Return the actions that IAM asks for."""
+    if operation != "TransactWriteItems":
+        return {operation}
+    return {f"{action}Item" for member in parameters["TransactItems"] for action in member}
+
+
+def sha256(text: str) -> str:
+    """Return the hash in hex."""
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,328 @@
+"""Faults of the network and of DynamoDB: every write happens wholly or not at all, and knows its own effect."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from latchkey.adapters.dynamodb import DynamoStore, connect
+from latchkey.core.errors import Errors, ServiceError
+from latchkey.core.throttle import Counter
+from tests.integration import faults, samples
+from tests.integration.conftest import connect_to, new_table
+from tests.integration.contract import RULE, refuses, rotate
+from tests.integration.faults import BadNetwork, Fault, Refusal
+from tests.integration.samples import NOW
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+LOST = Fault.LOST
+OUTAGES: list[Fault | Refusal] = [Fault.RESET, faults.THROTTLED, faults.OVER_CAPACITY, faults.FAILED]
+
+
+@pytest.fixture(scope="module")
+def network(ministack_address: str) -> Iterator[BadNetwork]:
+    """A network in front of ministack that can be spoiled."""
+    with faults.bad_network(ministack_address) as network:
+        yield network
+
+
+@pytest.fixture(scope="module")
+def table(ministack_client: DynamoDBClient) -> str:
+    """A table that these tests share."""
+    return new_table(ministack_client)
+
+
+@pytest.fixture
+def remote(network: BadNetwork, table: str) -> DynamoStore:
+    """A store behind that network, with the service's own time-outs and attempts, and a full budget of retries."""
+    network.spoil()
+    return DynamoStore(connect_to(network.address), table)
+
+
+@pytest.fixture(autouse=True)
+def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The SDK asks again at once, so that these tests take seconds and not minutes."""
+    monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0)
+
+
+def test_the_client_waits_briefly_and_tries_twice(moto: None) -> None:
+    """A second to connect, two to answer, two attempts in all."""
+    config: Any = connect().meta.config
+    assert (config.connect_timeout, config.read_timeout) == (1, 2)
+    assert config.retries["mode"] == "standard"
+    assert config.retries["total_max_attempts"] == 2
+
+
+# Every operation, every outage
+
+USER = samples.user()
+SESSION = samples.session(USER.sub)
+CODE = samples.code()
+
+OPERATIONS: dict[str, Callable[[DynamoStore], object]] = {
+    "create_user": lambda store: store.create_user(USER, samples.credential(USER)),
+    "find_credential": lambda store: store.find_credential(USER.login),
+    "find_user": lambda store: store.find_user(USER.sub),
+    "find_user_with_sessions": lambda store: store.find_user_with_sessions(USER.sub, NOW),
+    "replace_password_hash": lambda store: store.replace_password_hash(USER.login, "old", "new"),
+    "update_profile": lambda store: store.update_profile(USER.sub, {"name": "Grace"}),
+    "create_session": lambda store: store.create_session(SESSION),
+    "find_session": lambda store: store.find_session(SESSION.sub, SESSION.sid, NOW),
+    "list_sessions": lambda store: store.list_sessions(SESSION.sub, NOW),
+    "rotate": lambda store: rotate(store, SESSION),
+    "mark_late": lambda store: store.mark_late(SESSION, late=0, streak=1),
+    "end_session": lambda store: store.end_session(SESSION.sub, SESSION.sid),
+    "end_sessions": lambda store: store.end_sessions(SESSION.sub),
+    "save_code": lambda store: store.save_code(CODE),
+    "consume_code": lambda store: store.consume_code(CODE.code_hash, CODE.purpose, NOW),
+    "create_client": lambda store: store.create_client(samples.client()),
+    "find_client": lambda store: store.find_client("cli_app"),
+    "create_api_key": lambda store: store.create_api_key(samples.api_key()),
+    "find_api_key": lambda store: store.find_api_key("key", NOW),
+    "reserve_attempt": lambda store: store.reserve_attempt(Counter("login", "ada", RULE), NOW),
+    "count_attempt": lambda store: store.count_attempt(Counter("login", "ada", RULE), NOW),
+    "attempts": lambda store: store.attempts(Counter("login", "ada", RULE), NOW),
+    "create_session that clears": lambda store: store.create_session(SESSION, clears=Counter("login", "ada", RULE)),
+    "published_keys": lambda store: store.published_keys(),
+}
+
+
+@pytest.mark.parametrize("outage", OUTAGES, ids=["reset", "throttled", "over capacity", "failed"])
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_an_outage_is_temporarily_unavailable(
+    remote: DynamoStore, network: BadNetwork, operation: str, outage: Fault | Refusal
+) -> None:
+    """Whatever is asked for, two failed attempts are an honest 503 with a time to come back, and no third attempt."""
+    network.spoil(outage, outage)
+    with pytest.raises(ServiceError) as unavailable:
+        OPERATIONS[operation](remote)
+    assert (unavailable.value.error, unavailable.value.retry_after) == (Errors.UNAVAILABLE, 1)
+    assert len(network.seen) == 2
+    assert unavailable.value.private
+
+
+@pytest.mark.parametrize("outage", OUTAGES, ids=["reset", "throttled", "over capacity", "failed"])
+def test_an_outage_during_a_rotation_changes_nothing(
+    remote: DynamoStore, network: BadNetwork, outage: Fault | Refusal
+) -> None:
+    """After a refresh that failed, the same refresh token still works."""
+    session = samples.session()
+    remote.create_session(session)
+    network.spoil(outage, outage)
+    with refuses(Errors.UNAVAILABLE):
+        rotate(remote, session)
+    assert remote.find_session(session.sub, session.sid, NOW) == session
+    assert rotate(remote, session).advanced
+
+
+@pytest.mark.parametrize("outage", OUTAGES, ids=["reset", "throttled", "over capacity", "failed"])
+def test_one_failed_attempt_is_not_noticed(remote: DynamoStore, network: BadNetwork, outage: Fault | Refusal) -> None:
+    """The second attempt of a call does what the first did not."""
+    user = samples.user()
+    network.spoil(outage)
+    remote.create_user(user, samples.credential(user))
+    assert network.seen == ["TransactWriteItems"] * 2
+    assert remote.find_user(user.sub) == user
+
+
+def test_silence_is_temporarily_unavailable_within_six_seconds(remote: DynamoStore, network: BadNetwork) -> None:
+    """A DynamoDB that never answers is asked twice, two seconds each."""
+    network.spoil(Fault.HANGS, Fault.HANGS)
+    began = time.monotonic()
+    with refuses(Errors.UNAVAILABLE):
+        remote.find_user("usr_ada")
+    assert time.monotonic() - began < 6
+    assert len(network.seen) == 2
+
+
+def test_an_error_that_is_our_own_fault_passes(remote: DynamoStore, network: BadNetwork) -> None:
+    """A missing permission is no outage: it is raised as it is, at the first attempt."""
+    network.spoil(faults.FORBIDDEN)
+    with pytest.raises(ClientError, match="AccessDeniedException"):
+        remote.find_user("usr_ada")
+    assert network.seen == ["GetItem"]
+
+
+def test_no_endpoint_is_temporarily_unavailable() -> None:
+    """A refused connection is an outage too."""
+    nowhere = DynamoStore(connect_to("http://127.0.0.1:9"), "latchkey")
+    with refuses(Errors.UNAVAILABLE):
+        nowhere.find_user("usr_ada")
+
+
+# Applied, but the answer is lost: the SDK asks again and must not be refused by its own effect
+
+
+def test_a_lost_answer_to_a_rotation(remote: DynamoStore, network: BadNetwork) -> None:
+    """The refresh has advanced the session once, and knows that it was itself."""
+    session = samples.session()
+    remote.create_session(session)
+    network.spoil(LOST)
+    rotation = rotate(remote, session)
+    assert (rotation.advanced, rotation.session and rotation.session.generation) == (True, 1)
+    assert remote.find_session(session.sub, session.sid, NOW) == rotation.session
+    assert len(network.bodies) == 3
+
+
+def test_a_lost_answer_to_a_rotation_is_not_a_winner_for_others(remote: DynamoStore, network: BadNetwork) -> None:
+    """A refusal after a network fault is a success only by one's own effect: another's rotation stays another's."""
+    session = samples.session()
+    remote.create_session(session)
+    rotate(remote, session)
+    network.spoil(Fault.RESET)
+    assert not rotate(remote, session).advanced
+
+
+def test_both_answers_to_a_rotation_lost(remote: DynamoStore, network: BadNetwork) -> None:
+    """A refresh whose caller must be told 503 has happened once, and its token is one generation behind, no more."""
+    session = samples.session()
+    remote.create_session(session)
+    network.spoil(LOST, LOST)
+    with refuses(Errors.UNAVAILABLE):
+        rotate(remote, session)
+    again = rotate(remote, session)
+    assert (again.advanced, again.session and again.session.generation) == (False, 1)
+
+
+def test_a_lost_answer_to_a_registration(remote: DynamoStore, network: BadNetwork) -> None:
+    """The registration succeeds once: its repetition carries the same token and is the same request."""
+    user = samples.user()
+    network.spoil(LOST)
+    remote.create_user(user, samples.credential(user))
+    assert remote.find_credential(user.login) == samples.credential(user)
+    first, second = (body["ClientRequestToken"] for body in network.bodies[:2])
+    assert first == second
+
+
+def test_a_lost_answer_to_a_registration_whose_token_is_forgotten(remote: DynamoStore, network: BadNetwork) -> None:
+    """Even where DynamoDB no longer knows the token, a registration knows its own items."""
+    user = samples.user()
+    network.spoil(Fault.FORGOTTEN)
+    remote.create_user(user, samples.credential(user))
+    assert network.seen == ["TransactWriteItems"] * 2
+    assert remote.find_user(user.sub) == user
+
+
+def test_a_taken_login_stays_taken_when_the_network_fails(remote: DynamoStore, network: BadNetwork) -> None:
+    """A repeated registration is refused by another's items as the first would have been."""
+    owner = samples.user()
+    remote.create_user(owner, samples.credential(owner))
+    stranger = samples.user(owner.login)
+    network.spoil(Fault.RESET)
+    with refuses(Errors.USER_EXISTS):
+        remote.create_user(stranger, samples.credential(stranger))
+    assert network.seen == ["TransactWriteItems"] * 2
+
+
+def test_a_lost_answer_to_the_use_of_a_code(remote: DynamoStore, network: BadNetwork) -> None:
+    """The code is used, by this caller, and by nobody after."""
+    code = samples.code()
+    remote.save_code(code)
+    network.spoil(LOST)
+    assert remote.consume_code(code.code_hash, code.purpose, NOW) == code
+    assert remote.consume_code(code.code_hash, code.purpose, NOW) is None
+
+
+@pytest.mark.parametrize("create", ["create_session", "save_code", "create_client", "create_api_key"])
+def test_a_lost_answer_to_a_new_item(remote: DynamoStore, network: BadNetwork, create: str) -> None:
+    """What was stored is not refused as a duplicate of itself."""
+    records = {
+        "create_session": samples.session(),
+        "save_code": samples.code(),
+        "create_client": samples.client(),
+        "create_api_key": samples.api_key(),
+    }
+    network.spoil(LOST)
+    getattr(remote, create)(records[create])
+    assert network.seen == ["PutItem"] * 2
+
+
+def test_a_lost_answer_to_an_attempt_counts_it_once(remote: DynamoStore, network: BadNetwork) -> None:
+    """Neither a reserved nor a counted attempt is counted twice because the network forgot the answer."""
+    who = samples.unique("ada@")
+    network.spoil(LOST)
+    assert remote.reserve_attempt(Counter("login", who, RULE), NOW) == 1
+    network.spoil(LOST)
+    assert remote.count_attempt(Counter("login", who, RULE), NOW).count == 2
+    assert remote.attempts(Counter("login", who, RULE), NOW).count == 2
+
+
+def test_a_lost_answer_to_a_late_retry_or_a_new_hash(remote: DynamoStore, network: BadNetwork) -> None:
+    """A change that was made is told as made."""
+    user = samples.user()
+    session = samples.session(user.sub)
+    remote.create_user(user, samples.credential(user, "old"))
+    remote.create_session(session)
+    network.spoil(LOST)
+    assert remote.mark_late(session, late=0, streak=1)
+    network.spoil(LOST)
+    assert remote.replace_password_hash(user.login, "old", "new")
+
+
+def test_a_lost_answer_to_the_end_of_a_session(remote: DynamoStore, network: BadNetwork) -> None:
+    """Whoever ended a session is told so: an ended session leaves nothing to know one's own deed by."""
+    session = samples.session()
+    remote.create_session(session)
+    network.spoil(LOST)
+    assert remote.end_session(session.sub, session.sid)
+    assert not remote.end_session(session.sub, session.sid)
+
+
+# Transactions that collide
+
+
+def test_a_collision_is_no_taken_login(remote: DynamoStore, network: BadNetwork) -> None:
+    """A transaction that met another is tried again, as the same request."""
+    user = samples.user()
+    network.spoil(faults.CONFLICT, faults.CONFLICT)
+    remote.create_user(user, samples.credential(user))
+    assert remote.find_user(user.sub) == user
+    assert len({body["ClientRequestToken"] for body in network.bodies[:3]}) == 1
+
+
+def test_a_write_that_meets_a_transaction_is_tried_again(remote: DynamoStore, network: BadNetwork) -> None:
+    """Two phones that sign in at once with the right password both get in."""
+    counter = Counter("login", samples.unique("ada@"), RULE)
+    network.spoil(Refusal(400, "TransactionConflictException"))
+    assert remote.reserve_attempt(counter, NOW) == 1
+    assert network.seen == ["UpdateItem"] * 2
+
+
+def test_collisions_without_end_are_temporarily_unavailable(remote: DynamoStore, network: BadNetwork) -> None:
+    """Three collisions are enough: the caller is told to come back, and nothing is stored."""
+    user = samples.user()
+    network.spoil(*[faults.CONFLICT] * 3)
+    with refuses(Errors.UNAVAILABLE):
+        remote.create_user(user, samples.credential(user))
+    assert len(network.seen) == 3
+    assert remote.find_credential(user.login) is None
+
+
+def test_a_taken_login_is_told_through_a_collision(remote: DynamoStore, network: BadNetwork) -> None:
+    """Where one item collides and the other's key is taken, the login is taken."""
+    user = samples.user()
+    network.spoil(
+        Refusal(400, "TransactionCanceledException", reasons("ConditionalCheckFailed", "TransactionConflict"))
+    )
+    with refuses(Errors.USER_EXISTS):
+        remote.create_user(user, samples.credential(user))
+    assert len(network.seen) == 1
+
+
+def test_a_transaction_that_is_wrong_passes(remote: DynamoStore, network: BadNetwork) -> None:
+    """A cancellation for any other reason is a fault of ours, neither a taken login nor an outage."""
+    user = samples.user()
+    network.spoil(Refusal(400, "TransactionCanceledException", reasons("ValidationError", "None")))
+    with pytest.raises(ClientError, match="TransactionCanceledException"):
+        remote.create_user(user, samples.credential(user))
+
+
+def reasons(*codes: str) -> dict[str, Any]:
+    """Return the reasons of a cancelled transaction."""
+    return {"CancellationReasons": [{"Code": code} for code in codes]}

@@ -1,0 +1,337 @@
+"""An issuer's public keys, over HTTP: how often they are asked for, and what is believed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from latchkey.adapters.jwks import KeysUnavailable, RemoteKeys
+from latchkey.signing.keys import Algorithm
+from latchkey.signing.keyset import KeyState, generate
+from tests.integration.contract import Clock
+from tests.integration.samples import NOW
+
+
+def new_jwk() -> dict[str, Any]:
+    """Return the public half of a new key."""
+    key = generate(Algorithm.EdDSA, now=NOW, entropy=os.urandom, state=KeyState.CURRENT)
+    return dict(key.verification_key().to_jwk())
+
+
+OLD, NEW = new_jwk(), new_jwk()
+
+
+class Issuer:
+    """An issuer on this machine: what it answers, and how often it was asked."""
+
+    def __init__(self, port: int) -> None:
+        self.uri = f"http://127.0.0.1:{port}/.well-known/jwks.json?stage=prod"
+        self.asked: list[str] = []
+        self.status = 200
+        self.headers: dict[str, str] = {}
+        self.body = b""
+        self.pause = 0.0
+        self.publish(OLD)
+
+    def publish(self, *jwks: Any) -> None:
+        """Answer with these keys."""
+        self.body = json.dumps({"keys": jwks}).encode()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    issuer: Issuer
+
+    def __init__(self, issuer: Issuer, *rest: Any) -> None:
+        self.issuer = issuer
+        super().__init__(*rest)
+
+    def do_GET(self) -> None:
+        self.issuer.asked.append(self.path)
+        time.sleep(self.issuer.pause)
+        self.send_response(self.issuer.status)
+        for name, value in self.issuer.headers.items():
+            self.send_header(name, value)
+        with suppress(ConnectionError):  # who waited too long has gone
+            self.end_headers()
+            self.wfile.write(self.issuer.body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def issuer() -> Iterator[Issuer]:
+    """An issuer with one key."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
+        issuer = Issuer(server.server_port)
+        server.RequestHandlerClass = partial(_Handler, issuer)
+        server.daemon_threads = True
+        server.block_on_close = False
+        Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        yield issuer
+        server.shutdown()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """A clock of the test's own."""
+    return Clock()
+
+
+@pytest.fixture
+def keys(issuer: Issuer, clock: Clock) -> RemoteKeys:
+    """The issuer's keys, not fetched yet."""
+    return RemoteKeys(issuer.uri, clock)
+
+
+def test_a_key_is_found_by_its_id(keys: RemoteKeys, issuer: Issuer) -> None:
+    """A published key is found, from the address given with its query, and kept."""
+    for _ in range(3):
+        found = keys.find(OLD["kid"])
+        assert found is not None
+        assert found.to_jwk() == OLD
+    assert issuer.asked == ["/.well-known/jwks.json?stage=prod"]
+
+
+def test_a_key_published_later_is_found_at_once(keys: RemoteKeys, issuer: Issuer) -> None:
+    """An unknown id is asked for once, so that an issuer that rotates in a hurry is followed."""
+    keys.find(OLD["kid"])
+    issuer.publish(OLD, NEW)
+    assert keys.find(NEW["kid"]) is not None
+    assert len(issuer.asked) == 2
+
+
+def test_a_flood_of_unknown_ids_causes_two_fetches(keys: RemoteKeys, issuer: Issuer, clock: Clock) -> None:
+    """A thousand strangers cause one fetch more than the owner, and one more every ten seconds."""
+    keys.find(OLD["kid"])
+    assert not any(keys.find(f"stranger-{number}") for number in range(1000))
+    assert len(issuer.asked) == 2
+    clock.now += 9.9
+    assert keys.find("stranger") is None
+    assert len(issuer.asked) == 2
+    clock.now += 0.1
+    assert not any(keys.find(f"stranger-{number}") for number in range(1000))
+    assert len(issuer.asked) == 3
+
+
+def test_a_flood_on_a_cold_start_causes_one_fetch(keys: RemoteKeys, issuer: Issuer) -> None:
+    """Keys that were fetched for the very question are not fetched again for it."""
+    assert not any(keys.find(f"stranger-{number}") for number in range(1000))
+    assert len(issuer.asked) == 1
+
+
+def test_a_flood_of_threads_causes_no_more(issuer: Issuer) -> None:
+    """A thousand unknown ids from thirty threads by the real clock cause at most three fetches."""
+    keys = RemoteKeys(issuer.uri, time.monotonic)
+    issuer.pause = 0.02
+    with ThreadPoolExecutor(30) as pool:
+        found = list(pool.map(keys.find, (f"stranger-{number}" for number in range(1000))))
+    assert not any(found)
+    assert 1 <= len(issuer.asked) <= 3
+
+
+def test_a_known_id_is_served_while_the_gate_is_closed(keys: RemoteKeys) -> None:
+    """Strangers do not stand in the owner's way."""
+    assert keys.find("stranger") is None
+    assert keys.find(OLD["kid"]) is not None
+
+
+def test_keys_are_fetched_anew_after_five_minutes(keys: RemoteKeys, issuer: Issuer, clock: Clock) -> None:
+    """A key that the issuer withdrew is believed for 300 seconds at most."""
+    keys.find(OLD["kid"])
+    issuer.publish(NEW)
+    clock.now += 299
+    assert keys.find(OLD["kid"]) is not None
+    clock.now += 1
+    assert keys.find(OLD["kid"]) is None
+
+
+def broken(issuer: Issuer, how: str) -> None:
+    """Make the issuer answer with something that must not be believed, with a good key in it wherever possible."""
+    good = {"keys": [OLD, NEW]}
+    spoilt: dict[str, dict[str, Any]] = {
+        "a server error": {"status": 500},
+        "not found": {"status": 404},
+        "another success": {"status": 203},
+        "a redirect": {"status": 302, "headers": {"Location": issuer.uri}},
+        "too large": {"body": json.dumps({"x": "x" * 65_536, **good}).encode()},
+        "too large and said so": {
+            "headers": {"Content-Length": "70000"},
+            "body": json.dumps(good).encode().ljust(70_000),
+        },
+        "cut short": {"headers": {"Content-Length": "5000"}, "body": json.dumps(good).encode()[:-20]},
+        "no JSON": {"body": b"<html>"},
+        "two meanings": {"body": b'{"keys": [], "keys": []}'},
+        "a list": {"body": json.dumps([OLD, NEW]).encode()},
+        "no list of keys": {"body": json.dumps({"keys": {"0": OLD}}).encode()},
+        "an empty list": {"body": b'{"keys": []}'},
+        "no HTTP": {"headers": {"X": "y" * 70_000}},
+    }
+    for name, value in spoilt[how].items():
+        setattr(issuer, name, value)
+
+
+BROKEN = [
+    "a server error",
+    "not found",
+    "another success",
+    "a redirect",
+    "too large",
+    "too large and said so",
+    "cut short",
+    "no JSON",
+    "two meanings",
+    "a list",
+    "no list of keys",
+    "an empty list",
+    "no HTTP",
+]
+
+
+@pytest.mark.parametrize("how", BROKEN)
+def test_a_broken_answer_keeps_the_old_keys(keys: RemoteKeys, issuer: Issuer, clock: Clock, how: str) -> None:
+    """What must not be believed changes nothing for an hour; then there is nothing left to believe."""
+    keys.find(OLD["kid"])
+    broken(issuer, how)
+    clock.now += 3599
+    assert keys.find(OLD["kid"]) is not None
+    assert keys.find(NEW["kid"]) is None
+    assert len(issuer.asked) == 2
+    clock.now += 1
+    with pytest.raises(KeysUnavailable, match="JWKS"):
+        keys.find(OLD["kid"])
+
+
+@pytest.mark.parametrize("how", BROKEN)
+def test_a_broken_answer_at_first_is_no_key(keys: RemoteKeys, issuer: Issuer, how: str) -> None:
+    """An authorizer that never saw a key says so, in place of refusing everybody."""
+    broken(issuer, how)
+    with pytest.raises(KeysUnavailable, match="JWKS"):
+        keys.find(OLD["kid"])
+    assert len(issuer.asked) == 1
+
+
+def test_a_redirect_is_not_followed(keys: RemoteKeys, issuer: Issuer) -> None:
+    """Nobody but the address given is asked."""
+    issuer.status, issuer.headers = 302, {"Location": "/elsewhere"}
+    with pytest.raises(KeysUnavailable, match="302"):
+        keys.find(OLD["kid"])
+    assert issuer.asked == ["/.well-known/jwks.json?stage=prod"]
+
+
+def test_failed_fetches_are_rare(keys: RemoteKeys, issuer: Issuer, clock: Clock) -> None:
+    """With old keys in hand a failed fetch is repeated after ten seconds, not with every token."""
+    keys.find(OLD["kid"])
+    issuer.status = 500
+    clock.now += 300
+    for elapsed, asked in ((0, 2), (9.9, 2), (0.1, 3), (5, 3)):
+        clock.now += elapsed
+        assert keys.find(OLD["kid"]) is not None
+        assert len(issuer.asked) == asked
+
+
+def test_a_first_fetch_that_fails_is_repeated_after_a_second(keys: RemoteKeys, issuer: Issuer, clock: Clock) -> None:
+    """With nothing in hand a second attempt is worth a second's wait: the issuer may have been starting."""
+    issuer.status = 500
+    for _ in range(1000):
+        with pytest.raises(KeysUnavailable):
+            keys.find(OLD["kid"])
+    assert len(issuer.asked) == 1
+    issuer.status = 200
+    clock.now += 1
+    assert keys.find(OLD["kid"]) is not None
+
+
+def test_silence_is_a_failure(issuer: Issuer, clock: Clock) -> None:
+    """An issuer that does not answer is waited for as long as was said."""
+    keys = RemoteKeys(issuer.uri, clock, timeout=0.1)
+    issuer.pause = 0.5
+    with pytest.raises(KeysUnavailable, match="TimeoutError"):
+        keys.find(OLD["kid"])
+
+
+def test_an_issuer_that_is_not_there_is_a_failure(clock: Clock) -> None:
+    """A refused connection leaves nothing to verify with."""
+    with pytest.raises(KeysUnavailable, match="ConnectionRefusedError"):
+        RemoteKeys("http://127.0.0.1:9/jwks.json", clock).find(OLD["kid"])
+
+
+def test_odd_keys_are_left_out(keys: RemoteKeys, issuer: Issuer) -> None:
+    """A key of an unknown kind, a private or symmetric one, or no key at all does not spoil its neighbours."""
+    odd: list[object] = [
+        {"kty": "unheard-of", "kid": "a", "alg": "XY1"},
+        {**OLD, "kid": "b", "d": "AAAA"},
+        {**OLD, "kid": "c", "use": "enc"},
+        {**OLD, "kid": 7},
+        {"kty": "oct", "kid": "d", "alg": "HS256", "k": "A" * 43},
+        {},
+        None,
+        "key",
+        [],
+    ]
+    issuer.publish(*odd, OLD)
+    assert keys.find(OLD["kid"]) is not None
+    assert [keys.find(kid) for kid in ("a", "b", "c", "d", "7", "")] == [None] * 6
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "http://issuer.example/jwks.json",
+        "http://127.0.0.1.issuer.example/",
+        "http://localhost@issuer.example/",
+        "http://0.0.0.0/",
+        "ftp://127.0.0.1/",
+        "file:///etc/passwd",
+        "https:///jwks.json",
+        "issuer.example/jwks.json",
+        "",
+    ],
+)
+def test_only_https_or_this_machine_is_asked(uri: str, clock: Clock) -> None:
+    """Keys that travel in the clear could be anybody's."""
+    with pytest.raises(ValueError, match="https"):
+        RemoteKeys(uri, clock)
+
+
+@pytest.mark.parametrize(
+    "uri", ["https://issuer.example/j", "HTTPS://[2001:db8::1]/", "http://[::1]:80/", "http://localhost/"]
+)
+def test_https_and_this_machine_are_asked(uri: str, clock: Clock) -> None:
+    """Every https address is good, and this machine without."""
+    RemoteKeys(uri, clock)
+
+
+def test_a_certificate_must_be_trusted(issuer: Issuer, clock: Clock) -> None:
+    """An https address behind which nobody proves who they are gives no key."""
+    with pytest.raises(KeysUnavailable, match="SSL"):
+        RemoteKeys(issuer.uri.replace("http:", "https:"), clock).find(OLD["kid"])
+    assert issuer.asked == []
+
+
+def test_no_proxy_is_asked(keys: RemoteKeys, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An environment that names a proxy changes nothing."""
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    assert keys.find(OLD["kid"]) is not None
+
+
+def test_what_a_cold_start_must_not_pay_for_is_not_imported() -> None:
+    """The authorizer's half of the adapters loads none of the slow modules."""
+    slow = {"boto3", "botocore", "urllib.request", "asyncio", "jwt", "aws_lambda_powertools", "pydantic"}
+    program = "import sys, latchkey.adapters.jwks; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+    assert "latchkey.adapters.jwks" in loaded
+    assert slow.isdisjoint(loaded)

@@ -1,0 +1,135 @@
+"""The races prove something only if they catch a store that reads first and writes then."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from latchkey.adapters.dynamodb import DynamoStore, items
+from latchkey.adapters.memory import MemoryStore
+from latchkey.core.errors import Errors, ServiceError
+from latchkey.core.model import OneTimeCode
+from latchkey.core.ports import Rotation
+from tests.integration import races
+from tests.integration.conftest import new_table
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+    from latchkey.core.model import Credential, User
+    from latchkey.core.ports import Store
+    from latchkey.core.throttle import Counter
+
+RACES = [races.race_for_a_rotation, races.race_for_a_login, races.race_for_a_code, races.race_for_attempts]
+NETWORK = 0.001
+"""Seconds between a read and a write: less than any database needs, and moto answers at once."""
+
+
+class ReadThenWriteMemory(MemoryStore):
+    """A memory store that forgot its lock, as a store on a network does between two calls."""
+
+    def rotate(  # noqa: PLR0913 - as the port has it
+        self, sub: str, sid: str, generation: int, *, client_id: str, epoch: int, now: int, expires_at: int
+    ) -> Rotation:
+        """Read the generation, then write the next."""
+        session = self.find_session(sub, sid, now)
+        time.sleep(NETWORK)
+        if session is None or session.generation != generation:
+            return Rotation(advanced=False, session=session)
+        self._sessions[sub, sid] = replace(session, generation=generation + 1)
+        return Rotation(advanced=True, session=self._sessions[sub, sid])
+
+    def create_user(self, user: User, credential: Credential) -> None:
+        """Look for the login, then take it."""
+        if self.find_credential(credential.login):
+            raise ServiceError(Errors.USER_EXISTS)
+        time.sleep(NETWORK)
+        self._credentials[credential.login] = credential
+        self._users[user.sub] = user
+
+    def consume_code(self, code_hash: str, purpose: str, now: int) -> OneTimeCode | None:
+        """Look whether the code was used, then use it."""
+        used = (code_hash, purpose) in self._used_codes
+        time.sleep(NETWORK)
+        self._used_codes.add((code_hash, purpose))
+        return None if used else self._codes[code_hash, purpose]
+
+    def reserve_attempt(self, counter: Counter, now: int) -> int:
+        """Ask the rule, then count."""
+        if wait := counter.rule.wait(self.attempts(counter, now), now):
+            raise ServiceError(Errors.RATE_LIMITED, retry_after=wait)
+        time.sleep(NETWORK)
+        return self.count_attempt(counter, now).count
+
+
+class ReadThenWriteDynamo(DynamoStore):
+    """A store on DynamoDB that reads and then writes without a condition."""
+
+    def __init__(self, client: DynamoDBClient, name: str) -> None:
+        super().__init__(client, name)
+        self._client = client
+        self._name = name
+
+    def rotate(  # noqa: PLR0913 - as the port has it
+        self, sub: str, sid: str, generation: int, *, client_id: str, epoch: int, now: int, expires_at: int
+    ) -> Rotation:
+        """Read the generation, then write the next."""
+        session = self.find_session(sub, sid, now)
+        if session is None or session.generation != generation:
+            return Rotation(advanced=False, session=session)
+        time.sleep(NETWORK)
+        self._table.update(items.session(sub, sid), "SET #generation = :next", {"next": generation + 1})
+        return Rotation(advanced=True, session=replace(session, generation=generation + 1))
+
+    def create_user(self, user: User, credential: Credential) -> None:
+        """Look for the login, then take it."""
+        if self.find_credential(credential.login):
+            raise ServiceError(Errors.USER_EXISTS)
+        time.sleep(NETWORK)
+        for item in (items.encode(items.login(user.login), credential), items.encode(items.user(user.sub), user)):
+            self._client.put_item(TableName=self._name, Item=item)
+
+    def consume_code(self, code_hash: str, purpose: str, now: int) -> OneTimeCode | None:
+        """Look whether the code is there, then delete it."""
+        key = items.code(code_hash, purpose)
+        if not (item := self._table.get(key)):
+            return None
+        time.sleep(NETWORK)
+        self._table.delete(key)
+        return items.decode(OneTimeCode, item)
+
+    def reserve_attempt(self, counter: Counter, now: int) -> int:
+        """Ask the rule, then count."""
+        if wait := counter.rule.wait(self.attempts(counter, now), now):
+            raise ServiceError(Errors.RATE_LIMITED, retry_after=wait)
+        time.sleep(NETWORK)
+        return self.count_attempt(counter, now).count
+
+
+@pytest.mark.parametrize("race", RACES)
+def test_a_flawed_memory_store_is_caught(race: Callable[[Store], None]) -> None:
+    """Twenty rounds find the flaw in a memory store."""
+    with pytest.raises(AssertionError):
+        run(race, ReadThenWriteMemory())
+
+
+@pytest.mark.parametrize("race", RACES)
+@pytest.mark.parametrize("backend", ["moto", "ministack"])
+def test_a_flawed_dynamo_store_is_caught(
+    backend: str, race: Callable[[Store], None], request: pytest.FixtureRequest
+) -> None:
+    """Twenty rounds find the flaw in a store on DynamoDB, behind a lock round each call or not."""
+    client: DynamoDBClient = request.getfixturevalue(f"{backend}_client")
+    store = ReadThenWriteDynamo(client, new_table(client))
+    with pytest.raises(AssertionError):
+        run(race, store)
+
+
+def run(race: Callable[[Store], None], store: Store) -> None:
+    """Run all rounds of a race, as the tests of the real stores do."""
+    for _ in range(races.ROUNDS):
+        race(store)

@@ -1,0 +1,574 @@
+"""What `latchkey.core.ports.Store` promises, held to by every store there is."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from latchkey.core.errors import Errors, ServiceError
+from latchkey.core.model import CodePurpose
+from latchkey.core.ports import PublishedKeys
+from latchkey.core.throttle import Attempts, Counter, ThrottleRule
+from tests.integration import samples
+from tests.integration.contract import RULE, refuses, rotate
+from tests.integration.samples import NOW
+
+if TYPE_CHECKING:
+    from latchkey.core.ports import Store
+
+# Users
+
+
+def test_a_created_user_is_found_with_every_member(store: Store) -> None:
+    """What is found of a user is what was stored."""
+    user = samples.user()
+    store.create_user(user, samples.credential(user))
+    assert store.find_user(user.sub) == user
+
+
+def test_a_created_credential_is_found_by_its_login(store: Store) -> None:
+    """What is found of a credential is what was stored."""
+    user = samples.user()
+    store.create_user(user, samples.credential(user))
+    assert store.find_credential(user.login) == samples.credential(user)
+
+
+def test_a_user_whose_text_is_not_ascii_is_stored_as_it_is(store: Store) -> None:
+    """Names keep every character, beyond the Basic Multilingual Plane too, and may be empty."""
+    user = samples.user(name="Ада 👩🏽‍💻 \u0000 \u202e", locale="")
+    store.create_user(user, samples.credential(user))
+    assert store.find_user(user.sub) == user
+
+
+def test_a_taken_login_is_refused(store: Store) -> None:
+    """A second user of one login raises USER_EXISTS."""
+    first, second = samples.user("taken@example.com"), samples.user("taken@example.com")
+    store.create_user(first, samples.credential(first))
+    with refuses(Errors.USER_EXISTS):
+        store.create_user(second, samples.credential(second))
+
+
+def test_a_refused_user_leaves_nothing(store: Store) -> None:
+    """A user whose login is taken is not stored, and the owner's credential stands."""
+    first = samples.user()
+    second = samples.user(first.login)
+    store.create_user(first, samples.credential(first))
+    with refuses(Errors.USER_EXISTS):
+        store.create_user(second, samples.credential(second, "$argon2id$thief"))
+    assert (store.find_user(second.sub), store.find_credential(first.login)) == (None, samples.credential(first))
+
+
+def test_the_same_registration_is_not_stored_twice(store: Store) -> None:
+    """Even the very same user is refused the second time: a repeated call is no lost answer."""
+    user = samples.user()
+    store.create_user(user, samples.credential(user))
+    with refuses(Errors.USER_EXISTS):
+        store.create_user(user, samples.credential(user))
+
+
+@pytest.mark.parametrize("login", ["", "nobody@example.com", "#", "a" * 5000, "ADA@example.com"])
+def test_an_unknown_login_has_no_credential(store: Store, login: str) -> None:
+    """A login that nobody has, however odd or long, is absent and no error."""
+    assert store.find_credential(login) is None
+
+
+@pytest.mark.parametrize("name", ["", "usr_nobody", "#", "PROFILE", "x#PROFILE", "a" * 5000, "é"])
+def test_an_unknown_id_finds_nothing(store: Store, name: str) -> None:
+    """An id that nobody has, however odd or long, is absent and no error, wherever it is asked for."""
+    found = (
+        store.find_user(name),
+        store.find_session(name, name, NOW),
+        store.find_client(name),
+        store.find_api_key(name, NOW),
+        store.consume_code(name, CodePurpose.RESET, NOW),
+    )
+    assert found == (None, None, None, None, None)
+
+
+def test_an_id_cannot_reach_into_another_item(store: Store) -> None:
+    """A session id that spells a key's separator names a session of its own subject, and no other item."""
+    user = samples.user()
+    store.create_user(user, samples.credential(user))
+    assert not store.end_session(user.sub, "x#../PROFILE")
+    assert store.find_user(user.sub) == user
+
+
+def test_a_password_hash_is_swapped(store: Store) -> None:
+    """The hash is replaced when it is still the one that was read."""
+    user = samples.user()
+    store.create_user(user, samples.credential(user, "old"))
+    assert store.replace_password_hash(user.login, "old", "new")
+    assert store.find_credential(user.login) == samples.credential(user, "new")
+
+
+def test_a_password_hash_that_has_changed_is_not_swapped(store: Store) -> None:
+    """A swap that comes too late changes nothing and says so, even if the new hash is there already."""
+    user = samples.user()
+    store.create_user(user, samples.credential(user, "new"))
+    assert not store.replace_password_hash(user.login, "old", "new")
+    assert store.find_credential(user.login) == samples.credential(user, "new")
+
+
+def test_the_password_hash_of_nobody_is_not_swapped(store: Store) -> None:
+    """A swap for an unknown login makes no credential."""
+    login = samples.unique("nobody@")
+    assert not store.replace_password_hash(login, "old", "new")
+    assert store.find_credential(login) is None
+
+
+@pytest.mark.parametrize("changes", [{}, {"name": "Grace"}, {"name": "", "locale": "fr"}])
+def test_a_profile_is_updated(store: Store, changes: dict[str, str]) -> None:
+    """The members named are set, the others stand, and the account is returned as it then is."""
+    user = samples.user()
+    store.create_user(user, samples.credential(user))
+    expected = replace(user, **changes)  # type: ignore[arg-type]
+    assert (store.update_profile(user.sub, changes), store.find_user(user.sub)) == (expected, expected)
+
+
+@pytest.mark.parametrize("changes", [{}, {"name": "Grace"}])
+def test_the_profile_of_nobody_is_not_made(store: Store, changes: dict[str, str]) -> None:
+    """An update of an unknown account returns nothing and leaves nothing."""
+    sub = samples.unique("usr_")
+    assert store.update_profile(sub, changes) is None
+    assert store.find_user(sub) is None
+
+
+@pytest.mark.parametrize("member", ["roles", "status", "epoch", "login", "attempt"])
+def test_a_profile_update_sets_nothing_else(store: Store, member: str) -> None:
+    """A member that is not the owner's to change is refused loudly."""
+    user = samples.user()
+    store.create_user(user, samples.credential(user))
+    with pytest.raises(ValueError, match=member):
+        store.update_profile(user.sub, {"name": "Grace", member: "admin"})
+    assert store.find_user(user.sub) == user
+
+
+# Sessions
+
+
+def test_a_session_is_found_with_every_member(store: Store) -> None:
+    """What is found of a session is what was stored, a remembered late retry too."""
+    session = replace(samples.session(), generation=4, late=2, streak=1, api_key_id="key")
+    store.create_session(session)
+    assert store.find_session(session.sub, session.sid, NOW) == session
+
+
+def test_a_session_id_is_never_stored_twice(store: Store) -> None:
+    """A second session of one id is refused and the first stands."""
+    session = samples.session()
+    store.create_session(session)
+    with refuses(Errors.CONFLICT):
+        store.create_session(replace(session, client_id="cli_other"))
+    assert store.find_session(session.sub, session.sid, NOW) == session
+
+
+def test_a_session_belongs_to_its_subject(store: Store) -> None:
+    """Another subject's look, end or refresh of a session finds nothing."""
+    session = samples.session()
+    store.create_session(session)
+    other = samples.unique("usr_")
+    assert store.find_session(other, session.sid, NOW) is None
+    assert not store.end_session(other, session.sid)
+    assert store.find_session(session.sub, session.sid, NOW) == session
+
+
+@pytest.mark.parametrize(("now", "alive"), [(NOW + 3599, True), (NOW + 3600, False), (NOW + 3601, False)])
+def test_a_session_that_lingers_past_its_expiry_is_absent(store: Store, now: int, alive: bool) -> None:
+    """A session lives until the second of its expiry, swept or not, wherever it is read."""
+    session = samples.session()
+    store.create_session(session)
+    expected = (session,) if alive else ()
+    assert store.list_sessions(session.sub, now) == expected
+    assert store.find_user_with_sessions(session.sub, now) == (None, expected)
+    assert (store.find_session(session.sub, session.sid, now) is not None) is alive
+
+
+def test_a_session_never_outlives_its_end(store: Store) -> None:
+    """A session stored with an expiry behind its end expires at its end."""
+    session = samples.session(expires_at=NOW + 99, ends_at=NOW + 50)
+    store.create_session(session)
+    assert store.find_session(session.sub, session.sid, NOW) == replace(session, expires_at=NOW + 50)
+    assert store.find_session(session.sub, session.sid, NOW + 50) is None
+
+
+def test_a_user_is_found_with_sessions_oldest_first(store: Store) -> None:
+    """One read returns the account and its live sessions alone, in the order they began."""
+    user = samples.user()
+    store.create_user(user, samples.credential(user))
+    middle, newest, oldest = (samples.session(user.sub, created_at=NOW + at) for at in (20, 30, 10))
+    for session in (middle, newest, oldest, samples.session(user.sub, expires_at=NOW), samples.session()):
+        store.create_session(session)
+    assert store.find_user_with_sessions(user.sub, NOW) == (user, (oldest, middle, newest))
+    assert store.list_sessions(user.sub, NOW) == (oldest, middle, newest)
+
+
+def test_a_user_without_sessions_has_none(store: Store) -> None:
+    """An account and its absence are told apart where there are no sessions."""
+    user = samples.user()
+    store.create_user(user, samples.credential(user))
+    assert store.find_user_with_sessions(user.sub, NOW) == (user, ())
+    assert store.find_user_with_sessions(samples.unique("usr_"), NOW) == (None, ())
+
+
+def test_a_rotation_advances_the_session(store: Store) -> None:
+    """The generation rises by one, and the session's times move; all else stands."""
+    session = replace(samples.session(), late=0, streak=1)
+    store.create_session(session)
+    rotation = rotate(store, session)
+    expected = replace(session, generation=1, rotated_at=NOW + 1, expires_at=NOW + 7200)
+    assert (rotation.advanced, rotation.session) == (True, expected)
+    assert store.find_session(session.sub, session.sid, NOW + 1) == expected
+
+
+@pytest.mark.parametrize("generation", [0, 2, 7])
+def test_a_rotation_of_another_generation_changes_nothing(store: Store, generation: int) -> None:
+    """A generation before or after the session's own is told where the session stands."""
+    session = replace(samples.session(), generation=1)
+    store.create_session(session)
+    rotation = rotate(store, session, generation)
+    assert (rotation.advanced, rotation.session) == (False, session)
+    assert store.find_session(session.sub, session.sid, NOW) == session
+
+
+def test_a_rotation_by_another_client_changes_nothing(store: Store) -> None:
+    """A session is bound to its client; another is told where it stands and moves nothing."""
+    session = samples.session()
+    store.create_session(session)
+    rotation = store.rotate(
+        session.sub, session.sid, 0, client_id="cli_other", epoch=3, now=NOW + 1, expires_at=NOW + 7200
+    )
+    assert (rotation.advanced, rotation.session) == (False, session)
+    assert store.find_session(session.sub, session.sid, NOW) == session
+
+
+@pytest.mark.parametrize(("epoch", "advanced"), [(2, True), (3, True), (4, False)])
+def test_a_rotation_asks_for_an_epoch(store: Store, epoch: int, advanced: bool) -> None:
+    """A session of an epoch before the one asked for does not advance."""
+    session = samples.session(epoch=3)
+    store.create_session(session)
+    rotation = rotate(store, session, epoch=epoch)
+    assert rotation.advanced is advanced
+    assert store.find_session(session.sub, session.sid, NOW) == rotation.session
+
+
+def test_a_rotation_never_passes_the_end(store: Store) -> None:
+    """A session kept up to its end lives until its end, and not a second longer."""
+    session = samples.session(ends_at=NOW + 5000)
+    store.create_session(session)
+    rotation = rotate(store, session, expires_at=NOW + 7200)
+    assert rotation.session == replace(session, generation=1, rotated_at=NOW + 1, expires_at=NOW + 5000)
+    too_late = rotate(store, session, 1, now=NOW + 5000, expires_at=NOW + 9000)
+    assert (too_late.advanced, too_late.session) == (False, None)
+
+
+def test_an_expired_session_does_not_rotate(store: Store) -> None:
+    """A session that lingers past its expiry is absent, and cannot be brought back by a refresh."""
+    session = samples.session(expires_at=NOW + 10)
+    store.create_session(session)
+    rotation = rotate(store, session, now=NOW + 10)
+    assert (rotation.advanced, rotation.session) == (False, None)
+    assert store.find_session(session.sub, session.sid, NOW) == session
+
+
+def test_a_session_that_is_gone_does_not_rotate(store: Store) -> None:
+    """An ended session is absent, and a refresh does not make it anew."""
+    session = samples.session()
+    store.create_session(session)
+    store.end_session(session.sub, session.sid)
+    rotation = rotate(store, session)
+    assert (rotation.advanced, rotation.session) == (False, None)
+    assert store.find_session(session.sub, session.sid, NOW) is None
+
+
+@pytest.mark.parametrize(("late", "streak"), [(None, 0), (0, 1)])
+def test_a_late_retry_is_remembered(store: Store, late: int | None, streak: int) -> None:
+    """A late retry is noted on a session that stands as it was read, the first and the next alike."""
+    session = replace(samples.session(), generation=2, late=late, streak=streak)
+    store.create_session(session)
+    assert store.mark_late(session, late=1, streak=streak + 1)
+    assert store.find_session(session.sub, session.sid, NOW) == replace(session, late=1, streak=streak + 1)
+
+
+@pytest.mark.parametrize("late", [None, 0])
+@pytest.mark.parametrize(
+    "moved",
+    [{"generation": 3}, {"rotated_at": NOW + 5}, {"late": 1}, {"streak": 2}],
+    ids=lambda moved: next(iter(moved)),
+)
+def test_a_late_retry_is_not_remembered_on_a_session_that_moved(
+    store: Store, moved: dict[str, int], late: int | None
+) -> None:
+    """A session that is not as it was read is left alone."""
+    read = replace(samples.session(), generation=2, late=late, streak=1)
+    standing = replace(read, **moved)  # type: ignore[arg-type]
+    store.create_session(standing)
+    assert not store.mark_late(read, late=1, streak=1)
+    assert store.find_session(read.sub, read.sid, NOW) == standing
+
+
+def test_a_late_retry_is_remembered_once(store: Store) -> None:
+    """Of two that read the session alike, the second is told that it moved."""
+    session = replace(samples.session(), generation=1)
+    store.create_session(session)
+    assert store.mark_late(session, late=0, streak=1)
+    assert not store.mark_late(session, late=0, streak=1)
+
+
+def test_a_late_retry_is_not_remembered_on_a_session_that_ended(store: Store) -> None:
+    """Noting a late retry does not bring an ended session back."""
+    session = samples.session()
+    assert not store.mark_late(session, late=0, streak=1)
+    assert store.find_session(session.sub, session.sid, NOW) is None
+
+
+def test_a_session_ends_once(store: Store) -> None:
+    """Only the call that ended a session is told so."""
+    session = samples.session()
+    store.create_session(session)
+    assert [store.end_session(session.sub, session.sid) for _ in range(3)] == [True, False, False]
+
+
+def test_all_sessions_end(store: Store) -> None:
+    """Every session of the subject ends, nobody else's, and the account stands."""
+    user, other = samples.user(), samples.session()
+    store.create_user(user, samples.credential(user))
+    for session in (samples.session(user.sub), samples.session(user.sub), other):
+        store.create_session(session)
+    assert store.end_sessions(user.sub) == 2
+    assert store.find_user_with_sessions(user.sub, NOW) == (user, ())
+    assert store.find_session(other.sub, other.sid, NOW) == other
+
+
+def test_all_sessions_end_but_one(store: Store) -> None:
+    """The session to keep is kept."""
+    kept = samples.session()
+    for session in (kept, samples.session(kept.sub), samples.session(kept.sub)):
+        store.create_session(session)
+    assert store.end_sessions(kept.sub, keep=kept.sid) == 2
+    assert store.list_sessions(kept.sub, NOW) == (kept,)
+
+
+# Codes
+
+
+def test_a_code_is_used_once(store: Store) -> None:
+    """The first use gets the code with every member, any other nothing."""
+    code = samples.code()
+    store.save_code(code)
+    assert [store.consume_code(code.code_hash, code.purpose, NOW) for _ in range(3)] == [code, None, None]
+
+
+def test_a_code_of_one_purpose_is_nothing_to_another(store: Store) -> None:
+    """A reset code confirms nothing, and is still there afterwards."""
+    code = samples.code(purpose=CodePurpose.RESET)
+    store.save_code(code)
+    assert store.consume_code(code.code_hash, CodePurpose.CONFIRM, NOW) is None
+    assert store.consume_code(code.code_hash, CodePurpose.RESET, NOW) == code
+
+
+@pytest.mark.parametrize(("now", "usable"), [(NOW + 599, True), (NOW + 600, False), (NOW + 601, False)])
+def test_a_code_that_lingers_past_its_expiry_is_absent(store: Store, now: int, usable: bool) -> None:
+    """A code works until the second of its expiry, swept or not."""
+    code = samples.code()
+    store.save_code(code)
+    assert (store.consume_code(code.code_hash, code.purpose, now) is not None) is usable
+
+
+def test_an_unknown_code_is_absent(store: Store) -> None:
+    """A code that was never stored is nothing, and asking for it leaves nothing behind."""
+    code = samples.code()
+    assert store.consume_code(code.code_hash, code.purpose, NOW) is None
+    store.save_code(code)
+    assert store.consume_code(code.code_hash, code.purpose, NOW) == code
+
+
+def test_a_used_code_cannot_be_stored_again(store: Store) -> None:
+    """Storing a code again does not make it new."""
+    code = samples.code()
+    store.save_code(code)
+    store.consume_code(code.code_hash, code.purpose, NOW)
+    with refuses(Errors.CONFLICT):
+        store.save_code(code)
+    assert store.consume_code(code.code_hash, code.purpose, NOW) is None
+
+
+# Clients
+
+
+def test_a_client_is_found_with_every_member(store: Store) -> None:
+    """What is found of a client is what was stored, enabled or not."""
+    client = samples.client()
+    store.create_client(client)
+    assert store.find_client(client.client_id) == client
+
+
+def test_a_client_whose_id_is_odd_is_found(store: Store) -> None:
+    """An id with separators and spaces names one client as well as any."""
+    client = replace(samples.client(), client_id=samples.unique("my shop#1/"))
+    store.create_client(client)
+    assert store.find_client(client.client_id) == client
+
+
+def test_a_client_id_is_never_stored_twice(store: Store) -> None:
+    """A second client of one id is refused and the first stands, even if they are the same."""
+    client = samples.client()
+    store.create_client(client)
+    for again in (client, replace(client, enabled=True)):
+        with refuses(Errors.CONFLICT):
+            store.create_client(again)
+    assert store.find_client(client.client_id) == client
+
+
+def test_an_api_key_is_found_with_every_member(store: Store) -> None:
+    """What is found of a key is what was stored."""
+    key = samples.api_key()
+    store.create_api_key(key)
+    assert store.find_api_key(key.key_id, NOW) == key
+
+
+def test_an_api_key_is_never_stored_twice(store: Store) -> None:
+    """A second key of one id is refused and the first stands, even if they are the same."""
+    key = samples.api_key()
+    store.create_api_key(key)
+    for again in (key, replace(key, secret_hash="d" * 64)):
+        with refuses(Errors.CONFLICT):
+            store.create_api_key(again)
+    assert store.find_api_key(key.key_id, NOW) == key
+
+
+@pytest.mark.parametrize(("now", "alive"), [(NOW + 99, True), (NOW + 100, False), (NOW + 101, False)])
+def test_an_api_key_that_lingers_past_its_expiry_is_absent(store: Store, now: int, alive: bool) -> None:
+    """A key works until the second of its expiry."""
+    key = samples.api_key(expires_at=NOW + 100)
+    store.create_api_key(key)
+    assert (store.find_api_key(key.key_id, now) is not None) is alive
+
+
+# Attempts
+
+
+def test_nobody_has_made_an_attempt(store: Store) -> None:
+    """A window that nobody has used is empty, and reading it counts nothing."""
+    who = samples.unique("ada@")
+    assert [store.attempts(Counter("login", who, RULE), NOW) for _ in range(2)] == [Attempts(), Attempts()]
+
+
+def test_free_attempts_are_counted(store: Store) -> None:
+    """Free attempts are let through at one second and counted."""
+    who = samples.unique("ada@")
+    assert [store.reserve_attempt(Counter("login", who, RULE), NOW) for _ in range(2)] == [1, 2]
+    assert store.attempts(Counter("login", who, RULE), NOW) == Attempts(2, NOW)
+
+
+def test_an_attempt_too_soon_is_refused_and_not_counted(store: Store) -> None:
+    """After the free attempts the next must wait; the refusal says how long and leaves the counter as it stands."""
+    who = samples.unique("ada@")
+    for _ in range(2):
+        store.reserve_attempt(Counter("login", who, RULE), NOW)
+    with pytest.raises(ServiceError) as refusal:
+        store.reserve_attempt(Counter("login", who, RULE), NOW + 7)
+    assert (refusal.value.error, refusal.value.retry_after) == (Errors.RATE_LIMITED, 23)
+    assert store.attempts(Counter("login", who, RULE), NOW + 7) == Attempts(2, NOW)
+
+
+@pytest.mark.parametrize(
+    ("made", "wait"), [(2, 30), (3, 60), (4, 60), (9, 60)], ids=["first", "second", "last", "last, repeated"]
+)
+def test_every_step_of_a_rule_waits_its_time(store: Store, made: int, wait: int) -> None:
+    """The step that the counter stands on decides: a second before its time is refused, at its time let through."""
+    who = samples.unique("ada@")
+    for _ in range(made):
+        store.count_attempt(Counter("login", who, RULE), NOW)
+    with refuses(Errors.RATE_LIMITED):
+        store.reserve_attempt(Counter("login", who, RULE), NOW + wait - 1)
+    assert store.reserve_attempt(Counter("login", who, RULE), NOW + wait) == made + 1
+
+
+def test_a_rule_whose_waits_shrink_is_kept_too(store: Store) -> None:
+    """A later, shorter wait does not open an earlier, longer one."""
+    rule = ThrottleRule(free=1, waits=(60, 5), window=1000)
+    who = samples.unique("ada@")
+    store.reserve_attempt(Counter("login", who, rule), NOW)
+    with pytest.raises(ServiceError) as refusal:
+        store.reserve_attempt(Counter("login", who, rule), NOW + 30)
+    assert refusal.value.retry_after == 30
+
+
+def test_a_new_window_starts_empty(store: Store) -> None:
+    """No wait reaches into the next window, and the refusal before it says no longer time."""
+    who = samples.unique("ada@")
+    last = NOW + RULE.window - 1
+    for _ in range(9):
+        store.count_attempt(Counter("login", who, RULE), last)
+    with pytest.raises(ServiceError) as refusal:
+        store.reserve_attempt(Counter("login", who, RULE), last)
+    assert refusal.value.retry_after == 1
+    assert store.reserve_attempt(Counter("login", who, RULE), last + 1) == 1
+
+
+def test_attempts_are_counted_whatever_the_rule_says(store: Store) -> None:
+    """Counting without asking returns the count and the time of the last."""
+    who = samples.unique("ada@")
+    counted = [store.count_attempt(Counter("address", who, RULE), NOW + second) for second in range(4)]
+    assert counted == [Attempts(1, NOW), Attempts(2, NOW + 1), Attempts(3, NOW + 2), Attempts(4, NOW + 3)]
+
+
+def test_counters_are_told_apart(store: Store) -> None:
+    """Another counter, and another subject, however odd, has a window of its own."""
+    who = samples.unique("ada@")
+    store.count_attempt(Counter("login", who, RULE), NOW)
+    others = [("address", who), ("login", who + "#"), ("login", who.upper()), ("login", ""), ("login", "é" * 3000)]
+    assert {store.attempts(Counter(what, other, RULE), NOW) for what, other in others} == {Attempts()}
+
+
+def test_a_new_session_forgets_the_attempts_it_took(store: Store) -> None:
+    """The counter is as new; where nothing was counted, nothing is missed; another counter stays."""
+    mine, other = Counter("login", samples.unique("ada@"), RULE), Counter("address", samples.unique("ada@"), RULE)
+    for counter in (mine, other):
+        store.count_attempt(counter, NOW)
+    for _ in range(2):
+        store.create_session(replace(samples.session(), created_at=NOW), clears=mine)
+    assert (store.attempts(mine, NOW), store.attempts(other, NOW)) == (Attempts(), Attempts(1, NOW))
+
+
+def test_a_session_that_is_not_stored_forgets_nothing(store: Store) -> None:
+    """Both happen or neither."""
+    counter, session = Counter("login", samples.unique("ada@"), RULE), replace(samples.session(), created_at=NOW)
+    store.create_session(session)
+    store.count_attempt(counter, NOW)
+    with refuses(Errors.CONFLICT):
+        store.create_session(replace(session, client_id="cli_other"), clears=counter)
+    assert store.attempts(counter, NOW) == Attempts(1, NOW)
+
+
+# Public keys
+
+
+def published(version: int, jwks: str = '{"keys":[]}') -> PublishedKeys:
+    """Return public keys of that version of the policy."""
+    return PublishedKeys(version, "https://issuer.example/prod", "RS256", jwks)
+
+
+def test_nothing_is_published_at_first(empty_store: Store) -> None:
+    """Before the first rotation there are no public keys."""
+    assert empty_store.published_keys() is None
+
+
+@pytest.mark.parametrize("later", [1, 2, 10], ids=["the same version", "the next", "a two-digit version"])
+def test_public_keys_are_replaced_by_their_own_or_a_later_version(empty_store: Store, later: int) -> None:
+    """Publishing again repeats harmlessly, and a newer version replaces an older one."""
+    assert empty_store.publish_keys(published(1))
+    assert empty_store.publish_keys(published(later, secrets.token_hex(30_000)))
+    stored = empty_store.published_keys()
+    assert stored is not None
+    assert (stored.version, len(stored.jwks)) == (later, 60_000)
+
+
+def test_public_keys_never_go_back(empty_store: Store) -> None:
+    """An older version is refused, also where its number sorts after the newer as text."""
+    empty_store.publish_keys(published(10))
+    assert not empty_store.publish_keys(published(9))
+    assert empty_store.published_keys() == published(10)

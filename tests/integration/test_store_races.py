@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.integration import races
+
+if TYPE_CHECKING:
+    from latchkey.core.ports import Store
+
+
+def test_one_refresh_token_advances_its_session_once(store: Store) -> None:
+    """Thirty refreshes of one token, twenty times over, advance the session once each time."""
+    for _ in range(races.ROUNDS):
+        races.race_for_a_rotation(store)
+
+
+def test_one_login_belongs_to_one_user(empty_store: Store) -> None:
+    """Thirty registrations of one login, twenty times over, make one user each time and leave nothing of the rest."""
+    for _ in range(races.ROUNDS):
+        races.race_for_a_login(empty_store)
+
+
+def test_one_code_is_used_once(store: Store) -> None:
+    """Thirty uses of one code, twenty times over, succeed once each time."""
+    for _ in range(races.ROUNDS):
+        races.race_for_a_code(store)
+
+
+def test_the_free_attempts_are_never_more(store: Store) -> None:
+    """Thirty attempts at one counter, twenty times over, let exactly the ten free ones through each time."""
+    for _ in range(races.ROUNDS):
+        races.race_for_attempts(store)
