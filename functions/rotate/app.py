@@ -9,15 +9,15 @@ from latchkey.edge.telemetry import logger
 
 def handler(event: dict[str, Any], context: object) -> None:  # noqa: ARG001 - Lambda's signature
     """Carry out one of the four steps. An error makes Secrets Manager try again."""
-    step, token, now = event["Step"], event["ClientRequestToken"], int(time.time())
+    step, token = event["Step"], event["ClientRequestToken"]
     logger().info("rotation_step", extra={"step": step})
-    rotation = bootstrap.rotation()
+    rotation, moment = bootstrap.rotation(), bootstrap.moment(int(time.time()))
     match step:
         case "createSecret":
-            rotation.create(token, now=now)
+            rotation.create(token, moment)
         case "setSecret":
-            rotation.publish(token, now=now)
+            rotation.publish(token, moment)
         case "testSecret":
-            rotation.test(token, now=now)
+            rotation.test(token, moment)
         case "finishSecret":
-            rotation.finish(token)
+            rotation.finish(token, moment)

@@ -6,7 +6,11 @@ from latchkey.edge.http import Request, Response, endpoint
 
 @endpoint
 def handler(request: Request) -> Response:
-    """Answer 200 with the document; verifiers may keep it for five minutes."""
+    """Answer 200 with the document, which verifiers may keep for a while."""
     published = discovery.published(bootstrap.store())
-    document = discovery.jwks if request.path == "/.well-known/jwks.json" else discovery.metadata
-    return Response(200, document(published), {"Cache-Control": f"public, max-age={discovery.MAX_AGE}"})
+    if request.path == "/.well-known/jwks.json":
+        document = discovery.jwks(published, request.now)
+    else:
+        document = discovery.metadata(published)
+    max_age = bootstrap.moment(request.now).caches.jwks
+    return Response(200, document, {"Cache-Control": f"public, max-age={max_age}"})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 import uuid
 from dataclasses import replace
@@ -14,9 +13,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
-from latchkey.core.ports import PublicKeyStore, PublishedKeys, SigningSecret
+from latchkey.core.ports import PublicKeyStore, SigningSecret
+from latchkey.core.rotation import public_half
 from latchkey.signing.keys import Algorithm, InvalidKey, VerificationKey, thumbprint
-from latchkey.signing.keyset import KeySet, KeyState, SigningKey, generate
+from latchkey.signing.keyset import Caches, KeySet, KeyState, SigningKey, generate
 from latchkey.signing.policy import SigningPolicy
 
 if TYPE_CHECKING:
@@ -60,20 +60,20 @@ def adjust(policy: SigningPolicy, *, issuer: str, key: KeyPair | None, now: int)
 
 def put_in_force(policy: SigningPolicy, keys: PublicKeyStore, secret: SigningSecret) -> None:
     """Publish the public half of a policy, then make it the current one, as a rotation does."""
-    jwks = json.dumps(policy.keys.jwks(policy.keys.current.published_at))
-    keys.publish_keys(PublishedKeys(policy.version, policy.issuer, str(policy.algorithm), jwks))
+    keys.publish_keys(public_half(policy, policy.made_at))
     token = str(uuid.uuid4())
     secret.put_pending(token, policy.to_json())
     secret.promote(token)
 
 
 def _signing_with(policy: SigningPolicy, key: KeyPair, now: int) -> SigningPolicy:
-    algorithm = _algorithm(key)
-    known = SigningKey(_kid(key), algorithm, KeyState.CURRENT, _pem(key), published_at=now, activated_at=now)
-    following = policy.keys.next
-    if following.alg is not algorithm:
-        following = generate(algorithm, now=now, entropy=secrets.token_bytes)
-    return replace(policy, algorithm=algorithm, keys=KeySet((following, known)).signing_for(policy.access_ttl))
+    """Return the policy with this key as its current one, as if both its keys had been published long ago."""
+    algorithm, long_ago = _algorithm(key), now - Caches().publish_lead
+    known = SigningKey(_kid(key), algorithm, KeyState.CURRENT, _pem(key), long_ago, now, max_ttl=policy.access_ttl)
+    spare = policy.keys.spare
+    if spare.alg is not algorithm:
+        spare = generate(algorithm, now=long_ago, entropy=secrets.token_bytes)
+    return replace(policy, algorithm=algorithm, made_at=now, keys=KeySet((spare, known)))
 
 
 def _algorithm(key: KeyPair) -> Algorithm:

@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 TEMPLATE = Path(__file__).parents[2] / "template.yaml"
 
+SHORT_CACHES = {"PolicyCacheSeconds": "1", "JwksMaxAgeSeconds": "1"}
+"""On a laptop nobody waits minutes to see a new key sign: what others remember lasts a second. See `Caches`."""
+
 _ISSUER = re.compile(r"(?:http://(?:127\.0\.0\.1|localhost|\[::1\])|https://localhost):(\d{1,5})")
 _LAST_PORT = 65_535
 
@@ -97,8 +100,9 @@ class Twin:
         self._resources.enter_context(aws.running(self._observe))
         self._resources.enter_context(every_sender_verified())
         clients = Clients(boto3.client("dynamodb"), boto3.client("secretsmanager"))
-        template = expand(TEMPLATE, devfile.FOLDER, self._options.parameters)
-        stack = create_stack(template, clients, self._mirror, self._options.parameters)
+        parameters = SHORT_CACHES | dict(self._options.parameters)
+        template = expand(TEMPLATE, devfile.FOLDER, parameters)
+        stack = create_stack(template, clients, self._mirror, parameters)
         environment = shared_environment(stack.api.functions.values(), self._overrides())
         install_environment(environment)
         functions = Functions(stack.api.functions)

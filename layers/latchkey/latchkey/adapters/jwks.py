@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from threading import Lock
 from urllib.parse import SplitResult, urlsplit
@@ -27,18 +28,17 @@ class KeysUnavailable(Exception):
     """There is no key to verify with, not even an old one. The message is for the log."""
 
 
-class RemoteKeys:
-    """Finds an issuer's keys: fetched on use when older than 300 s, served for 60 min while fetches fail.
+class KeyCache:
+    """Keys by id from a source that may fail: read on use when older than `max_age`, kept for 60 min while it fails.
 
-    `timeout` is in seconds. Only https, or plain http to this machine; no redirect, no proxy; `ValueError` otherwise.
+    `max_age` is in seconds.
     """
 
-    def __init__(self, jwks_uri: str, clock: Callable[[], float], timeout: float = 2, max_bytes: int = 65_536) -> None:
-        self._uri = _checked(jwks_uri)
+    def __init__(
+        self, read: Callable[[], Mapping[str, VerificationKey]], clock: Callable[[], float], max_age: float
+    ) -> None:
         self._clock = clock
-        self._timeout = timeout
-        self._max_bytes = max_bytes
-        self._keys = LastGood(self._read, clock, _PATIENCE)
+        self._keys = LastGood(lambda _: read(), clock, replace(_PATIENCE, fresh=max_age))
         self._gate = Lock()
         self._missed_at: float | None = None
 
@@ -64,7 +64,27 @@ class RemoteKeys:
             self._missed_at = now
             return True
 
-    def _read(self, _: Mapping[str, VerificationKey] | None) -> Mapping[str, VerificationKey]:
+
+class RemoteKeys(KeyCache):
+    """The keys of an issuer's JWKS. `timeout` is in seconds.
+
+    Only https, or plain http to this machine; no redirect, no proxy; `ValueError` otherwise.
+    """
+
+    def __init__(
+        self,
+        jwks_uri: str,
+        clock: Callable[[], float],
+        max_age: float = 300,
+        timeout: float = 2,
+        max_bytes: int = 65_536,
+    ) -> None:
+        super().__init__(self._read, clock, max_age)
+        self._uri = _checked(jwks_uri)
+        self._timeout = timeout
+        self._max_bytes = max_bytes
+
+    def _read(self) -> Mapping[str, VerificationKey]:
         try:
             keys = _parse(_fetch(self._uri, self._timeout, self._max_bytes))
         except (OSError, HTTPException) as error:

@@ -28,6 +28,7 @@ class MemoryStore:
         self._clients: dict[str, Client] = {}
         self._api_keys: dict[str, ApiKey] = {}
         self._attempts: dict[tuple[str, str, int], Attempts] = {}
+        self._leases: dict[str, tuple[str, int]] = {}
         self._published: PublishedKeys | None = None
 
     def create_user(self, user: User, credential: Credential) -> None:
@@ -190,6 +191,21 @@ class MemoryStore:
         """Return the state of this window."""
         with self._lock:
             return self._attempts.get(_window(counter, now), Attempts())
+
+    def take_lease(self, name: str, owner: str, *, now: int, until: int) -> bool:
+        """Take the lease if nobody holds it."""
+        with self._lock:
+            holder, ends_at = self._leases.get(name, (owner, until))
+            if holder != owner and now < ends_at:
+                return False
+            self._leases[name] = (owner, until)
+            return True
+
+    def return_lease(self, name: str, owner: str) -> None:
+        """Give the lease back if `owner` still holds it."""
+        with self._lock:
+            if self._leases.get(name, ("", 0))[0] == owner:
+                del self._leases[name]
 
     def publish_keys(self, keys: PublishedKeys) -> bool:
         """Store if no newer version is stored."""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from latchkey.adapters.aws import CONFIG, answered, reason
+from latchkey.adapters.jwks import KeyCache
 from latchkey.adapters.lastgood import LastGood, Patience, Unreadable
 from latchkey.core.errors import Errors, ServiceError
+from latchkey.signing.keys import VerificationKey
 from latchkey.signing.policy import BadPolicy, SigningPolicy, parse
 
 if TYPE_CHECKING:
@@ -31,29 +33,49 @@ def connect() -> SecretsManagerClient:
 class SecretPolicySource:
     """Implements `PolicySource`. A policy that does not parse, or is older than the one held, never replaces it."""
 
-    def __init__(self, client: SecretsManagerClient, secret_id: str, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, client: SecretsManagerClient, secret_id: str, clock: Callable[[], float], max_age: int = 60
+    ) -> None:
         self._client = client
         self._secret_id = secret_id
-        self._policies = LastGood(self._read, clock, _PATIENCE)
+        self._policies = LastGood(self._read, clock, replace(_PATIENCE, fresh=max_age))
 
     def policy(self) -> SigningPolicy:
-        """Return the policy in force, at most 60 s old, or up to 60 min while reads fail."""
+        """Return the policy in force, at most `max_age` seconds old, or up to 60 min while reads fail."""
         try:
             return self._policies.get().value
         except Unreadable as error:
             raise ServiceError(Errors.UNAVAILABLE, f"signing policy: {error}", retry_after=_RETRY_AFTER) from error
 
     def _read(self, held: SigningPolicy | None) -> SigningPolicy:
-        try:
-            answer = self._client.get_secret_value(SecretId=self._secret_id, VersionStage=_CURRENT)
-            policy = parse(answer.get("SecretString", ""))
-        except (ClientError, BotoCoreError) as error:
-            raise Unreadable(reason(error)) from error
-        except BadPolicy as error:
-            raise Unreadable(f"refused: {error}") from error
+        policy = _read_policy(self._client, self._secret_id)
         if held is not None and policy.version < held.version:
             raise Unreadable(f"version {policy.version} is older than {held.version}")
         return policy
+
+
+class SecretKeys(KeyCache):
+    """The keys of the policy itself: for the authorizer of a stack that signs with a shared secret.
+
+    `clock` is monotonic, `now` the time of day; both in seconds.
+    """
+
+    def __init__(
+        self,
+        client: SecretsManagerClient,
+        secret_id: str,
+        clock: Callable[[], float],
+        now: Callable[[], float],
+        max_age: float,
+    ) -> None:
+        super().__init__(self._read, clock, max_age)
+        self._client = client
+        self._secret_id = secret_id
+        self._now = now
+
+    def _read(self) -> Mapping[str, VerificationKey]:
+        keys = _read_policy(self._client, self._secret_id).keys.keys
+        return {key.kid: key.verification_key() for key in keys if key.lives(int(self._now()))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +131,14 @@ class SigningSecret:
                 SecretId=self._secret_id, ClientRequestToken=token, SecretString=text, VersionStages=[_PENDING]
             )
 
+    def unstage(self, token: str) -> None:
+        """Take the label off this version, unless another has it."""
+        if _PENDING in self.describe(token).stages:
+            with answered():
+                self._client.update_secret_version_stage(
+                    SecretId=self._secret_id, VersionStage=_PENDING, RemoveFromVersionId=token
+                )
+
     def promote(self, token: str) -> None:
         """Put this version in force, unless it is."""
         with answered():
@@ -121,3 +151,13 @@ class SigningSecret:
             self._client.update_secret_version_stage(
                 SecretId=self._secret_id, VersionStage=_CURRENT, MoveToVersionId=token, **move
             )
+
+
+def _read_policy(client: SecretsManagerClient, secret_id: str) -> SigningPolicy:
+    try:
+        answer = client.get_secret_value(SecretId=secret_id, VersionStage=_CURRENT)
+        return parse(answer.get("SecretString", ""))
+    except (ClientError, BotoCoreError) as error:
+        raise Unreadable(reason(error)) from error
+    except BadPolicy as error:
+        raise Unreadable(f"refused: {error}") from error

@@ -66,6 +66,13 @@ class ClientDirectory:
             raise self._refusal(Errors.INVALID_API_KEY, key_id, "unknown_expired_or_wrong", now)
         return key
 
+    def present(self, client_id: str) -> Client:
+        """Return the client behind a verified token. Raises `INVALID_TOKEN` when it is gone or disabled."""
+        client = self.store.find_client(client_id)
+        if client is None or not client.enabled:
+            raise ServiceError(Errors.INVALID_TOKEN, "the client is gone or disabled")
+        return client
+
     def service_roles(self, api_key_id: str, *, now: int) -> tuple[str, ...] | None:
         """Return the roles of a service whose session this key opened; `None` when the key or its owner is gone."""
         key = self.store.find_api_key(api_key_id, now)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -85,6 +86,23 @@ class Errors(Enum):
         "Somebody else changed this at the same time. Read it and try again.",
         "invalid_request",
     )
+    CONFIRMATION_REQUIRED = ErrorKind(
+        "confirmation_required",
+        409,
+        "Confirmation required",
+        "Repeat the request with the confirmation token and understood: true.",
+        "invalid_request",
+    )
+    CONFIRMATION_FAILED = ErrorKind(
+        "confirmation_failed",
+        409,
+        "Confirmation failed",
+        "The confirmation token is used, expired or not yours.",
+        "invalid_request",
+    )
+    VALIDATION_FAILED = ErrorKind(
+        "validation_failed", 422, "Validation failed", "A value is not acceptable here.", "invalid_request"
+    )
     PAYLOAD_TOO_LARGE = ErrorKind(
         "payload_too_large", 413, "Payload too large", "The request body is too large.", "invalid_request"
     )
@@ -121,6 +139,7 @@ class ServiceError(Exception):
     """An error of the table, raised.
 
     `private` is for the log and never leaves it. `fields` name the members at fault. `retry_after` is in seconds.
+    `members` are further members of the problem document (RFC 9457 section 3.2).
     """
 
     def __init__(
@@ -130,6 +149,7 @@ class ServiceError(Exception):
         *,
         fields: tuple[FieldError, ...] = (),
         retry_after: int | None = None,
+        members: Mapping[str, object] | None = None,
     ) -> None:
         super().__init__(error.value.code)
         self.kind = error.value
@@ -137,6 +157,7 @@ class ServiceError(Exception):
         self.private = private
         self.fields = fields
         self.retry_after = retry_after
+        self.members = members or {}
 
 
 def invalid_field(field: str, code: str, message: str) -> ServiceError:

@@ -55,7 +55,7 @@ class Issuer:
         )
         refresh = RefreshToken(session.sub, session.sid, session.generation)
         return TokenAnswer(
-            access_token=mint_access(claims, policy.keys.current),
+            access_token=mint_access(claims, policy.keys.signer(now)),
             expires_in=policy.access_ttl,
             scope=scope,
             refresh_token=mint_refresh(refresh, policy.refresh_keys),
@@ -67,7 +67,7 @@ class Issuer:
     ) -> TokenAnswer:
         """Return an access token alone, whose subject is the client (RFC 6749 section 4.4.3, RFC 9068 section 2.2)."""
         claims = replace(self._claims(policy, client_id, client_id, scope, now), roles=roles)
-        return TokenAnswer(mint_access(claims, policy.keys.current), policy.access_ttl, scope)
+        return TokenAnswer(mint_access(claims, policy.keys.signer(now)), policy.access_ttl, scope)
 
     def _claims(self, policy: SigningPolicy, sub: str, client_id: str, scope: str, now: int) -> AccessClaims:
         return AccessClaims(

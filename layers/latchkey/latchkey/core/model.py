@@ -123,6 +123,7 @@ class CodePurpose(StrEnum):
 
     CONFIRM = "confirm"
     RESET = "reset"
+    RESET_SIGNING = "reset_signing"
 
 
 @dataclass(frozen=True, slots=True)

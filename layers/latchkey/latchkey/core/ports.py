@@ -8,7 +8,7 @@ an item whose time has passed is absent, whether or not the store has swept it. 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from latchkey.core.model import ApiKey, Client, Credential, Event, OneTimeCode, Session, User
@@ -129,12 +129,16 @@ class ThrottleStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PublishedKeys:
-    """What verifiers may know: the policy's version, the issuer, the signing algorithm and a JWKS (RFC 7517)."""
+    """What verifiers may know: the policy's version, the issuer, the signing algorithm and a JWKS (RFC 7517), as JSON.
+
+    `retire_at` says of the keys that have an end when that is.
+    """
 
     version: int
     issuer: str
     algorithm: str
     jwks: str
+    retire_at: Mapping[str, int] = field(default_factory=dict)
 
 
 class PublicKeyStore(Protocol):
@@ -147,7 +151,17 @@ class PublicKeyStore(Protocol):
         """Return what is published, or `None` before the first rotation."""
 
 
-class Store(UserStore, SessionStore, CodeStore, ClientStore, ThrottleStore, PublicKeyStore, Protocol):
+class LeaseStore(Protocol):
+    """Leases: what only one may do at a time, for a time that ends by itself."""
+
+    def take_lease(self, name: str, owner: str, *, now: int, until: int) -> bool:
+        """Take the lease if nobody holds it; say whether `owner` holds it now. It ends at `until`."""
+
+    def return_lease(self, name: str, owner: str) -> None:
+        """Give the lease back if `owner` still holds it."""
+
+
+class Store(UserStore, SessionStore, CodeStore, ClientStore, ThrottleStore, PublicKeyStore, LeaseStore, Protocol):
     """One table."""
 
 
@@ -165,6 +179,9 @@ class SigningSecret(Protocol):
 
     def promote(self, token: str) -> None:
         """Put the staged text in force; harmless when it already is."""
+
+    def unstage(self, token: str) -> None:
+        """Drop the staged text, so that the next rotation begins anew; harmless when it is not staged."""
 
 
 class PolicySource(Protocol):

@@ -15,12 +15,16 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from latchkey.adapters.jwks import KeysUnavailable, RemoteKeys
+from latchkey.adapters.jwks import KeyCache, KeysUnavailable, RemoteKeys
 from latchkey.edge.settings import Environment
 from latchkey.signing.jws import InvalidToken
 from latchkey.signing.tokens import AccessClaims, verify
 
 Event = Mapping[str, Any]
+
+
+OWN_JWKS_AGE = 60
+"""Seconds that our own authorizer keeps the public keys: with the gateway's own cache, the bound of a reset."""
 
 
 class Unauthorized(Exception):
@@ -91,9 +95,15 @@ def _issuer_of(arn: str) -> str:
 
 
 @cache
-def _keys(issuer: str) -> RemoteKeys:
-    uri = Environment(os.environ).text("LATCHKEY_JWKS_URI", f"{issuer}/.well-known/jwks.json")
-    return RemoteKeys(uri, time.monotonic)
+def _keys(issuer: str) -> KeyCache:
+    """Return where keys come from: the issuer's JWKS or, where the stack allows HS256, its secret."""
+    env = Environment(os.environ)
+    if secret := env.text("LATCHKEY_HS256_SECRET", ""):
+        from latchkey.adapters import secretsmanager  # boto3, in this mode alone
+
+        return secretsmanager.SecretKeys(secretsmanager.connect(), secret, time.monotonic, time.time, OWN_JWKS_AGE)
+    max_age = min(OWN_JWKS_AGE, env.number("LATCHKEY_JWKS_MAX_AGE", 300, low=1, high=300))
+    return RemoteKeys(env.text("LATCHKEY_JWKS_URI", f"{issuer}/.well-known/jwks.json"), time.monotonic, max_age)
 
 
 def _context(claims: AccessClaims) -> dict[str, str]:
@@ -104,6 +114,7 @@ def _context(claims: AccessClaims) -> dict[str, str]:
         "sid": claims.sid or "",
         "roles": " ".join(claims.roles),
         "scope": claims.scope,
+        "auth_time": str(claims.auth_time or ""),
     }
 
 

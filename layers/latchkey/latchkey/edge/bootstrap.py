@@ -16,13 +16,18 @@ from latchkey.core.accounts import Accounts
 from latchkey.core.clients import ClientDirectory, MachineGrants
 from latchkey.core.issuing import Issuer
 from latchkey.core.passwords import Argon2Cost, BlockList, PasswordRules
+from latchkey.core.policyadmin import PolicyAdmin
 from latchkey.core.ports import Store
 from latchkey.core.roles import BUILT_IN, RoleRegistry
-from latchkey.core.rotation import FirstPolicy, Rotation
+from latchkey.core.rotation import FirstPolicy, PolicyWriter, Rotation
 from latchkey.core.sessions import Sessions
 from latchkey.core.signin import PasswordSignIn
+from latchkey.core.validation import TokenCheck
 from latchkey.edge.settings import Environment, Settings
 from latchkey.edge.telemetry import LogJournal
+from latchkey.signing.keys import Algorithm
+from latchkey.signing.keyset import Caches
+from latchkey.signing.policy import Lifetimes, Moment
 
 
 @cache
@@ -40,7 +45,9 @@ def store() -> Store:
 @cache
 def policies() -> secretsmanager.SecretPolicySource:
     """Return the source of the signing policy."""
-    return secretsmanager.SecretPolicySource(secretsmanager.connect(), settings().signing_secret, time.monotonic)
+    return secretsmanager.SecretPolicySource(
+        secretsmanager.connect(), settings().signing_secret, time.monotonic, settings().policy_cache
+    )
 
 
 @cache
@@ -97,20 +104,47 @@ def roles() -> RoleRegistry:
 
 
 @cache
+def token_check() -> TokenCheck:
+    """Return the check of access tokens for others."""
+    return TokenCheck(policies(), accounts(), clients(), store(), settings().audience, settings().throttled)
+
+
+@cache
+def policy_admin() -> PolicyAdmin:
+    """Return the signing policy in an admin's hands."""
+    return PolicyAdmin(_policy_writer(), store(), Environment(os.environ).flag("LATCHKEY_ALLOW_HS256"))
+
+
+@cache
 def rotation() -> Rotation:
     """Return the rotation of the signing secret, with the stack's parameters for the very first policy."""
     env = Environment(os.environ)
-    first = FirstPolicy(
-        issuer=env.text("LATCHKEY_ISSUER"),
-        algorithm=env.choice("LATCHKEY_ALGORITHM", ("RS256", "ES256", "EdDSA"), "RS256"),
+    lifetimes = Lifetimes(
         access_ttl=env.number("LATCHKEY_ACCESS_TTL", 900, low=60, high=86_400),
         refresh_ttl=env.number("LATCHKEY_REFRESH_TTL", 7_776_000, low=3_600, high=31_536_000),
         refresh_idle_ttl=env.number("LATCHKEY_REFRESH_IDLE_TTL", 2_592_000, low=3_600, high=31_536_000),
         refresh_retry_limit=env.number("LATCHKEY_REFRESH_RETRY_LIMIT", 2, low=0, high=10),
     )
+    algorithm = Algorithm(env.choice("LATCHKEY_ALGORITHM", ("RS256", "ES256", "EdDSA"), "RS256"))
+    return Rotation(_policy_writer(), FirstPolicy(env.text("LATCHKEY_ISSUER"), algorithm, lifetimes))
+
+
+def moment(now: int) -> Moment:
+    """Return this moment, with how long others may go on with an earlier policy."""
+    env = Environment(os.environ)
+    caches = Caches(
+        policy=env.number("LATCHKEY_POLICY_CACHE", 60, low=1, high=60),
+        jwks=env.number("LATCHKEY_JWKS_MAX_AGE", 300, low=1, high=300),
+        authorizer=env.number("LATCHKEY_AUTHORIZER_CACHE", 60, low=0, high=300),
+    )
+    return Moment(now, secrets.token_bytes, caches)
+
+
+def _policy_writer() -> PolicyWriter:
+    env = Environment(os.environ)
     table = dynamodb.DynamoStore(dynamodb.connect(), env.text("LATCHKEY_TABLE"))
     secret = secretsmanager.SigningSecret(secretsmanager.connect(), env.text("LATCHKEY_SIGNING_SECRET"))
-    return Rotation(secret, table, first, LogJournal(), secrets.token_bytes)
+    return PolicyWriter(secret, table, table, LogJournal())
 
 
 def _issuer() -> Issuer:

@@ -9,9 +9,6 @@ from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.model import Grant
 from latchkey.core.ports import PublicKeyStore, PublishedKeys
 
-MAX_AGE = 300
-"""Seconds that a verifier may keep these documents; a key is published at least that long before it signs."""
-
 
 def published(store: PublicKeyStore) -> PublishedKeys:
     """Return what is published. Raises `UNAVAILABLE` before the first rotation."""
@@ -21,9 +18,10 @@ def published(store: PublicKeyStore) -> PublishedKeys:
     return keys
 
 
-def jwks(keys: PublishedKeys) -> dict[str, Any]:
-    """Return the JWK set (RFC 7517 section 5)."""
-    return dict(json.loads(keys.jwks))
+def jwks(keys: PublishedKeys, now: int) -> dict[str, Any]:
+    """Return the JWK set (RFC 7517 section 5), without the keys whose time has passed since it was published."""
+    document = json.loads(keys.jwks)
+    return {"keys": [key for key in document["keys"] if now < keys.retire_at.get(key["kid"], now + 1)]}
 
 
 def metadata(keys: PublishedKeys) -> dict[str, Any]:

@@ -84,6 +84,29 @@ class Members:
             raise invalid_field(names[0], "required", f"One of {', '.join(names)} is required.")
         return value
 
+    def number(self, name: str) -> int | None:
+        """Take a whole number that may be absent."""
+        value = self._left.pop(name, _MISSING)
+        if value is _MISSING:
+            return None
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise invalid_field(name, "not_a_number", "This member must be a whole number.")
+        return value
+
+    def flag(self, name: str) -> bool:
+        """Take a true or false that may be absent, which means false."""
+        value = self._left.pop(name, False)
+        if not isinstance(value, bool):
+            raise invalid_field(name, "not_a_flag", "This member must be true or false.")
+        return value
+
+    def choice(self, name: str, allowed: tuple[str, ...]) -> str | None:
+        """Take one of the texts allowed, which may be absent."""
+        value = self.optional(name)
+        if value is not None and value not in allowed:
+            raise invalid_field(name, "bad_value", f"This member must be one of {', '.join(allowed)}.")
+        return value
+
     def nothing_else(self) -> None:
         """Refuse what has not been taken."""
         for name in self._left:
@@ -134,7 +157,7 @@ def profile_changes(request: Request) -> dict[str, str]:
     members.nothing_else()
     changes = {name: value for name, value in given.items() if value is not None}
     if not changes:
-        raise invalid_field("name", "required", "One of name, locale is required.")
+        raise nothing_given("name", "locale")
     return changes
 
 
@@ -143,11 +166,22 @@ def logout_of_all(request: Request) -> bool:
     if not request.body:
         return False
     members = Members.of_json(request)
-    which = members.optional("sessions") or "current"
+    which = members.choice("sessions", ("current", "all"))
     members.nothing_else()
-    if which not in {"current", "all"}:
-        raise invalid_field("sessions", "bad_value", "This member must be current or all.")
     return which == "all"
+
+
+def token(request: Request) -> str:
+    """Read `{token}`: an access token."""
+    members = Members.of_json(request)
+    text = members.required("token", longest=8192)
+    members.nothing_else()
+    return text
+
+
+def nothing_given(*names: str) -> ServiceError:
+    """Return the error for a change that names none of the members it could."""
+    return invalid_field(names[0], "required", f"One of {', '.join(names)} is required.")
 
 
 def _decoded(text: str) -> str:

@@ -238,7 +238,7 @@ def _problem(error: ServiceError, request_id: str) -> dict[str, Any]:
     }
     if error.fields:
         body["errors"] = [_field_error(fault) for fault in error.fields]
-    return body
+    return body | dict(error.members)
 
 
 def _field_error(fault: FieldError) -> dict[str, str]:

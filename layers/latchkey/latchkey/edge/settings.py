@@ -22,6 +22,7 @@ class Settings:
     service_name: str
     allowed_sources: tuple[str, ...]
     throttled: bool
+    policy_cache: int
 
     @classmethod
     def load(cls, environ: Mapping[str, str]) -> Settings:
@@ -36,6 +37,7 @@ class Settings:
             service_name=env.text("LATCHKEY_SERVICE_NAME", "latchkey"),
             allowed_sources=env.words("LATCHKEY_ALLOWED_SOURCES"),
             throttled=env.choice("LATCHKEY_LIMITS", ("on", "off"), "on") == "on",
+            policy_cache=env.number("LATCHKEY_POLICY_CACHE", 60, low=1, high=60),
         )
 
 
@@ -65,6 +67,10 @@ class Environment:
         if not (value.isascii() and value.isdigit() and low <= int(value) <= high):
             raise BadSettings(f"{name} must be a whole number from {low} to {high}")
         return int(value)
+
+    def flag(self, name: str) -> bool:
+        """Return whether the value is `true`; `false` when it is absent."""
+        return self.choice(name, ("true", "false"), "false") == "true"
 
     def words(self, name: str) -> tuple[str, ...]:
         """Return the parts of a comma-separated list; nothing when it is absent."""

@@ -2,9 +2,11 @@
 
 A key is published before it signs and verifies after it has signed, so that nobody's cache ever misses:
 
-    published_at        activated_at             rotation                    retire_at
+    published_at        activates_at             its heir activates          retire_at
          |---- next ---------|------- current -------|------- previous ----------|  gone
-         |-- PUBLISH_LEAD at least --|               |-- longest token + MARGIN -|
+         |-- publish_lead at least --|               |-- longest token + retire_margin --|
+
+A change of keys is written once, ahead of time; what a key is at a moment follows from the times alone (`at`).
 """
 
 from __future__ import annotations
@@ -26,19 +28,9 @@ from cryptography.hazmat.primitives.serialization import (
 
 from latchkey.signing.base64url import b64url_decode, b64url_encode
 from latchkey.signing.keys import Algorithm, InvalidKey, VerificationKey, thumbprint
+from latchkey.signing.tokens import MAX_LEEWAY
 
 KeyPair: TypeAlias = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
-
-POLICY_CACHE = 60
-"""Seconds for which a function may go on with the signing policy it has read."""
-
-PUBLISH_LEAD = 300 + POLICY_CACHE
-"""Seconds between publishing a key and signing with it: verifiers keep a JWKS for up to 300 s, and whoever publishes
-may have read the policy before."""
-
-RETIRE_MARGIN = POLICY_CACHE + 30 + 60
-"""Seconds that a key verifies beyond the life of the last token it signed: a function may sign with a policy it has
-read before the rotation, verifiers have up to 30 s of leeway, and API Gateway keeps an authorizer's answer for 60 s."""
 
 RSA_BITS = 3072
 _RSA_EXPONENT = 65537
@@ -54,20 +46,45 @@ class KeyState(StrEnum):
     PREVIOUS = "previous"  # verifies what it has signed
 
 
-class TooEarly(ValueError):
-    """The next key may not sign yet: some verifier may not have it. `retry_after` is in seconds."""
+@dataclass(frozen=True, slots=True)
+class Caches:
+    """How long, in seconds, others may go on with what they know.
 
-    def __init__(self, retry_after: int) -> None:
-        super().__init__(f"the next key may sign in {retry_after} s")
-        self.retry_after = retry_after
+    `policy`: a function, with the policy it has read. `jwks`: a verifier, with the public keys. `authorizer`: API
+    Gateway, with an authorizer's answer.
+    """
+
+    policy: int = 60
+    jwks: int = 300
+    authorizer: int = 60
+
+    @property
+    def staging(self) -> int:
+        """Seconds that a rotation has between making a key and publishing it."""
+        return 2 * self.policy
+
+    @property
+    def publish_lead(self) -> int:
+        """Seconds between the making of a key and the first moment that every verifier has it."""
+        return self.staging + self.policy + self.jwks
+
+    @property
+    def retire_margin(self) -> int:
+        """Seconds that a key verifies beyond the life of the last token it should have signed.
+
+        A function may sign with a policy it has read before, and a verifier's clock may be behind.
+        """
+        return self.policy + MAX_LEEWAY + self.authorizer
 
 
 @dataclass(frozen=True)
 class SigningKey:
     """A key that signs. `private` is a PKCS #8 PEM or, for HS256, the secret in base64url.
 
-    `max_ttl` is the longest life, in seconds, of any token it has signed or may sign now. Raises `InvalidKey` or
-    `WeakKey` when made of a `private` that cannot serve.
+    `activates_at` is when a `next` key will begin to sign, if that is decided. `retire_at` is when a key stops to
+    verify: every `previous` key has one, and a `current` one whose heir's time is decided. `max_ttl` is the longest
+    life, in seconds, of any token it has signed or may sign. Raises `InvalidKey` or `WeakKey` when made of a `private`
+    that cannot serve.
     """
 
     kid: str
@@ -75,14 +92,16 @@ class SigningKey:
     state: KeyState
     private: str = field(repr=False)
     published_at: int
-    activated_at: int | None = None
+    activates_at: int | None = None
     retire_at: int | None = None
     max_ttl: int = 0
 
     def __post_init__(self) -> None:
         self.verification_key()
-        if (self.retire_at is None) == (self.state is KeyState.PREVIOUS):
-            raise InvalidKey("previous keys, and only they, have a retire_at")
+        if self.state is KeyState.PREVIOUS and self.retire_at is None:
+            raise InvalidKey("a previous key without a retire_at")
+        if self.state is KeyState.NEXT and self.retire_at is not None:
+            raise InvalidKey("a next key with a retire_at")
 
     @cached_property
     def material(self) -> KeyPair | bytes:
@@ -103,52 +122,108 @@ class SigningKey:
 
 @dataclass(frozen=True)
 class KeySet:
-    """The signing keys: one `current`, one `next`, any number of `previous` ones. Raises `InvalidKey` otherwise."""
+    """The signing keys. Raises `InvalidKey` unless they are the following.
+
+    One `current`; one spare `next` whose time is not decided; at most one `next` that is the heir, whose time is; any
+    number of `previous` ones. The current key retires if and only if there is an heir.
+    """
 
     keys: tuple[SigningKey, ...]
 
     def __post_init__(self) -> None:
-        states = [key.state for key in self.keys]
-        if states.count(KeyState.CURRENT) != 1 or states.count(KeyState.NEXT) != 1:
-            raise InvalidKey("not one current and one next key")
+        waiting = [key.activates_at is None for key in self.keys if key.state is KeyState.NEXT]
+        if len(self._of(KeyState.CURRENT)) != 1 or waiting.count(True) != 1 or waiting.count(False) > 1:
+            raise InvalidKey("not one current key, one spare and at most one heir")
+        if (self.current.retire_at is None) != (self.heir is None):
+            raise InvalidKey("a current key retires when it has an heir, and only then")
         if len({key.kid for key in self.keys}) != len(self.keys):
             raise InvalidKey("two keys with one kid")
 
     @property
     def current(self) -> SigningKey:
-        """The key that signs."""
-        return next(key for key in self.keys if key.state is KeyState.CURRENT)
+        """The key that signs until the heir's time has come."""
+        return self._of(KeyState.CURRENT)[0]
 
     @property
-    def next(self) -> SigningKey:
-        """The key that will sign after the next rotation."""
-        return next(key for key in self.keys if key.state is KeyState.NEXT)
+    def spare(self) -> SigningKey:
+        """The key that is published for a rotation yet to come."""
+        return next(key for key in self._of(KeyState.NEXT) if key.activates_at is None)
+
+    @property
+    def heir(self) -> SigningKey | None:
+        """The key whose time to sign is decided, if there is one."""
+        return next((key for key in self._of(KeyState.NEXT) if key.activates_at is not None), None)
+
+    def at(self, now: int) -> KeySet:
+        """Return the set as it stands at that time: the heir has taken over if its time has come."""
+        heir = self.heir
+        if heir is None or not _has_begun(heir, now):
+            return self
+        moved = {heir: KeyState.CURRENT, self.current: KeyState.PREVIOUS}
+        return KeySet(tuple(replace(key, state=moved.get(key, key.state)) for key in self.keys))
+
+    def signer(self, now: int) -> SigningKey:
+        """Return the key that signs at that time, as it stands here: it has been parsed before."""
+        heir = self.heir
+        return heir if heir and _has_begun(heir, now) else self.current
 
     def find(self, kid: str, now: int) -> VerificationKey | None:
         """Return the key that verifies tokens with this `kid`; a retired one is absent."""
         return next((key.verification_key() for key in self.keys if key.kid == kid and key.lives(now)), None)
 
-    def jwks(self, now: int) -> dict[str, list[dict[str, str]]]:
-        """Return the public JWK Set (RFC 7517 section 5); secrets of HS256 have no place in it."""
-        public = (key for key in self.keys if key.alg is not Algorithm.HS256 and key.lives(now))
-        return {"keys": [key.verification_key().to_jwk() for key in public]}
+    def published(self, now: int) -> tuple[SigningKey, ...]:
+        """Return the live keys that have a public half; secrets of HS256 have none."""
+        return tuple(key for key in self.keys if key.alg is not Algorithm.HS256 and key.lives(now))
 
-    def signing_for(self, ttl: int) -> KeySet:
-        """Return the set whose current key is kept long enough for tokens that live `ttl` seconds."""
-        current = self.current
-        return replace(self, keys=tuple(_signing_for(key, ttl) if key is current else key for key in self.keys))
+    def signing_for(self, ttl: int, caches: Caches) -> KeySet:
+        """Return the set whose signing keys are kept long enough for tokens that live `ttl` seconds."""
+        current, heir = _signing_for(self.current, ttl), self.heir
+        if heir is None:
+            return _waiting(self, current, self.spare)
+        heir = _signing_for(heir, ttl)
+        return _waiting(self, _retiring(current, heir, caches), heir, self.spare)
 
-    def rotate(self, now: int, ttl: int, fresh: SigningKey) -> KeySet:
-        """Return the set after one rotation: `next` signs, `current` only verifies, `fresh` is published.
+    def rotate(self, now: int, ttl: int, fresh: SigningKey, caches: Caches) -> KeySet:
+        """Return the set in which the spare key is to sign as soon as every verifier has it, and `fresh` is the spare.
 
-        `ttl` is the life of access tokens in seconds. Raises `TooEarly` while some verifier may not know `next`.
+        `ttl` is the life of access tokens in seconds. Where an heir waits already, nothing changes.
         """
-        wait = self.next.published_at + PUBLISH_LEAD - now
-        if wait > 0:
-            raise TooEarly(wait)
-        activated = replace(_signing_for(self.next, ttl), state=KeyState.CURRENT, activated_at=now)
-        previous = (key for key in self.keys if key.state is KeyState.PREVIOUS and key.lives(now))
-        return KeySet((fresh, activated, _retired(_signing_for(self.current, ttl), now), *previous))
+        settled = self.at(now)
+        if settled.heir:
+            return settled
+        ready = max(now, settled.spare.published_at + caches.publish_lead)
+        return _succeeded(settled, replace(settled.spare, activates_at=ready), ttl, fresh, caches).at(now)
+
+    def hand_over(self, now: int, ttl: int, heir: SigningKey, spare: SigningKey, caches: Caches) -> KeySet:
+        """Return the set in which two fresh keys, of another algorithm, take the places of those that wait."""
+        heir = replace(heir, activates_at=now + caches.publish_lead)
+        return _succeeded(self.at(now).disinherited(now, caches), heir, ttl, spare, caches)
+
+    def disinherited(self, now: int, caches: Caches) -> KeySet:
+        """Return the set without an heir.
+
+        A function that has read of the heir may let it begin before it reads again; then what it signs is verified.
+        """
+        heir = self.heir
+        if heir is None:
+            return self
+        stays = replace(self.current, retire_at=None)
+        if not _has_begun(heir, now + caches.policy):
+            return _waiting(self, stays, self.spare)
+        verifies = replace(heir, state=KeyState.PREVIOUS, activates_at=now + caches.policy)
+        previous = (_retiring(verifies, verifies, caches), *self._of(KeyState.PREVIOUS))
+        return KeySet((self.spare, stays, *previous))
+
+    def stocked(self, spare: SigningKey) -> KeySet:
+        """Return the set with another spare key; the one that was has signed nothing."""
+        return KeySet((spare, *(key for key in self.keys if key is not self.spare)))
+
+    def without_dead(self, now: int) -> KeySet:
+        """Return the set without the keys that verify nothing any more."""
+        return KeySet(tuple(key for key in self.keys if key.lives(now)))
+
+    def _of(self, state: KeyState) -> tuple[SigningKey, ...]:
+        return tuple(key for key in self.keys if key.state is state)
 
 
 def generate(
@@ -163,7 +238,8 @@ def generate(
     else:
         key = _generate_pair(alg)
         kid, private = _kid(alg, key), _pem(key)
-    return SigningKey(kid, alg, state, private, published_at=now, activated_at=_activation(state, now))
+    activates_at = now if state is KeyState.CURRENT else None
+    return SigningKey(kid, alg, state, private, published_at=now, activates_at=activates_at)
 
 
 def _generate_pair(alg: Algorithm) -> KeyPair:
@@ -184,16 +260,27 @@ def _pem(key: KeyPair) -> str:
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode("ascii")
 
 
-def _activation(state: KeyState, now: int) -> int | None:
-    return now if state is KeyState.CURRENT else None
+def _succeeded(keys: KeySet, heir: SigningKey, ttl: int, spare: SigningKey, caches: Caches) -> KeySet:
+    heir = _signing_for(heir, ttl)
+    return _waiting(keys, _retiring(_signing_for(keys.current, ttl), heir, caches), heir, spare)
+
+
+def _waiting(keys: KeySet, *live: SigningKey) -> KeySet:
+    """Return a set of the keys that sign or wait to, oldest last, before the previous ones that were."""
+    return KeySet((*reversed(live), *(key for key in keys.keys if key.state is KeyState.PREVIOUS)))
 
 
 def _signing_for(key: SigningKey, ttl: int) -> SigningKey:
     return replace(key, max_ttl=max(key.max_ttl, ttl))
 
 
-def _retired(key: SigningKey, now: int) -> SigningKey:
-    return replace(key, state=KeyState.PREVIOUS, retire_at=now + key.max_ttl + RETIRE_MARGIN)
+def _has_begun(heir: SigningKey, now: int) -> bool:
+    return heir.activates_at is not None and heir.activates_at <= now
+
+
+def _retiring(key: SigningKey, heir: SigningKey, caches: Caches) -> SigningKey:
+    """Return the key with the time at which the last token it signs before its heir has surely died."""
+    return replace(key, retire_at=(heir.activates_at or 0) + key.max_ttl + caches.retire_margin)
 
 
 def _secret(text: str) -> bytes:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from latchkey.signing.base64url import b64url_decode, b64url_encode
 from latchkey.signing.keys import Algorithm
-from latchkey.signing.keyset import POLICY_CACHE, KeySet, KeyState, SigningKey, generate
+from latchkey.signing.keyset import Caches, KeySet, KeyState, SigningKey, generate
 from latchkey.signing.refresh import RefreshKey
 from latchkey.signing.strictjson import StrictJsonError, integer_member, loads, string_member
 from latchkey.signing.tokens import MAX_TTL
@@ -26,13 +26,15 @@ MAX_POLICY = 60 * 1024
 """The longest document in bytes; Secrets Manager takes 65,536."""
 
 _ISSUER = re.compile(r"https?://[^\s?#]+")  # RFC 8414 section 2; plain http is for the laptop
-_BOUNDS: Mapping[str, range] = {
+BOUNDS: Mapping[str, range] = {
     "version": range(1, 2**53),
     "access_ttl": range(60, MAX_TTL + 1),
     "refresh_ttl": range(3600, 31_536_000 + 1),
     "refresh_idle_ttl": range(60, 31_536_000 + 1),
     "refresh_retry_limit": range(11),
 }
+"""What each number of a policy may be; lifetimes are in seconds."""
+
 _REFRESH_SECRET_BYTES = 32
 _ID_BYTES = 16
 _LIVE_REFRESH_KEYS = 2  # the one that signs and the one that will
@@ -42,15 +44,26 @@ class BadPolicy(ValueError):
     """A policy that is refused. The message names members and never quotes a value."""
 
 
+@dataclass(frozen=True, slots=True)
+class Lifetimes:
+    """The lifetimes of a policy, in seconds, and its refresh retry limit."""
+
+    access_ttl: int = 900
+    refresh_ttl: int = 7_776_000
+    refresh_idle_ttl: int = 2_592_000
+    refresh_retry_limit: int = 2
+
+
 @dataclass(frozen=True)
 class SigningPolicy:
-    """How tokens are signed. Lifetimes are in seconds; `algorithm` is that of the keys made from now on.
+    """How tokens are signed, as decided at `made_at`. `algorithm` is that of the keys made from now on.
 
     `refresh_ttl` is the whole life of a session, `refresh_idle_ttl` its life without a refresh. `refresh_retry_limit`
     is how many refresh tokens in a row may come back late; 0 is OAuth 2.1's letter. Raises `BadPolicy`.
     """
 
     version: int
+    made_at: int
     issuer: str
     algorithm: Algorithm
     access_ttl: int
@@ -61,17 +74,22 @@ class SigningPolicy:
     refresh_keys: tuple[RefreshKey, ...]
 
     def __post_init__(self) -> None:
-        outside = [name for name, bounds in _BOUNDS.items() if getattr(self, name) not in bounds]
+        outside = [name for name, bounds in BOUNDS.items() if getattr(self, name) not in bounds]
         if outside:
             raise BadPolicy(f"out of bounds: {', '.join(outside)}")
         if not _ISSUER.fullmatch(self.issuer):
             raise BadPolicy("issuer is not a URL")
         if self.refresh_idle_ttl > self.refresh_ttl:
             raise BadPolicy("refresh_idle_ttl is over refresh_ttl")
-        if self.keys.current.max_ttl < self.access_ttl:
-            raise BadPolicy("access_ttl is over the current key's max_ttl")
+        if any(key.max_ttl < self.access_ttl for key in (self.keys.current, self.keys.heir) if key):
+            raise BadPolicy("access_ttl is over the max_ttl of a key that signs")
         if not _in_order(self.refresh_keys):
             raise BadPolicy("refresh_keys are not one that signs, one that will, and retiring ones")
+
+    @property
+    def lifetimes(self) -> Lifetimes:
+        """The lifetimes and the retry limit."""
+        return Lifetimes(self.access_ttl, self.refresh_ttl, self.refresh_idle_ttl, self.refresh_retry_limit)
 
     def to_json(self) -> str:
         """Return the document, with all its secrets, in its one spelling; raise `BadPolicy` if it is too long."""
@@ -95,47 +113,97 @@ def parse(text: str) -> SigningPolicy:
         raise BadPolicy(str(error)) from None
 
 
-def first_policy(  # noqa: PLR0913 - every setting has a name
-    *,
-    issuer: str,
-    now: int,
-    entropy: Callable[[int], bytes],
-    algorithm: Algorithm = Algorithm.RS256,
-    access_ttl: int = 900,
-    refresh_ttl: int = 7_776_000,
-    refresh_idle_ttl: int = 2_592_000,
-    refresh_retry_limit: int = 2,
-) -> SigningPolicy:
-    """Return version 1. Its current key may sign at once: nobody has cached anything yet."""
-    states = (KeyState.NEXT, KeyState.CURRENT)
-    keys = KeySet(tuple(generate(algorithm, now=now, entropy=entropy, state=state) for state in states))
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When a policy is made or changed, where new secrets come from, and what others may still remember."""
+
+    now: int
+    entropy: Callable[[int], bytes]
+    caches: Caches = field(default_factory=Caches)
+
+
+def first_policy(issuer: str, algorithm: Algorithm, lifetimes: Lifetimes, moment: Moment) -> SigningPolicy:
+    """Return version 1. Its keys are as good as published long ago: nobody has cached anything without them."""
     return SigningPolicy(
         version=1,
+        made_at=moment.now,
         issuer=issuer,
         algorithm=algorithm,
-        access_ttl=access_ttl,
-        refresh_ttl=refresh_ttl,
-        refresh_idle_ttl=refresh_idle_ttl,
-        refresh_retry_limit=refresh_retry_limit,
-        keys=keys.signing_for(access_ttl),
-        refresh_keys=tuple(_refresh_key(now, entropy) for _ in range(_LIVE_REFRESH_KEYS)),
+        keys=_fresh_keys(algorithm, lifetimes.access_ttl, moment, published_at=moment.now - moment.caches.publish_lead),
+        refresh_keys=_refresh_keys(moment),
+        **asdict(lifetimes),
     )
 
 
-def rotate(policy: SigningPolicy, *, now: int, entropy: Callable[[int], bytes]) -> SigningPolicy:
-    """Return the next version, in which the next keys sign and new ones wait their turn.
+def rotate(policy: SigningPolicy, moment: Moment) -> SigningPolicy:
+    """Return the next version, in which the spare keys sign as soon as everybody has them, and new ones are published.
 
-    Raises `TooEarly` while the next key may be unknown somewhere, `BadPolicy` when the document would be too long.
+    The policy itself comes back where an heir waits already. Raises `BadPolicy` when the document would be too long.
     """
-    fresh = generate(policy.algorithm, now=now, entropy=entropy)
-    rotated = replace(
+    settled = _settled(policy, moment)
+    if settled.heir:
+        return policy
+    fresh = _fresh_key(policy.algorithm, moment)
+    return _next_version(
         policy,
-        version=policy.version + 1,
-        keys=policy.keys.rotate(now, policy.access_ttl, fresh),
-        refresh_keys=_rotate_refresh_keys(policy, now, _refresh_key(now, entropy)),
+        moment,
+        keys=settled.rotate(moment.now, policy.access_ttl, fresh, moment.caches),
+        refresh_keys=_rotate_refresh_keys(policy, moment),
     )
-    rotated.to_json()  # better no rotation than one that cannot be stored
-    return rotated
+
+
+def change(policy: SigningPolicy, algorithm: Algorithm, lifetimes: Lifetimes, moment: Moment) -> SigningPolicy:
+    """Return the next version with these settings, which touch new tokens only; the policy itself if it has them.
+
+    A change of algorithm publishes keys of the new one, which sign as soon as everybody has them. Raises `BadPolicy`
+    for a setting out of bounds.
+    """
+    if (algorithm, lifetimes) == (policy.algorithm, policy.lifetimes):
+        return policy
+    keys = _settled(policy, moment).signing_for(lifetimes.access_ttl, moment.caches)
+    if algorithm is not policy.algorithm:
+        keys = _with_algorithm(keys, algorithm, lifetimes.access_ttl, moment)
+    return _next_version(policy, moment, algorithm=algorithm, keys=keys, **asdict(lifetimes))
+
+
+def reset(policy: SigningPolicy, moment: Moment, *, end_sessions: bool) -> SigningPolicy:
+    """Return the next version with none of the keys that were: what they signed is worth nothing.
+
+    The new key signs at once, though nobody has it yet. With `end_sessions`, no refresh token works any more either.
+    """
+    return _next_version(
+        policy,
+        moment,
+        keys=_fresh_keys(policy.algorithm, policy.access_ttl, moment, published_at=moment.now),
+        refresh_keys=_refresh_keys(moment) if end_sessions else policy.refresh_keys,
+    )
+
+
+def _next_version(policy: SigningPolicy, moment: Moment, **changes: Any) -> SigningPolicy:
+    successor = replace(policy, version=policy.version + 1, made_at=moment.now, **changes)
+    successor.to_json()  # better no change than one that cannot be stored
+    return successor
+
+
+def _settled(policy: SigningPolicy, moment: Moment) -> KeySet:
+    return policy.keys.at(moment.now).without_dead(moment.now)
+
+
+def _with_algorithm(keys: KeySet, algorithm: Algorithm, ttl: int, moment: Moment) -> KeySet:
+    spare = _fresh_key(algorithm, moment)
+    if keys.current.alg is algorithm:  # back again, before the change came about
+        return keys.disinherited(moment.now, moment.caches).stocked(spare)
+    return keys.hand_over(moment.now, ttl, _fresh_key(algorithm, moment), spare, moment.caches)
+
+
+def _fresh_key(algorithm: Algorithm, moment: Moment) -> SigningKey:
+    return generate(algorithm, now=moment.now, entropy=moment.entropy)
+
+
+def _fresh_keys(algorithm: Algorithm, ttl: int, moment: Moment, *, published_at: int) -> KeySet:
+    current = generate(algorithm, now=moment.now, entropy=moment.entropy, state=KeyState.CURRENT)
+    spare = replace(_fresh_key(algorithm, moment), published_at=published_at)
+    return KeySet((spare, replace(current, max_ttl=ttl)))
 
 
 def _in_order(keys: tuple[RefreshKey, ...]) -> bool:
@@ -144,15 +212,22 @@ def _in_order(keys: tuple[RefreshKey, ...]) -> bool:
     return endless.count(True) == _LIVE_REFRESH_KEYS and all(endless[:_LIVE_REFRESH_KEYS])
 
 
-def _rotate_refresh_keys(policy: SigningPolicy, now: int, fresh: RefreshKey) -> tuple[RefreshKey, ...]:
+def _rotate_refresh_keys(policy: SigningPolicy, moment: Moment) -> tuple[RefreshKey, ...]:
     signed, signs, *retiring = policy.refresh_keys
+    if moment.now < signs.created_at + moment.caches.policy:  # some function may not know it yet
+        return policy.refresh_keys
     # No token of the old key outlives its session; a function may sign with a policy it has read before.
-    retired = replace(signed, retire_at=now + policy.refresh_ttl + POLICY_CACHE)
-    return (signs, fresh, retired, *(key for key in retiring if key.retire_at is not None and now < key.retire_at))
+    retired = replace(signed, retire_at=moment.now + policy.refresh_ttl + moment.caches.policy)
+    alive = (key for key in retiring if key.retire_at is not None and moment.now < key.retire_at)
+    return (signs, _refresh_key(moment), retired, *alive)
 
 
-def _refresh_key(now: int, entropy: Callable[[int], bytes]) -> RefreshKey:
-    return RefreshKey(b64url_encode(entropy(_ID_BYTES)), entropy(_REFRESH_SECRET_BYTES), now)
+def _refresh_keys(moment: Moment) -> tuple[RefreshKey, ...]:
+    return tuple(_refresh_key(moment) for _ in range(_LIVE_REFRESH_KEYS))
+
+
+def _refresh_key(moment: Moment) -> RefreshKey:
+    return RefreshKey(b64url_encode(moment.entropy(_ID_BYTES)), moment.entropy(_REFRESH_SECRET_BYTES), moment.now)
 
 
 def _members(value: object, shape: type[SigningPolicy | SigningKey | RefreshKey]) -> dict[str, object]:
@@ -165,6 +240,7 @@ def _members(value: object, shape: type[SigningPolicy | SigningKey | RefreshKey]
 def _policy(members: Mapping[str, object]) -> SigningPolicy:
     return SigningPolicy(
         version=integer_member(members, "version"),
+        made_at=integer_member(members, "made_at"),
         issuer=string_member(members, "issuer"),
         algorithm=_choice(Algorithm, members, "algorithm"),
         access_ttl=integer_member(members, "access_ttl"),
@@ -183,7 +259,7 @@ def _signing_key(members: Mapping[str, object]) -> SigningKey:
         state=_choice(KeyState, members, "state"),
         private=string_member(members, "private"),
         published_at=integer_member(members, "published_at"),
-        activated_at=_optional_integer(members, "activated_at"),
+        activates_at=_optional_integer(members, "activates_at"),
         retire_at=_optional_integer(members, "retire_at"),
         max_ttl=integer_member(members, "max_ttl"),
     )

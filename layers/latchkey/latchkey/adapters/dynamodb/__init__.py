@@ -10,6 +10,7 @@ from latchkey.adapters.aws import CONFIG
 from latchkey.adapters.dynamodb.attempts import AttemptCounters
 from latchkey.adapters.dynamodb.clients import Clients
 from latchkey.adapters.dynamodb.codes import Codes
+from latchkey.adapters.dynamodb.leases import Leases
 from latchkey.adapters.dynamodb.publickeys import PublicKeys
 from latchkey.adapters.dynamodb.sessions import SessionItems
 from latchkey.adapters.dynamodb.table import Table
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["DynamoStore", "connect"]
 
 
-class DynamoStore(Users, SessionItems, Codes, Clients, AttemptCounters, PublicKeys):
+class DynamoStore(Users, SessionItems, Codes, Clients, AttemptCounters, PublicKeys, Leases):
     """Implements `latchkey.core.ports.Store`."""
 
     def __init__(self, client: DynamoDBClient, table: str) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Item: TypeAlias = "dict[str, AttributeValueTypeDef]"
 AnyItem: TypeAlias = "Mapping[str, AttributeValueTypeDef]"
-Value: TypeAlias = "str | int | bool | tuple[str, ...] | Mapping[str, str]"
+Value: TypeAlias = "str | int | bool | tuple[str, ...] | Mapping[str, str] | Mapping[str, int]"
 Record = TypeVar("Record", bound="DataclassInstance")
 
 LINGER = 86_400
@@ -68,6 +68,11 @@ def api_key(key_id: str) -> Key:
 def throttle(counter: Counter, now: int) -> Key:
     """Return the key of a counter's present window."""
     return Key(f"THROTTLE#{counter.what}#{_digest(counter.who)}#{counter.rule.window_index(now)}", "THROTTLE")
+
+
+def lease(name: str) -> Key:
+    """Return the key of a lease."""
+    return Key("CONFIG", f"LEASE#{name}")
 
 
 JWKS = Key("CONFIG", "JWKS")

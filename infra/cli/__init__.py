@@ -1,0 +1,1 @@
+"""The `latchkey` command: what an operator does to a running Latchkey, through its admin HTTP API."""

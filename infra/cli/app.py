@@ -1,0 +1,53 @@
+"""`latchkey`: the commands, and the options that all of them share."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from infra.cli import screen, signing
+from infra.cli.errors import CommandError
+from infra.cli.targets import TOKEN_VARIABLE, Options
+
+
+class _Commands(TyperGroup):
+    """Turns the end of a command into one line and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except CommandError as error:
+            screen.fail(str(error))
+            raise typer.Exit(error.exit_code) from None
+
+
+app = typer.Typer(
+    cls=_Commands,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,  # its frames may hold secrets
+    help="Operate a running Latchkey.",
+    epilog="Exit codes: 0 done, 1 the server refused or failed, 2 wrong usage, 3 not signed in or not allowed, "
+    f"4 not reachable. With --stack, an access token in {TOKEN_VARIABLE} spares login and password.",
+)
+app.add_typer(signing.commands, name="signing")
+
+
+@app.callback()
+def choose_target(
+    ctx: typer.Context,
+    *,
+    local: Annotated[bool, typer.Option("--local", help="The one that `make run` serves in this folder.")] = False,
+    stack: Annotated[str | None, typer.Option(envvar="LATCHKEY_STACK", help="The CloudFormation stack.")] = None,
+    profile: Annotated[str | None, typer.Option(envvar="AWS_PROFILE", help="The AWS profile.")] = None,
+    region: Annotated[
+        str | None, typer.Option(envvar=["AWS_REGION", "AWS_DEFAULT_REGION"], help="The AWS region.")
+    ] = None,
+) -> None:
+    """Keep what the command line says; nobody is asked and nothing is called before a command needs it."""
+    source = ctx.get_parameter_source("stack")
+    if local and source is not None and source.name == "COMMANDLINE":
+        raise typer.BadParameter("give one, not both", param_hint="--local and --stack")
+    ctx.obj = Options(local, stack, profile, region)

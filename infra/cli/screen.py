@@ -1,0 +1,71 @@
+"""The terminal: results on stdout, everything else on stderr, colours and spinners only where somebody looks."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+
+import typer
+from rich.console import Console, RenderableType
+from rich.text import Text
+
+_WIDTH_OF_FILES = 200
+"""Columns where nobody looks: no line of a table is folded for `grep` to miss."""
+
+
+def show(*parts: RenderableType) -> None:
+    """Print a result."""
+    console = _console(stderr=False)
+    for part in parts:
+        console.print(part)
+
+
+def write(text: str) -> None:
+    """Print a result for another program, exactly as it is, with one newline at its end."""
+    typer.echo(text.removesuffix("\n"))
+
+
+def note(*parts: RenderableType) -> None:
+    """Say something beside the result."""
+    console = _console(stderr=True)
+    for part in parts:
+        console.print(part)
+
+
+def warn(message: str) -> None:
+    """Say something that must not be overlooked, in one line."""
+    note(_line(f"Warning: {message}", "yellow"))
+
+
+def fail(message: str) -> None:
+    """Say in one line why the command ends."""
+    note(_line(f"latchkey: {message}", "red"))
+
+
+def ask(question: str, *, hidden: bool = False) -> str | None:
+    """Return what is typed, unseen if `hidden`, or `None` when nobody is there to type."""
+    typer.echo(f"{question}: ", nl=False, err=True)
+    try:
+        # The prompt is written above, since this would put a part of it among the results.
+        return str(typer.prompt("", prompt_suffix="", hide_input=hidden, err=True))
+    except typer.Abort:
+        typer.echo(err=True)
+        return None
+
+
+def waiting() -> AbstractContextManager[object]:
+    """Show, on a terminal, that something goes on."""
+    return _console(stderr=True).status("Waiting for the server …")
+
+
+def _console(*, stderr: bool) -> Console:
+    # Made anew each time: what stdout and stderr are is looked up when a console is made.
+    console = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+    if not console.is_terminal:
+        console.width = _WIDTH_OF_FILES
+    return console
+
+
+def _line(message: str, style: str) -> Text:
+    """Return one line without control characters: part of it may be a server's words."""
+    plain = "".join(character if character.isprintable() else " " for character in message)
+    return Text(" ".join(plain.split()), style=style, no_wrap=True, overflow="ignore")
