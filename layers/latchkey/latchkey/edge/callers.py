@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from latchkey.core.errors import Errors, ServiceError
-from latchkey.core.model import Session, User
-from latchkey.core.roles import RoleRegistry
-from latchkey.core.sessions import Sessions
-from latchkey.edge import bootstrap
 from latchkey.edge.http import Request
+
+if TYPE_CHECKING:  # `hello` needs none of it and would pay for all at its cold start
+    from latchkey.core.model import Session, User
+    from latchkey.core.roles import RoleRegistry
+    from latchkey.core.sessions import Sessions
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,15 +23,6 @@ class Caller:
     sid: str
     roles: tuple[str, ...]
     scope: str
-    auth_time: int
-
-
-@dataclass(frozen=True, slots=True)
-class Operator:
-    """A caller with the permissions that its account or client has at this moment."""
-
-    sub: str
-    permissions: tuple[str, ...]
     auth_time: int
 
 
@@ -56,23 +48,6 @@ def user(request: Request) -> Caller:
     if not who.sub.startswith("usr_") or not who.sid:
         raise ServiceError(Errors.FORBIDDEN, "a machine on a person's route")
     return who
-
-
-def permitted(request: Request, permission: str) -> Operator:
-    """Return the caller if it has the permission: by the roles in the store, so that a change acts at once.
-
-    Raises `FORBIDDEN`, and `INVALID_TOKEN` when session, account or client is gone.
-    """
-    who = caller(request)
-    if who.sub.startswith("usr_"):
-        account, _ = bootstrap.accounts().present(who.sub, who.sid, now=request.now)
-        roles = account.roles
-    else:
-        roles = bootstrap.clients().present(who.sub).roles
-    permissions = bootstrap.roles().permissions(roles)
-    if permission not in permissions:
-        raise ServiceError(Errors.FORBIDDEN, f"{permission} is needed")
-    return Operator(who.sub, permissions, who.auth_time)
 
 
 def profile(who: User, registry: RoleRegistry) -> dict[str, Any]:

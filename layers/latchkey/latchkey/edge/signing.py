@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from latchkey.core.policyadmin import PolicyAdmin, Settings
-from latchkey.edge import callers
 from latchkey.edge.forms import Members, nothing_given
 from latchkey.edge.http import Request
+from latchkey.edge.operators import permitted
 from latchkey.signing.keys import Algorithm
 from latchkey.signing.policy import Moment
 
@@ -21,13 +21,13 @@ def answer(request: Request, admin: PolicyAdmin, moment: Moment) -> dict[str, An
         case "GET", "/validation-key":
             return _validation_key(request, admin)
         case "GET", _:
-            callers.permitted(request, READ)
+            permitted(request, READ)
             return admin.show(request.now)
         case "PATCH", _:
-            who = callers.permitted(request, WRITE)
+            who = permitted(request, WRITE)
             return admin.change(who.sub, _settings(request), moment)
         case "POST", "/rotate":
-            who = callers.permitted(request, WRITE)
+            who = permitted(request, WRITE)
             request.require_empty()
             return admin.rotate(who.sub, moment)
         case _:
@@ -35,14 +35,14 @@ def answer(request: Request, admin: PolicyAdmin, moment: Moment) -> dict[str, An
 
 
 def _validation_key(request: Request, admin: PolicyAdmin) -> dict[str, Any]:
-    who = callers.permitted(request, READ)
+    who = permitted(request, READ)
     secret = READ_SECRET in who.permissions
     return admin.validation_key(who.sub, may_read_secret=secret, auth_time=who.auth_time, now=request.now)
 
 
 def _reset(request: Request, admin: PolicyAdmin, moment: Moment) -> dict[str, Any]:
     """Reset in two steps: the first asks for a confirmation, the second brings it with `understood: true`."""
-    who = callers.permitted(request, WRITE)
+    who = permitted(request, WRITE)
     members = Members.of_json(request)
     confirmation = members.optional("confirmation_token")
     understood = members.flag("understood")

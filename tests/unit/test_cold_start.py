@@ -1,0 +1,18 @@
+"""What each function loads: a library that it does not need is time that somebody waits."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = {"boto3", "botocore.session", "jwt", "pydantic", "aws_xray_sdk", "asyncio"}
+
+
+@pytest.mark.parametrize("name", ["status", "hello", "preflight"])
+def test_a_function_without_data_does_not_load_the_sdk(name: str) -> None:
+    """Boto3 alone costs more than everything else of such a function together."""
+    program = f"import sys, functions.{name}.app; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+    assert HEAVY & set(loaded) == set()
