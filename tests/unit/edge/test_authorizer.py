@@ -105,6 +105,7 @@ def test_the_context_is_flat_text(key: SigningKey, asked: list[str]) -> None:
         "sid": "ses_a",
         "roles": "user",
         "scope": "openid",
+        "auth_time": "",
     }
 
 
