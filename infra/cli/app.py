@@ -13,7 +13,11 @@ from infra.cli.targets import TOKEN_VARIABLE, Options
 
 
 class _Commands(TyperGroup):
-    """Turns the end of a command into one line and an exit code."""
+    """Takes the target's options wherever they stand; turns the end of a command into one line and an exit code."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the command line."""
+        return super().parse_args(ctx, target_first(args))
 
     def invoke(self, ctx: Any) -> Any:
         """Run a command."""
@@ -22,6 +26,25 @@ class _Commands(TyperGroup):
         except CommandError as error:
             screen.fail(str(error))
             raise typer.Exit(error.exit_code) from None
+
+
+_FLAGS = {"--local"}
+_OPTIONS = {"--stack", "--profile", "--region"}
+
+
+def target_first(args: list[str]) -> list[str]:
+    """Return the arguments with the options that all commands share in front, where Click looks for them."""
+    target: list[str] = []
+    rest: list[str] = []
+    waiting = iter(args)
+    for argument in waiting:
+        if argument in _FLAGS or (argument.partition("=")[0] in _OPTIONS and "=" in argument):
+            target.append(argument)
+        elif argument in _OPTIONS:
+            target += [argument, *([value] if (value := next(waiting, None)) is not None else [])]
+        else:
+            rest.append(argument)
+    return target + rest
 
 
 app = typer.Typer(

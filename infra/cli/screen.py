@@ -33,12 +33,12 @@ def note(*parts: RenderableType) -> None:
 
 def warn(message: str) -> None:
     """Say something that must not be overlooked, in one line."""
-    note(_line(f"Warning: {message}", "yellow"))
+    _say_in_one_line(f"Warning: {message}", "yellow")
 
 
 def fail(message: str) -> None:
     """Say in one line why the command ends."""
-    note(_line(f"latchkey: {message}", "red"))
+    _say_in_one_line(f"latchkey: {message}", "red")
 
 
 def ask(question: str, *, hidden: bool = False) -> str | None:
@@ -65,7 +65,7 @@ def _console(*, stderr: bool) -> Console:
     return console
 
 
-def _line(message: str, style: str) -> Text:
-    """Return one line without control characters: part of it may be a server's words."""
+def _say_in_one_line(message: str, style: str) -> None:
+    """Say something without line breaks and control characters, whole: part of it may be a server's words."""
     plain = "".join(character if character.isprintable() else " " for character in message)
-    return Text(" ".join(plain.split()), style=style, no_wrap=True, overflow="ignore")
+    _console(stderr=True).print(Text(" ".join(plain.split()), style), soft_wrap=True)

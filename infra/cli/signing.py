@@ -91,7 +91,7 @@ def rotate(ctx: typer.Context, *, as_json: _AsJson = False) -> None:
         screen.write(answer.text)
     else:
         policy, now = read_policy(answer.members), _now()
-        screen.show(signingviews.rotation(policy, now), signingviews.keys_table(policy, now))
+        screen.show(signingviews.rotation(policy, now), "", signingviews.keys_table(policy, now))
 
 
 @commands.command()
@@ -169,8 +169,7 @@ def _confirm(target: Target) -> None:
 
 
 def _show_policy(answer: Answer) -> None:
-    policy, now = read_policy(answer.members), _now()
-    screen.show(signingviews.settings_table(policy), signingviews.keys_table(policy, now))
+    screen.show(signingviews.policy_view(read_policy(answer.members), _now()))
 
 
 def _text(members: Mapping[str, object], name: str) -> str:

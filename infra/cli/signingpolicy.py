@@ -11,14 +11,16 @@ from latchkey.signing.strictjson import StrictJsonError, integer_member, string_
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A signing key. Times are in seconds since the epoch, `None` where undecided or never."""
+    """A signing key. Times are in seconds since the epoch, `None` where undecided.
+
+    `activates_at` is when it begins to sign, or began; `retire_at` is when it stops to verify.
+    """
 
     kid: str
     alg: str
     state: str
     published_at: int
     activates_at: int | None
-    activated_at: int | None
     retire_at: int | None
 
 
@@ -72,7 +74,6 @@ def _key(members: Mapping[str, object]) -> Key:
         state=_printable(members, "state"),
         published_at=integer_member(members, "published_at"),
         activates_at=_optional_integer(members, "activates_at"),
-        activated_at=_optional_integer(members, "activated_at"),
         retire_at=_optional_integer(members, "retire_at"),
     )
 

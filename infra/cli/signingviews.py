@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import TypeGuard
 
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
@@ -26,31 +28,37 @@ _EFFECT = {
     "refresh_retry_limit": "in every session from now on",
 }
 _STATE_STYLES = {"current": "green", "next": "cyan", "previous": "dim"}
-_KNOWN_IMPACT = frozenset({"keys_revoked", "verifiers_notice_within", "longest_token_life", "sessions_end"})
+_KNOWN_IMPACT = frozenset(
+    {
+        "keys_revoked",
+        "longest_token_life",
+        "verifiers_notice_within",
+        "other_verifiers_notice_within",
+        "sessions_end",
+    }
+)
+
+
+def policy_view(policy: Policy, now: int) -> Group:
+    """Show the settings and the keys."""
+    title = Text(f"Signing policy of {policy.issuer}, version {policy.version}", style="bold")
+    return Group(title, "", settings_table(policy), "", keys_table(policy, now))
 
 
 def settings_table(policy: Policy) -> Table:
     """Return the settings, one a row."""
-    table = _table(f"Signing policy of {policy.issuer}, version {policy.version}")
-    table.add_column("Setting")
-    table.add_column("Value")
+    table = _table("Setting", "Value")
     for name, label in LABELS.items():
         table.add_row(label, _value(policy, name))
     return table
 
 
 def keys_table(policy: Policy, now: int) -> Table:
-    """Return the keys, one a row; times are local."""
-    table = _table("Keys")
-    for heading in ("State", "Algorithm"):
-        table.add_column(heading, no_wrap=True)
-    for heading in ("Key", "Published", "Signs", "Verifies until"):
-        table.add_column(heading, overflow="fold")
+    """Return the keys, one a row; ages count from the publication, times are local."""
+    table = _table("Key", "State", "Algorithm", "Age", "Life")
     for key in policy.keys:
-        until = moment(key.retire_at, now) if key.retire_at is not None else ""
-        published = moment(key.published_at, now)
-        style = _STATE_STYLES.get(key.state, "")
-        table.add_row(Text(key.state, style), key.alg, key.kid, published, _signs(key, now), until)
+        state = Text(key.state, _STATE_STYLES.get(key.state, ""))
+        table.add_row(key.kid, state, key.alg, human(max(0, now - key.published_at), parts=1), _life(key, now))
     return table
 
 
@@ -82,25 +90,32 @@ def impact(effects: Mapping[str, object], target: str) -> Text:
 def _impact(effects: Mapping[str, object]) -> Iterator[str]:
     yield f"keys revoked: {_number(effects, 'keys_revoked')}; no access token issued so far is accepted any more"
     yield f"tokens end up to {_duration(effects, 'longest_token_life')} early: apps refresh, services ask for new ones"
-    yield f"verifiers follow within {_duration(effects, 'verifiers_notice_within')}; until then, a stolen key may pass"
-    yield "whoever verifies with a copy of a key, an HS256 secret or a PEM, needs the new one"
+    yield f"this stack's verifiers follow within {_duration(effects, 'verifiers_notice_within')}"
+    yield f"others that keep to the cache headers follow within {_duration(effects, 'other_verifiers_notice_within')}"
+    yield "whoever verifies with a copy of a key (HS256, PEM) needs the new one"
     if effects.get("sessions_end"):
         yield "every session ends: everybody has to log in again"
     else:
         yield "sessions live on: refresh tokens go on working"
     for name, value in effects.items():
-        if name not in _KNOWN_IMPACT and isinstance(value, int) and name.isidentifier():
+        if name not in _KNOWN_IMPACT and _is_number(value) and name.isidentifier():
             yield f"{name.replace('_', ' ')}: {value}"
 
 
-def _table(title: str) -> Table:
-    return Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim")
+def _table(*headings: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    return table
 
 
-def _signs(key: Key, now: int) -> str:
+def _life(key: Key, now: int) -> str:
+    """Return what the key does, and since or until when."""
     if key.state == "next":
-        return f"from {moment(key.activates_at, now)}" if key.activates_at is not None else "after the next rotation"
-    return f"since {moment(key.activated_at, now)}" if key.state == "current" and key.activated_at is not None else ""
+        return f"signs from {moment(key.activates_at, now)}" if key.activates_at else "signs after the next rotation"
+    if key.state == "current":
+        return f"signs since {moment(key.activates_at, now)}" if key.activates_at else "signs"
+    return f"verifies until {moment(key.retire_at, now)}" if key.retire_at else "verifies"
 
 
 def _value(policy: Policy, name: str) -> str:
@@ -119,9 +134,13 @@ def _effect(policy: Policy, name: str, now: int) -> str:
 
 def _number(effects: Mapping[str, object], name: str) -> str:
     value = effects.get(name)
-    return str(value) if isinstance(value, int) else "unknown"
+    return str(value) if _is_number(value) else "unknown"
 
 
 def _duration(effects: Mapping[str, object], name: str) -> str:
     value = effects.get(name)
-    return human(value) if isinstance(value, int) else "an unknown time"
+    return human(value) if _is_number(value) else "an unknown time"
+
+
+def _is_number(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)

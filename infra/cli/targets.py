@@ -52,7 +52,7 @@ def find_target(options: Options) -> Target:
     if options.local:
         return _local()
     if options.stack is None:
-        raise typer.BadParameter("name one, before the command", param_hint="--local or --stack NAME")
+        raise typer.BadParameter("name one", param_hint="--local or --stack NAME")
     token = _token()
     from infra.cli.stacks import api_url  # boto3 takes longer to import than most commands take
 

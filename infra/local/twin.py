@@ -154,7 +154,8 @@ class Twin:
                 self._mirror.write_note("credentials", credentials)
         seed.plant(credentials, bootstrap.accounts(), bootstrap.store(), int(time.time()))
         public = {name: credentials[name] for name in ("admin", "clients", "api_key")}
-        document = {"issuer": self.issuer, "audience": environment["LATCHKEY_AUDIENCE"], **public}
+        where = {"address": self.address, "issuer": self.issuer, "audience": environment["LATCHKEY_AUDIENCE"]}
+        document = {**where, **public}
         devfile.write(document)
         return document
 
