@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
+import sys
 from pathlib import Path
 
-from tests.e2e.client import RunningTwin
+from tests.e2e.client import RunningTwin, start_twin
 
 README = Path(__file__).parents[2] / "README.md"
 ADDRESS = "http://127.0.0.1:8080"
@@ -14,8 +14,8 @@ ADDRESS = "http://127.0.0.1:8080"
 
 def code_below(heading: str) -> str:
     """Return the first shell block below a heading."""
-    (block,) = re.findall(rf"^## {heading}$.*?^```sh\n(.*?)^```$", README.read_text(), re.MULTILINE | re.DOTALL)
-    return str(block)
+    section = README.read_text().partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    return section.partition("```sh\n")[2].partition("```")[0]
 
 
 def test_the_walk_ends_where_it_says(limited_twin: RunningTwin) -> None:
@@ -26,3 +26,14 @@ def test_the_walk_ends_where_it_says(limited_twin: RunningTwin) -> None:
     assert "a retry gets the same token" in walked.stdout
     assert walked.stdout.count('"code": "invalid_grant"') == 2
     assert limited_twin.output().count('"event":"refresh_reuse"') == 1
+
+
+def test_the_commands_for_the_signing_keys_work(tmp_path: Path) -> None:
+    """Show, set, rotate, print and reset, against a twin of this folder."""
+    script = code_below("Operate the signing keys").replace(".venv/bin/", f"{sys.prefix}/bin/")
+    with start_twin(tmp_path):
+        done = subprocess.run(
+            ["bash", "-euc", script], capture_output=True, text=True, check=True, timeout=60, cwd=tmp_path
+        )
+    assert "-----BEGIN PUBLIC KEY-----" in done.stdout
+    assert "ES256" in done.stdout
