@@ -130,6 +130,12 @@ def test_a_repeated_or_disputed_security_header_is_refused(values: list[str]) ->
     assert show(event, None)["statusCode"] == 400
 
 
+def test_a_security_header_in_two_spellings_stands_twice() -> None:
+    """Header names are case-insensitive (RFC 9110 section 5.1), so the second one must not quietly win."""
+    event = rest("{}", multiValueHeaders={"authorization": ["Bearer a"], "Authorization": ["Bearer b"]})
+    assert show(event | {"headers": None}, None)["statusCode"] == 400
+
+
 def test_headers_may_be_null() -> None:
     """API Gateway's own test console sends them so."""
     assert show(rest(headers=None) | {"headers": None, "multiValueHeaders": None}, None)["statusCode"] == 200

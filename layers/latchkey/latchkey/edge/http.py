@@ -162,13 +162,13 @@ def _caller(context: Mapping[str, Any]) -> dict[str, str]:
 def _headers(event: Event) -> dict[str, str]:
     """Return the headers by lower-case name. A header that decides something must stand once, and agree with itself."""
     single = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
-    headers = dict(single)
+    multiple: dict[str, list[str]] = {}
     for name, values in (event.get("multiValueHeaders") or {}).items():
-        lower = name.lower()
-        if lower in _SINGLE and (len(values) != 1 or single.get(lower, values[0]) != values[0]):
-            raise ServiceError(Errors.INVALID_REQUEST, f"header {lower} stands more than once")
-        headers[lower] = ", ".join(values)
-    return headers
+        multiple.setdefault(name.lower(), []).extend(values)  # one name may come in two spellings
+    for name in _SINGLE & multiple.keys():
+        if len(multiple[name]) != 1 or single.get(name, multiple[name][0]) != multiple[name][0]:
+            raise ServiceError(Errors.INVALID_REQUEST, f"header {name} stands more than once")
+    return single | {name: ", ".join(values) for name, values in multiple.items()}
 
 
 def _body(event: Event) -> bytes:
