@@ -6,6 +6,7 @@ One adapter reads both payload formats, 1.0 (REST API, HTTP API) and 2.0 (HTTP A
 from __future__ import annotations
 
 import json
+import re
 import time
 from base64 import b64decode
 from collections.abc import Callable, Mapping
@@ -22,6 +23,9 @@ from latchkey.signing.strictjson import StrictJsonError, loads
 
 MAX_BODY = 16_384
 """Bytes of a request body."""
+
+MAX_NAME = 64
+"""Characters of a name of the client's own making that an answer or a log line repeats."""
 
 Event = Mapping[str, Any]
 
@@ -201,7 +205,7 @@ _JSON_FAULTS = {
 
 
 def _bad_json(error: StrictJsonError) -> ServiceError:
-    return invalid_field(error.member, error.code, _JSON_FAULTS[error.code])
+    return invalid_field(error.member[:MAX_NAME], error.code, _JSON_FAULTS[error.code])
 
 
 def _error_response(error: ServiceError, path: str, request_id: str) -> Response:
@@ -245,10 +249,14 @@ def _field_error(fault: FieldError) -> dict[str, str]:
     return {"field": fault.field, "code": fault.code, "message": fault.message}
 
 
+_NOT_IN_DESCRIPTIONS = re.compile(r"[^ !#-\[\]-~]")  # RFC 6749 section 5.2
+
+
 def _oauth_error(error: ServiceError) -> dict[str, Any]:
     """Return the error of RFC 6749 section 5.2, whose description names the parameter at fault."""
     described = [f"{fault.field}: {fault.message}" if fault.field else fault.message for fault in error.fields]
-    return {"error": error.kind.oauth, "error_description": " ".join(described) or error.kind.detail}
+    description = _NOT_IN_DESCRIPTIONS.sub("", " ".join(described) or error.kind.detail)
+    return {"error": error.kind.oauth, "error_description": description}
 
 
 def _rendered(response: Response, event: Event, request_id: str) -> dict[str, Any]:
