@@ -167,6 +167,16 @@ def test_logging_out_everywhere_ends_every_session(twin: RunningTwin) -> None:
     assert twin.call("POST", "/v1/auth/refresh", json={"token": there["refresh_token"]}).status == 401
 
 
+def test_who_is_logged_out_cannot_log_the_others_out(twin: RunningTwin) -> None:
+    """The access token of an ended session still verifies, and ends nothing but itself."""
+    thief = person(twin)
+    owner = twin.call("POST", "/v1/auth/login", json={"login": thief.login, "password": PASSWORD}).json
+    twin.call("DELETE", "/v1/auth/sessions", headers=bearer(owner["access_token"]))
+    answer = twin.call("POST", "/v1/auth/logout", json={"sessions": "all"}, headers=thief.bearer)
+    assert (answer.status, answer.json["code"]) == (401, "invalid_token")
+    assert twin.call("POST", "/v1/auth/refresh", json={"token": owner["refresh_token"]}).status == 200
+
+
 def test_the_session_of_another_is_not_found(twin: RunningTwin) -> None:
     """The same answer as for one that does not exist, and it lives on."""
     ann, bob = person(twin), person(twin)
