@@ -103,6 +103,20 @@ def test_the_app_may_refresh_at_the_oauth_endpoint(twin: RunningTwin) -> None:
     assert twin.call("POST", "/oauth2/token", form=form).status == 200
 
 
+def test_a_refresh_token_is_for_the_client_that_got_it(twin: RunningTwin) -> None:
+    """Not for one that may not refresh, nor for one that pretends to have a secret; and the owner does not notice."""
+    someone = person(twin)
+    form = {"grant_type": "refresh_token", "refresh_token": someone.tokens["refresh_token"]}
+    worker = twin.dev["clients"][2]
+    proofs = [
+        {"client_id": worker["client_id"], "client_secret": worker["client_secret"]},
+        {"client_id": "cli_app", "client_secret": "no secret at all"},
+    ]
+    errors = [twin.call("POST", "/oauth2/token", form=form | proof).json["error"] for proof in proofs]
+    assert errors == ["unauthorized_client", "invalid_client"]
+    someone.refresh()
+
+
 def test_the_access_token_is_what_rfc_9068_says(twin: RunningTwin) -> None:
     """Header and claims, without a name or an e-mail address."""
     token = person(twin).tokens["access_token"]

@@ -130,6 +130,16 @@ def test_a_client_proves_itself_in_one_way() -> None:
     assert caught.value.error is Errors.INVALID_REQUEST
 
 
+def test_a_client_has_one_name() -> None:
+    """RFC 6749 section 2.3: the `client_id` of the form is the header's, or there is none."""
+    basic = "Basic Y2xpX2E6czolMkI="
+    asked = oauth.token_request(form("grant_type=client_credentials&client_id=cli_a", authorization=basic))
+    assert asked.client_id == "cli_a"
+    with pytest.raises(ServiceError) as caught:
+        oauth.token_request(form("grant_type=client_credentials&client_id=cli_b", authorization=basic))
+    assert caught.value.error is Errors.INVALID_REQUEST
+
+
 @pytest.mark.parametrize("header", ["Basic", "Basic !!!", "Basic Y2xpX2E=", "Bearer Y2xpX2E6cw==", "Basic /w=="])
 def test_a_broken_client_header_is_an_invalid_client(header: str) -> None:
     """RFC 6749 section 5.2."""
