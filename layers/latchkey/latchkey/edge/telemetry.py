@@ -19,7 +19,7 @@ _SECRETS = re.compile(
     r"""
       [\w-]{8,}\.[\w-]{8,}\.[\w-]{8,}                # a JWT, signed or with its end cut off
     | lk1\.[\w.-]+                                   # a refresh token
-    | lks?_[a-z2-7_]{16,}                            # an API key, a client secret
+    | lk[cs]?_[a-z2-7_]{16,}                         # an API key, a client secret, a code from a mail
     | \$(?:argon2|scrypt|pbkdf2|2[aby]\$)[^\s"]+     # a password hash
     | -----BEGIN[^"]*                                # a key in PEM
     """,
