@@ -11,7 +11,7 @@ from latchkey.core.errors import Errors
 from latchkey.core.model import CodePurpose, UserStatus
 from tests.integration import samples
 from tests.integration.contract import refuses, rotate
-from tests.integration.races import ROUNDS, race
+from tests.integration.races import RACERS, ROUNDS, race
 from tests.integration.samples import NOW
 
 if TYPE_CHECKING:
@@ -215,7 +215,8 @@ def test_one_code_sets_one_password(store: Store) -> None:
     for _ in range(ROUNDS):
         user, code = registered(store), coded(store)
         change = samples.new_password(user, code)
-        won = race(lambda number, change=change: store.change_password(replace(change, password_hash=f"${number}")))
+        changes = [replace(change, password_hash=f"${number}") for number in range(RACERS)]
+        won = race(lambda number, changes=changes: store.change_password(changes[number]))  # type: ignore[misc]
         held = store.find_credential(user.login)
         assert won.count(True) == 1
         assert held is not None

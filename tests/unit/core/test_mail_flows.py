@@ -359,7 +359,7 @@ def signed_in(world: World, *, now: int = NOW) -> tuple[str, str]:
 
 
 def test_a_change_keeps_the_session_that_asked(world: World) -> None:
-    """This phone stays signed in, and can refresh; the others cannot."""
+    """The phone in hand stays signed in, and can refresh; the others cannot."""
     world.register()
     mine, other = world.log_in(), world.log_in()
     claims = world.claims(mine)

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 import boto3
 from botocore.exceptions import ClientError
 
-from latchkey.adapters.aws import CONFIG, answered, reason
+from latchkey.adapters.aws import CONFIG, answered, reason, unavailable
 from latchkey.core.ports import Letter, Undeliverable
 
 if TYPE_CHECKING:
     from mypy_boto3_sesv2 import SESV2Client
 
 _FINAL = frozenset({"BadRequestException", "MessageRejected"})
+_PASSES = frozenset({"LimitExceededException", "SendingPausedException", "TooManyRequestsException"})
 
 
 class SesPostman:
@@ -43,6 +44,8 @@ class SesPostman:
         except ClientError as refusal:
             if refusal.response["Error"]["Code"] in _FINAL:
                 raise Undeliverable(reason(refusal)) from refusal
+            if refusal.response["Error"]["Code"] in _PASSES:
+                raise unavailable(reason(refusal)) from refusal
             raise
 
 

@@ -15,7 +15,7 @@ WORDS = {
     "already_registered": Words(
         "You already have an account",
         (
-            "Somebody, perhaps you, tried to open an account at {{ service }} with this address. There is one already.",
+            "Somebody, perhaps you, tried to open an account at {{ service }} with this address. You have one.",
             "Sign in as before. If you do not know the password, ask the app for a new one.",
         ),
         ("If it was not you, do nothing: nothing has changed.",),
