@@ -15,8 +15,10 @@ from tests.integration.races import RACERS, ROUNDS, race
 from tests.integration.samples import NOW
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from latchkey.core.model import OneTimeCode, Session, User
-    from latchkey.core.ports import Store
+    from latchkey.core.ports import NewPassword, Store
 
 
 def registered(store: Store, **members: Any) -> User:
@@ -35,6 +37,11 @@ def in_session(store: Store, user: User) -> Session:
     session = samples.session(user.sub)
     store.create_session(session)
     return session
+
+
+def password_changes(store: Store, changes: list[NewPassword]) -> Callable[[int], bool]:
+    """Return what each racer does."""
+    return lambda number: store.change_password(changes[number])
 
 
 def is_spent(store: Store, code: OneTimeCode) -> bool:
@@ -215,8 +222,7 @@ def test_one_code_sets_one_password(store: Store) -> None:
     for _ in range(ROUNDS):
         user, code = registered(store), coded(store)
         change = samples.new_password(user, code)
-        changes = [replace(change, password_hash=f"${number}") for number in range(RACERS)]
-        won = race(lambda number, changes=changes: store.change_password(changes[number]))  # type: ignore[misc]
+        won = race(password_changes(store, [replace(change, password_hash=f"${number}") for number in range(RACERS)]))
         held = store.find_credential(user.login)
         assert won.count(True) == 1
         assert held is not None

@@ -22,9 +22,7 @@ WORDS = {
     ),
     "reset": Words(
         "Set a new password",
-        (
-            "Somebody asked for a new password for your account at {{ service }}. It is set with this, for half an hour:",
-        ),
+        ("Somebody asked for a new password for your account at {{ service }}. Set it with this within half an hour:",),
         ("If it was not you, do nothing: your password stays as it is. Give this code to nobody.",),
     ),
     "change_email": Words(
