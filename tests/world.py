@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from latchkey.adapters.memory import MemoryStore
 from latchkey.core.accounts import Accounts, Registration
 from latchkey.core.clients import ClientDirectory, MachineGrants
+from latchkey.core.emailchange import EmailChanges
+from latchkey.core.emails import Mailroom
+from latchkey.core.erasure import Erasure
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.issuing import Issuer, TokenAnswer
-from latchkey.core.model import Event, User
+from latchkey.core.mailrequests import MailRequests
+from latchkey.core.model import Event, Mail, MailKind, User
+from latchkey.core.outbox import Outbox
+from latchkey.core.ownership import Ownership
+from latchkey.core.passwordchange import PasswordChanges
 from latchkey.core.passwords import CHEAPEST_FOR_TESTS, BlockList, PasswordRules
-from latchkey.core.ports import Store
+from latchkey.core.ports import Letter, Store
 from latchkey.core.roles import BUILT_IN
 from latchkey.core.sessions import Sessions
 from latchkey.core.signin import PasswordSignIn, SignIn
+from latchkey.core.signup import MailedSignUp
 from latchkey.signing.keys import Algorithm, VerificationKey
-from latchkey.signing.policy import SigningPolicy, first_policy
+from latchkey.signing.policy import Lifetimes, Moment, SigningPolicy, first_policy
 from latchkey.signing.tokens import AccessClaims, verify
 
 NOW = 1_800_000_000
@@ -56,6 +65,39 @@ class Kept:
         return [event.name for event in self.events]
 
 
+@dataclass(frozen=True)
+class Sent:
+    """A mail that was sent, taken apart."""
+
+    to: str
+    about: str
+    locale: str
+    code: str
+    link: str
+
+
+class PlainWriter:
+    """Writes letters for programs."""
+
+    def write(self, about: MailKind, locale: str, values: Mapping[str, str]) -> Letter:
+        """Put all that is known into the text, line by line."""
+        return Letter(about, "\n".join([locale, values.get("code", ""), values.get("link", "")]), "")
+
+
+@dataclass
+class KeptMail:
+    """A postman that keeps the mail. `refusals` are raised first, one per letter."""
+
+    sent: list[Sent] = field(default_factory=list)
+    refusals: list[Exception] = field(default_factory=list)
+
+    def send(self, to: str, letter: Letter) -> None:
+        """Keep the letter."""
+        if self.refusals:
+            raise self.refusals.pop(0)
+        self.sent.append(Sent(to, letter.subject, *letter.text.split("\n")))
+
+
 class World:
     """The services of the core over one store: in memory, unless another is given."""
 
@@ -73,10 +115,38 @@ class World:
             self.store, self.source, issuer, BUILT_IN, self.journal, self.entropy, CHEAPEST_FOR_TESTS
         )
         self.clients = ClientDirectory(self.store, self.journal, BUILT_IN)
-        self.sessions = Sessions(self.store, self.clients, self.source, issuer, BUILT_IN, self.journal)
+        self.outbox = Outbox(self.store, self.entropy, sends=True)
+        self.sessions = Sessions(self.store, self.clients, self.source, issuer, BUILT_IN, self.journal, self.outbox)
         self.machines = MachineGrants(
             self.store, self.clients, self.source, issuer, BUILT_IN, self.journal, self.entropy
         )
+
+        self.postman = KeptMail()
+        self.mailroom = Mailroom(
+            self.store, PlainWriter(), self.postman, self.journal, self.entropy, "https://app.example", "Shop"
+        )
+        ownership = Ownership(self.store, self.journal, CHEAPEST_FOR_TESTS)
+        self.mail_requests = MailRequests(self.store, self.outbox)
+        self.signup = MailedSignUp(self.store, self.accounts, self.outbox, self.journal)
+        self.passwords = PasswordChanges(self.store, self.accounts, ownership, self.outbox, self.journal)
+        self.emails = EmailChanges(self.store, self.accounts, ownership, self.outbox, self.journal)
+        self.erasure = Erasure(self.store, ownership, self.outbox, self.journal)
+
+    def waiting(self) -> list[Mail]:
+        """Return what lies in the outbox of a store in memory."""
+        return list(vars(self.store)["_mails"].values())
+
+    def deliver(self, *, now: int = NOW) -> list[Sent]:
+        """Send all that waits, and return what was sent by that."""
+        before = len(self.postman.sent)
+        for mail in self.waiting():
+            self.mailroom.deliver(mail, now=now)
+        return self.postman.sent[before:]
+
+    def code(self, about: MailKind, *, now: int = NOW) -> str:
+        """Send all that waits, and return the code in the one mail of that kind."""
+        [letter] = [each for each in self.deliver(now=now) if each.about == about]
+        return letter.code
 
     def register(self, login: str = LOGIN, password: str = PASSWORD) -> User:
         """Open an account."""
@@ -111,9 +181,5 @@ class World:
 def small_policy() -> SigningPolicy:
     """Return a signing policy with small fast keys."""
     counter = itertools.count(1)
-    return first_policy(
-        issuer="https://id.example",
-        now=NOW,
-        entropy=lambda size: next(counter).to_bytes(size, "big"),
-        algorithm=Algorithm.ES256,
-    )
+    moment = Moment(NOW, lambda size: next(counter).to_bytes(size, "big"))
+    return first_policy("https://id.example", Algorithm.ES256, Lifetimes(), moment)

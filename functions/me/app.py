@@ -1,4 +1,4 @@
-"""`GET, PATCH /v1/auth/me`: one's own account."""
+"""`GET, PATCH /v1/auth/me`, `GET /v1/auth/me/export`: one's own account."""
 
 from latchkey.edge import bootstrap, callers, forms
 from latchkey.edge.http import Request, Response, endpoint
@@ -6,11 +6,13 @@ from latchkey.edge.http import Request, Response, endpoint
 
 @endpoint
 def handler(request: Request) -> Response:
-    """Answer 200 with the account, its roles and what they permit."""
+    """Answer 200 with the account, its roles and what they permit; the export holds its sessions too."""
     me = callers.user(request)
     accounts, roles = bootstrap.accounts(), bootstrap.roles()
     if request.method == "PATCH":
         user = accounts.update_profile(me.sub, me.sid, forms.profile_changes(request), now=request.now)
-    else:
-        user, _ = accounts.present(me.sub, me.sid, now=request.now)
+        return Response(200, callers.profile(user, roles))
+    user, sessions = accounts.present(me.sub, me.sid, now=request.now)
+    if request.path.endswith("/export"):
+        return Response(200, callers.export(user, sessions, roles, current=me.sid))
     return Response(200, callers.profile(user, roles))

@@ -35,9 +35,13 @@ class Clients:
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """What stands in the twin's AWS: the API, and the secret with the function that rotates it."""
+    """What stands in the twin's AWS: the API, and the secret with the function that rotates it.
+
+    `resolver` knows the names of all of it.
+    """
 
     api: Api
+    resolver: Resolver
     secret_id: str
     rotation: str
 
@@ -54,7 +58,7 @@ def create_stack(template: Template, clients: Clients, mirror: Mirror | None, pa
     }
     resolver = Resolver(template, names, parameters)
     api = read_api(template, resolver)
-    return Stack(api, *_rotation(template, resolver, api))
+    return Stack(api, resolver, *_rotation(template, resolver, api))
 
 
 def rotate_at_creation(stack: Stack, invoke: Invoke) -> None:

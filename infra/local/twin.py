@@ -21,6 +21,7 @@ from infra.local.messages import Refused, Response
 from infra.local.mirror import Mirror
 from infra.local.server import Server
 from infra.local.stack import Clients, Stack, create_stack, rotate_at_creation
+from infra.local.stream import Stream
 from infra.local.template import expand
 from latchkey.adapters.secretsmanager import SigningSecret
 from latchkey.core.rotation import NOT_YET
@@ -38,6 +39,9 @@ TEMPLATE = Path(__file__).parents[2] / "template.yaml"
 
 SHORT_CACHES = {"PolicyCacheSeconds": "1", "JwksMaxAgeSeconds": "1"}
 """On a laptop nobody waits minutes to see a new key sign: what others remember lasts a second. See `Caches`."""
+
+MAIL_IS_CAUGHT = {"MailFrom": "latchkey@example.com", "MailIdentity": "example.com", "Registration": "open"}
+"""Mail goes nowhere here, so there is always an address to send from; an account still opens without one."""
 
 _ISSUER = re.compile(r"(?:http://(?:127\.0\.0\.1|localhost|\[::1\])|https://localhost):(\d{1,5})")
 _LAST_PORT = 65_535
@@ -79,6 +83,7 @@ class Twin:
         self._server = Server(options.host, options.port)
         self._resources.callback(self._server.server_close)
         self._mail = MailCatcher()
+        self._stream = Stream()
         self._mirror: Mirror | None = None
 
     @property
@@ -100,12 +105,14 @@ class Twin:
         self._resources.enter_context(aws.running(self._observe))
         self._resources.enter_context(every_sender_verified())
         clients = Clients(boto3.client("dynamodb"), boto3.client("secretsmanager"))
-        parameters = SHORT_CACHES | dict(self._options.parameters)
+        parameters = SHORT_CACHES | MAIL_IS_CAUGHT | dict(self._options.parameters)
         template = expand(TEMPLATE, devfile.FOLDER, parameters)
         stack = create_stack(template, clients, self._mirror, parameters)
         environment = shared_environment(stack.api.functions.values(), self._overrides())
         install_environment(environment)
         functions = Functions(stack.api.functions)
+        self._stream.start(template, stack.resolver, functions)
+        self._resources.callback(self._stream.stop)
         self._sign(stack, functions, clients)
         document = self._seed(environment)
         self._serve(Gateway(stack.api, functions))
@@ -119,6 +126,7 @@ class Twin:
 
     def _observe(self, client: BaseClient, operation: str, parameters: Mapping[str, Any]) -> None:
         self._mail.observe(client, operation, parameters)
+        self._stream.observe(client, operation, parameters)
         if self._mirror is not None:
             self._mirror.observe(client, operation, parameters)
 

@@ -95,8 +95,8 @@ def grants(function: Any) -> frozenset[Grant]:
 
 
 def _resource(reference: Any) -> str:
-    """Return the logical id behind `!Ref X` or `!GetAtt X.Arn`."""
-    return str(reference.get("Ref") or reference["Fn::GetAtt"].partition(".")[0])
+    """Return the logical id behind `!Ref X` or `!GetAtt X.Arn`; what is no resource as such is returned as written."""
+    return str(reference.get("Ref") or reference.get("Fn::Sub") or reference["Fn::GetAtt"].removesuffix(".Arn"))
 
 
 def _items(statement: Any) -> frozenset[str]:

@@ -330,11 +330,10 @@ def caught(catcher: MailCatcher) -> Any:
 
 def send_mail(subject: str, html: str) -> None:
     """Send one mail with the second version of SES."""
-    body = {"Text": {"Data": "plain"}, "Html": {"Data": html}}
     boto3.client("sesv2").send_email(
         FromEmailAddress="no-reply@example.com",
         Destination={"ToAddresses": ["ann@example.com"]},
-        Content={"Simple": {"Subject": {"Data": subject}, "Body": body}},
+        Content={"Simple": {"Subject": {"Data": subject}, "Body": {"Text": {"Data": "plain"}, "Html": {"Data": html}}}},
     )
 
 

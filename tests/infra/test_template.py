@@ -29,6 +29,12 @@ PUBLIC = {
     ("wellknown", "GET", "/.well-known/openid-configuration"),
     ("wellknown", "GET", "/.well-known/oauth-authorization-server"),
     ("status", "GET", "/status"),
+    ("recover", "POST", "/v1/user/resendEmail"),
+    ("recover", "POST", "/v1/user/password/restore"),
+    ("confirm", "GET", "/v1/user/confirm/{code}"),
+    ("confirm", "POST", "/v1/user/confirm/{code}"),
+    ("password", "POST", "/v1/user/password/reset"),
+    ("email", "POST", "/v1/user/email/confirm"),
 }
 PROTECTED = {
     ("me", "GET", "/v1/auth/me"),
@@ -40,10 +46,14 @@ PROTECTED = {
     ("sessions", "DELETE", "/v1/auth/sessions"),
     ("sessions", "DELETE", "/v1/auth/sessions/{sid}"),
     ("hello", "GET", "/v1/hello"),
+    ("me", "GET", "/v1/auth/me/export"),
+    ("password", "POST", "/v1/user/password/change"),
+    ("email", "POST", "/v1/user/email/change"),
+    ("erase", "DELETE", "/v1/auth/me"),
 }
 GUARDED_BY_WHAT = {"NONE", "Bearer"}
-COSTLY = {"register", "login", "refresh", "token"}
-HASHING = {"register", "login"}
+COSTLY = {"register", "login", "refresh", "token", "recover", "password", "email", "erase"}
+HASHING = {"register", "login", "password", "email", "erase"}
 MINTING = {"login", "refresh", "token", "rotate"}
 SECRET_READ = "secretsmanager:GetSecretValue"
 

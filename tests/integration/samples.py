@@ -11,11 +11,14 @@ from latchkey.core.model import (
     ClientKind,
     CodePurpose,
     Credential,
+    Mail,
+    MailKind,
     OneTimeCode,
     Session,
     User,
     UserStatus,
 )
+from latchkey.core.ports import NewLogin, NewPassword
 
 NOW = 2_000_000_000
 """A moment that no sweeper of a local DynamoDB takes for the past."""
@@ -97,3 +100,28 @@ def api_key(expires_at: int | None = None) -> ApiKey:
         roles=("job",),
         expires_at=expires_at,
     )
+
+
+def mail(to: str = "") -> Mail:
+    """Return a mail with every member set that waits for an hour."""
+    return Mail(
+        mail_id=unique("mail_"),
+        about=MailKind.EMAIL_CHANGED,
+        created_at=NOW,
+        expires_at=NOW + 3600,
+        to=to or "ada@example.com",
+        sub=unique("usr_"),
+        locale="ru",
+        data={"email": "new@example.com"},
+    )
+
+
+def new_password(owner: User, code: OneTimeCode | None = None, keep: str = "", mail: Mail | None = None) -> NewPassword:
+    """Return the change that a user with the sample credential makes."""
+    return NewPassword(credential(owner), owner, "$argon2id$new", NOW, code, keep, mail)
+
+
+def new_login(owner: User, login: str = "", code: OneTimeCode | None = None, mail: Mail | None = None) -> NewLogin:
+    """Return the move that a user with the sample credential makes, by a code that nobody stored unless given."""
+    moving = code or OneTimeCode("0" * 64, CodePurpose.CHANGE_EMAIL, owner.sub, NOW + 600)
+    return NewLogin(credential(owner), owner, login or unique("new@"), NOW, moving, mail)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 USER = samples.user("ada@example.com")
 SESSION = samples.session(USER.sub)
 CODE = samples.code(purpose=CodePurpose.CONFIRM)
+MAIL = samples.mail()
 CLIENT = samples.client()
 KEY = samples.api_key(expires_at=NOW + 60)
 DAY = 86_400
@@ -44,6 +45,19 @@ OPERATIONS: dict[str, tuple[Callable[[Store], object], list[str]]] = {
     "end_session": (lambda store: store.end_session(SESSION.sub, SESSION.sid), ["DeleteItem"]),
     "save_code": (lambda store: store.save_code(CODE), ["PutItem"]),
     "consume_code": (lambda store: store.consume_code(CODE.code_hash, CODE.purpose, NOW), ["UpdateItem"]),
+    "find_code": (lambda store: store.find_code(CODE.code_hash, CODE.purpose, NOW), ["GetItem"]),
+    "post_mail": (lambda store: store.post_mail(MAIL), ["PutItem"]),
+    "find_mail": (lambda store: store.find_mail(MAIL.mail_id, NOW), ["GetItem"]),
+    "activate_user": (lambda store: store.activate_user(USER.sub), ["UpdateItem"]),
+    "change_password": (lambda store: store.change_password(samples.new_password(USER)), ["TransactWriteItems"]),
+    "change_login": (lambda store: store.change_login(samples.new_login(USER)), ["TransactWriteItems"]),
+    "replace_pending_user": (
+        lambda store: store.replace_pending_user(USER, samples.user(), samples.credential(USER), mail=None),
+        ["TransactWriteItems"],
+    ),
+    "begin_deletion": (lambda store: store.begin_deletion(replace(USER, epoch=99), mail=None), ["TransactWriteItems"]),
+    "delete_user": (lambda store: store.delete_user(USER.sub, USER.login), ["TransactWriteItems"]),
+    "remove_mail": (lambda store: store.remove_mail(MAIL.mail_id), ["DeleteItem"]),
     "create_client": (lambda store: store.create_client(CLIENT), ["PutItem"]),
     "find_client": (lambda store: store.find_client(CLIENT.client_id), ["GetItem"]),
     "create_api_key": (lambda store: store.create_api_key(KEY), ["PutItem"]),
@@ -151,7 +165,7 @@ def stored(moto_client: DynamoDBClient, table: str) -> dict[str, dict[str, Any]]
     """The items of a table in which everything has happened once but the deletions, by partition key."""
     store: Store = DynamoStore(moto_client, table)
     for operation, (call, _) in OPERATIONS.items():
-        if not operation.startswith("end_") and not operation.endswith("clears"):
+        if not operation.startswith(("end_", "remove_")) and not operation.endswith("clears"):
             call(store)
     return {f"{item['pk']['S']}|{item['sk']['S']}": item for item in moto_client.scan(TableName=table)["Items"]}
 
@@ -163,6 +177,7 @@ def test_keys_are_those_of_the_design(stored: dict[str, dict[str, Any]]) -> None
         f"USER#{USER.sub}|SESSION#{SESSION.sid}",
         f"LOGIN#{sha256('ada@example.com')}|LOGIN",
         f"CODE#{CODE.code_hash}|confirm",
+        f"OUTBOX#{MAIL.mail_id}|OUTBOX",
         f"CLIENT#{CLIENT.client_id}|CLIENT",
         f"APIKEY#{KEY.key_id}|APIKEY",
         f"THROTTLE#login#{sha256('ada')}#{NOW // RULE.window}|THROTTLE",
@@ -175,9 +190,10 @@ def test_keys_are_those_of_the_design(stored: dict[str, dict[str, Any]]) -> None
     [
         (f"USER#{USER.sub}|SESSION", NOW + 7200),
         ("CODE#", CODE.expires_at),
+        ("OUTBOX#", MAIL.expires_at),
         ("THROTTLE#", NOW + RULE.window),
     ],
-    ids=["session", "code", "throttle"],
+    ids=["session", "code", "mail", "throttle"],
 )
 def test_what_expires_is_swept_a_day_later(stored: dict[str, dict[str, Any]], prefix: str, expiry: int) -> None:
     """DynamoDB may sweep an item a day after its expiry, when no clock can still take it for alive."""

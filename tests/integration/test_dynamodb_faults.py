@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 
 from latchkey.adapters.dynamodb import DynamoStore, connect
 from latchkey.core.errors import Errors, ServiceError
+from latchkey.core.model import CodePurpose
 from latchkey.core.throttle import Counter
 from tests.integration import faults, samples
 from tests.integration.conftest import connect_to, new_table
@@ -218,6 +219,29 @@ def test_a_taken_login_stays_taken_when_the_network_fails(remote: DynamoStore, n
     with refuses(Errors.USER_EXISTS):
         remote.create_user(stranger, samples.credential(stranger))
     assert network.seen == ["TransactWriteItems"] * 2
+
+
+@pytest.mark.parametrize("fault", [LOST, Fault.FORGOTTEN])
+def test_a_lost_answer_to_a_reset(remote: DynamoStore, network: BadNetwork, fault: Fault) -> None:
+    """The password is changed once and the caller is told so, though the code is used by then."""
+    user, code = samples.user(), samples.code()
+    remote.create_user(user, samples.credential(user))
+    remote.save_code(code)
+    network.spoil(fault)
+    assert remote.change_password(samples.new_password(user, code))
+    assert not remote.change_password(samples.new_password(user, code))
+
+
+@pytest.mark.parametrize("fault", [LOST, Fault.FORGOTTEN])
+def test_a_lost_answer_to_a_move(remote: DynamoStore, network: BadNetwork, fault: Fault) -> None:
+    """The account has moved once and the caller is told so, though the old login is gone by then."""
+    user, code = samples.user(), samples.code(purpose=CodePurpose.CHANGE_EMAIL)
+    remote.create_user(user, samples.credential(user))
+    remote.save_code(code)
+    move = samples.new_login(user, code=code)
+    network.spoil(fault)
+    assert remote.change_login(move)
+    assert remote.find_credential(move.login) is not None
 
 
 def test_a_lost_answer_to_the_use_of_a_code(remote: DynamoStore, network: BadNetwork) -> None:

@@ -20,7 +20,7 @@ from tests.integration.conftest import new_table
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-    from latchkey.core.model import Credential, User
+    from latchkey.core.model import Credential, Mail, User
     from latchkey.core.ports import Store
     from latchkey.core.throttle import Counter
 
@@ -43,7 +43,7 @@ class ReadThenWriteMemory(MemoryStore):
         self._sessions[sub, sid] = replace(session, generation=generation + 1)
         return Rotation(advanced=True, session=self._sessions[sub, sid])
 
-    def create_user(self, user: User, credential: Credential) -> None:
+    def create_user(self, user: User, credential: Credential, *, mail: Mail | None = None) -> None:
         """Look for the login, then take it."""
         if self.find_credential(credential.login):
             raise ServiceError(Errors.USER_EXISTS)
@@ -85,7 +85,7 @@ class ReadThenWriteDynamo(DynamoStore):
         self._table.update(items.session(sub, sid), "SET #generation = :next", {"next": generation + 1})
         return Rotation(advanced=True, session=replace(session, generation=generation + 1))
 
-    def create_user(self, user: User, credential: Credential) -> None:
+    def create_user(self, user: User, credential: Credential, *, mail: Mail | None = None) -> None:
         """Look for the login, then take it."""
         if self.find_credential(credential.login):
             raise ServiceError(Errors.USER_EXISTS)

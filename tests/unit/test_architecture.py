@@ -22,6 +22,7 @@ OWNERS = {
     "boto3": "adapters/",
     "botocore": "adapters/",
     "aws_lambda_powertools": "edge/",
+    "jinja2": "adapters/letters.py",
     "jwt": "signing/minting.py",
 }
 """The only place that may import a library."""
@@ -255,7 +256,12 @@ def test_layer_of_latchkey_is_its_package_alone() -> None:
     """Python and the package's data: no test, no pyproject.toml, no notes."""
     files = files_below(PACKAGE.parent)
     modules = {name for name in files if name.startswith("latchkey/") and name.endswith(".py")}
-    assert files - modules == {"latchkey/data/NOTICE", "latchkey/data/common-passwords.bin"}
+    assert files - modules == {
+        "latchkey/data/NOTICE",
+        "latchkey/data/common-passwords.bin",
+        "latchkey/mails/layout.html",
+        "latchkey/mails/layout.txt",
+    }
 
 
 def test_no_layer_is_forgotten() -> None:

@@ -16,3 +16,11 @@ def test_a_function_without_data_does_not_load_the_sdk(name: str) -> None:
     program = f"import sys, functions.{name}.app; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
     assert HEAVY & set(loaded) == set()
+
+
+@pytest.mark.parametrize("name", ["login", "refresh", "register", "recover", "password"])
+def test_only_the_mailer_loads_what_writes_letters(name: str) -> None:
+    """Jinja2 is for the one function that writes; nobody waits for that one."""
+    program = f"import sys, functions.{name}.app; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+    assert "jinja2" not in loaded

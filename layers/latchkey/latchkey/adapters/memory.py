@@ -8,8 +8,8 @@ from dataclasses import replace
 from threading import RLock
 
 from latchkey.core.errors import Errors, ServiceError
-from latchkey.core.model import ApiKey, Client, Credential, OneTimeCode, Session, User
-from latchkey.core.ports import PublishedKeys, Rotation
+from latchkey.core.model import ApiKey, Client, Credential, Mail, OneTimeCode, Session, User, UserStatus
+from latchkey.core.ports import NewLogin, NewPassword, PublishedKeys, Rotation
 from latchkey.core.throttle import Attempts, Counter
 
 _OWNERS_TO_CHANGE = frozenset({"name", "locale"})
@@ -25,19 +25,93 @@ class MemoryStore:
         self._sessions: dict[tuple[str, str], Session] = {}
         self._codes: dict[tuple[str, str], OneTimeCode] = {}
         self._used_codes: set[tuple[str, str]] = set()
+        self._mails: dict[str, Mail] = {}
         self._clients: dict[str, Client] = {}
         self._api_keys: dict[str, ApiKey] = {}
         self._attempts: dict[tuple[str, str, int], Attempts] = {}
         self._leases: dict[str, tuple[str, int]] = {}
         self._published: PublishedKeys | None = None
 
-    def create_user(self, user: User, credential: Credential) -> None:
+    def create_user(self, user: User, credential: Credential, *, mail: Mail | None = None) -> None:
         """Store both or neither; raise `USER_EXISTS` when the login is taken."""
         with self._lock:
             if credential.login in self._credentials or user.sub in self._users:
                 raise ServiceError(Errors.USER_EXISTS, "the login is taken")
             self._credentials[credential.login] = credential
             self._users[user.sub] = user
+            self._post(mail)
+
+    def replace_pending_user(self, old: User, user: User, credential: Credential, *, mail: Mail | None) -> bool:
+        """Put another account in the place of a pending one."""
+        with self._lock:
+            held, standing = self._credentials.get(credential.login), self._users.get(old.sub)
+            if held is None or held.sub != old.sub or standing is None or standing.status is not UserStatus.PENDING:
+                return False
+            del self._users[old.sub]
+            self._credentials[credential.login] = credential
+            self._users[user.sub] = user
+            self._post(mail)
+            return True
+
+    def activate_user(self, sub: str) -> User | None:
+        """Make a pending account active."""
+        with self._lock:
+            user = self._users.get(sub)
+            if user is not None and user.status is UserStatus.PENDING:
+                user = self._users[sub] = replace(user, status=UserStatus.ACTIVE)
+            return user
+
+    def change_password(self, change: NewPassword) -> bool:
+        """Replace hash and epoch with all that belongs to it, or nothing."""
+        with self._lock:
+            kept = (change.user.sub, change.keep)
+            if not self._stands(change.held, change.user) or (change.keep and kept not in self._sessions):
+                return False
+            if change.code and not self.consume_code(change.code.code_hash, change.code.purpose, change.now):
+                return False
+            self._credentials[change.held.login] = replace(
+                change.held, password_hash=change.password_hash, epoch=change.epoch
+            )
+            active = change.user.status in {UserStatus.ACTIVE, UserStatus.PENDING}
+            status = UserStatus.ACTIVE if active else change.user.status
+            standing = self._users[change.user.sub]
+            self._users[change.user.sub] = replace(standing, epoch=change.epoch, status=status)
+            if change.keep:
+                self._sessions[kept] = replace(self._sessions[kept], epoch=change.epoch)
+            self._post(change.mail)
+            return True
+
+    def change_login(self, change: NewLogin) -> bool:
+        """Move an account to another login with all that belongs to it, or nothing."""
+        with self._lock:
+            if change.login in self._credentials or not self._stands(change.held, change.user):
+                return False
+            if not self.consume_code(change.code.code_hash, change.code.purpose, change.now):
+                return False
+            del self._credentials[change.held.login]
+            self._credentials[change.login] = replace(change.held, login=change.login)
+            self._users[change.user.sub] = replace(self._users[change.user.sub], login=change.login)
+            self._post(change.mail)
+            return True
+
+    def begin_deletion(self, user: User, *, mail: Mail | None) -> bool:
+        """Mark an account as `deleting`."""
+        with self._lock:
+            standing = self._users.get(user.sub)
+            if standing is None or (standing.status, standing.epoch) != (user.status, user.epoch):
+                return False
+            self._users[user.sub] = replace(standing, status=UserStatus.DELETING, epoch=user.epoch + 1)
+            self._post(mail)
+            return True
+
+    def delete_user(self, sub: str, login: str) -> bool:
+        """Delete an account that is marked, with its login."""
+        with self._lock:
+            user, held = self._users.get(sub), self._credentials.get(login)
+            if user is None or user.status is not UserStatus.DELETING or held is None or held.sub != sub:
+                return False
+            del self._users[sub], self._credentials[login]
+            return True
 
     def find_credential(self, login: str) -> Credential | None:
         """Return the credential of a canonical login."""
@@ -135,6 +209,12 @@ class MemoryStore:
                 raise ServiceError(Errors.CONFLICT, "the code is taken")
             self._codes[code.code_hash, code.purpose] = code
 
+    def find_code(self, code_hash: str, purpose: str, now: int) -> OneTimeCode | None:
+        """Return a live code that nobody has used."""
+        with self._lock:
+            code = self._codes.get((code_hash, purpose))
+            return code if code and code.expires_at > now and (code_hash, purpose) not in self._used_codes else None
+
     def consume_code(self, code_hash: str, purpose: str, now: int) -> OneTimeCode | None:
         """Use a code, if it lives and nobody has."""
         with self._lock:
@@ -143,6 +223,24 @@ class MemoryStore:
                 return None
             self._used_codes.add((code_hash, purpose))
             return code
+
+    def post_mail(self, mail: Mail) -> None:
+        """Store a mail to be sent; raise `CONFLICT` when its id is taken."""
+        with self._lock:
+            if mail.mail_id in self._mails:
+                raise ServiceError(Errors.CONFLICT, "the mail id is taken")
+            self._mails[mail.mail_id] = mail
+
+    def find_mail(self, mail_id: str, now: int) -> Mail | None:
+        """Return the mail if it still waits."""
+        with self._lock:
+            mail = self._mails.get(mail_id)
+            return mail if mail and now < mail.expires_at else None
+
+    def remove_mail(self, mail_id: str) -> bool:
+        """Take a mail out; say whether this call did."""
+        with self._lock:
+            return self._mails.pop(mail_id, None) is not None
 
     def create_client(self, client: Client) -> None:
         """Store a new client; raise `CONFLICT` when its id is taken."""
@@ -219,6 +317,23 @@ class MemoryStore:
         """Return what is published, or `None` before the first rotation."""
         with self._lock:
             return self._published
+
+    def _post(self, mail: Mail | None) -> None:
+        if mail is not None:
+            self.post_mail(mail)
+
+    def _stands(self, held: Credential, user: User) -> bool:
+        """Say whether credential and account are still what a change was decided on."""
+        credential, standing = self._credentials.get(held.login), self._users.get(user.sub)
+        if credential is None or standing is None:
+            return False
+        return (credential.sub, credential.password_hash, credential.epoch, standing.status, standing.epoch) == (
+            user.sub,
+            held.password_hash,
+            held.epoch,
+            user.status,
+            user.epoch,
+        )
 
 
 def _capped(session: Session) -> Session:

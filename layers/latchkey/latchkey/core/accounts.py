@@ -54,12 +54,20 @@ class Accounts:
 
     def create(self, registration: Registration, *, roles: tuple[str, ...], now: int) -> User:
         """Store a new account with these roles, whoever asked for it."""
+        user, credential = self.draft(registration, roles=roles, status=UserStatus.ACTIVE, now=now)
+        self.users.create_user(user, credential)
+        return user
+
+    def draft(
+        self, registration: Registration, *, roles: tuple[str, ...], status: UserStatus, now: int
+    ) -> tuple[User, Credential]:
+        """Return a new account and its credential, not stored yet. Raises `INVALID_REQUEST` or `WEAK_PASSWORD`."""
         login = parse_login(registration.login)
-        password = self._acceptable(registration.password, login)
+        password_hash = self.new_hash(registration.password, login)
         user = User(
             sub=new_id("usr_", self.entropy),
             login=login,
-            status=UserStatus.ACTIVE,
+            status=status,
             roles=roles,
             epoch=0,
             created_at=now,
@@ -67,9 +75,11 @@ class Accounts:
             locale=registration.locale,
             source=registration.source,
         )
-        password_hash = hash_password(password, self.cost, self.entropy(SALT_BYTES))
-        self.users.create_user(user, Credential(login, user.sub, password_hash, user.epoch))
-        return user
+        return user, Credential(login, user.sub, password_hash, user.epoch)
+
+    def new_hash(self, password: str, login: str) -> str:
+        """Return the hash of a new password. Raises `WEAK_PASSWORD` where the canonical `login` may not have it."""
+        return hash_password(self._acceptable(password, login), self.cost, self.entropy(SALT_BYTES))
 
     def present(self, sub: str, sid: str, *, now: int) -> tuple[User, tuple[Session, ...]]:
         """Return the account behind a verified token, and its live sessions, oldest first.

@@ -79,6 +79,9 @@ class Errors(Enum):
         "method_not_allowed", 405, "Method not allowed", "This method is not allowed here.", "invalid_request"
     )
     USER_EXISTS = ErrorKind("user_exists", 409, "User exists", "This login is taken.", "invalid_request")
+    CODE_USED_OR_EXPIRED = ErrorKind(
+        "code_used_or_expired", 410, "Code used or expired", "This code is used, expired or unknown.", "invalid_request"
+    )
     CONFLICT = ErrorKind(
         "conflict",
         409,

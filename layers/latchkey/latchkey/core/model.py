@@ -16,6 +16,7 @@ class UserStatus(StrEnum):
     ACTIVE = "active"
     PENDING = "pending"  # the e-mail address is not confirmed yet
     DISABLED = "disabled"
+    DELETING = "deleting"  # its owner has deleted it, and the rest is being swept
 
 
 class ClientKind(StrEnum):
@@ -124,6 +125,7 @@ class CodePurpose(StrEnum):
     CONFIRM = "confirm"
     RESET = "reset"
     RESET_SIGNING = "reset_signing"
+    CHANGE_EMAIL = "change_email"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +136,36 @@ class OneTimeCode:
     purpose: CodePurpose
     sub: str
     expires_at: int
+    data: Mapping[str, str] = field(default_factory=dict)
+
+
+class MailKind(StrEnum):
+    """What a mail tells its reader."""
+
+    CONFIRM = "confirm"
+    ALREADY_REGISTERED = "already_registered"
+    RESET = "reset"
+    CHANGE_EMAIL = "change_email"
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105 - the name of a notice
+    EMAIL_CHANGED = "email_changed"
+    REFRESH_REUSE = "refresh_reuse"
+    ACCOUNT_DELETED = "account_deleted"
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """A mail that waits to be sent. It never holds a code: the mailer makes that, so no code lies in any store.
+
+    `to` is a canonical e-mail address; where it is empty, the mail goes to the login of the account `sub`.
+    """
+
+    mail_id: str
+    about: MailKind
+    created_at: int
+    expires_at: int
+    to: str = ""
+    sub: str = ""
+    locale: str = ""
     data: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from latchkey.core.model import ApiKey, Client, Credential, Event, OneTimeCode, Session, User
+from latchkey.core.model import ApiKey, Client, Credential, Event, Mail, MailKind, OneTimeCode, Session, User
 from latchkey.core.throttle import Attempts, Counter
 from latchkey.signing.policy import SigningPolicy
 
@@ -27,11 +27,73 @@ class Rotation:
     session: Session | None
 
 
+@dataclass(frozen=True, slots=True)
+class NewPassword:
+    """A change of password, as one write makes it.
+
+    `held` and `user` are the credential and the account as they were read. `code` is what allows the change, where a
+    mail did; `keep` names the session that goes on, `mail` the notice that goes out.
+    """
+
+    held: Credential
+    user: User
+    password_hash: str
+    now: int
+    code: OneTimeCode | None = None
+    keep: str = ""
+    mail: Mail | None = None
+
+    @property
+    def epoch(self) -> int:
+        """The epoch of the account from then on: sessions of an earlier one have ended."""
+        return max(self.held.epoch, self.user.epoch) + 1
+
+
+@dataclass(frozen=True, slots=True)
+class NewLogin:
+    """A change of login, as one write makes it. The members are those of `NewPassword`; `code` is always needed."""
+
+    held: Credential
+    user: User
+    login: str
+    now: int
+    code: OneTimeCode
+    mail: Mail | None = None
+
+
 class UserStore(Protocol):
     """Accounts and what they sign in with."""
 
-    def create_user(self, user: User, credential: Credential) -> None:
-        """Store both or neither. Raise `USER_EXISTS` when the login is taken, however many try at once."""
+    def create_user(self, user: User, credential: Credential, *, mail: Mail | None = None) -> None:
+        """Store both or neither. Raise `USER_EXISTS` when the login is taken, however many try at once.
+
+        With `mail`, that is posted in the same write.
+        """
+
+    def replace_pending_user(self, old: User, user: User, credential: Credential, *, mail: Mail | None) -> bool:
+        """Put another account in the place of one that is still pending and has the same login; say whether it was."""
+
+    def activate_user(self, sub: str) -> User | None:
+        """Make a pending account active; return the account as it then stands, whatever its status, or `None`."""
+
+    def change_password(self, change: NewPassword) -> bool:
+        """Replace hash and epoch, use the code, carry the kept session over and post the mail: all or nothing.
+
+        A pending account becomes active, since its code came by mail. Say whether it happened: not when anything that
+        was read has changed, or the code is used or expired.
+        """
+
+    def change_login(self, change: NewLogin) -> bool:
+        """Free the old login, claim the new, use the code and post the mail: all or nothing. Say whether it happened.
+
+        It does not when the new login is taken, anything that was read has changed, or the code is used or expired.
+        """
+
+    def begin_deletion(self, user: User, *, mail: Mail | None) -> bool:
+        """Mark an account as `deleting`, raise its epoch and post the mail, if it still stands as it was read."""
+
+    def delete_user(self, sub: str, login: str) -> bool:
+        """Delete an account marked as `deleting` together with its login; say whether this call did."""
 
     def find_credential(self, login: str) -> Credential | None:
         """Return the credential of a canonical login, read consistently."""
@@ -90,8 +152,24 @@ class CodeStore(Protocol):
     def save_code(self, code: OneTimeCode) -> None:
         """Store a code that nobody has used."""
 
+    def find_code(self, code_hash: str, purpose: str, now: int) -> OneTimeCode | None:
+        """Return a live code of that purpose that nobody has used, and leave it so."""
+
     def consume_code(self, code_hash: str, purpose: str, now: int) -> OneTimeCode | None:
         """Take a live code of that purpose out of the store; of many callers at most one gets it."""
+
+
+class OutboxStore(Protocol):
+    """Mails that wait to be sent. Each one that is stored is handed to the mailer, once or more often."""
+
+    def post_mail(self, mail: Mail) -> None:
+        """Store a mail to be sent; raise `CONFLICT` when its id is taken."""
+
+    def find_mail(self, mail_id: str, now: int) -> Mail | None:
+        """Return the mail if it still waits."""
+
+    def remove_mail(self, mail_id: str) -> bool:
+        """Take a mail out; say whether this call did."""
 
 
 class ClientStore(Protocol):
@@ -161,7 +239,9 @@ class LeaseStore(Protocol):
         """Give the lease back if `owner` still holds it."""
 
 
-class Store(UserStore, SessionStore, CodeStore, ClientStore, ThrottleStore, PublicKeyStore, LeaseStore, Protocol):
+class Store(
+    UserStore, SessionStore, CodeStore, OutboxStore, ClientStore, ThrottleStore, PublicKeyStore, LeaseStore, Protocol
+):
     """One table."""
 
 
@@ -192,6 +272,33 @@ class PolicySource(Protocol):
 
         Raise `UNAVAILABLE` when there is none.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A mail as it is read: a subject, and one text in two forms."""
+
+    subject: str
+    text: str
+    html: str
+
+
+class LetterWriter(Protocol):
+    """Puts mails into words."""
+
+    def write(self, about: MailKind, locale: str, values: Mapping[str, str]) -> Letter:
+        """Return the letter in the language of `locale`, or in English."""
+
+
+class Undeliverable(Exception):
+    """A mail that will never be taken, however often it is sent. The message is for the log."""
+
+
+class Postman(Protocol):
+    """Sends mail."""
+
+    def send(self, to: str, letter: Letter) -> None:
+        """Hand a letter over. Raise `Undeliverable`, or `UNAVAILABLE` when a later try may succeed."""
 
 
 class Journal(Protocol):

@@ -20,7 +20,8 @@ from enum import Enum
 from latchkey.core.clients import ClientDirectory
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.issuing import Issuer, TokenAnswer
-from latchkey.core.model import FIRST_PARTY_CLIENT, Event, Session, UserStatus
+from latchkey.core.model import FIRST_PARTY_CLIENT, Event, MailKind, Session, UserStatus
+from latchkey.core.outbox import Outbox
 from latchkey.core.ports import Journal, PolicySource, Store
 from latchkey.core.roles import RoleRegistry
 from latchkey.signing.jws import InvalidToken
@@ -73,6 +74,7 @@ class Sessions:
     issuer: Issuer
     roles: RoleRegistry
     journal: Journal
+    outbox: Outbox | None = None
 
     def refresh(self, text: str, *, now: int, client_id: str = "", scope: str | None = None) -> TokenAnswer:
         """Exchange a refresh token for the session's next tokens (RFC 6749 section 6).
@@ -169,7 +171,7 @@ class Sessions:
         for _ in range(_MARKING_TRIES):
             verdict = judge_repeat(token.generation, session, retry_limit=retry_limit, now=now)
             if verdict is Repeat.REUSE:
-                raise self._reuse(token, session)
+                raise self._reuse(token, session, now)
             if verdict is Repeat.SAME:
                 return session
             if self.store.mark_late(session, late=token.generation, streak=late_streak(token.generation, session)):
@@ -180,13 +182,15 @@ class Sessions:
             session = current
         raise ServiceError(Errors.UNAVAILABLE, "the session never stood still", retry_after=1)
 
-    def _reuse(self, token: RefreshToken, session: Session) -> ServiceError:
-        """End the session and report the reuse once, however many requests saw it."""
+    def _reuse(self, token: RefreshToken, session: Session, now: int) -> ServiceError:
+        """End the session, report the reuse and tell the owner once, however many requests saw it."""
         behind = session.generation - token.generation
         if self.store.end_session(token.sub, token.sid):
             self.journal.record(
                 Event("refresh_reuse", token.sub, token.sid, session.client_id, f"{behind} generations behind")
             )
+            if self.outbox and token.sub.startswith("usr_"):
+                self.outbox.post(MailKind.REFRESH_REUSE, sub=token.sub, now=now)
         return ServiceError(Errors.INVALID_GRANT, "refresh token reuse")
 
 

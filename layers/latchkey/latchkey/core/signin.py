@@ -96,7 +96,7 @@ class PasswordSignIn:
     def _admit(self, credential: Credential, request: SignIn, now: int) -> tuple[User, tuple[Session, ...]]:
         """Return the account and its live sessions if the account may sign in."""
         user, sessions = self.store.find_user_with_sessions(credential.sub, now)
-        if user is None or user.status is UserStatus.DISABLED:
+        if user is None or user.status not in {UserStatus.ACTIVE, UserStatus.PENDING}:
             raise self._refusal(Errors.INVALID_CREDENTIALS, "account_not_active", request, now, credential.sub)
         if credential.epoch < user.epoch:  # the password changed between our two reads
             raise self._refusal(Errors.INVALID_CREDENTIALS, "stale_credential", request, now, credential.sub)

@@ -59,5 +59,11 @@ LOGIN_RULE = ThrottleRule(free=10, waits=(30, 60, 120, 300, 900), window=86_400)
 ADDRESS_RULE = ThrottleRule(free=100, waits=(1, 2, 5, 10, 30, 60), window=900)
 """Per address, failures only: many people may share one (a mobile carrier's NAT), so it is wide and ends soon."""
 
+MAIL_RULE = ThrottleRule(free=1, waits=(60,), window=86_400)
+"""Per login: one mail a minute, so that nobody fills another's mailbox."""
+
+MAIL_ADDRESS_RULE = ThrottleRule(free=30, waits=(1, 2, 5, 10, 30, 60), window=900)
+"""Per address: requests for mail, to whomever."""
+
 CLIENT_RULE = ThrottleRule(free=20, waits=(1, 2, 5, 10, 30, 60), window=900)
 """Per client or API key, failures only: the secrets have 256 bits, so this saves work and never locks the owner out."""

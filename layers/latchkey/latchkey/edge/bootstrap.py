@@ -14,7 +14,14 @@ from importlib.resources import files
 from latchkey.adapters import dynamodb, secretsmanager
 from latchkey.core.accounts import Accounts
 from latchkey.core.clients import ClientDirectory, MachineGrants
+from latchkey.core.emailchange import EmailChanges
+from latchkey.core.emails import Mailroom
+from latchkey.core.erasure import Erasure
 from latchkey.core.issuing import Issuer
+from latchkey.core.mailrequests import MailRequests
+from latchkey.core.outbox import Outbox
+from latchkey.core.ownership import Ownership
+from latchkey.core.passwordchange import PasswordChanges
 from latchkey.core.passwords import Argon2Cost, BlockList, PasswordRules
 from latchkey.core.policyadmin import PolicyAdmin
 from latchkey.core.ports import Store
@@ -22,6 +29,7 @@ from latchkey.core.roles import BUILT_IN, RoleRegistry
 from latchkey.core.rotation import FirstPolicy, PolicyWriter, Rotation
 from latchkey.core.sessions import Sessions
 from latchkey.core.signin import PasswordSignIn
+from latchkey.core.signup import MailedSignUp
 from latchkey.core.validation import TokenCheck
 from latchkey.edge.settings import Environment, Settings
 from latchkey.edge.telemetry import LogJournal
@@ -60,7 +68,7 @@ def accounts() -> Accounts:
         rules=PasswordRules(settings().password_min_length, service_words=("latchkey", settings().service_name)),
         blocklist=BlockList(files("latchkey.data").joinpath("common-passwords.bin").read_bytes()),
         cost=Argon2Cost(),
-        open_to_all=settings().registration_open,
+        open_to_all=settings().registration != "closed",
     )
 
 
@@ -82,7 +90,7 @@ def password_sign_in() -> PasswordSignIn:
 @cache
 def sessions() -> Sessions:
     """Return the sessions."""
-    return Sessions(store(), clients(), policies(), _issuer(), roles(), LogJournal())
+    return Sessions(store(), clients(), policies(), _issuer(), roles(), LogJournal(), outbox())
 
 
 @cache
@@ -107,6 +115,60 @@ def roles() -> RoleRegistry:
 def token_check() -> TokenCheck:
     """Return the check of access tokens for others."""
     return TokenCheck(policies(), accounts(), clients(), store(), settings().audience, settings().throttled)
+
+
+@cache
+def outbox() -> Outbox:
+    """Return the outbox; it takes nothing where the stack has no address to send from."""
+    return Outbox(store(), secrets.token_bytes, bool(settings().mail_from))
+
+
+@cache
+def mail_requests() -> MailRequests:
+    """Return the requests for mail."""
+    return MailRequests(store(), outbox(), settings().throttled)
+
+
+@cache
+def signup() -> MailedSignUp:
+    """Return the registration by mail."""
+    return MailedSignUp(store(), accounts(), outbox(), LogJournal(), settings().throttled)
+
+
+@cache
+def password_changes() -> PasswordChanges:
+    """Return the changes of passwords."""
+    return PasswordChanges(store(), accounts(), _ownership(), outbox(), LogJournal())
+
+
+@cache
+def email_changes() -> EmailChanges:
+    """Return the changes of e-mail addresses."""
+    return EmailChanges(store(), accounts(), _ownership(), outbox(), LogJournal(), settings().throttled)
+
+
+@cache
+def erasure() -> Erasure:
+    """Return the deletion of accounts."""
+    return Erasure(store(), _ownership(), outbox(), LogJournal())
+
+
+@cache
+def mailroom() -> Mailroom:
+    """Return the sender of mails. It alone loads Jinja2 and SES."""
+    from latchkey.adapters import ses
+    from latchkey.adapters.letters import JinjaWriter
+
+    env = Environment(os.environ)
+    return Mailroom(
+        store=dynamodb.DynamoStore(dynamodb.connect(), env.text("LATCHKEY_TABLE")),
+        writer=JinjaWriter(),
+        postman=ses.SesPostman(ses.connect(), env.text("LATCHKEY_MAIL_FROM")),
+        journal=LogJournal(),
+        entropy=secrets.token_bytes,
+        link_base=(env.text("LATCHKEY_MAIL_LINK_BASE", "") or env.text("LATCHKEY_ISSUER")).rstrip("/"),
+        service_name=env.text("LATCHKEY_SERVICE_NAME", "latchkey"),
+    )
 
 
 @cache
@@ -138,6 +200,10 @@ def moment(now: int) -> Moment:
         authorizer=env.number("LATCHKEY_AUTHORIZER_CACHE", 60, low=0, high=300),
     )
     return Moment(now, secrets.token_bytes, caches)
+
+
+def _ownership() -> Ownership:
+    return Ownership(store(), LogJournal(), Argon2Cost(), settings().throttled)
 
 
 def _policy_writer() -> PolicyWriter:

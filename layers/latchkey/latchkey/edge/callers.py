@@ -65,6 +65,14 @@ def profile(who: User, registry: RoleRegistry) -> dict[str, Any]:
     }
 
 
+def export(who: User, sessions: tuple[Session, ...], registry: RoleRegistry, *, current: str) -> dict[str, Any]:
+    """Return all that is kept of an account and may be shown to its owner: no hash, no code, no token."""
+    return {
+        "account": profile(who, registry) | {"source": who.source},
+        "sessions": [session(each, current=current) | {"auth_time": each.auth_time} for each in sessions],
+    }
+
+
 def session(each: Session, *, current: str) -> dict[str, Any]:
     """Return a session as its owner sees it."""
     return {

@@ -17,7 +17,8 @@ class Settings:
     table: str
     signing_secret: str
     audience: str
-    registration_open: bool
+    registration: str
+    mail_from: str
     password_min_length: int
     service_name: str
     allowed_sources: tuple[str, ...]
@@ -32,13 +33,19 @@ class Settings:
             table=env.text("LATCHKEY_TABLE"),
             signing_secret=env.text("LATCHKEY_SIGNING_SECRET"),
             audience=env.text("LATCHKEY_AUDIENCE"),
-            registration_open=env.choice("LATCHKEY_REGISTRATION", ("open", "closed"), "open") == "open",
+            registration=_registration(env),
+            mail_from=env.text("LATCHKEY_MAIL_FROM", ""),
             password_min_length=env.number("LATCHKEY_PASSWORD_MIN_LENGTH", 8, low=8, high=64),
             service_name=env.text("LATCHKEY_SERVICE_NAME", "latchkey"),
             allowed_sources=env.words("LATCHKEY_ALLOWED_SOURCES"),
             throttled=env.choice("LATCHKEY_LIMITS", ("on", "off"), "on") == "on",
             policy_cache=env.number("LATCHKEY_POLICY_CACHE", 60, low=1, high=60),
         )
+
+    @property
+    def confirms(self) -> bool:
+        """Whether a new account sleeps until its e-mail address is confirmed."""
+        return self.registration == "confirm"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,3 +82,14 @@ class Environment:
     def words(self, name: str) -> tuple[str, ...]:
         """Return the parts of a comma-separated list; nothing when it is absent."""
         return tuple(part for part in (word.strip() for word in self.environ.get(name, "").split(",")) if part)
+
+
+def _registration(env: Environment) -> str:
+    """Return how accounts are opened: by mail where there is an address to send from, unless the stack says how."""
+    sends = bool(env.text("LATCHKEY_MAIL_FROM", ""))
+    how = env.choice("LATCHKEY_REGISTRATION", ("auto", "open", "confirm", "closed"), "auto")
+    if how == "confirm" and not sends:
+        raise BadSettings("LATCHKEY_REGISTRATION is confirm, which needs LATCHKEY_MAIL_FROM")
+    if how == "auto":
+        return "confirm" if sends else "open"
+    return how

@@ -21,7 +21,7 @@ _SECRETS = re.compile(
       (?P<escape>\\(?:u[0-9a-f]{4}|.))                # stays whole: half of one would break the line's JSON
     | [\w-]{8,}\.[\w-]{8,}\.[\w-]{8,}                # a JWT, signed or with its end cut off
     | lk1\.[\w.-]+                                   # a refresh token
-    | lks?_[a-z2-7_]{16,}                            # an API key, a client secret
+    | lk[cs]?_[a-z2-7_]{16,}                         # an API key, a client secret, a code from a mail
     | \$(?:argon2|scrypt|pbkdf2|2[aby]\$)[^\s"\\]+   # a password hash
     | -----BEGIN(?:[^"\\]|\\.)*                      # a key in PEM
     """,

@@ -11,9 +11,11 @@ from latchkey.adapters.dynamodb.attempts import AttemptCounters
 from latchkey.adapters.dynamodb.clients import Clients
 from latchkey.adapters.dynamodb.codes import Codes
 from latchkey.adapters.dynamodb.leases import Leases
+from latchkey.adapters.dynamodb.outbox import OutboxItems
 from latchkey.adapters.dynamodb.publickeys import PublicKeys
 from latchkey.adapters.dynamodb.sessions import SessionItems
 from latchkey.adapters.dynamodb.table import Table
+from latchkey.adapters.dynamodb.userchanges import UserChanges
 from latchkey.adapters.dynamodb.users import Users
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["DynamoStore", "connect"]
 
 
-class DynamoStore(Users, SessionItems, Codes, Clients, AttemptCounters, PublicKeys, Leases):
+class DynamoStore(Users, UserChanges, SessionItems, Codes, OutboxItems, Clients, AttemptCounters, PublicKeys, Leases):
     """Implements `latchkey.core.ports.Store`."""
 
     def __init__(self, client: DynamoDBClient, table: str) -> None:

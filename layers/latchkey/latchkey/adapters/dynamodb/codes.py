@@ -15,7 +15,7 @@ from latchkey.core.model import OneTimeCode
 #   --|-------------|---------------|--------------------------|---->
 #     |<--------- usable ---------->|<-------- absent -------->| swept
 #
-_USABLE = "#expires_at > :now AND attribute_not_exists(#used_at)"
+USABLE = "#expires_at > :now AND attribute_not_exists(#used_at)"
 
 
 class Codes(TablePart):
@@ -27,7 +27,15 @@ class Codes(TablePart):
         if not self._table.put_new(items.encode(key, code, ttl=code.expires_at + LINGER)):
             raise ServiceError(Errors.CONFLICT, "the code is taken")
 
+    def find_code(self, code_hash: str, purpose: str, now: int) -> OneTimeCode | None:
+        """Return a live code that nobody has used."""
+        item = self._table.get(items.code(code_hash, purpose))
+        if item is None or "used_at" in item:
+            return None
+        code = items.decode(OneTimeCode, item)
+        return code if code.expires_at > now else None
+
     def consume_code(self, code_hash: str, purpose: str, now: int) -> OneTimeCode | None:
         """Use a code, if nobody has: the purpose is part of the key."""
-        write = self._table.update(items.code(code_hash, purpose), "SET #used_at = :now", {"now": now}, only_if=_USABLE)
+        write = self._table.update(items.code(code_hash, purpose), "SET #used_at = :now", {"now": now}, only_if=USABLE)
         return items.decode(OneTimeCode, write.item) if write.applied and write.item else None

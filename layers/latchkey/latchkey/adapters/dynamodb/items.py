@@ -9,7 +9,7 @@ from dataclasses import fields
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
-from latchkey.core.model import ClientKind, CodePurpose, UserStatus
+from latchkey.core.model import ClientKind, CodePurpose, MailKind, UserStatus
 from latchkey.core.throttle import Counter
 
 if TYPE_CHECKING:
@@ -25,7 +25,12 @@ LINGER = 86_400
 """Seconds that an item outlives its expiry, so that no clock that runs ahead sweeps it early."""
 
 _OUR_IDENTIFIER = re.compile(r"[A-Za-z0-9_-]{1,128}")
-_ENUMERATIONS: Mapping[str, type[StrEnum]] = {"status": UserStatus, "kind": ClientKind, "purpose": CodePurpose}
+_ENUMERATIONS: Mapping[str, type[StrEnum]] = {
+    "status": UserStatus,
+    "kind": ClientKind,
+    "purpose": CodePurpose,
+    "about": MailKind,
+}
 
 
 class Key(NamedTuple):
@@ -53,6 +58,11 @@ def login(canonical: str) -> Key:
 def code(code_hash: str, purpose: str) -> Key:
     """Return the key of a one-time code; the hash is all that is ever stored of it."""
     return Key(f"CODE#{_identifier(code_hash)}", purpose)
+
+
+def mail(mail_id: str) -> Key:
+    """Return the key of a mail that waits to be sent; the mailer's event source asks for this very prefix."""
+    return Key(f"OUTBOX#{_identifier(mail_id)}", "OUTBOX")
 
 
 def client(client_id: str) -> Key:

@@ -41,6 +41,16 @@ class Write:
     item: AnyItem | None
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One step of a transaction: an update if `change` says what to set, else a deletion; `only_if` must hold."""
+
+    key: Key
+    only_if: str
+    values: Mapping[str, Value]
+    change: str = ""
+
+
 class Table:
     """One table behind a low-level client. A call that gets no answer raises `UNAVAILABLE`."""
 
@@ -106,6 +116,21 @@ class Table:
             return _is_own_effect(cancelled, attempt)
         return True
 
+    def change_together(self, changes: Sequence[Change], new: Sequence[Item] = ()) -> bool:
+        """Make all changes, if the condition of each holds, and store the new items, or do nothing; say which.
+
+        An update or a new item keeps the attempt id that a repeated write meets; deletions alone keep none, and one
+        that is repeated after ten minutes says that it did nothing.
+        """
+        attempt = _new_attempt()
+        writes = [self._new(item | {"attempt": {"S": attempt}}) for item in new]
+        writes += [self._changed(change, attempt) for change in changes]
+        try:
+            self._patiently(lambda: self._client.transact_write_items(TransactItems=writes, ClientRequestToken=attempt))
+        except self._cancelled as cancelled:
+            return any(_is_of(attempt, item) for item in _refusals(cancelled))  # all are applied, or none is
+        return True
+
     def put_if(self, item: Item, only_if: str, values: Mapping[str, Value]) -> bool:
         """Replace an item if the condition holds; say whether it did. To repeat it must be harmless."""
         try:
@@ -167,6 +192,32 @@ class Table:
                     self._sleep(secrets.randbelow(_LONGEST_PAUSE) / 1000)
         raise unavailable("others wrote the same items all the while")
 
+    def _changed(self, change: Change, attempt: str) -> TransactWriteItemTypeDef:
+        if not change.change:
+            return {
+                "Delete": {
+                    "TableName": self._name,
+                    "Key": key_item(change.key),
+                    "ConditionExpression": change.only_if,
+                    "ExpressionAttributeNames": _names(change.only_if),
+                    "ExpressionAttributeValues": _values(change.values),
+                    "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+                }
+            }
+        wanted = change.change.replace("SET ", "SET #attempt = :attempt, ", 1)
+        condition = f"({change.only_if}) AND {_NOT_YET_MINE}"
+        return {
+            "Update": {
+                "TableName": self._name,
+                "Key": key_item(change.key),
+                "UpdateExpression": wanted,
+                "ConditionExpression": condition,
+                "ExpressionAttributeNames": _names(wanted + condition),
+                "ExpressionAttributeValues": _values({**change.values, "attempt": attempt}),
+                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+            }
+        }
+
     def _new(self, item: Item) -> TransactWriteItemTypeDef:
         return {
             "Put": {
@@ -210,11 +261,16 @@ def _is_momentary(collision: ClientError) -> bool:
 
 def _is_own_effect(cancelled: ClientError, attempt: str) -> bool:
     """Say whether the items that stood in the way are this attempt's own; raise if it was not a taken key at all."""
+    return all(_is_of(attempt, item) for item in _refusals(cancelled))
+
+
+def _refusals(cancelled: ClientError) -> list[Item | None]:
+    """Return the items whose condition did not hold; raise if it was no condition at all."""
     reasons = cancelled.response["CancellationReasons"]
     refused = [reason for reason in reasons if reason["Code"] == "ConditionalCheckFailed"]
     if not refused:
         raise cancelled
-    return all(_is_of(attempt, cast("Item | None", reason.get("Item"))) for reason in refused)
+    return [cast("Item | None", reason.get("Item")) for reason in refused]
 
 
 def _names(expression: str) -> dict[str, str]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from latchkey.adapters.dynamodb import items
+from latchkey.adapters.dynamodb.outbox import waiting
 from latchkey.adapters.dynamodb.sessions import live_sessions
 from latchkey.adapters.dynamodb.table import TablePart
 from latchkey.core.errors import Errors, ServiceError
-from latchkey.core.model import Credential, Session, User
+from latchkey.core.model import Credential, Mail, Session, User
 
 _OWNERS_TO_CHANGE = frozenset({"name", "locale"})
 
@@ -16,13 +17,13 @@ _OWNERS_TO_CHANGE = frozenset({"name", "locale"})
 class Users(TablePart):
     """Implements `UserStore`."""
 
-    def create_user(self, user: User, credential: Credential) -> None:
+    def create_user(self, user: User, credential: Credential, *, mail: Mail | None = None) -> None:
         """Store both or neither; the login's key is what makes it unique."""
         both = (
             items.encode(items.login(credential.login), credential),
             items.encode(items.user(user.sub), user),
         )
-        if not self._table.put_all_new(both):
+        if not self._table.put_all_new([*both, *waiting(mail)]):
             raise ServiceError(Errors.USER_EXISTS, "the login is taken")
 
     def find_credential(self, login: str) -> Credential | None:

@@ -1,0 +1,12 @@
+"""`DELETE /v1/auth/me`: the end of an account."""
+
+from latchkey.edge import accountforms, bootstrap, callers
+from latchkey.edge.http import Request, Response, endpoint
+
+
+@endpoint
+def handler(request: Request) -> Response:
+    """Answer 204 when the account is gone; to ask again finishes what was broken off."""
+    me = callers.user(request)
+    bootstrap.erasure()(me.sub, me.sid, accountforms.own_password(request), now=request.now)
+    return Response(204)

@@ -1,0 +1,58 @@
+"""The end of an account, and a copy of what it holds.
+
+An account is deleted in three steps, each of which may be the last before a crash, and all of which may be repeated:
+
+    1  marked `deleting`, with a new epoch: from here on nothing signs in, refreshes or uses a code
+    2  its sessions ended
+    3  profile and login deleted in one write: the login is free again only when nobody is left behind it
+
+A code of the account finds nobody, and its time sweeps it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from latchkey.core.errors import Errors, ServiceError
+from latchkey.core.model import Event, MailKind, User, UserStatus
+from latchkey.core.outbox import Outbox
+from latchkey.core.ownership import Ownership
+from latchkey.core.ports import Journal, Store
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """Deletes accounts at their owners' wish."""
+
+    store: Store
+    ownership: Ownership
+    outbox: Outbox
+    journal: Journal
+
+    def __call__(self, sub: str, sid: str, password: str, *, now: int) -> None:
+        """Delete the account, or finish a deletion that was broken off; one that is done is no error.
+
+        Raises `INVALID_TOKEN`, `RATE_LIMITED`, `INVALID_CREDENTIALS` or `CONFLICT`.
+        """
+        user, sessions = self.store.find_user_with_sessions(sub, now)
+        if user is None:
+            return
+        if user.status is not UserStatus.DELETING:
+            alive = any(session.sid == sid and session.epoch >= user.epoch for session in sessions)
+            if user.status is not UserStatus.ACTIVE or not alive:
+                raise ServiceError(Errors.INVALID_TOKEN, "the account is not active, or the session has ended")
+        self.ownership.prove(user, password, now=now)
+        if user.status is not UserStatus.DELETING:
+            self._begin(user, now)
+        self.finish(user)
+
+    def finish(self, user: User) -> None:
+        """Sweep an account that is marked as `deleting`."""
+        self.store.end_sessions(user.sub)
+        if self.store.delete_user(user.sub, user.login):
+            self.journal.record(Event("user_deleted", sub=user.sub))
+
+    def _begin(self, user: User, now: int) -> None:
+        mail = self.outbox.mail(MailKind.ACCOUNT_DELETED, to=user.login, locale=user.locale, now=now)
+        if not self.store.begin_deletion(user, mail=mail):
+            raise ServiceError(Errors.CONFLICT, "the account changed meanwhile")

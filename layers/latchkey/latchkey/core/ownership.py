@@ -1,0 +1,35 @@
+"""Proof of ownership: whoever changes what an account is opened with must know its password once more."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from latchkey.core.errors import Errors, ServiceError
+from latchkey.core.model import Credential, Event, User
+from latchkey.core.passwords import Argon2Cost, WrongPassword, verify_password
+from latchkey.core.ports import Journal, Store
+from latchkey.core.throttle import LOGIN_RULE, Counter
+
+
+@dataclass(frozen=True, slots=True)
+class Ownership:
+    """Checks the present password, under the same limit as a sign-in (ASVS 5.0 6.2.3, 7.5.1)."""
+
+    store: Store
+    journal: Journal
+    cost: Argon2Cost
+    throttled: bool = True
+
+    def prove(self, user: User, password: str, *, now: int) -> Credential:
+        """Return the credential that the password opens. Raises `RATE_LIMITED` or `INVALID_CREDENTIALS`."""
+        if self.throttled:
+            self.store.reserve_attempt(Counter("login", user.login, LOGIN_RULE), now)
+        credential = self.store.find_credential(user.login)
+        if credential is None or credential.sub != user.sub:
+            raise ServiceError(Errors.INVALID_CREDENTIALS, "the account has no credential")
+        try:
+            verify_password(password, credential.password_hash, self.cost)
+        except WrongPassword:
+            self.journal.record(Event("ownership_refused", sub=user.sub, reason="wrong_password"))
+            raise ServiceError(Errors.INVALID_CREDENTIALS, "wrong_password") from None
+        return credential

@@ -1,0 +1,305 @@
+"""What the store promises of mails that wait and of changes that touch several items, held to by every store."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from latchkey.core.errors import Errors
+from latchkey.core.model import CodePurpose, UserStatus
+from tests.integration import samples
+from tests.integration.contract import refuses, rotate
+from tests.integration.races import RACERS, ROUNDS, race
+from tests.integration.samples import NOW
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from latchkey.core.model import OneTimeCode, Session, User
+    from latchkey.core.ports import NewPassword, Store
+
+
+def registered(store: Store, **members: Any) -> User:
+    user = replace(samples.user(), **members)
+    store.create_user(user, samples.credential(user))
+    return user
+
+
+def coded(store: Store, purpose: CodePurpose = CodePurpose.RESET) -> OneTimeCode:
+    code = samples.code(purpose=purpose)
+    store.save_code(code)
+    return code
+
+
+def in_session(store: Store, user: User) -> Session:
+    session = samples.session(user.sub)
+    store.create_session(session)
+    return session
+
+
+def password_changes(store: Store, changes: list[NewPassword]) -> Callable[[int], bool]:
+    """Return what each racer does."""
+    return lambda number: store.change_password(changes[number])
+
+
+def is_spent(store: Store, code: OneTimeCode) -> bool:
+    return store.find_code(code.code_hash, code.purpose, NOW) is None
+
+
+# Codes that are only looked at
+
+
+def test_a_code_that_is_looked_at_is_there_still(store: Store) -> None:
+    """Looking uses nothing up."""
+    code = coded(store)
+    found = [store.find_code(code.code_hash, code.purpose, NOW) for _ in range(2)]
+    assert (found, store.consume_code(code.code_hash, code.purpose, NOW)) == ([code, code], code)
+
+
+def test_a_used_an_expired_and_a_foreign_code_are_not_found(store: Store) -> None:
+    """What could not be used is not seen either."""
+    used, code = coded(store), coded(store)
+    store.consume_code(used.code_hash, used.purpose, NOW)
+    found = (
+        store.find_code(used.code_hash, used.purpose, NOW),
+        store.find_code(code.code_hash, code.purpose, code.expires_at),
+        store.find_code(code.code_hash, CodePurpose.CONFIRM, NOW),
+    )
+    assert found == (None, None, None)
+
+
+# The outbox
+
+
+def test_a_mail_waits_with_every_member(store: Store) -> None:
+    """What is found is what was posted."""
+    mail = samples.mail()
+    store.post_mail(mail)
+    assert store.find_mail(mail.mail_id, NOW) == mail
+
+
+def test_a_mail_waits_until_it_expires(store: Store) -> None:
+    """An old mail is absent, whether or not it was swept."""
+    mail = samples.mail()
+    store.post_mail(mail)
+    found = [store.find_mail(mail.mail_id, mail.expires_at - past) is not None for past in (1, 0)]
+    assert found == [True, False]
+
+
+def test_a_mail_is_taken_out_once(store: Store) -> None:
+    """The second to take it finds nothing."""
+    mail = samples.mail()
+    store.post_mail(mail)
+    assert [store.remove_mail(mail.mail_id) for _ in range(2)] == [True, False]
+    assert store.find_mail(mail.mail_id, NOW) is None
+
+
+def test_a_taken_mail_id_is_refused(store: Store) -> None:
+    """Two mails of one id raise CONFLICT."""
+    mail = samples.mail()
+    store.post_mail(mail)
+    with refuses(Errors.CONFLICT):
+        store.post_mail(mail)
+
+
+def test_a_new_user_and_its_mail_are_stored_together(store: Store) -> None:
+    """The account and the mail that tells of it come together."""
+    user, mail = samples.user(), samples.mail()
+    store.create_user(user, samples.credential(user), mail=mail)
+    assert (store.find_user(user.sub), store.find_mail(mail.mail_id, NOW)) == (user, mail)
+
+
+def test_a_refused_user_posts_no_mail(store: Store) -> None:
+    """A taken login leaves no mail."""
+    first, mail = registered(store), samples.mail()
+    second = samples.user(first.login)
+    with refuses(Errors.USER_EXISTS):
+        store.create_user(second, samples.credential(second), mail=mail)
+    assert store.find_mail(mail.mail_id, NOW) is None
+
+
+# Pending accounts
+
+
+def test_a_pending_account_becomes_active_and_stays_so(store: Store) -> None:
+    """To activate twice is harmless."""
+    user = registered(store, status=UserStatus.PENDING)
+    active = replace(user, status=UserStatus.ACTIVE)
+    assert [store.activate_user(user.sub) for _ in range(2)] == [active, active]
+
+
+@pytest.mark.parametrize("status", [UserStatus.DISABLED, UserStatus.DELETING])
+def test_only_a_pending_account_becomes_active(store: Store, status: UserStatus) -> None:
+    """A disabled one is returned as it is."""
+    user = registered(store, status=status)
+    assert store.activate_user(user.sub) == user
+
+
+def test_nobody_is_activated(store: Store) -> None:
+    """An account that is gone is absent and not made."""
+    sub = samples.unique("usr_")
+    assert (store.activate_user(sub), store.find_user(sub)) == (None, None)
+
+
+def test_a_pending_account_gives_way(store: Store) -> None:
+    """The new account has the login, the old is gone, the mail waits."""
+    old, mail = registered(store, status=UserStatus.PENDING), samples.mail()
+    new = samples.user(old.login)
+    credential = samples.credential(new, "$argon2id$new")
+    assert store.replace_pending_user(old, new, credential, mail=mail)
+    found = store.find_user(old.sub), store.find_user(new.sub), store.find_credential(old.login)
+    assert found == (None, new, credential)
+    assert store.find_mail(mail.mail_id, NOW) == mail
+
+
+def test_an_account_confirmed_meanwhile_does_not_give_way(store: Store) -> None:
+    """Nothing of the new account is left."""
+    old, mail = registered(store), samples.mail()
+    new = samples.user(old.login)
+    pending = replace(old, status=UserStatus.PENDING)
+    assert not store.replace_pending_user(pending, new, samples.credential(new), mail=mail)
+    found = store.find_user(new.sub), store.find_credential(old.login), store.find_mail(mail.mail_id, NOW)
+    assert found == (None, samples.credential(old), None)
+
+
+# A new password
+
+
+def test_a_new_password_comes_with_all_that_belongs_to_it(store: Store) -> None:
+    """Hash, epochs, code, kept session and mail change together."""
+    user, code, mail = registered(store), coded(store), samples.mail()
+    session = in_session(store, user)
+    assert store.change_password(samples.new_password(user, code, session.sid, mail))
+    credential = store.find_credential(user.login)
+    assert credential == replace(samples.credential(user, "$argon2id$new"), epoch=4)
+    assert store.find_user(user.sub) == replace(user, epoch=4)
+    assert rotate(store, session, epoch=4).advanced
+    assert is_spent(store, code)
+    assert store.find_mail(mail.mail_id, NOW) == mail
+
+
+def test_a_new_password_by_mail_wakes_a_pending_account(store: Store) -> None:
+    """Its code came by mail, so the address is confirmed."""
+    user = registered(store, status=UserStatus.PENDING)
+    assert store.change_password(samples.new_password(user, coded(store)))
+    assert store.find_user(user.sub) == replace(user, epoch=4, status=UserStatus.ACTIVE)
+
+
+def test_a_new_password_leaves_a_disabled_account_disabled(store: Store) -> None:
+    """Only the operator decides otherwise."""
+    user = registered(store, status=UserStatus.DISABLED)
+    assert store.change_password(samples.new_password(user, coded(store)))
+    assert store.find_user(user.sub) == replace(user, epoch=4)
+
+
+@pytest.mark.parametrize(
+    "spoilt", ["used code", "expired code", "other hash", "other epoch", "other status", "session gone"]
+)
+def test_a_password_change_that_is_refused_changes_nothing(store: Store, spoilt: str) -> None:
+    """Whatever does not stand as it was read, nothing happens, the code is not used, no mail waits."""
+    user, code, mail = registered(store), coded(store), samples.mail()
+    change = samples.new_password(user, code, mail=mail)
+    if spoilt == "used code":
+        store.consume_code(code.code_hash, code.purpose, NOW)
+    change = {
+        "used code": change,
+        "expired code": replace(change, now=code.expires_at),
+        "other hash": replace(change, held=replace(change.held, password_hash="$argon2id$older")),
+        "other epoch": replace(change, user=replace(user, epoch=2)),
+        "other status": replace(change, user=replace(user, status=UserStatus.PENDING)),
+        "session gone": replace(change, keep="ses_gone"),
+    }[spoilt]
+    assert not store.change_password(change)
+    assert (store.find_user(user.sub), store.find_credential(user.login)) == (user, samples.credential(user))
+    assert is_spent(store, code) == (spoilt == "used code")
+    assert store.find_mail(mail.mail_id, NOW) is None
+
+
+def test_one_code_sets_one_password(store: Store) -> None:
+    """Thirty resets with one code, twenty times over, succeed once each time."""
+    for _ in range(ROUNDS):
+        user, code = registered(store), coded(store)
+        change = samples.new_password(user, code)
+        won = race(password_changes(store, [replace(change, password_hash=f"${number}") for number in range(RACERS)]))
+        held = store.find_credential(user.login)
+        assert won.count(True) == 1
+        assert held is not None
+        assert held.password_hash == f"${won.index(True)}"
+
+
+# Another login
+
+
+def test_an_account_moves_with_its_credential(store: Store) -> None:
+    """The old login is free, the new one opens the account as before, the code is used, the mail waits."""
+    user, code, mail = registered(store), coded(store, CodePurpose.CHANGE_EMAIL), samples.mail()
+    change = samples.new_login(user, code=code, mail=mail)
+    assert store.change_login(change)
+    moved = replace(samples.credential(user), login=change.login)
+    assert (store.find_credential(user.login), store.find_credential(change.login)) == (None, moved)
+    assert store.find_user(user.sub) == replace(user, login=change.login)
+    assert is_spent(store, code)
+    assert store.find_mail(mail.mail_id, NOW) == mail
+
+
+@pytest.mark.parametrize("spoilt", ["taken login", "unknown code", "other hash", "other epoch"])
+def test_a_move_that_is_refused_changes_nothing(store: Store, spoilt: str) -> None:
+    """Both logins stay whose they are, the code is not used, no mail waits."""
+    user, code, mail = registered(store), coded(store, CodePurpose.CHANGE_EMAIL), samples.mail()
+    other = registered(store)
+    change = samples.new_login(user, code=code, mail=mail)
+    change = {
+        "taken login": replace(change, login=other.login),
+        "unknown code": replace(change, code=samples.code(purpose=CodePurpose.CHANGE_EMAIL)),
+        "other hash": replace(change, held=replace(change.held, password_hash="$argon2id$older")),
+        "other epoch": replace(change, user=replace(user, epoch=2)),
+    }[spoilt]
+    assert not store.change_login(change)
+    held = store.find_credential(user.login), store.find_credential(other.login), store.find_user(user.sub)
+    assert held == (samples.credential(user), samples.credential(other), user)
+    assert not is_spent(store, code)
+    assert store.find_mail(mail.mail_id, NOW) is None
+
+
+def test_one_address_gets_one_of_many_accounts(store: Store) -> None:
+    """Thirty accounts that move to one address at one moment: one has it, the others stay where they were."""
+    login = samples.unique("new@")
+    users = [registered(store) for _ in range(30)]
+    moves = [samples.new_login(user, login, coded(store, CodePurpose.CHANGE_EMAIL)) for user in users]
+    won = race(lambda number: store.change_login(moves[number]))
+    held = store.find_credential(login)
+    assert won.count(True) == 1
+    assert held is not None
+    assert held.sub == users[won.index(True)].sub
+    stayed = [user for user, moved in zip(users, won, strict=True) if not moved]
+    assert [store.find_credential(user.login) for user in stayed] == [samples.credential(user) for user in stayed]
+
+
+# The end
+
+
+def test_an_account_is_marked_before_it_is_deleted(store: Store) -> None:
+    """Marked, it has a new epoch and its mail waits; only then it can go, and its login with it."""
+    user, mail = registered(store), samples.mail()
+    assert not store.delete_user(user.sub, user.login)
+    assert store.begin_deletion(user, mail=mail)
+    assert store.find_user(user.sub) == replace(user, status=UserStatus.DELETING, epoch=4)
+    assert store.find_mail(mail.mail_id, NOW) == mail
+    assert store.delete_user(user.sub, user.login)
+    assert (store.find_user(user.sub), store.find_credential(user.login)) == (None, None)
+
+
+def test_an_account_that_changed_is_not_marked(store: Store) -> None:
+    """What was decided on another state is not done."""
+    user = registered(store)
+    assert not store.begin_deletion(replace(user, epoch=2), mail=None)
+    assert store.find_user(user.sub) == user
+
+
+def test_a_deletion_takes_nobody_elses_login(store: Store) -> None:
+    """A marked account with another's login is not deleted, nor is the login."""
+    user, other = registered(store, status=UserStatus.DELETING), registered(store)
+    assert not store.delete_user(user.sub, other.login)
+    assert store.find_credential(other.login) == samples.credential(other)

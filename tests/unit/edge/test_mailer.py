@@ -1,0 +1,91 @@
+"""The mailer's side of the stream, and the letters that it writes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from latchkey.adapters.dynamodb import items
+from latchkey.adapters.letters import JinjaWriter
+from latchkey.core.errors import Errors, ServiceError
+from latchkey.core.model import MailKind
+from latchkey.edge.mailer import deliver
+from tests.world import ADDRESS, NOW, World, small_policy
+
+VALUES = {
+    "service": "Shop & Co",
+    "code": "lkc_code",
+    "link": "https://app.example/x?a=1&b=2",
+    "email": "new@example.com",
+}
+
+
+@pytest.fixture
+def world() -> World:
+    """A service in which three people wait for a mail."""
+    world = World(small_policy())
+    for name in ("ann", "bob", "eve"):
+        world.register(f"{name}@example.com")
+        world.mail_requests(MailKind.RESET, f"{name}@example.com", address=ADDRESS, now=NOW)
+    return world
+
+
+def stream_event(world: World) -> dict[str, Any]:
+    return {
+        "Records": [
+            {"dynamodb": {"NewImage": items.encode(items.mail(mail.mail_id), mail), "SequenceNumber": str(number)}}
+            for number, mail in enumerate(world.waiting(), start=100)
+        ]
+    }
+
+
+def test_every_mail_of_a_batch_is_sent(world: World) -> None:
+    """In order, and nothing comes again."""
+    answer = deliver(stream_event(world), world.mailroom, now=NOW)
+    assert answer == {"batchItemFailures": []}
+    assert [letter.to for letter in world.postman.sent] == ["ann@example.com", "bob@example.com", "eve@example.com"]
+
+
+@pytest.mark.parametrize("failure", [ServiceError(Errors.UNAVAILABLE), RuntimeError("a bug")])
+def test_a_batch_comes_again_from_the_mail_that_failed(world: World, failure: Exception) -> None:
+    """Lambda is told where to go on; by then each reader has one mail and no more."""
+    event = stream_event(world)
+    deliver({"Records": event["Records"][:1]}, world.mailroom, now=NOW)
+    world.postman.refusals.append(failure)
+    answer = deliver(event, world.mailroom, now=NOW)
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "101"}]}
+    deliver({"Records": event["Records"][1:]}, world.mailroom, now=NOW)
+    assert [letter.to for letter in world.postman.sent] == ["ann@example.com", "bob@example.com", "eve@example.com"]
+
+
+@pytest.mark.parametrize("locale", ["en", "ru", "ru-RU", "RU", "de", ""])
+@pytest.mark.parametrize("about", MailKind)
+def test_every_letter_exists_in_every_language(about: MailKind, locale: str) -> None:
+    """Nothing is left unfilled, and a language that we do not speak gets English."""
+    letter = JinjaWriter().write(about, locale, VALUES)
+    is_russian = locale.lower().startswith("ru")
+    assert letter.subject.isascii() != is_russian
+    assert "{{" not in letter.subject + letter.text + letter.html
+    assert "Shop & Co" in letter.text
+
+
+def test_what_stands_in_a_letter_is_escaped_in_its_html() -> None:
+    """A name cannot become markup, and the text form stays as it is."""
+    letter = JinjaWriter().write(MailKind.RESET, "en", VALUES | {"service": "<b>Shop</b>"})
+    assert "<b>" not in letter.html
+    assert "&lt;b&gt;Shop" in letter.html
+    assert "<b>Shop</b>" in letter.text
+
+
+def test_what_a_person_typed_is_no_template() -> None:
+    """Braces are text."""
+    letter = JinjaWriter().write(MailKind.EMAIL_CHANGED, "en", VALUES | {"email": "{{ service }}@example.com"})
+    assert "{{ service }}@example.com" in letter.text
+
+
+def test_a_letter_without_a_code_shows_none() -> None:
+    """A notice has nothing to click, whatever is known."""
+    letter = JinjaWriter().write(MailKind.PASSWORD_CHANGED, "en", {"service": "Shop"})
+    assert "<a " not in letter.html
+    assert "<code" not in letter.html
