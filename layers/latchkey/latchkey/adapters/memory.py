@@ -8,8 +8,9 @@ from dataclasses import replace
 from threading import RLock
 
 from latchkey.core.errors import Errors, ServiceError
-from latchkey.core.model import ApiKey, Client, Credential, OneTimeCode, Session, User
-from latchkey.core.ports import PublishedKeys, Rotation
+from latchkey.core.model import ApiKey, Client, Credential, OneTimeCode, Session, User, UserStatus, is_active_admin
+from latchkey.core.ports import PublishedKeys, Rotation, UserPage
+from latchkey.core.roles import CustomRoles
 from latchkey.core.throttle import Attempts, Counter
 
 _OWNERS_TO_CHANGE = frozenset({"name", "locale"})
@@ -30,6 +31,7 @@ class MemoryStore:
         self._attempts: dict[tuple[str, str, int], Attempts] = {}
         self._leases: dict[str, tuple[str, int]] = {}
         self._published: PublishedKeys | None = None
+        self._roles = CustomRoles()
 
     def create_user(self, user: User, credential: Credential) -> None:
         """Store both or neither; raise `USER_EXISTS` when the login is taken."""
@@ -73,6 +75,29 @@ class MemoryStore:
                 name, locale = changes.get("name", user.name), changes.get("locale", user.locale)
                 user = self._users[sub] = replace(user, name=name, locale=locale)
             return user
+
+    def list_users(self, *, after: str, limit: int) -> UserPage:
+        """Return the accounts behind a position, oldest first."""
+        with self._lock:
+            positions = {f"{user.created_at:011d}#{user.sub}": user for user in self._users.values()}
+        behind = sorted(position for position in positions if position > after)
+        page = behind[:limit]
+        return UserPage(tuple(positions[each] for each in page), page[-1] if len(behind) > limit else "")
+
+    def set_standing(self, user: User, *, status: UserStatus, roles: tuple[str, ...], epoch: int) -> User | None:
+        """Change what an account may do if it still stands as it was read, and some admin stays."""
+        with self._lock:
+            held = self._users.get(user.sub)
+            if held is None or _standing(held) != _standing(user):
+                return None
+            changed = replace(held, status=status, roles=roles, epoch=epoch)
+            others = sum(is_active_admin(each) for each in self._users.values() if each.sub != user.sub)
+            if is_active_admin(held) and not is_active_admin(changed) and not others:
+                raise ServiceError(Errors.LAST_ADMIN, "the last active admin")
+            self._users[user.sub] = changed
+            if epoch != held.epoch:
+                self._credentials[held.login] = replace(self._credentials[held.login], epoch=epoch)
+            return changed
 
     def create_session(self, session: Session, *, clears: Counter | None = None) -> None:
         """Store a new session and forget attempts, or neither; raise `CONFLICT` when its id is taken."""
@@ -219,6 +244,23 @@ class MemoryStore:
         """Return what is published, or `None` before the first rotation."""
         with self._lock:
             return self._published
+
+    def custom_roles(self) -> CustomRoles:
+        """Return the roles of the stack's own."""
+        with self._lock:
+            return self._roles
+
+    def replace_roles(self, roles: CustomRoles) -> bool:
+        """Store if the version stored is the one before."""
+        with self._lock:
+            if self._roles.version != roles.version - 1:
+                return False
+            self._roles = roles
+            return True
+
+
+def _standing(user: User) -> tuple[object, ...]:
+    return user.login, user.status, user.roles, user.epoch
 
 
 def _capped(session: Session) -> Session:

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from latchkey.core.model import ApiKey, Client, Credential, Event, OneTimeCode, Session, User
+from latchkey.core.model import ApiKey, Client, Credential, Event, OneTimeCode, Session, User, UserStatus
+from latchkey.core.roles import CustomRoles
 from latchkey.core.throttle import Attempts, Counter
 from latchkey.signing.policy import SigningPolicy
 
@@ -25,6 +26,14 @@ class Rotation:
 
     advanced: bool
     session: Session | None
+
+
+@dataclass(frozen=True, slots=True)
+class UserPage:
+    """Some of all accounts, and the position to go on after; empty where there are no more."""
+
+    users: tuple[User, ...]
+    after: str
 
 
 class UserStore(Protocol):
@@ -47,6 +56,16 @@ class UserStore(Protocol):
 
     def update_profile(self, sub: str, changes: Mapping[str, str]) -> User | None:
         """Set `name` and `locale` members of an existing account; return it as it stands, or `None`."""
+
+    def list_users(self, *, after: str, limit: int) -> UserPage:
+        """Return the accounts behind a position, oldest first; an empty position is the beginning."""
+
+    def set_standing(self, user: User, *, status: UserStatus, roles: tuple[str, ...], epoch: int) -> User | None:
+        """Change what an account may do if it still stands as it was read; return it as it then is, or `None`.
+
+        Its credential gets the epoch with it. Raise `LAST_ADMIN` when no active admin would be left, however many
+        admins go at once: one write, or one transaction with the credential and the count of active admins.
+        """
 
 
 class SessionStore(Protocol):
@@ -161,7 +180,19 @@ class LeaseStore(Protocol):
         """Give the lease back if `owner` still holds it."""
 
 
-class Store(UserStore, SessionStore, CodeStore, ClientStore, ThrottleStore, PublicKeyStore, LeaseStore, Protocol):
+class RoleStore(Protocol):
+    """The roles that a stack has of its own."""
+
+    def custom_roles(self) -> CustomRoles:
+        """Return them, read consistently; version 0 before the first change."""
+
+    def replace_roles(self, roles: CustomRoles) -> bool:
+        """Store if the version stored is the one before; say whether these roles are stored now."""
+
+
+class Store(
+    UserStore, SessionStore, CodeStore, ClientStore, ThrottleStore, PublicKeyStore, LeaseStore, RoleStore, Protocol
+):
     """One table."""
 
 

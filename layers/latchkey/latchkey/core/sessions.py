@@ -22,7 +22,7 @@ from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.issuing import Issuer, TokenAnswer
 from latchkey.core.model import FIRST_PARTY_CLIENT, Event, Session, UserStatus
 from latchkey.core.ports import Journal, PolicySource, Store
-from latchkey.core.roles import RoleRegistry
+from latchkey.core.roles import Roles
 from latchkey.signing.jws import InvalidToken
 from latchkey.signing.policy import SigningPolicy
 from latchkey.signing.refresh import RefreshToken, verify_refresh
@@ -71,7 +71,7 @@ class Sessions:
     clients: ClientDirectory
     policies: PolicySource
     issuer: Issuer
-    roles: RoleRegistry
+    roles: Roles
     journal: Journal
 
     def refresh(self, text: str, *, now: int, client_id: str = "", scope: str | None = None) -> TokenAnswer:

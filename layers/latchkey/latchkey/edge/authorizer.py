@@ -16,6 +16,7 @@ from functools import cache
 from typing import Any
 
 from latchkey.adapters.jwks import KeyCache, KeysUnavailable, RemoteKeys
+from latchkey.core.roles import BUILT_IN
 from latchkey.edge.settings import Environment
 from latchkey.signing.jws import InvalidToken
 from latchkey.signing.tokens import AccessClaims, verify
@@ -113,6 +114,7 @@ def _context(claims: AccessClaims) -> dict[str, str]:
         "client_id": claims.client_id,
         "sid": claims.sid or "",
         "roles": " ".join(claims.roles),
+        "permissions": " ".join(sorted({*BUILT_IN.permissions(claims.roles), *claims.permissions})),
         "scope": claims.scope,
         "auth_time": str(claims.auth_time or ""),
     }

@@ -42,6 +42,7 @@ class Request:
     caller: Mapping[str, str]
     request_id: str
     now: int
+    query: Mapping[str, str] = field(default_factory=dict)
 
     def json(self) -> dict[str, object]:
         """Return the JSON object in the body.
@@ -140,6 +141,7 @@ def _request(event: Event, request_id: str) -> Request:
         caller=_caller(context),
         request_id=request_id,
         now=int(time.time()),
+        query=_query(event),
     )
 
 
@@ -169,6 +171,14 @@ def _headers(event: Event) -> dict[str, str]:
             raise ServiceError(Errors.INVALID_REQUEST, f"header {lower} stands more than once")
         headers[lower] = ", ".join(values)
     return headers
+
+
+def _query(event: Event) -> dict[str, str]:
+    """Return the parameters behind the `?`; none may stand twice."""
+    for name, values in (event.get("multiValueQueryStringParameters") or {}).items():
+        if len(values) != 1:
+            raise invalid_field(name[:64], "duplicate_member", "This parameter stands more than once.")
+    return dict(event.get("queryStringParameters") or {})
 
 
 def _body(event: Event) -> bytes:

@@ -12,6 +12,7 @@ from latchkey.adapters.dynamodb.clients import Clients
 from latchkey.adapters.dynamodb.codes import Codes
 from latchkey.adapters.dynamodb.leases import Leases
 from latchkey.adapters.dynamodb.publickeys import PublicKeys
+from latchkey.adapters.dynamodb.roles import CustomRoleItem
 from latchkey.adapters.dynamodb.sessions import SessionItems
 from latchkey.adapters.dynamodb.table import Table
 from latchkey.adapters.dynamodb.users import Users
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["DynamoStore", "connect"]
 
 
-class DynamoStore(Users, SessionItems, Codes, Clients, AttemptCounters, PublicKeys, Leases):
+class DynamoStore(Users, SessionItems, Codes, Clients, AttemptCounters, PublicKeys, Leases, CustomRoleItem):
     """Implements `latchkey.core.ports.Store`."""
 
     def __init__(self, client: DynamoDBClient, table: str) -> None:

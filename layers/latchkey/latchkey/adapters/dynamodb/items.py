@@ -76,6 +76,17 @@ def lease(name: str) -> Key:
 
 
 JWKS = Key("CONFIG", "JWKS")
+ROLES = Key("CONFIG", "ROLES")
+ADMINS = Key("CONFIG", "ADMINS")
+"""How many active admins there are."""
+
+USERS = "USERS"
+"""The partition that lists all accounts, by age."""
+
+
+def listed_user(position: str) -> Key:
+    """Return the key under which an account is listed."""
+    return Key(USERS, position)
 
 
 def key_item(key: Key) -> Item:

@@ -41,6 +41,17 @@ class Write:
     item: AnyItem | None
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change of one item within a transaction: what its `SET` and its `ADD` clause say."""
+
+    key: Key
+    values: Mapping[str, Value]
+    only_if: str = ""
+    set: str = ""
+    add: str = ""
+
+
 class Table:
     """One table behind a low-level client. A call that gets no answer raises `UNAVAILABLE`."""
 
@@ -75,6 +86,43 @@ class Table:
                 return items
             request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
+    def page(self, pk: str, *, after: str, limit: int, newest_first: bool = False) -> tuple[list[Item], str]:
+        """Return some items of a partition behind a sort key, in key order, and the sort key to go on after.
+
+        The latter is empty where there are no more.
+        """
+        request: QueryInputTypeDef = {
+            "TableName": self._name,
+            "ConsistentRead": True,
+            "KeyConditionExpression": "pk = :pk",
+            "ExpressionAttributeValues": _values({"pk": pk}),
+            "Limit": limit,
+            "ScanIndexForward": not newest_first,
+        }
+        if after:
+            request["ExclusiveStartKey"] = key_item(Key(pk, after))
+        with answered():
+            answer = self._client.query(**request)
+        last = answer.get("LastEvaluatedKey")
+        return answer["Items"], str(last["sk"]["S"]) if last else ""
+
+    def get_all(self, keys: Sequence[Key]) -> list[Item]:
+        """Return those of at most 100 items that are there, read consistently, in any order."""
+        found: list[Item] = []
+        wanted = [key_item(key) for key in keys]
+        for _ in range(_TRIES):
+            if not wanted:
+                return found
+            with answered():
+                answer = self._client.batch_get_item(
+                    RequestItems={self._name: {"Keys": wanted, "ConsistentRead": True}}
+                )
+            found += answer["Responses"].get(self._name, [])
+            wanted = [dict(key) for key in answer["UnprocessedKeys"].get(self._name, {"Keys": []})["Keys"]]
+        if wanted:
+            raise unavailable("the table gave a part of the items only")
+        return found
+
     def put_new(self, item: Item) -> bool:
         """Store an item whose key is free; say whether it is stored."""
         attempt = _new_attempt()
@@ -91,13 +139,14 @@ class Table:
             return _is_of(attempt, _in_the_way(refusal))
         return True
 
-    def put_all_new(self, items: Sequence[Item], *, without: Key | None = None) -> bool:
+    def put_all_new(self, items: Sequence[Item], *, without: Key | None = None, also: Sequence[Change] = ()) -> bool:
         """Store all items, if the keys of all are free, or none; say whether they are stored.
 
-        The item at `without` is deleted with that, if there is one.
+        The item at `without` is deleted with that, if there is one, and the changes of `also` are made.
         """
         attempt = _new_attempt()
         writes = [self._new(item | {"attempt": {"S": attempt}}) for item in items]
+        writes += [self._changed(change, attempt) for change in also]
         if without:
             writes.append({"Delete": {"TableName": self._name, "Key": key_item(without)}})
         try:
@@ -105,6 +154,21 @@ class Table:
         except self._cancelled as cancelled:
             return _is_own_effect(cancelled, attempt)
         return True
+
+    def change_all(self, changes: Sequence[Change]) -> tuple[bool, ...]:
+        """Make all changes or none; say of each whether its condition held: all of them, and it is done."""
+        attempt = _new_attempt()
+        writes = [self._changed(change, attempt) for change in changes]
+        try:
+            self._patiently(lambda: self._client.transact_write_items(TransactItems=writes, ClientRequestToken=attempt))
+        except self._cancelled as cancelled:
+            reasons = cancelled.response["CancellationReasons"]
+            if not any(reason["Code"] == "ConditionalCheckFailed" for reason in reasons):
+                raise
+            # Some item with our own attempt id: an earlier sending of this very transaction has landed, wholly.
+            landed = any(_is_of(attempt, cast("Item | None", reason.get("Item"))) for reason in reasons)
+            return tuple(landed or reason["Code"] != "ConditionalCheckFailed" for reason in reasons)
+        return (True,) * len(changes)
 
     def put_if(self, item: Item, only_if: str, values: Mapping[str, Value]) -> bool:
         """Replace an item if the condition holds; say whether it did. To repeat it must be harmless."""
@@ -166,6 +230,23 @@ class Table:
                 if tries_left:
                     self._sleep(secrets.randbelow(_LONGEST_PAUSE) / 1000)
         raise unavailable("others wrote the same items all the while")
+
+    def _changed(self, each: Change, attempt: str) -> TransactWriteItemTypeDef:
+        change = (
+            "SET #attempt = :attempt" + (f", {each.set}" if each.set else "") + (f" ADD {each.add}" if each.add else "")
+        )
+        condition = f"({each.only_if}) AND {_NOT_YET_MINE}" if each.only_if else _NOT_YET_MINE
+        return {
+            "Update": {
+                "TableName": self._name,
+                "Key": key_item(each.key),
+                "UpdateExpression": change,
+                "ConditionExpression": condition,
+                "ExpressionAttributeNames": _names(change + condition),
+                "ExpressionAttributeValues": _values({**each.values, "attempt": attempt}),
+                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+            }
+        }
 
     def _new(self, item: Item) -> TransactWriteItemTypeDef:
         return {

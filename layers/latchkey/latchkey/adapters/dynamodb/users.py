@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from latchkey.adapters.dynamodb import items
 from latchkey.adapters.dynamodb.sessions import live_sessions
-from latchkey.adapters.dynamodb.table import TablePart
+from latchkey.adapters.dynamodb.table import Change, TablePart
 from latchkey.core.errors import Errors, ServiceError
-from latchkey.core.model import Credential, Session, User
+from latchkey.core.model import Credential, Session, User, UserStatus, is_active_admin
+from latchkey.core.ports import UserPage
 
 _OWNERS_TO_CHANGE = frozenset({"name", "locale"})
+_ONE_ADMIN_MORE = (Change(items.ADMINS, {"one": 1}, add="#n :one"),)
+_ONE_ADMIN_LESS = (Change(items.ADMINS, {"minus": -1, "one": 1}, "#n > :one", add="#n :minus"),)
+_AS_READ = "#login = :login AND #status = :status_read AND #roles = :roles_read AND #epoch = :epoch_read"
 
 
 class Users(TablePart):
@@ -18,11 +23,12 @@ class Users(TablePart):
 
     def create_user(self, user: User, credential: Credential) -> None:
         """Store both or neither; the login's key is what makes it unique."""
-        both = (
+        records = (
             items.encode(items.login(credential.login), credential),
             items.encode(items.user(user.sub), user),
+            items.key_item(items.listed_user(_position(user))) | {"sub": items.attribute(user.sub)},
         )
-        if not self._table.put_all_new(both):
+        if not self._table.put_all_new(records, also=_ONE_ADMIN_MORE if is_active_admin(user) else ()):
             raise ServiceError(Errors.USER_EXISTS, "the login is taken")
 
     def find_credential(self, login: str) -> Credential | None:
@@ -61,3 +67,49 @@ class Users(TablePart):
         change = "SET " + ", ".join(f"#{member} = :{member}" for member in changes)
         write = self._table.update(items.user(sub), change, changes, only_if="attribute_exists(#pk)")
         return items.decode(User, write.item) if write.item else None
+
+    def list_users(self, *, after: str, limit: int) -> UserPage:
+        """Return the accounts behind a position, oldest first: one query for who, one read for all of them."""
+        listed, last = self._table.page(items.USERS, after=after, limit=limit)
+        subs = [item["sub"]["S"] for item in listed]
+        found = [items.decode(User, item) for item in self._table.get_all([items.user(sub) for sub in subs])]
+        by_sub = {user.sub: user for user in found}
+        return UserPage(tuple(by_sub[sub] for sub in subs if sub in by_sub), last)
+
+    def set_standing(self, user: User, *, status: UserStatus, roles: tuple[str, ...], epoch: int) -> User | None:
+        """Change what an account may do if it still stands as it was read, and some admin stays."""
+        changed = replace(user, status=status, roles=roles, epoch=epoch)
+        changes = [_new_standing(user, changed), *_change_of_admins(user, changed)]
+        if epoch != user.epoch:
+            key = items.login(user.login)
+            changes.append(Change(key, {"epoch": epoch}, "attribute_exists(#pk)", set="#epoch = :epoch"))
+        stands, *others = self._table.change_all(changes)
+        if not stands:
+            return None
+        if not all(others):
+            raise ServiceError(Errors.LAST_ADMIN, "the last active admin")
+        return changed
+
+
+def _position(user: User) -> str:
+    return f"{user.created_at:011d}#{user.sub}"
+
+
+def _new_standing(read: User, wanted: User) -> Change:
+    values: dict[str, items.Value] = {
+        "login": read.login,
+        "status_read": read.status,
+        "roles_read": read.roles,
+        "epoch_read": read.epoch,
+        "status": wanted.status,
+        "roles": wanted.roles,
+        "epoch": wanted.epoch,
+    }
+    key = items.user(read.sub)
+    return Change(key, values, _AS_READ, set="#status = :status, #roles = :roles, #epoch = :epoch")
+
+
+def _change_of_admins(read: User, wanted: User) -> tuple[Change, ...]:
+    if is_active_admin(read) == is_active_admin(wanted):
+        return ()
+    return _ONE_ADMIN_MORE if is_active_admin(wanted) else _ONE_ADMIN_LESS
