@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 
 from latchkey.adapters.dynamodb import DynamoStore, connect
 from latchkey.core.errors import Errors, ServiceError
+from latchkey.core.roles import CustomRoles
 from latchkey.core.throttle import Counter
 from tests.integration import faults, samples
 from tests.integration.conftest import connect_to, new_table
@@ -90,6 +91,10 @@ OPERATIONS: dict[str, Callable[[DynamoStore], object]] = {
     "attempts": lambda store: store.attempts(Counter("login", "ada", RULE), NOW),
     "create_session that clears": lambda store: store.create_session(SESSION, clears=Counter("login", "ada", RULE)),
     "published_keys": lambda store: store.published_keys(),
+    "list_users": lambda store: store.list_users(after="", limit=9),
+    "set_standing": lambda store: store.set_standing(USER, status=USER.status, roles=("user",), epoch=4),
+    "custom_roles": lambda store: store.custom_roles(),
+    "replace_roles": lambda store: store.replace_roles(CustomRoles(1)),
 }
 
 
@@ -326,3 +331,44 @@ def test_a_transaction_that_is_wrong_passes(remote: DynamoStore, network: BadNet
 def reasons(*codes: str) -> dict[str, Any]:
     """Return the reasons of a cancelled transaction."""
     return {"CancellationReasons": [{"Code": code} for code in codes]}
+
+
+def test_lost_answer_to_a_change_of_standing_is_no_conflict(remote: DynamoStore, network: BadNetwork) -> None:
+    """The change is made once, is reported as made, and the count of admins moves by one."""
+    first, second = samples.user(roles=("admin",)), samples.user(roles=("admin",))
+    for user in (first, second):
+        remote.create_user(user, samples.credential(user))
+    network.spoil(LOST)
+    changed = remote.set_standing(first, status=first.status, roles=("user",), epoch=first.epoch + 1)
+    assert changed is not None
+    assert remote.find_user(first.sub) == changed
+    with refuses(Errors.LAST_ADMIN):
+        remote.set_standing(second, status=second.status, roles=("user",), epoch=second.epoch)
+
+
+def test_lost_answer_to_a_change_of_roles_is_no_conflict(remote: DynamoStore, network: BadNetwork) -> None:
+    """The roles are stored, and whoever stored them is told so."""
+    before = remote.custom_roles()
+    network.spoil(LOST)
+    assert remote.replace_roles(CustomRoles(before.version + 1, {"desk": "users:read"}))
+    assert remote.custom_roles().roles == {"desk": "users:read"}
+
+
+def test_page_that_lacks_a_part_is_asked_for_again(
+    moto_client: DynamoDBClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DynamoDB may give a part of a batch; the rest is asked for, and nobody is missing from the page."""
+    store = DynamoStore(moto_client, new_table(moto_client))
+    users = [samples.user() for _ in range(3)]
+    for user in users:
+        store.create_user(user, samples.credential(user))
+    whole = moto_client.batch_get_item
+
+    def one_at_a_time(RequestItems: dict[str, Any]) -> Any:  # noqa: N803 - the SDK's name
+        [(table, request)] = RequestItems.items()
+        first, rest = request["Keys"][:1], request["Keys"][1:]
+        answer = whole(RequestItems={table: request | {"Keys": first}})
+        return answer | {"UnprocessedKeys": {table: {"Keys": rest}} if rest else {}}
+
+    monkeypatch.setattr(moto_client, "batch_get_item", one_at_a_time)
+    assert {user.sub for user in store.list_users(after="", limit=3).users} == {user.sub for user in users}

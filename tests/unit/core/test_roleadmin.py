@@ -18,7 +18,7 @@ from latchkey.core.roles import (
     beyond_built_in,
     registry_with,
 )
-from tests.world import NOW, Kept
+from tests.world import NOW, Kept, World
 
 ADMIN = Operator("usr_boss", BUILT_IN.permissions(["admin"]), NOW)
 CLERK = Operator("usr_clerk", ("roles:read", "roles:write", "users:read"), NOW)
@@ -134,7 +134,15 @@ def test_token_says_only_what_names_do_not() -> None:
     registry = registry_with(CustomRoles(1, {"desk": "users:read hello:read"}))
     assert beyond_built_in(registry, ["admin", "user"]) == ()
     assert beyond_built_in(registry, ["desk", "user"]) == ("users:read",)
-    assert Issuer("latchkey", bytes).registry is BUILT_IN
+
+
+def test_token_of_a_role_of_ones_own_carries_its_permissions(world: World) -> None:
+    """Beside the names of the roles, and only then."""
+    registry = registry_with(CustomRoles(1, {"desk": "users:read"}))
+    issuer = Issuer("latchkey", world.entropy, registry)
+    policy = world.source.policy()
+    answers = [issuer.for_client("cli_a", roles, policy, scope="", now=NOW) for roles in (("desk", "user"), ("user",))]
+    assert [world.claims(answer).permissions for answer in answers] == [("users:read",), ()]
 
 
 def test_every_permission_together_is_under_a_kilobyte() -> None:

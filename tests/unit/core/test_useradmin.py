@@ -60,9 +60,10 @@ def test_disabling_ends_refresh_at_once(office: Office) -> None:
     """No token of before refreshes any more, and no password signs in."""
     tokens = office.world.log_in()
     office.admin.change(office.operator, office.ann.sub, Standing(UserStatus.DISABLED))
-    for attempt in (lambda: office.world.refresh(tokens, now=NOW + 1), office.world.log_in):
-        with pytest.raises(ServiceError, match="invalid_"):
-            attempt()
+    with pytest.raises(ServiceError, match="invalid_grant"):
+        office.world.refresh(tokens, now=NOW + 1)
+    with pytest.raises(ServiceError, match="invalid_credentials"):
+        office.world.log_in()
 
 
 def test_enabled_account_signs_in_again_but_no_old_session_lives(office: Office) -> None:
@@ -149,7 +150,7 @@ def test_account_without_a_password_lets_nobody_in(office: Office) -> None:
         office.world.log_in("new@example.com", "")
 
 
-@pytest.mark.parametrize("typed", [LOGIN, "  Ann@Example.COM "])
+@pytest.mark.parametrize("typed", [LOGIN, "Ann@Example.COM"])
 def test_login_is_found_as_it_is_typed(office: Office, typed: str) -> None:
     """The canonical form is what is looked for."""
     assert office.admin.find_login(typed) == (office.ann,)

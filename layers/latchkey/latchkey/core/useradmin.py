@@ -97,7 +97,7 @@ class UserAdmin:
 
     def _require_allowed(self, operator: Operator, user: User, roles: tuple[str, ...]) -> None:
         self._require_may_touch(operator, user)
-        added = set(roles) - set(user.roles)
+        added = set(roles) - {*user.roles, *self.roles.effective_roles(user.roles)}  # `user` comes with any other
         self._require_known(added)
         if added and operator.sub == user.sub:
             raise ServiceError(Errors.FORBIDDEN, "nobody promotes themselves")
