@@ -29,3 +29,10 @@ def test_admin_routes_ask_for_a_permission() -> None:
     """Nothing below `/v1/admin/` is for everybody."""
     admin = {needed for route, needed in ROUTE_PERMISSIONS.items() if "/v1/admin/" in route}
     assert admin <= PERMISSIONS
+
+
+def test_function_of_the_accounts_publishes_no_keys() -> None:
+    """Who changes accounts may write neither the public keys nor the roles."""
+    grants = source.grants(source.functions(source.load())["users"])
+    writes = {"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"}
+    assert "CONFIG" not in {item for grant in grants if grant.action in writes for item in grant.items}

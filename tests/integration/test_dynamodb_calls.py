@@ -182,7 +182,7 @@ def test_keys_are_those_of_the_design(stored: dict[str, dict[str, Any]]) -> None
         "CONFIG|JWKS",
         "CONFIG|LEASE#rotation",
         "CONFIG|ROLES",
-        "CONFIG|ADMINS",
+        "ADMINS|ADMINS",
         f"USERS|0{NOW}#{USER.sub}",
     }
 
@@ -203,7 +203,7 @@ def test_what_expires_is_swept_a_day_later(stored: dict[str, dict[str, Any]], pr
 
 
 @pytest.mark.parametrize(
-    "prefix", ["LOGIN#", "CLIENT#", "APIKEY#", "CONFIG|JWKS", "CONFIG|ROLES", "CONFIG|ADMINS", "USERS"]
+    "prefix", ["LOGIN#", "CLIENT#", "APIKEY#", "CONFIG|JWKS", "CONFIG|ROLES", "ADMINS|ADMINS", "USERS"]
 )
 def test_what_does_not_expire_is_never_swept(stored: dict[str, dict[str, Any]], prefix: str) -> None:
     """An item that must stay carries no time to live."""

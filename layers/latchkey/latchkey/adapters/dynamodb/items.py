@@ -77,8 +77,8 @@ def lease(name: str) -> Key:
 
 JWKS = Key("CONFIG", "JWKS")
 ROLES = Key("CONFIG", "ROLES")
-ADMINS = Key("CONFIG", "ADMINS")
-"""How many active admins there are."""
+ADMINS = Key("ADMINS", "ADMINS")
+"""How many active admins there are: apart from `CONFIG`, so that who counts admins can publish no keys."""
 
 USERS = "USERS"
 """The partition that lists all accounts, by age."""
