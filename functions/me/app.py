@@ -8,7 +8,7 @@ from latchkey.edge.http import Request, Response, endpoint
 def handler(request: Request) -> Response:
     """Answer 200 with the account, its roles and what they permit; the export holds its sessions too."""
     me = callers.user(request)
-    accounts, roles = bootstrap.accounts(), bootstrap.roles()
+    accounts, roles = bootstrap.accounts(), bootstrap.roles_now()
     if request.method == "PATCH":
         user = accounts.update_profile(me.sub, me.sid, forms.profile_changes(request), now=request.now)
         return Response(200, callers.profile(user, roles))

@@ -8,6 +8,7 @@ from threading import Barrier
 from typing import TYPE_CHECKING, TypeVar
 
 from latchkey.core.errors import Errors, ServiceError
+from latchkey.core.model import is_active_admin
 from latchkey.core.throttle import Counter, ThrottleRule
 from tests.integration import samples
 from tests.integration.samples import NOW
@@ -74,6 +75,23 @@ def race_for_attempts(store: Store) -> None:
     assert sorted(count for count in counts if count) == list(range(1, rule.free + 1))
 
 
+def race_for_the_last_admin(store: Store) -> None:
+    """Assert that of thirty admins who all step down at once, exactly one stays."""
+    admins = _thirty_admins(store)
+    gone = race(lambda number: _is_let_go(lambda: _steps_down(store, admins[number])))
+    left = [admin for admin in admins if is_active_admin(store.find_user(admin.sub) or admin)]
+    assert (gone.count(False), len(left)) == (1, 1)
+
+
+def race_of_admins_who_delete_themselves(store: Store) -> None:
+    """Assert that of thirty admins who all delete their own accounts at once, exactly one stays."""
+    admins = _thirty_admins(store)
+    gone = race(lambda number: _is_let_go(lambda: _deletes_itself(store, admins[number])))
+    left = [admin for admin in admins if store.find_user(admin.sub) is not None]
+    assert (gone.count(False), len(left)) == (1, 1)
+    assert store.list_users(after="", limit=100).users == tuple(left)
+
+
 def _registers(store: Store, user: User) -> bool:
     try:
         store.create_user(user, samples.credential(user))
@@ -82,6 +100,39 @@ def _registers(store: Store, user: User) -> bool:
             raise
         return False
     return True
+
+
+def _thirty_admins(store: Store) -> list[User]:
+    """Make thirty admins, or promote those of the round before again: there are no others in this store."""
+    known = store.list_users(after="", limit=100).users
+    for user in known:
+        if not is_active_admin(user):
+            store.set_standing(user, status=user.status, roles=("admin",), epoch=user.epoch)
+    for _ in range(RACERS - len(known)):
+        admin = samples.user(roles=("admin",))
+        store.create_user(admin, samples.credential(admin))
+    return list(store.list_users(after="", limit=100).users)
+
+
+def _steps_down(store: Store, admin: User) -> bool:
+    return store.set_standing(admin, status=admin.status, roles=("user",), epoch=admin.epoch) is not None
+
+
+def _deletes_itself(store: Store, admin: User) -> bool:
+    store.begin_deletion(admin, mail=None)
+    return store.delete_user(admin)
+
+
+def _is_let_go(leave: Callable[[], bool]) -> bool:
+    """Say whether the store let an admin go, asking again while others hold the count."""
+    while True:
+        try:
+            return leave()
+        except ServiceError as error:
+            if error.error is Errors.LAST_ADMIN:
+                return False
+            if error.error is not Errors.UNAVAILABLE:
+                raise
 
 
 def _attempts(store: Store, who: str, rule: ThrottleRule) -> int:

@@ -29,13 +29,13 @@ def unique(prefix: str) -> str:
     return prefix + secrets.token_hex(16)
 
 
-def user(login: str = "", **members: str) -> User:
+def user(login: str = "", roles: tuple[str, ...] = ("user", "shop"), **members: str) -> User:
     """Return an active user with every member set."""
     return User(
         sub=unique("usr_"),
         login=login or unique("ada@"),
         status=UserStatus.ACTIVE,
-        roles=("user", "admin"),
+        roles=roles,
         epoch=3,
         created_at=NOW,
         name=members.get("name", "Ada"),

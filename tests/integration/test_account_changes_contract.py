@@ -195,7 +195,7 @@ def test_a_new_password_leaves_a_disabled_account_disabled(store: Store) -> None
 
 
 @pytest.mark.parametrize(
-    "spoilt", ["used code", "expired code", "other hash", "other epoch", "other status", "session gone"]
+    "spoilt", ["used code", "expired code", "other hash", "other epoch", "other status", "other roles", "session gone"]
 )
 def test_a_password_change_that_is_refused_changes_nothing(store: Store, spoilt: str) -> None:
     """Whatever does not stand as it was read, nothing happens, the code is not used, no mail waits."""
@@ -209,6 +209,7 @@ def test_a_password_change_that_is_refused_changes_nothing(store: Store, spoilt:
         "other hash": replace(change, held=replace(change.held, password_hash="$argon2id$older")),
         "other epoch": replace(change, user=replace(user, epoch=2)),
         "other status": replace(change, user=replace(user, status=UserStatus.PENDING)),
+        "other roles": replace(change, user=replace(user, roles=("user",))),
         "session gone": replace(change, keep="ses_gone"),
     }[spoilt]
     assert not store.change_password(change)
@@ -283,23 +284,26 @@ def test_one_address_gets_one_of_many_accounts(store: Store) -> None:
 def test_an_account_is_marked_before_it_is_deleted(store: Store) -> None:
     """Marked, it has a new epoch and its mail waits; only then it can go, and its login with it."""
     user, mail = registered(store), samples.mail()
-    assert not store.delete_user(user.sub, user.login)
+    assert not store.delete_user(user)
     assert store.begin_deletion(user, mail=mail)
     assert store.find_user(user.sub) == replace(user, status=UserStatus.DELETING, epoch=4)
     assert store.find_mail(mail.mail_id, NOW) == mail
-    assert store.delete_user(user.sub, user.login)
+    assert store.delete_user(user)
     assert (store.find_user(user.sub), store.find_credential(user.login)) == (None, None)
 
 
-def test_an_account_that_changed_is_not_marked(store: Store) -> None:
+@pytest.mark.parametrize(
+    "change", [{"epoch": 2}, {"roles": ("user",)}, {"status": UserStatus.PENDING}, {"login": "eve@example.com"}]
+)
+def test_an_account_that_changed_is_not_marked(store: Store, change: dict[str, Any]) -> None:
     """What was decided on another state is not done."""
     user = registered(store)
-    assert not store.begin_deletion(replace(user, epoch=2), mail=None)
+    assert not store.begin_deletion(replace(user, **change), mail=None)
     assert store.find_user(user.sub) == user
 
 
 def test_a_deletion_takes_nobody_elses_login(store: Store) -> None:
     """A marked account with another's login is not deleted, nor is the login."""
     user, other = registered(store, status=UserStatus.DELETING), registered(store)
-    assert not store.delete_user(user.sub, other.login)
+    assert not store.delete_user(replace(user, login=other.login))
     assert store.find_credential(other.login) == samples.credential(other)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,7 +12,8 @@ from botocore.exceptions import ClientError
 
 from latchkey.adapters.dynamodb import DynamoStore, connect
 from latchkey.core.errors import Errors, ServiceError
-from latchkey.core.model import CodePurpose
+from latchkey.core.model import CodePurpose, UserStatus
+from latchkey.core.roles import CustomRoles
 from latchkey.core.throttle import Counter
 from tests.integration import faults, samples
 from tests.integration.conftest import connect_to, new_table
@@ -91,6 +93,16 @@ OPERATIONS: dict[str, Callable[[DynamoStore], object]] = {
     "attempts": lambda store: store.attempts(Counter("login", "ada", RULE), NOW),
     "create_session that clears": lambda store: store.create_session(SESSION, clears=Counter("login", "ada", RULE)),
     "published_keys": lambda store: store.published_keys(),
+    "list_users": lambda store: store.list_users(after="", limit=9),
+    "set_standing": lambda store: store.set_standing(USER, status=USER.status, roles=("user",), epoch=4),
+    "activate_user": lambda store: store.activate_user(USER.sub),
+    "change_password": lambda store: store.change_password(samples.new_password(USER)),
+    "change_login": lambda store: store.change_login(samples.new_login(USER)),
+    "replace_pending_user": lambda store: store.replace_pending_user(USER, USER, samples.credential(USER), mail=None),
+    "begin_deletion": lambda store: store.begin_deletion(USER, mail=samples.mail()),
+    "delete_user": lambda store: store.delete_user(USER),
+    "custom_roles": lambda store: store.custom_roles(),
+    "replace_roles": lambda store: store.replace_roles(CustomRoles(1)),
 }
 
 
@@ -350,3 +362,86 @@ def test_a_transaction_that_is_wrong_passes(remote: DynamoStore, network: BadNet
 def reasons(*codes: str) -> dict[str, Any]:
     """Return the reasons of a cancelled transaction."""
     return {"CancellationReasons": [{"Code": code} for code in codes]}
+
+
+def test_lost_answer_to_a_change_of_standing_is_no_conflict(remote: DynamoStore, network: BadNetwork) -> None:
+    """The change is made once, is reported as made, and the count of admins moves by one."""
+    first, second = samples.user(roles=("admin",)), samples.user(roles=("admin",))
+    for user in (first, second):
+        remote.create_user(user, samples.credential(user))
+    network.spoil(LOST)
+    changed = remote.set_standing(first, status=first.status, roles=("user",), epoch=first.epoch + 1)
+    assert changed is not None
+    assert remote.find_user(first.sub) == changed
+    with refuses(Errors.LAST_ADMIN):
+        remote.set_standing(second, status=second.status, roles=("user",), epoch=second.epoch)
+
+
+@pytest.mark.parametrize("fault", [LOST, Fault.FORGOTTEN])
+def test_lost_answer_to_a_deletion_that_begins(
+    ministack_client: DynamoDBClient, network: BadNetwork, fault: Fault
+) -> None:
+    """The account is marked once, the caller is told so, and the count of admins moves by one."""
+    store = DynamoStore(connect_to(network.address), new_table(ministack_client))
+    first, second, third = (samples.user(roles=("admin",)) for _ in range(3))
+    for user in (first, second, third):
+        store.create_user(user, samples.credential(user))
+    network.spoil(fault)
+    assert store.begin_deletion(first, mail=samples.mail())
+    assert store.begin_deletion(second, mail=None)
+    with refuses(Errors.LAST_ADMIN):
+        store.begin_deletion(third, mail=None)
+
+
+def test_lost_answer_to_a_deletion_that_ends(remote: DynamoStore, network: BadNetwork) -> None:
+    """The account is gone once, and who deleted it is told so."""
+    user = samples.user()
+    remote.create_user(user, samples.credential(user))
+    remote.begin_deletion(user, mail=None)
+    network.spoil(LOST)
+    assert remote.delete_user(user)
+    assert remote.find_credential(user.login) is None
+
+
+def test_lost_answer_to_the_waking_of_an_admin_counts_it_once(
+    ministack_client: DynamoDBClient, network: BadNetwork
+) -> None:
+    """Else a last admin could go."""
+    store = DynamoStore(connect_to(network.address), new_table(ministack_client))
+    admin, late = samples.user(roles=("admin",)), replace(samples.user(roles=("admin",)), status=UserStatus.PENDING)
+    for user in (admin, late):
+        store.create_user(user, samples.credential(user))
+    network.spoil(Fault.PASSED, LOST)
+    woken = store.activate_user(late.sub)
+    assert woken == replace(late, status=UserStatus.ACTIVE)
+    assert store.begin_deletion(admin, mail=None)
+    with refuses(Errors.LAST_ADMIN):
+        store.begin_deletion(woken, mail=None)
+
+
+def test_lost_answer_to_a_change_of_roles_is_no_conflict(remote: DynamoStore, network: BadNetwork) -> None:
+    """The roles are stored, and whoever stored them is told so."""
+    before = remote.custom_roles()
+    network.spoil(LOST)
+    assert remote.replace_roles(CustomRoles(before.version + 1, {"desk": "users:read"}))
+    assert remote.custom_roles().roles == {"desk": "users:read"}
+
+
+def test_page_that_lacks_a_part_is_asked_for_again(
+    moto_client: DynamoDBClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DynamoDB may give a part of a batch; the rest is asked for, and nobody is missing from the page."""
+    store = DynamoStore(moto_client, new_table(moto_client))
+    users = [samples.user() for _ in range(3)]
+    for user in users:
+        store.create_user(user, samples.credential(user))
+    whole = moto_client.batch_get_item
+
+    def one_at_a_time(RequestItems: dict[str, Any]) -> Any:  # noqa: N803 - the SDK's name
+        [(table, request)] = RequestItems.items()
+        first, rest = request["Keys"][:1], request["Keys"][1:]
+        answer = whole(RequestItems={table: request | {"Keys": first}})
+        return answer | {"UnprocessedKeys": {table: {"Keys": rest}} if rest else {}}
+
+    monkeypatch.setattr(moto_client, "batch_get_item", one_at_a_time)
+    assert {user.sub for user in store.list_users(after="", limit=3).users} == {user.sub for user in users}

@@ -12,7 +12,7 @@ import pytest
 from latchkey.adapters.dynamodb import DynamoStore, items
 from latchkey.adapters.memory import MemoryStore
 from latchkey.core.errors import Errors, ServiceError
-from latchkey.core.model import OneTimeCode
+from latchkey.core.model import OneTimeCode, UserStatus, is_active_admin
 from latchkey.core.ports import Rotation
 from tests.integration import races
 from tests.integration.conftest import new_table
@@ -24,7 +24,14 @@ if TYPE_CHECKING:
     from latchkey.core.ports import Store
     from latchkey.core.throttle import Counter
 
-RACES = [races.race_for_a_rotation, races.race_for_a_login, races.race_for_a_code, races.race_for_attempts]
+RACES = [
+    races.race_for_a_rotation,
+    races.race_for_a_login,
+    races.race_for_a_code,
+    races.race_for_attempts,
+    races.race_for_the_last_admin,
+    races.race_of_admins_who_delete_themselves,
+]
 NETWORK = 0.001
 """Seconds between a read and a write: less than any database needs, and moto answers at once."""
 
@@ -50,6 +57,19 @@ class ReadThenWriteMemory(MemoryStore):
         time.sleep(NETWORK)
         self._credentials[credential.login] = credential
         self._users[user.sub] = user
+
+    def set_standing(self, user: User, *, status: UserStatus, roles: tuple[str, ...], epoch: int) -> User | None:
+        """Look whether another admin stays, then change the account."""
+        others = [each for each in self._users.values() if is_active_admin(each) and each.sub != user.sub]
+        time.sleep(NETWORK)
+        if not others:
+            raise ServiceError(Errors.LAST_ADMIN)
+        self._users[user.sub] = replace(user, status=status, roles=roles, epoch=epoch)
+        return self._users[user.sub]
+
+    def begin_deletion(self, user: User, *, mail: Mail | None) -> bool:
+        """Look whether another admin stays, then mark the account."""
+        return self.set_standing(user, status=UserStatus.DELETING, roles=user.roles, epoch=user.epoch + 1) is not None
 
     def consume_code(self, code_hash: str, purpose: str, now: int) -> OneTimeCode | None:
         """Look whether the code was used, then use it."""
@@ -92,6 +112,27 @@ class ReadThenWriteDynamo(DynamoStore):
         time.sleep(NETWORK)
         for item in (items.encode(items.login(user.login), credential), items.encode(items.user(user.sub), user)):
             self._client.put_item(TableName=self._name, Item=item)
+        listed = items.key_item(items.listed_user(user.sub)) | {"sub": items.attribute(user.sub)}
+        self._client.put_item(TableName=self._name, Item=listed)
+        if is_active_admin(user):
+            self._table.update(items.ADMINS, "SET #seen = :seen ADD #n :one", {"seen": True, "one": 1})
+
+    def set_standing(self, user: User, *, status: UserStatus, roles: tuple[str, ...], epoch: int) -> User | None:
+        """Read how many admins there are, then change the account."""
+        admins = self._table.get(items.ADMINS)
+        time.sleep(NETWORK)
+        if admins is None or admins["n"] == {"N": "1"}:
+            raise ServiceError(Errors.LAST_ADMIN)
+        self._table.update(items.user(user.sub), "SET #roles = :roles", {"roles": roles})
+        change = -1 if is_active_admin(user) else 1
+        self._table.update(items.ADMINS, "SET #seen = :seen ADD #n :change", {"seen": True, "change": change})
+        return replace(user, status=status, roles=roles, epoch=epoch)
+
+    def begin_deletion(self, user: User, *, mail: Mail | None) -> bool:
+        """Read how many admins there are, then mark the account."""
+        self.set_standing(user, status=user.status, roles=user.roles, epoch=user.epoch)
+        self._table.update(items.user(user.sub), "SET #status = :status", {"status": str(UserStatus.DELETING)})
+        return True
 
     def consume_code(self, code_hash: str, purpose: str, now: int) -> OneTimeCode | None:
         """Look whether the code is there, then delete it."""

@@ -543,6 +543,18 @@ def test_a_wrong_password_deletes_nothing(world: World) -> None:
     assert world.log_in()
 
 
+def test_the_last_admin_cannot_delete_itself(world: World) -> None:
+    """Another admin must come first; until then the account stands, signed in, and no mail says otherwise."""
+    world.accounts.create(Registration(LOGIN, PASSWORD), roles=("admin",), now=NOW)
+    who = signed_in(world)
+    with refuses(Errors.LAST_ADMIN):
+        delete(world, who)
+    assert (present(world).status, world.waiting()) == (UserStatus.ACTIVE, [])
+    world.accounts.create(Registration(NEW_LOGIN, PASSWORD), roles=("admin",), now=NOW)
+    delete(world, who)
+    assert world.store.find_user(who[0]) is None
+
+
 def test_a_disabled_account_cannot_delete_itself(world: World) -> None:
     """Else its owner would register anew, and be free of what an operator decided."""
     world.register()

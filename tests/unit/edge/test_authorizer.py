@@ -97,6 +97,15 @@ def test_a_good_token_is_allowed_on_every_route_of_its_api(key: SigningKey, aske
     assert (statement["Effect"], statement["Action"]) == ("Allow", "execute-api:Invoke")
 
 
+def test_context_adds_what_the_token_says_to_what_its_roles_permit(key: SigningKey, asked: list[str]) -> None:
+    """A role of a stack's own is unknown to the authorizer, and what it permits stands in the token."""
+    context = authorize(token_event(f"Bearer {token(key, roles=('desk', 'user'), permissions=('users:read',))}"))
+    permissions = context["context"]["permissions"].split()
+    assert "users:read" in permissions
+    assert "profile:read" in permissions
+    assert "users:write" not in permissions
+
+
 def test_the_context_is_flat_text(key: SigningKey, asked: list[str]) -> None:
     """API Gateway takes no lists; no token and no e-mail address goes in."""
     assert authorize(token_event(f"Bearer {token(key)}"))["context"] == {
@@ -104,6 +113,7 @@ def test_the_context_is_flat_text(key: SigningKey, asked: list[str]) -> None:
         "client_id": "cli_app",
         "sid": "ses_a",
         "roles": "user",
+        "permissions": "hello:read profile:read profile:write sessions:end sessions:read",
         "scope": "openid",
         "auth_time": "",
     }

@@ -73,3 +73,11 @@ def test_a_security_event_is_one_line_and_one_metric(capsys: pytest.CaptureFixtu
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line.get("event") for line in lines] == ["refresh_reuse", None]
     assert lines[1]["refresh_reuse"] == [1.0]
+
+
+def test_an_event_names_its_operator(capsys: pytest.CaptureFixture[str]) -> None:
+    """Who did it stands beside to whom; what the event does not know is left out."""
+    LogJournal().record(Event("user_disabled", sub="usr_ann", actor="usr_boss"))
+    line = next(json.loads(line) for line in capsys.readouterr().out.splitlines() if "usr_ann" in line)
+    assert (line["event"], line["sub"], line["actor"]) == ("user_disabled", "usr_ann", "usr_boss")
+    assert "sid" not in line

@@ -8,8 +8,19 @@ from dataclasses import replace
 from threading import RLock
 
 from latchkey.core.errors import Errors, ServiceError
-from latchkey.core.model import ApiKey, Client, Credential, Mail, OneTimeCode, Session, User, UserStatus
-from latchkey.core.ports import NewLogin, NewPassword, PublishedKeys, Rotation
+from latchkey.core.model import (
+    ApiKey,
+    Client,
+    Credential,
+    Mail,
+    OneTimeCode,
+    Session,
+    User,
+    UserStatus,
+    is_active_admin,
+)
+from latchkey.core.ports import NewLogin, NewPassword, PublishedKeys, Rotation, UserPage
+from latchkey.core.roles import CustomRoles
 from latchkey.core.throttle import Attempts, Counter
 
 _OWNERS_TO_CHANGE = frozenset({"name", "locale"})
@@ -31,6 +42,7 @@ class MemoryStore:
         self._attempts: dict[tuple[str, str, int], Attempts] = {}
         self._leases: dict[str, tuple[str, int]] = {}
         self._published: PublishedKeys | None = None
+        self._roles = CustomRoles()
 
     def create_user(self, user: User, credential: Credential, *, mail: Mail | None = None) -> None:
         """Store both or neither; raise `USER_EXISTS` when the login is taken."""
@@ -98,19 +110,19 @@ class MemoryStore:
         """Mark an account as `deleting`."""
         with self._lock:
             standing = self._users.get(user.sub)
-            if standing is None or (standing.status, standing.epoch) != (user.status, user.epoch):
+            if standing is None or _standing(standing) != _standing(user):
                 return False
-            self._users[user.sub] = replace(standing, status=UserStatus.DELETING, epoch=user.epoch + 1)
+            self._restand(replace(standing, status=UserStatus.DELETING, epoch=user.epoch + 1))
             self._post(mail)
             return True
 
-    def delete_user(self, sub: str, login: str) -> bool:
+    def delete_user(self, user: User) -> bool:
         """Delete an account that is marked, with its login."""
         with self._lock:
-            user, held = self._users.get(sub), self._credentials.get(login)
-            if user is None or user.status is not UserStatus.DELETING or held is None or held.sub != sub:
+            standing, held = self._users.get(user.sub), self._credentials.get(user.login)
+            if standing is None or standing.status is not UserStatus.DELETING or held is None or held.sub != user.sub:
                 return False
-            del self._users[sub], self._credentials[login]
+            del self._users[user.sub], self._credentials[user.login]
             return True
 
     def find_credential(self, login: str) -> Credential | None:
@@ -147,6 +159,25 @@ class MemoryStore:
                 name, locale = changes.get("name", user.name), changes.get("locale", user.locale)
                 user = self._users[sub] = replace(user, name=name, locale=locale)
             return user
+
+    def list_users(self, *, after: str, limit: int) -> UserPage:
+        """Return the accounts behind a position, oldest first."""
+        with self._lock:
+            positions = {f"{user.created_at:011d}#{user.sub}": user for user in self._users.values()}
+        behind = sorted(position for position in positions if position > after)
+        page = behind[:limit]
+        return UserPage(tuple(positions[each] for each in page), page[-1] if len(behind) > limit else "")
+
+    def set_standing(self, user: User, *, status: UserStatus, roles: tuple[str, ...], epoch: int) -> User | None:
+        """Change what an account may do if it still stands as it was read, and some admin stays."""
+        with self._lock:
+            held = self._users.get(user.sub)
+            if held is None or _standing(held) != _standing(user):
+                return None
+            changed = self._restand(replace(held, status=status, roles=roles, epoch=epoch))
+            if epoch != held.epoch:
+                self._credentials[held.login] = replace(self._credentials[held.login], epoch=epoch)
+            return changed
 
     def create_session(self, session: Session, *, clears: Counter | None = None) -> None:
         """Store a new session and forget attempts, or neither; raise `CONFLICT` when its id is taken."""
@@ -318,22 +349,41 @@ class MemoryStore:
         with self._lock:
             return self._published
 
+    def custom_roles(self) -> CustomRoles:
+        """Return the roles of the stack's own."""
+        with self._lock:
+            return self._roles
+
+    def replace_roles(self, roles: CustomRoles) -> bool:
+        """Store if the version stored is the one before."""
+        with self._lock:
+            if self._roles.version != roles.version - 1:
+                return False
+            self._roles = roles
+            return True
+
     def _post(self, mail: Mail | None) -> None:
         if mail is not None:
             self.post_mail(mail)
+
+    def _restand(self, changed: User) -> User:
+        """Store an account that stands anew; raise `LAST_ADMIN` when no active admin would be left."""
+        others = any(is_active_admin(each) for each in self._users.values() if each.sub != changed.sub)
+        if is_active_admin(self._users[changed.sub]) and not is_active_admin(changed) and not others:
+            raise ServiceError(Errors.LAST_ADMIN, "the last active admin")
+        self._users[changed.sub] = changed
+        return changed
 
     def _stands(self, held: Credential, user: User) -> bool:
         """Say whether credential and account are still what a change was decided on."""
         credential, standing = self._credentials.get(held.login), self._users.get(user.sub)
         if credential is None or standing is None:
             return False
-        return (credential.sub, credential.password_hash, credential.epoch, standing.status, standing.epoch) == (
-            user.sub,
-            held.password_hash,
-            held.epoch,
-            user.status,
-            user.epoch,
-        )
+        return credential == replace(held, sub=user.sub) and _standing(standing) == _standing(user)
+
+
+def _standing(user: User) -> tuple[object, ...]:
+    return user.login, user.status, user.roles, user.epoch
 
 
 def _capped(session: Session) -> Session:

@@ -9,7 +9,7 @@ from latchkey.core.identifiers import Entropy, checksum_holds, fingerprint, new_
 from latchkey.core.issuing import Issuer, TokenAnswer
 from latchkey.core.model import ApiKey, Client, ClientKind, Event, Grant, Session
 from latchkey.core.ports import Journal, PolicySource, Store
-from latchkey.core.roles import RoleRegistry
+from latchkey.core.roles import Roles
 from latchkey.core.throttle import CLIENT_RULE, Counter
 
 SERVICE_SESSION_TTL = 3600
@@ -40,7 +40,7 @@ class ClientDirectory:
 
     store: Store
     journal: Journal
-    roles: RoleRegistry
+    roles: Roles
     throttled: bool = True
 
     def authenticate(self, client_id: str, secret: str, *, now: int) -> Client:
@@ -96,7 +96,7 @@ class MachineGrants:
     clients: ClientDirectory
     policies: PolicySource
     issuer: Issuer
-    roles: RoleRegistry
+    roles: Roles
     journal: Journal
     entropy: Entropy
 

@@ -4,7 +4,8 @@ An account is deleted in three steps, each of which may be the last before a cra
 
     1  marked `deleting`, with a new epoch: from here on nothing signs in, refreshes or uses a code
     2  its sessions ended
-    3  profile and login deleted in one write: the login is free again only when nobody is left behind it
+    3  profile, login and line in the list deleted in one write: the login is free again only when nobody is left
+       behind it
 
 A code of the account finds nobody, and its time sweeps it.
 """
@@ -32,7 +33,7 @@ class Erasure:
     def __call__(self, sub: str, sid: str, password: str, *, now: int) -> None:
         """Delete the account, or finish a deletion that was broken off; one that is done is no error.
 
-        Raises `INVALID_TOKEN`, `RATE_LIMITED`, `INVALID_CREDENTIALS` or `CONFLICT`.
+        Raises `INVALID_TOKEN`, `RATE_LIMITED`, `INVALID_CREDENTIALS`, `LAST_ADMIN` or `CONFLICT`.
         """
         user, sessions = self.store.find_user_with_sessions(sub, now)
         if user is None:
@@ -49,7 +50,7 @@ class Erasure:
     def finish(self, user: User) -> None:
         """Sweep an account that is marked as `deleting`."""
         self.store.end_sessions(user.sub)
-        if self.store.delete_user(user.sub, user.login):
+        if self.store.delete_user(user):
             self.journal.record(Event("user_deleted", sub=user.sub))
 
     def _begin(self, user: User, now: int) -> None:

@@ -89,6 +89,12 @@ class Errors(Enum):
         "Somebody else changed this at the same time. Read it and try again.",
         "invalid_request",
     )
+    LAST_ADMIN = ErrorKind(
+        "last_admin", 409, "Last admin", "Somebody must stay who is admin and active.", "invalid_request"
+    )
+    BUILT_IN_ROLE = ErrorKind(
+        "built_in_role", 409, "Built-in role", "This role is built in and stays as it is.", "invalid_request"
+    )
     CONFIRMATION_REQUIRED = ErrorKind(
         "confirmation_required",
         409,

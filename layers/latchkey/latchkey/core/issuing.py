@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from latchkey.core.identifiers import Entropy, new_id
 from latchkey.core.model import Session
+from latchkey.core.roles import BUILT_IN, Roles, beyond_built_in
 from latchkey.signing.minting import mint_access
 from latchkey.signing.policy import SigningPolicy
 from latchkey.signing.refresh import RefreshToken, mint_refresh
@@ -37,10 +38,15 @@ class TokenAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Issuer:
-    """Mints token answers. `audience` is who the access tokens are for (RFC 9068 section 2.2)."""
+    """Mints token answers. `audience` is who the access tokens are for (RFC 9068 section 2.2).
+
+    What a built-in role permits every verifier knows by its name. What a stack's own roles permit beyond that, only
+    `registry` knows, so a token of such a role says it itself: every permission there is, together, is under 1 KB.
+    """
 
     audience: str
     entropy: Entropy
+    registry: Roles = BUILT_IN
 
     def for_session(
         self, session: Session, roles: tuple[str, ...], policy: SigningPolicy, *, scope: str, now: int
@@ -50,6 +56,7 @@ class Issuer:
             self._claims(policy, session.sub, session.client_id, scope, now),
             sid=session.sid,
             roles=roles,
+            permissions=beyond_built_in(self.registry, roles),
             auth_time=session.auth_time,
             amr=session.amr,
         )
@@ -66,7 +73,8 @@ class Issuer:
         self, client_id: str, roles: tuple[str, ...], policy: SigningPolicy, *, scope: str, now: int
     ) -> TokenAnswer:
         """Return an access token alone, whose subject is the client (RFC 6749 section 4.4.3, RFC 9068 section 2.2)."""
-        claims = replace(self._claims(policy, client_id, client_id, scope, now), roles=roles)
+        permissions = beyond_built_in(self.registry, roles)
+        claims = replace(self._claims(policy, client_id, client_id, scope, now), roles=roles, permissions=permissions)
         return TokenAnswer(mint_access(claims, policy.keys.signer(now)), policy.access_ttl, scope)
 
     def _claims(self, policy: SigningPolicy, sub: str, client_id: str, scope: str, now: int) -> AccessClaims:

@@ -10,6 +10,10 @@ FIRST_PARTY_CLIENT = "cli_app"
 """The public client of a team's own mobile app: every sign-in at `/v1/auth/login` belongs to it."""
 
 
+ADMIN_ROLE = "admin"
+"""The role of which somebody active stays."""
+
+
 class UserStatus(StrEnum):
     """Whether an account may sign in."""
 
@@ -48,6 +52,11 @@ class User:
     name: str = ""
     locale: str = ""
     source: str = ""
+
+
+def is_active_admin(user: User) -> bool:
+    """Say whether this account counts for the rule that one admin stays."""
+    return user.status is UserStatus.ACTIVE and ADMIN_ROLE in user.roles
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,10 +180,11 @@ class Mail:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A security event, for the log: never a secret in it."""
+    """A security event, for the log: never a secret in it. `actor` is the operator, where it is not the subject."""
 
     name: str
     sub: str = ""
     sid: str = ""
     client_id: str = ""
     reason: str = ""
+    actor: str = ""

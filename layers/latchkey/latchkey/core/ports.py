@@ -11,7 +11,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from latchkey.core.model import ApiKey, Client, Credential, Event, Mail, MailKind, OneTimeCode, Session, User
+from latchkey.core.model import (
+    ApiKey,
+    Client,
+    Credential,
+    Event,
+    Mail,
+    MailKind,
+    OneTimeCode,
+    Session,
+    User,
+    UserStatus,
+)
+from latchkey.core.roles import CustomRoles
 from latchkey.core.throttle import Attempts, Counter
 from latchkey.signing.policy import SigningPolicy
 
@@ -61,6 +73,14 @@ class NewLogin:
     mail: Mail | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class UserPage:
+    """Some of all accounts, and the position to go on after; empty where there are no more."""
+
+    users: tuple[User, ...]
+    after: str
+
+
 class UserStore(Protocol):
     """Accounts and what they sign in with."""
 
@@ -90,10 +110,13 @@ class UserStore(Protocol):
         """
 
     def begin_deletion(self, user: User, *, mail: Mail | None) -> bool:
-        """Mark an account as `deleting`, raise its epoch and post the mail, if it still stands as it was read."""
+        """Mark an account as `deleting`, raise its epoch and post the mail, if it still stands as it was read.
 
-    def delete_user(self, sub: str, login: str) -> bool:
-        """Delete an account marked as `deleting` together with its login; say whether this call did."""
+        Say whether it did. Raise `LAST_ADMIN` as `set_standing` does.
+        """
+
+    def delete_user(self, user: User) -> bool:
+        """Delete an account marked as `deleting`, its login and its line in the list; say whether this call did."""
 
     def find_credential(self, login: str) -> Credential | None:
         """Return the credential of a canonical login, read consistently."""
@@ -109,6 +132,16 @@ class UserStore(Protocol):
 
     def update_profile(self, sub: str, changes: Mapping[str, str]) -> User | None:
         """Set `name` and `locale` members of an existing account; return it as it stands, or `None`."""
+
+    def list_users(self, *, after: str, limit: int) -> UserPage:
+        """Return the accounts behind a position, oldest first; an empty position is the beginning."""
+
+    def set_standing(self, user: User, *, status: UserStatus, roles: tuple[str, ...], epoch: int) -> User | None:
+        """Change what an account may do if it still stands as it was read; return it as it then is, or `None`.
+
+        Its credential gets the epoch with it. Raise `LAST_ADMIN` when no active admin would be left, however many
+        admins go at once: one write, or one transaction with the credential and the count of active admins.
+        """
 
 
 class SessionStore(Protocol):
@@ -239,8 +272,27 @@ class LeaseStore(Protocol):
         """Give the lease back if `owner` still holds it."""
 
 
+class RoleStore(Protocol):
+    """The roles that a stack has of its own."""
+
+    def custom_roles(self) -> CustomRoles:
+        """Return them, read consistently; version 0 before the first change."""
+
+    def replace_roles(self, roles: CustomRoles) -> bool:
+        """Store if the version stored is the one before; say whether these roles are stored now."""
+
+
 class Store(
-    UserStore, SessionStore, CodeStore, OutboxStore, ClientStore, ThrottleStore, PublicKeyStore, LeaseStore, Protocol
+    UserStore,
+    SessionStore,
+    CodeStore,
+    OutboxStore,
+    ClientStore,
+    ThrottleStore,
+    PublicKeyStore,
+    LeaseStore,
+    RoleStore,
+    Protocol,
 ):
     """One table."""
 

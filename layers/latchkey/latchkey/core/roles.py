@@ -3,14 +3,49 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Protocol
 
 IMPLIED_ROLE = "user"
 """The role that comes with any known one."""
 
 _PERMISSION = re.compile(r"[a-z][a-z_]*:[a-z][a-z_]*")
+
+
+class Roles(Protocol):
+    """Who knows the roles: the registry itself, or what reads it from the store."""
+
+    def effective_roles(self, roles: Iterable[str]) -> tuple[str, ...]:
+        """Return the known ones among `roles` and, if there are any, `user`; sorted."""
+
+    def permissions(self, roles: Iterable[str]) -> tuple[str, ...]:
+        """Return what `roles` permit together, sorted; an unknown role permits nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class CustomRoles:
+    """The roles that a stack has of its own, as stored: permissions by name, separated by blanks.
+
+    `version` rises with every change; 0 means that there never was one.
+    """
+
+    version: int = 0
+    roles: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """A caller with the permissions that its account or client has at this moment."""
+
+    sub: str
+    permissions: tuple[str, ...]
+    auth_time: int
+
+    def holds(self, permissions: Iterable[str]) -> bool:
+        """Say whether the caller has all of these permissions itself."""
+        return set(permissions) <= set(self.permissions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,3 +107,41 @@ BUILT_IN = RoleRegistry(
     }
 )
 """The roles that every stack has."""
+
+PERMISSIONS = frozenset[str]().union(*BUILT_IN.roles.values())
+"""Every permission that some route or some API behind Latchkey asks for."""
+
+
+def registry_with(custom: CustomRoles) -> RoleRegistry:
+    """Return the built-in roles and those of a stack's own.
+
+    A built-in role stays what it is whatever is stored, and a permission that no release knows any more is dropped.
+    """
+    own = {name: PERMISSIONS.intersection(permissions.split()) for name, permissions in custom.roles.items()}
+    return RoleRegistry({**own, **BUILT_IN.roles})
+
+
+def beyond_built_in(registry: Roles, roles: Iterable[str]) -> tuple[str, ...]:
+    """Return what only a stack's own roles among `roles` permit: what nobody can tell from the names of the roles."""
+    held = tuple(roles)
+    return tuple(sorted(set(registry.permissions(held)) - set(BUILT_IN.permissions(held))))
+
+
+class StoredRoles:
+    """Roles that are looked up when they are asked for: what is built in is known without a look."""
+
+    def __init__(self, read: Callable[[], RoleRegistry]) -> None:
+        self._read = read
+
+    def effective_roles(self, roles: Iterable[str]) -> tuple[str, ...]:
+        """Return the known ones among `roles` and, if there are any, `user`; sorted."""
+        held = tuple(roles)
+        return self._registry(held).effective_roles(held)
+
+    def permissions(self, roles: Iterable[str]) -> tuple[str, ...]:
+        """Return what `roles` permit together, sorted."""
+        held = tuple(roles)
+        return self._registry(held).permissions(held)
+
+    def _registry(self, roles: tuple[str, ...]) -> RoleRegistry:
+        return BUILT_IN if BUILT_IN.roles.keys() >= set(roles) else self._read()

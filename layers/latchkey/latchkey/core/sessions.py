@@ -23,7 +23,7 @@ from latchkey.core.issuing import Issuer, TokenAnswer
 from latchkey.core.model import FIRST_PARTY_CLIENT, Event, MailKind, Session, UserStatus
 from latchkey.core.outbox import Outbox
 from latchkey.core.ports import Journal, PolicySource, Store
-from latchkey.core.roles import RoleRegistry
+from latchkey.core.roles import Roles
 from latchkey.signing.jws import InvalidToken
 from latchkey.signing.policy import SigningPolicy
 from latchkey.signing.refresh import RefreshToken, verify_refresh
@@ -72,7 +72,7 @@ class Sessions:
     clients: ClientDirectory
     policies: PolicySource
     issuer: Issuer
-    roles: RoleRegistry
+    roles: Roles
     journal: Journal
     outbox: Outbox | None = None
 

@@ -24,7 +24,7 @@ from latchkey.core.passwords import (
     verify_password,
 )
 from latchkey.core.ports import Journal, PolicySource, Store
-from latchkey.core.roles import RoleRegistry
+from latchkey.core.roles import Roles
 from latchkey.core.throttle import ADDRESS_RULE, LOGIN_RULE, Counter
 from latchkey.signing.policy import SigningPolicy
 
@@ -50,7 +50,7 @@ class PasswordSignIn:
     store: Store
     policies: PolicySource
     issuer: Issuer
-    roles: RoleRegistry
+    roles: Roles
     journal: Journal
     entropy: Entropy
     cost: Argon2Cost

@@ -18,6 +18,7 @@ from functools import cache
 from typing import Any
 
 from latchkey.adapters.jwks import KeyCache, KeysUnavailable, RemoteKeys
+from latchkey.core.roles import BUILT_IN
 from latchkey.edge.settings import Environment
 from latchkey.signing.jws import InvalidToken
 from latchkey.signing.tokens import AccessClaims, verify
@@ -115,6 +116,7 @@ def _context(claims: AccessClaims) -> dict[str, str]:
         "client_id": claims.client_id,
         "sid": claims.sid or "",
         "roles": " ".join(claims.roles),
+        "permissions": " ".join(sorted({*BUILT_IN.permissions(claims.roles), *claims.permissions})),
         "scope": claims.scope,
         "auth_time": str(claims.auth_time or ""),
     }

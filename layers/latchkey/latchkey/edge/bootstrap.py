@@ -12,6 +12,7 @@ from functools import cache
 from importlib.resources import files
 
 from latchkey.adapters import dynamodb, secretsmanager
+from latchkey.adapters.rolecache import RoleCache
 from latchkey.core.accounts import Accounts
 from latchkey.core.clients import ClientDirectory, MachineGrants
 from latchkey.core.emailchange import EmailChanges
@@ -25,11 +26,13 @@ from latchkey.core.passwordchange import PasswordChanges
 from latchkey.core.passwords import Argon2Cost, BlockList, PasswordRules
 from latchkey.core.policyadmin import PolicyAdmin
 from latchkey.core.ports import Store
-from latchkey.core.roles import BUILT_IN, RoleRegistry
+from latchkey.core.roleadmin import RoleAdmin
+from latchkey.core.roles import Roles, StoredRoles
 from latchkey.core.rotation import FirstPolicy, PolicyWriter, Rotation
 from latchkey.core.sessions import Sessions
 from latchkey.core.signin import PasswordSignIn
 from latchkey.core.signup import MailedSignUp
+from latchkey.core.useradmin import UserAdmin
 from latchkey.core.validation import TokenCheck
 from latchkey.edge.settings import Environment, Settings
 from latchkey.edge.telemetry import LogJournal
@@ -106,9 +109,27 @@ def machine_grants() -> MachineGrants:
 
 
 @cache
-def roles() -> RoleRegistry:
-    """Return what the roles permit."""
-    return BUILT_IN
+def roles() -> Roles:
+    """Return what the roles permit, at most as old as a signing policy may be."""
+    return StoredRoles(RoleCache(store(), time.monotonic, settings().policy_cache))
+
+
+@cache
+def roles_now() -> Roles:
+    """Return what the roles permit at this moment."""
+    return StoredRoles(role_admin().registry)
+
+
+@cache
+def role_admin() -> RoleAdmin:
+    """Return the roles in an admin's hands."""
+    return RoleAdmin(store(), LogJournal())
+
+
+@cache
+def user_admin() -> UserAdmin:
+    """Return the accounts in an operator's hands."""
+    return UserAdmin(store(), accounts(), sessions(), roles_now(), LogJournal())
 
 
 @cache
@@ -214,4 +235,4 @@ def _policy_writer() -> PolicyWriter:
 
 
 def _issuer() -> Issuer:
-    return Issuer(settings().audience, secrets.token_bytes)
+    return Issuer(settings().audience, secrets.token_bytes, roles())

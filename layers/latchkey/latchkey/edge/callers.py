@@ -10,7 +10,7 @@ from latchkey.edge.http import Request
 
 if TYPE_CHECKING:  # `hello` needs none of it and would pay for all at its cold start
     from latchkey.core.model import Session, User
-    from latchkey.core.roles import RoleRegistry
+    from latchkey.core.roles import Roles
     from latchkey.core.sessions import Sessions
 
 
@@ -50,7 +50,7 @@ def user(request: Request) -> Caller:
     return who
 
 
-def profile(who: User, registry: RoleRegistry) -> dict[str, Any]:
+def profile(who: User, registry: Roles) -> dict[str, Any]:
     """Return an account as its owner sees it."""
     return {
         "id": who.sub,
@@ -65,7 +65,7 @@ def profile(who: User, registry: RoleRegistry) -> dict[str, Any]:
     }
 
 
-def export(who: User, sessions: tuple[Session, ...], registry: RoleRegistry, *, current: str) -> dict[str, Any]:
+def export(who: User, sessions: tuple[Session, ...], registry: Roles, *, current: str) -> dict[str, Any]:
     """Return all that is kept of an account and may be shown to its owner: no hash, no code, no token."""
     return {
         "account": profile(who, registry) | {"source": who.source},

@@ -34,7 +34,7 @@ def preflight_headers(headers: Mapping[str, str]) -> dict[str, str]:
     if _origin(headers) not in allowed_origins():
         return {}
     return {
-        "Access-Control-Allow-Methods": "GET, POST, PATCH, DELETE",
+        "Access-Control-Allow-Methods": "GET, POST, PUT, PATCH, DELETE",
         "Access-Control-Allow-Headers": "Authorization, Content-Type, X-API-Key",
         "Access-Control-Max-Age": str(PREFLIGHT_AGE),
     }

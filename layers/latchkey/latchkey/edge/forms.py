@@ -8,12 +8,15 @@ from urllib.parse import unquote_to_bytes
 
 from latchkey.core.accounts import Registration
 from latchkey.core.errors import Errors, ServiceError, invalid_field
+from latchkey.core.model import UserStatus
 from latchkey.core.signin import SignIn
+from latchkey.core.useradmin import MAX_ROLES, Standing
 from latchkey.edge.http import MAX_NAME, Request
 
 _MISSING = object()
 _MAX_TEXT = 1024
 _MAX_PARAMETERS = 32
+_PAGE, _LARGEST_PAGE = 50, 100
 _LOCALE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")  # the shape of RFC 5646, not its registry
 _LABEL = re.compile(r"[A-Za-z0-9_.-]+")
 _LOGIN_NAMES = ("login", "username", "email")
@@ -46,6 +49,11 @@ class Members:
                 raise invalid_field(name[:MAX_NAME], "duplicate_member", "This parameter stands more than once.")
             members[name] = value
         return cls(members)
+
+    @classmethod
+    def of_query(cls, request: Request) -> Self:
+        """Open what stands behind the `?` of a request."""
+        return cls(dict(request.query))
 
     def optional(self, name: str, *, longest: int = _MAX_TEXT) -> str | None:
         """Take a text that may be absent: without control characters, of at most `longest` characters."""
@@ -93,6 +101,26 @@ class Members:
             raise invalid_field(name, "not_a_number", "This member must be a whole number.")
         return value
 
+    def texts(self, name: str, *, most: int) -> tuple[str, ...] | None:
+        """Take a list of texts that may be absent, each once; a text that stands twice counts once."""
+        value = self._left.pop(name, _MISSING)
+        if value is _MISSING:
+            return None
+        if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+            raise invalid_field(name, "not_a_list", "This member must be a list of texts.")
+        if len(value) > most:
+            raise invalid_field(name, "too_long", f"This member must have at most {most} entries.")
+        return tuple(dict.fromkeys(value))
+
+    def page_size(self) -> int:
+        """Take `limit` out of a query: how many entries a page has."""
+        text = self.optional("limit", longest=3)
+        if text is None:
+            return _PAGE
+        if not (text.isascii() and text.isdigit() and 1 <= int(text) <= _LARGEST_PAGE):
+            raise invalid_field("limit", "bad_value", f"This parameter must be from 1 to {_LARGEST_PAGE}.")
+        return int(text)
+
     def flag(self, name: str) -> bool:
         """Take a true or false that may be absent, which means false."""
         value = self._left.pop(name, False)
@@ -111,6 +139,31 @@ class Members:
         """Refuse what has not been taken."""
         for name in self._left:
             raise invalid_field(name[:MAX_NAME], "unknown_member", "This member is not known here.")
+
+
+def new_account(request: Request) -> tuple[Registration, tuple[str, ...]]:
+    """Read `{login|username|email, password?, roles?, name?, locale?}`: an account that an operator opens."""
+    members = Members.of_json(request)
+    result = Registration(
+        login=members.one_of(_LOGIN_NAMES, longest=320),
+        password=members.optional("password", longest=16_384) or "",
+        name=members.optional("name", longest=128) or "",
+        locale=members.shaped("locale", _LOCALE, longest=35) or "",
+    )
+    roles = members.texts("roles", most=MAX_ROLES) or ()
+    members.nothing_else()
+    return result, roles
+
+
+def standing(request: Request) -> Standing:
+    """Read `{status?: active|disabled, roles?}`: at least one of them."""
+    members = Members.of_json(request)
+    status = members.choice("status", (UserStatus.ACTIVE, UserStatus.DISABLED))
+    roles = members.texts("roles", most=MAX_ROLES)
+    members.nothing_else()
+    if status is None and roles is None:
+        raise nothing_given("status", "roles")
+    return Standing(UserStatus(status) if status else None, roles)
 
 
 def registration(request: Request, sources: tuple[str, ...]) -> Registration:

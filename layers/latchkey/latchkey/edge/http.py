@@ -145,7 +145,7 @@ def _request(event: Event, request_id: str) -> Request:
         caller=_caller(context),
         request_id=request_id,
         now=int(time.time()),
-        query=event.get("queryStringParameters") or {},
+        query=_query(event),
     )
 
 
@@ -175,6 +175,14 @@ def _headers(event: Event) -> dict[str, str]:
         if len(multiple[name]) != 1 or single.get(name, multiple[name][0]) != multiple[name][0]:
             raise ServiceError(Errors.INVALID_REQUEST, f"header {name} stands more than once")
     return single | {name: ", ".join(values) for name, values in multiple.items()}
+
+
+def _query(event: Event) -> dict[str, str]:
+    """Return the parameters behind the `?`; none may stand twice."""
+    for name, values in (event.get("multiValueQueryStringParameters") or {}).items():
+        if len(values) != 1:
+            raise invalid_field(name[:MAX_NAME], "duplicate_member", "This parameter stands more than once.")
+    return dict(event.get("queryStringParameters") or {})
 
 
 def _body(event: Event) -> bytes:

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from latchkey.core.errors import Errors, ServiceError
+from latchkey.core.permissions import ROUTE_PERMISSIONS
+from latchkey.core.roles import Operator
 from latchkey.edge import bootstrap
 from latchkey.edge.callers import caller
 from latchkey.edge.http import Request
 
-
-@dataclass(frozen=True, slots=True)
-class Operator:
-    """A caller with the permissions that its account or client has at this moment."""
-
-    sub: str
-    permissions: tuple[str, ...]
-    auth_time: int
+__all__ = ["Operator", "permitted"]
 
 
-def permitted(request: Request, permission: str) -> Operator:
-    """Return the caller if it has the permission: by the roles in the store, so that a change acts at once.
+def permitted(request: Request, permission: str = "") -> Operator:
+    """Return the caller if it has the permission that the table names for this route, and `permission`, if given.
 
-    Raises `FORBIDDEN`, and `INVALID_TOKEN` when session, account or client is gone.
+    It counts what the roles in the store permit at this moment, so that a change acts at once. Raises `FORBIDDEN`, and
+    `INVALID_TOKEN` when session, account or client is gone.
     """
     who = caller(request)
     if who.sub.startswith("usr_"):
@@ -30,7 +24,8 @@ def permitted(request: Request, permission: str) -> Operator:
         roles = account.roles
     else:
         roles = bootstrap.clients().present(who.sub).roles
-    permissions = bootstrap.roles().permissions(roles)
-    if permission not in permissions:
-        raise ServiceError(Errors.FORBIDDEN, f"{permission} is needed")
-    return Operator(who.sub, permissions, who.auth_time)
+    operator = Operator(who.sub, bootstrap.roles_now().permissions(roles), who.auth_time)
+    needed = {ROUTE_PERMISSIONS[f"{request.method} {request.path}"], permission} - {""}
+    if not operator.holds(needed):
+        raise ServiceError(Errors.FORBIDDEN, f"{' '.join(sorted(needed))} is needed")
+    return operator

@@ -1,4 +1,4 @@
-"""The routes of the signing policy: what they take, and which permission they ask for."""
+"""The routes of the signing policy: what they take."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from latchkey.edge.operators import permitted
 from latchkey.signing.keys import Algorithm
 from latchkey.signing.policy import Moment
 
-READ, WRITE, READ_SECRET = "signing:read", "signing:write", "signing:read_secret"
+READ_SECRET = "signing:read_secret"  # noqa: S105 - the name of a permission
 _LIFETIMES = ("access_ttl", "refresh_ttl", "refresh_idle_ttl", "refresh_retry_limit")
 
 
@@ -21,13 +21,13 @@ def answer(request: Request, admin: PolicyAdmin, moment: Moment) -> dict[str, An
         case "GET", "/validation-key":
             return _validation_key(request, admin)
         case "GET", _:
-            permitted(request, READ)
+            permitted(request)
             return admin.show(request.now)
         case "PATCH", _:
-            who = permitted(request, WRITE)
+            who = permitted(request)
             return admin.change(who.sub, _settings(request), moment)
         case "POST", "/rotate":
-            who = permitted(request, WRITE)
+            who = permitted(request)
             request.require_empty()
             return admin.rotate(who.sub, moment)
         case _:
@@ -35,14 +35,14 @@ def answer(request: Request, admin: PolicyAdmin, moment: Moment) -> dict[str, An
 
 
 def _validation_key(request: Request, admin: PolicyAdmin) -> dict[str, Any]:
-    who = permitted(request, READ)
+    who = permitted(request)
     secret = READ_SECRET in who.permissions
     return admin.validation_key(who.sub, may_read_secret=secret, auth_time=who.auth_time, now=request.now)
 
 
 def _reset(request: Request, admin: PolicyAdmin, moment: Moment) -> dict[str, Any]:
     """Reset in two steps: the first asks for a confirmation, the second brings it with `understood: true`."""
-    who = permitted(request, WRITE)
+    who = permitted(request)
     members = Members.of_json(request)
     confirmation = members.optional("confirmation_token")
     understood = members.flag("understood")

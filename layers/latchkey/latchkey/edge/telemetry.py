@@ -6,6 +6,7 @@ import json
 import os
 import re
 import traceback
+from dataclasses import asdict
 from functools import cache, partial
 from typing import Any
 
@@ -60,8 +61,8 @@ class LogJournal:
 
     def record(self, event: Event) -> None:
         """Write the event, without its empty members."""
-        members = {"sub": event.sub, "sid": event.sid, "client_id": event.client_id, "reason": event.reason}
-        logger().info(event.name, extra={"event": event.name} | {k: v for k, v in members.items() if v})
+        members = {name: value for name, value in asdict(event).items() if value and name != "name"}
+        logger().info(event.name, extra={"event": event.name} | members)
         with single_metric(name=event.name, unit=MetricUnit.Count, value=1):
             pass
 

@@ -27,6 +27,7 @@ class AccessClaims:
     """What an access token says. Times are in seconds since the epoch; `scope` may be empty.
 
     `sid`, `roles`, `auth_time` and `amr` are there for sessions, `org` for a partner's users.
+    `permissions` are those that the names of the roles do not tell, as of roles of a stack's own.
     """
 
     iss: str
@@ -42,6 +43,7 @@ class AccessClaims:
     auth_time: int | None = None
     amr: tuple[str, ...] = ()
     org: str | None = None
+    permissions: tuple[str, ...] = ()
 
     @classmethod
     def from_payload(cls, payload: Mapping[str, object]) -> AccessClaims:
@@ -118,6 +120,7 @@ def _read(payload: Mapping[str, object]) -> AccessClaims:
         auth_time=integer_member(payload, "auth_time") if "auth_time" in payload else None,
         amr=_strings(payload, "amr"),
         org=string_member(payload, "org") if "org" in payload else None,
+        permissions=_strings(payload, "permissions"),
     )
 
 

@@ -13,6 +13,7 @@ from latchkey.adapters.dynamodb.codes import Codes
 from latchkey.adapters.dynamodb.leases import Leases
 from latchkey.adapters.dynamodb.outbox import OutboxItems
 from latchkey.adapters.dynamodb.publickeys import PublicKeys
+from latchkey.adapters.dynamodb.roles import CustomRoleItem
 from latchkey.adapters.dynamodb.sessions import SessionItems
 from latchkey.adapters.dynamodb.table import Table
 from latchkey.adapters.dynamodb.userchanges import UserChanges
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
 __all__ = ["DynamoStore", "connect"]
 
 
-class DynamoStore(Users, UserChanges, SessionItems, Codes, OutboxItems, Clients, AttemptCounters, PublicKeys, Leases):
+class DynamoStore(
+    Users, UserChanges, SessionItems, Codes, OutboxItems, Clients, AttemptCounters, PublicKeys, Leases, CustomRoleItem
+):
     """Implements `latchkey.core.ports.Store`."""
 
     def __init__(self, client: DynamoDBClient, table: str) -> None:

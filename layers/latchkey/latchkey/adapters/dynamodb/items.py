@@ -86,6 +86,17 @@ def lease(name: str) -> Key:
 
 
 JWKS = Key("CONFIG", "JWKS")
+ROLES = Key("CONFIG", "ROLES")
+ADMINS = Key("ADMINS", "ADMINS")
+"""How many active admins there are: apart from `CONFIG`, so that who counts admins can publish no keys."""
+
+USERS = "USERS"
+"""The partition that lists all accounts, by age."""
+
+
+def listed_user(position: str) -> Key:
+    """Return the key under which an account is listed."""
+    return Key(USERS, position)
 
 
 def key_item(key: Key) -> Item:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from latchkey.adapters.dynamodb import items
 from latchkey.adapters.dynamodb.items import LINGER, AnyItem, Item
-from latchkey.adapters.dynamodb.table import TablePart
+from latchkey.adapters.dynamodb.table import Change, TablePart
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.model import Session
 from latchkey.core.ports import Rotation
@@ -34,7 +34,7 @@ class SessionItems(TablePart):
         if clears is None:
             stored = self._table.put_new(item)
         else:
-            stored = self._table.put_all_new([item], without=items.throttle(clears, session.created_at))
+            stored = self._table.put_all_new([item], also=[Change(items.throttle(clears, session.created_at))])
         if not stored:
             raise ServiceError(Errors.CONFLICT, "the session id is taken")
 

@@ -11,7 +11,7 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from latchkey.adapters.aws import answered, unavailable
@@ -43,12 +43,13 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One step of a transaction: an update if `change` says what to set, else a deletion; `only_if` must hold."""
+    """A step of a transaction: an update, as its `SET` and its `ADD` clause say, or a deletion where both are empty."""
 
     key: Key
-    only_if: str
-    values: Mapping[str, Value]
-    change: str = ""
+    values: Mapping[str, Value] = field(default_factory=dict)
+    only_if: str = ""
+    set: str = ""
+    add: str = ""
 
 
 class Table:
@@ -85,6 +86,43 @@ class Table:
                 return items
             request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
+    def page(self, pk: str, *, after: str, limit: int, newest_first: bool = False) -> tuple[list[Item], str]:
+        """Return some items of a partition behind a sort key, in key order, and the sort key to go on after.
+
+        The latter is empty where there are no more.
+        """
+        request: QueryInputTypeDef = {
+            "TableName": self._name,
+            "ConsistentRead": True,
+            "KeyConditionExpression": "pk = :pk",
+            "ExpressionAttributeValues": _values({"pk": pk}),
+            "Limit": limit,
+            "ScanIndexForward": not newest_first,
+        }
+        if after:
+            request["ExclusiveStartKey"] = key_item(Key(pk, after))
+        with answered():
+            answer = self._client.query(**request)
+        last = answer.get("LastEvaluatedKey")
+        return answer["Items"], str(last["sk"]["S"]) if last else ""
+
+    def get_all(self, keys: Sequence[Key]) -> list[Item]:
+        """Return those of at most 100 items that are there, read consistently, in any order."""
+        found: list[Item] = []
+        wanted = [key_item(key) for key in keys]
+        for _ in range(_TRIES):
+            if not wanted:
+                return found
+            with answered():
+                answer = self._client.batch_get_item(
+                    RequestItems={self._name: {"Keys": wanted, "ConsistentRead": True}}
+                )
+            found += answer["Responses"].get(self._name, [])
+            wanted = [dict(key) for key in answer["UnprocessedKeys"].get(self._name, {"Keys": []})["Keys"]]
+        if wanted:
+            raise unavailable("the table gave a part of the items only")
+        return found
+
     def put_new(self, item: Item) -> bool:
         """Store an item whose key is free; say whether it is stored."""
         attempt = _new_attempt()
@@ -101,35 +139,35 @@ class Table:
             return _is_of(attempt, _in_the_way(refusal))
         return True
 
-    def put_all_new(self, items: Sequence[Item], *, without: Key | None = None) -> bool:
-        """Store all items, if the keys of all are free, or none; say whether they are stored.
-
-        The item at `without` is deleted with that, if there is one.
-        """
+    def put_all_new(self, items: Sequence[Item], *, also: Sequence[Change] = ()) -> bool:
+        """Store all items, if the keys of all are free, and make the changes of `also`, or do nothing; say which."""
         attempt = _new_attempt()
         writes = [self._new(item | {"attempt": {"S": attempt}}) for item in items]
-        if without:
-            writes.append({"Delete": {"TableName": self._name, "Key": key_item(without)}})
+        writes += [self._changed(change, attempt) for change in also]
         try:
             self._patiently(lambda: self._client.transact_write_items(TransactItems=writes, ClientRequestToken=attempt))
         except self._cancelled as cancelled:
             return _is_own_effect(cancelled, attempt)
         return True
 
-    def change_together(self, changes: Sequence[Change], new: Sequence[Item] = ()) -> bool:
-        """Make all changes, if the condition of each holds, and store the new items, or do nothing; say which.
+    def change_all(self, changes: Sequence[Change], new: Sequence[Item] = ()) -> tuple[bool, ...]:
+        """Make all changes and store the new items, or do nothing.
 
-        An update or a new item keeps the attempt id that a repeated write meets; deletions alone keep none, and one
-        that is repeated after ten minutes says that it did nothing.
+        Say of each change, then of each new item, whether its condition held: all of them, and it is done. An update or
+        a new item keeps the attempt id that a repeated write meets; deletions alone keep none, and one that is repeated
+        after ten minutes says that it did nothing.
         """
         attempt = _new_attempt()
-        writes = [self._new(item | {"attempt": {"S": attempt}}) for item in new]
-        writes += [self._changed(change, attempt) for change in changes]
+        writes = [self._changed(change, attempt) for change in changes]
+        writes += [self._new(item | {"attempt": {"S": attempt}}) for item in new]
         try:
             self._patiently(lambda: self._client.transact_write_items(TransactItems=writes, ClientRequestToken=attempt))
         except self._cancelled as cancelled:
-            return any(_is_of(attempt, item) for item in _refusals(cancelled))  # all are applied, or none is
-        return True
+            # Some item with our own attempt id: an earlier sending of this very transaction has landed, wholly.
+            landed = any(_is_of(attempt, item) for item in _refusals(cancelled))
+            reasons = cancelled.response["CancellationReasons"]
+            return tuple(landed or reason["Code"] != "ConditionalCheckFailed" for reason in reasons)
+        return (True,) * len(writes)
 
     def put_if(self, item: Item, only_if: str, values: Mapping[str, Value]) -> bool:
         """Replace an item if the condition holds; say whether it did. To repeat it must be harmless."""
@@ -192,28 +230,35 @@ class Table:
                     self._sleep(secrets.randbelow(_LONGEST_PAUSE) / 1000)
         raise unavailable("others wrote the same items all the while")
 
-    def _changed(self, change: Change, attempt: str) -> TransactWriteItemTypeDef:
-        if not change.change:
-            return {
-                "Delete": {
-                    "TableName": self._name,
-                    "Key": key_item(change.key),
-                    "ConditionExpression": change.only_if,
-                    "ExpressionAttributeNames": _names(change.only_if),
-                    "ExpressionAttributeValues": _values(change.values),
-                    "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-                }
-            }
-        wanted = change.change.replace("SET ", "SET #attempt = :attempt, ", 1)
-        condition = f"({change.only_if}) AND {_NOT_YET_MINE}"
+    def _changed(self, each: Change, attempt: str) -> TransactWriteItemTypeDef:
+        if not each.set and not each.add:
+            return self._deleted(each)
+        change = (
+            "SET #attempt = :attempt" + (f", {each.set}" if each.set else "") + (f" ADD {each.add}" if each.add else "")
+        )
+        condition = f"({each.only_if}) AND {_NOT_YET_MINE}" if each.only_if else _NOT_YET_MINE
         return {
             "Update": {
                 "TableName": self._name,
-                "Key": key_item(change.key),
-                "UpdateExpression": wanted,
+                "Key": key_item(each.key),
+                "UpdateExpression": change,
                 "ConditionExpression": condition,
-                "ExpressionAttributeNames": _names(wanted + condition),
-                "ExpressionAttributeValues": _values({**change.values, "attempt": attempt}),
+                "ExpressionAttributeNames": _names(change + condition),
+                "ExpressionAttributeValues": _values({**each.values, "attempt": attempt}),
+                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+            }
+        }
+
+    def _deleted(self, each: Change) -> TransactWriteItemTypeDef:
+        if not each.only_if:
+            return {"Delete": {"TableName": self._name, "Key": key_item(each.key)}}
+        return {
+            "Delete": {
+                "TableName": self._name,
+                "Key": key_item(each.key),
+                "ConditionExpression": each.only_if,
+                "ExpressionAttributeNames": _names(each.only_if),
+                "ExpressionAttributeValues": _values(each.values),
                 "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
             }
         }

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from latchkey.adapters.dynamodb import items
+from collections.abc import Sequence
+from dataclasses import replace
+
+from latchkey.adapters.dynamodb import items, standing
 from latchkey.adapters.dynamodb.codes import USABLE
+from latchkey.adapters.dynamodb.items import Item
 from latchkey.adapters.dynamodb.outbox import waiting
 from latchkey.adapters.dynamodb.table import Change, TablePart
-from latchkey.core.model import Credential, Mail, OneTimeCode, User, UserStatus
+from latchkey.core.errors import Errors, ServiceError
+from latchkey.core.model import ADMIN_ROLE, Credential, Mail, OneTimeCode, User, UserStatus
 from latchkey.core.ports import NewLogin, NewPassword
 
 _CREDENTIAL_STANDS = "#sub = :sub AND #password_hash = :held AND #epoch = :held_epoch"
-_USER_STANDS = "#status = :status AND #epoch = :read_epoch"
+_NO_ADMIN_WAITS = "#status = :pending AND NOT contains(#roles, :admin)"
+_ADMIN_WAITS = "#status = :pending AND contains(#roles, :admin)"
+_WAKING: dict[str, items.Value] = {
+    "active": str(UserStatus.ACTIVE),
+    "pending": str(UserStatus.PENDING),
+    "admin": ADMIN_ROLE,
+}
 
 
 class UserChanges(TablePart):
@@ -18,103 +29,112 @@ class UserChanges(TablePart):
 
     def replace_pending_user(self, old: User, user: User, credential: Credential, *, mail: Mail | None) -> bool:
         """Put another account in the place of a pending one; its login's item stays and changes hands."""
-        changes = (
-            Change(
-                items.login(credential.login),
-                "#sub = :old",
-                {
-                    "old": old.sub,
-                    "sub": credential.sub,
-                    "hash": credential.password_hash,
-                    "epoch": credential.epoch,
-                },
-                "SET #sub = :sub, #password_hash = :hash, #epoch = :epoch",
-            ),
-            Change(items.user(old.sub), "#status = :pending", {"pending": str(UserStatus.PENDING)}),
+        taken_over = Change(
+            items.login(credential.login),
+            {"old": old.sub, "sub": credential.sub, "hash": credential.password_hash, "epoch": credential.epoch},
+            "#sub = :old",
+            set="#sub = :sub, #password_hash = :hash, #epoch = :epoch",
         )
-        return self._table.change_together(changes, [items.encode(items.user(user.sub), user), *waiting(mail)])
+        gone = Change(items.user(old.sub), {"pending": str(UserStatus.PENDING)}, "#status = :pending")
+        new = (items.encode(items.user(user.sub), user), standing.line(user), *waiting(mail))
+        changes = (taken_over, gone, standing.no_line(old), *standing.counted(user))
+        return all(self._table.change_all(changes, new))
 
     def activate_user(self, sub: str) -> User | None:
-        """Make a pending account active."""
-        write = self._table.update(
-            items.user(sub),
-            "SET #status = :active",
-            {"active": str(UserStatus.ACTIVE), "pending": str(UserStatus.PENDING)},
-            only_if="#status = :pending",
-        )
-        return items.decode(User, write.item) if write.item else None
+        """Make a pending account active. An admin's counts from then on, which takes a transaction."""
+        write = self._table.update(items.user(sub), "SET #status = :active", _WAKING, only_if=_NO_ADMIN_WAITS)
+        user = items.decode(User, write.item) if write.item else None
+        if user is None or user.status is not UserStatus.PENDING:
+            return user
+        woken = Change(items.user(sub), _WAKING, _ADMIN_WAITS, set="#status = :active")
+        self._table.change_all((woken, standing.ONE_ADMIN_MORE))
+        item = self._table.get(items.user(sub))
+        return items.decode(User, item) if item else None
 
     def change_password(self, change: NewPassword) -> bool:
         """Replace hash and epoch with all that belongs to it, or nothing."""
         user, held = change.user, change.held
-        pending = user.status is UserStatus.PENDING
-        then = UserStatus.ACTIVE if pending else user.status
+        status = UserStatus.ACTIVE if user.status is UserStatus.PENDING else user.status
+        changed = replace(user, epoch=change.epoch, status=status)
         changes = [
             Change(
                 items.login(held.login),
-                _CREDENTIAL_STANDS,
                 _as_read(held) | {"hash": change.password_hash, "next": change.epoch},
-                "SET #password_hash = :hash, #epoch = :next",
+                _CREDENTIAL_STANDS,
+                set="#password_hash = :hash, #epoch = :next",
             ),
-            Change(
-                items.user(user.sub),
-                _USER_STANDS,
-                {"status": str(user.status), "read_epoch": user.epoch, "next": change.epoch, "then": str(then)},
-                "SET #epoch = :next, #status = :then",
-            ),
+            _new_standing(user, changed),
+            *standing.recounted(user, changed),
             *_used(change.code, change.now),
         ]
         if change.keep:
             key = items.session(user.sub, change.keep)
-            changes.append(Change(key, "attribute_exists(#pk)", {"next": change.epoch}, "SET #epoch = :next"))
-        return self._table.change_together(changes, waiting(change.mail))
+            changes.append(Change(key, {"next": change.epoch}, "attribute_exists(#pk)", set="#epoch = :next"))
+        return all(self._table.change_all(changes, waiting(change.mail)))
 
     def change_login(self, change: NewLogin) -> bool:
         """Move an account to another login with all that belongs to it, or nothing."""
         user, held = change.user, change.held
-        moved = Credential(change.login, held.sub, held.password_hash, held.epoch)
         changes = (
-            Change(items.login(held.login), _CREDENTIAL_STANDS, _as_read(held)),
+            Change(items.login(held.login), _as_read(held), _CREDENTIAL_STANDS),
             Change(
                 items.user(user.sub),
-                _USER_STANDS,
-                {"status": str(user.status), "read_epoch": user.epoch, "login": change.login},
-                "SET #login = :login",
+                standing.read(user) | {"login": change.login},
+                standing.AS_READ,
+                set="#login = :login",
             ),
             *_used(change.code, change.now),
         )
-        new = [items.encode(items.login(change.login), moved), *waiting(change.mail)]
-        return self._table.change_together(changes, new)
+        moved = replace(held, login=change.login)
+        new = (items.encode(items.login(change.login), moved), *waiting(change.mail))
+        return all(self._table.change_all(changes, new))
+
+    def set_standing(self, user: User, *, status: UserStatus, roles: tuple[str, ...], epoch: int) -> User | None:
+        """Change what an account may do if it still stands as it was read, and some admin stays."""
+        changed = replace(user, status=status, roles=roles, epoch=epoch)
+        changes = [_new_standing(user, changed), *standing.recounted(user, changed)]
+        if epoch != user.epoch:
+            key = items.login(user.login)
+            changes.append(Change(key, {"epoch": epoch}, "attribute_exists(#pk)", set="#epoch = :epoch"))
+        return changed if self._stands_anew(changes) else None
 
     def begin_deletion(self, user: User, *, mail: Mail | None) -> bool:
-        """Mark an account as `deleting`."""
-        marked = Change(
-            items.user(user.sub),
-            _USER_STANDS,
-            {
-                "status": str(user.status),
-                "read_epoch": user.epoch,
-                "next": user.epoch + 1,
-                "deleting": str(UserStatus.DELETING),
-            },
-            "SET #status = :deleting, #epoch = :next",
-        )
-        return self._table.change_together([marked], waiting(mail))
+        """Mark an account as `deleting`, if some admin stays."""
+        marked = replace(user, status=UserStatus.DELETING, epoch=user.epoch + 1)
+        return self._stands_anew((_new_standing(user, marked), *standing.recounted(user, marked)), waiting(mail))
 
-    def delete_user(self, sub: str, login: str) -> bool:
-        """Delete an account that is marked, with its login."""
+    def delete_user(self, user: User) -> bool:
+        """Delete an account that is marked, with its login and its line in the list."""
         changes = (
-            Change(items.user(sub), "#status = :deleting", {"deleting": str(UserStatus.DELETING)}),
-            Change(items.login(login), "#sub = :sub", {"sub": sub}),
+            Change(items.user(user.sub), {"deleting": str(UserStatus.DELETING)}, "#status = :deleting"),
+            Change(items.login(user.login), {"sub": user.sub}, "#sub = :sub"),
+            standing.no_line(user),
         )
-        return self._table.change_together(changes)
+        return all(self._table.change_all(changes))
+
+    def _stands_anew(self, changes: Sequence[Change], new: Sequence[Item] = ()) -> bool:
+        """Make the changes, the first of which is the standing; say whether it was as read. Raises `LAST_ADMIN`."""
+        stands, *others = self._table.change_all(changes, new)
+        if stands and not all(others):
+            raise ServiceError(Errors.LAST_ADMIN, "the last active admin")
+        return stands
 
 
-def _as_read(held: Credential) -> dict[str, str | int]:
+def _as_read(held: Credential) -> dict[str, items.Value]:
     return {"sub": held.sub, "held": held.password_hash, "held_epoch": held.epoch}
+
+
+def _new_standing(read: User, wanted: User) -> Change:
+    values: dict[str, items.Value] = {"status": str(wanted.status), "roles": wanted.roles, "epoch": wanted.epoch}
+    return Change(
+        items.user(read.sub),
+        standing.read(read) | values,
+        standing.AS_READ,
+        set="#status = :status, #roles = :roles, #epoch = :epoch",
+    )
 
 
 def _used(code: OneTimeCode | None, now: int) -> tuple[Change, ...]:
     if code is None:
         return ()
-    return (Change(items.code(code.code_hash, code.purpose), USABLE, {"now": now}, "SET #used_at = :now"),)
+    return (Change(items.code(code.code_hash, code.purpose), {"now": now}, USABLE, set="#used_at = :now"),)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from latchkey.adapters.dynamodb import items
+from latchkey.adapters.dynamodb import items, standing
 from latchkey.adapters.dynamodb.outbox import waiting
 from latchkey.adapters.dynamodb.sessions import live_sessions
 from latchkey.adapters.dynamodb.table import TablePart
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.model import Credential, Mail, Session, User
+from latchkey.core.ports import UserPage
 
 _OWNERS_TO_CHANGE = frozenset({"name", "locale"})
 
@@ -19,11 +20,13 @@ class Users(TablePart):
 
     def create_user(self, user: User, credential: Credential, *, mail: Mail | None = None) -> None:
         """Store both or neither; the login's key is what makes it unique."""
-        both = (
+        records = (
             items.encode(items.login(credential.login), credential),
             items.encode(items.user(user.sub), user),
+            standing.line(user),
+            *waiting(mail),
         )
-        if not self._table.put_all_new([*both, *waiting(mail)]):
+        if not self._table.put_all_new(records, also=standing.counted(user)):
             raise ServiceError(Errors.USER_EXISTS, "the login is taken")
 
     def find_credential(self, login: str) -> Credential | None:
@@ -62,3 +65,11 @@ class Users(TablePart):
         change = "SET " + ", ".join(f"#{member} = :{member}" for member in changes)
         write = self._table.update(items.user(sub), change, changes, only_if="attribute_exists(#pk)")
         return items.decode(User, write.item) if write.item else None
+
+    def list_users(self, *, after: str, limit: int) -> UserPage:
+        """Return the accounts behind a position, oldest first: one query for who, one read for all of them."""
+        listed, last = self._table.page(items.USERS, after=after, limit=limit)
+        subs = [item["sub"]["S"] for item in listed]
+        found = [items.decode(User, item) for item in self._table.get_all([items.user(sub) for sub in subs])]
+        by_sub = {user.sub: user for user in found}
+        return UserPage(tuple(by_sub[sub] for sub in subs if sub in by_sub), last)

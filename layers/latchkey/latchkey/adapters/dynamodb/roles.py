@@ -1,0 +1,31 @@
+"""The roles that a stack has of its own: one item, so that a change of one role never meets half of another."""
+
+from __future__ import annotations
+
+from latchkey.adapters.dynamodb import items
+from latchkey.adapters.dynamodb.table import TablePart
+from latchkey.core.roles import CustomRoles
+
+_FIRST = "attribute_not_exists(#pk)"
+_NEXT = "#version = :read"
+
+
+class CustomRoleItem(TablePart):
+    """Implements `RoleStore`."""
+
+    def custom_roles(self) -> CustomRoles:
+        """Return them; version 0 before the first change."""
+        item = self._table.get(items.ROLES)
+        return items.decode(CustomRoles, item) if item else CustomRoles()
+
+    def replace_roles(self, roles: CustomRoles) -> bool:
+        """Store if the version stored is the one before."""
+        values: dict[str, items.Value] = {"version": roles.version, "roles": roles.roles}
+        if roles.version == 1:
+            condition = _FIRST
+        else:
+            condition = _NEXT
+            values["read"] = roles.version - 1
+        return self._table.update(
+            items.ROLES, "SET #version = :version, #roles = :roles", values, only_if=condition
+        ).applied

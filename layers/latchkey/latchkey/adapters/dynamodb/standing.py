@@ -1,0 +1,50 @@
+"""How an account stands, and what must move with that: its line in the list of all, and the count of active admins."""
+
+from __future__ import annotations
+
+from latchkey.adapters.dynamodb import items
+from latchkey.adapters.dynamodb.items import Item, Value
+from latchkey.adapters.dynamodb.table import Change
+from latchkey.core.model import User, is_active_admin
+
+AS_READ = "#login = :login_read AND #status = :status_read AND #roles = :roles_read AND #epoch = :epoch_read"
+"""The condition that an account still stands as it was read."""
+
+ONE_ADMIN_MORE = Change(items.ADMINS, {"one": 1}, add="#n :one")
+_ONE_ADMIN_LESS = Change(items.ADMINS, {"minus": -1, "one": 1}, "#n > :one", add="#n :minus")
+
+
+def read(user: User) -> dict[str, Value]:
+    """Return the values of `AS_READ`."""
+    return {
+        "login_read": user.login,
+        "status_read": str(user.status),
+        "roles_read": user.roles,
+        "epoch_read": user.epoch,
+    }
+
+
+def line(user: User) -> Item:
+    """Return the item that lists an account."""
+    return items.key_item(_place(user)) | {"sub": items.attribute(user.sub)}
+
+
+def no_line(user: User) -> Change:
+    """Return the step that takes an account out of the list."""
+    return Change(_place(user))
+
+
+def counted(user: User) -> tuple[Change, ...]:
+    """Return what a new account changes about the count."""
+    return (ONE_ADMIN_MORE,) if is_active_admin(user) else ()
+
+
+def recounted(before: User, after: User) -> tuple[Change, ...]:
+    """Return what the step from one standing to another changes about the count; it fails for the last admin."""
+    if is_active_admin(before) == is_active_admin(after):
+        return ()
+    return (ONE_ADMIN_MORE,) if is_active_admin(after) else (_ONE_ADMIN_LESS,)
+
+
+def _place(user: User) -> items.Key:
+    return items.listed_user(f"{user.created_at:011d}#{user.sub}")

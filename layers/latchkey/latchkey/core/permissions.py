@@ -1,0 +1,68 @@
+"""What each route asks of its caller: the one table, held against the template and against the running service."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+PUBLIC = "public"
+"""Anybody. Where such a route takes a secret, its function proves it."""
+
+BEARER = "bearer"
+"""Whoever holds an access token."""
+
+USER = "user"
+"""A person, by a session."""
+
+ROUTE_PERMISSIONS: Mapping[str, str] = MappingProxyType(
+    {
+        "POST /v1/user": PUBLIC,
+        "POST /auth/register": PUBLIC,
+        "GET /v1/user/confirm/{code}": PUBLIC,
+        "POST /v1/user/confirm/{code}": PUBLIC,
+        "POST /v1/user/resendEmail": PUBLIC,
+        "POST /v1/user/password/restore": PUBLIC,
+        "POST /v1/user/password/reset": PUBLIC,
+        "POST /v1/user/password/change": USER,
+        "POST /v1/user/email/change": USER,
+        "POST /v1/user/email/confirm": PUBLIC,
+        "POST /v1/auth/login": PUBLIC,
+        "POST /auth/login": PUBLIC,
+        "POST /login": PUBLIC,
+        "POST /v1/auth/refresh": PUBLIC,
+        "POST /auth/refresh": PUBLIC,
+        "POST /v1/auth/validate": PUBLIC,
+        "POST /v1/auth/token": PUBLIC,
+        "POST /oauth2/token": PUBLIC,
+        "GET /.well-known/jwks.json": PUBLIC,
+        "GET /.well-known/openid-configuration": PUBLIC,
+        "GET /.well-known/oauth-authorization-server": PUBLIC,
+        "GET /status": PUBLIC,
+        "GET /v1/hello": BEARER,
+        "GET /v1/auth/me": USER,
+        "PATCH /v1/auth/me": USER,
+        "DELETE /v1/auth/me": USER,
+        "GET /v1/auth/me/export": USER,
+        "GET /auth/me": USER,
+        "GET /v1/user/profile": USER,
+        "POST /v1/auth/logout": USER,
+        "GET /v1/auth/sessions": USER,
+        "DELETE /v1/auth/sessions": USER,
+        "DELETE /v1/auth/sessions/{sid}": USER,
+        "GET /v1/admin/signing": "signing:read",
+        "PATCH /v1/admin/signing": "signing:write",
+        "POST /v1/admin/signing/rotate": "signing:write",
+        "POST /v1/admin/signing/reset": "signing:write",
+        "GET /v1/admin/signing/validation-key": "signing:read",
+        "GET /v1/admin/users": "users:read",
+        "POST /v1/admin/users": "users:write",
+        "GET /v1/admin/users/{sub}": "users:read",
+        "PATCH /v1/admin/users/{sub}": "users:write",
+        "DELETE /v1/admin/users/{sub}/sessions": "users:write",
+        "GET /v1/admin/roles": "roles:read",
+        "GET /v1/admin/roles/{name}": "roles:read",
+        "PUT /v1/admin/roles/{name}": "roles:write",
+        "DELETE /v1/admin/roles/{name}": "roles:write",
+    }
+)
+"""By method and path as the template spells them: `public`, `bearer`, `user`, or the permission that is needed."""

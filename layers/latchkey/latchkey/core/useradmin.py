@@ -1,0 +1,129 @@
+"""Accounts in an operator's hands.
+
+Nobody gets more than an operator has: no role is given whose permissions the operator lacks, nobody adds a role to
+their own account, and an admin's account is touched only by who has all that admins have. One active admin stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from latchkey.core.accounts import Accounts, Registration, parse_login
+from latchkey.core.errors import Errors, FieldError, ServiceError
+from latchkey.core.identifiers import new_secret
+from latchkey.core.model import ADMIN_ROLE, Event, User, UserStatus
+from latchkey.core.ports import Journal, UserPage, UserStore
+from latchkey.core.roles import BUILT_IN, Operator, Roles
+from latchkey.core.sessions import Sessions
+
+MAX_ROLES = 16
+"""Roles of one account: a token carries their names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is to change about an account; `None` leaves it."""
+
+    status: UserStatus | None = None
+    roles: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UserAdmin:
+    """Shows, opens and changes accounts for operators. `roles` are those of this moment."""
+
+    users: UserStore
+    accounts: Accounts
+    sessions: Sessions
+    roles: Roles
+    journal: Journal
+
+    def find(self, sub: str) -> User:
+        """Return an account. Raises `NOT_FOUND`."""
+        user = self.users.find_user(sub)
+        if user is None:
+            raise ServiceError(Errors.NOT_FOUND, "no such user")
+        return user
+
+    def find_login(self, login: str) -> tuple[User, ...]:
+        """Return the account of a login as typed, or nothing. Raises `INVALID_REQUEST` where it cannot be one."""
+        credential = self.users.find_credential(parse_login(login))
+        user = self.users.find_user(credential.sub) if credential else None
+        return (user,) if user else ()
+
+    def page(self, *, after: str, limit: int) -> UserPage:
+        """Return some of all accounts, oldest first."""
+        return self.users.list_users(after=after, limit=limit)
+
+    def create(self, operator: Operator, registration: Registration, roles: tuple[str, ...], *, now: int) -> User:
+        """Open an account; without a password nobody can sign in before one is set.
+
+        Raises `FORBIDDEN` for a role above the operator's, and what a registration raises.
+        """
+        roles = roles or ("user",)
+        self._require_known(roles)
+        self._require_held(operator, roles)
+        secret = registration.password or new_secret("", self.accounts.entropy)
+        user = self.accounts.create(replace(registration, password=secret), roles=roles, now=now)
+        self.journal.record(Event("user_created", sub=user.sub, reason=" ".join(roles), actor=operator.sub))
+        return user
+
+    def change(self, operator: Operator, sub: str, wanted: Standing) -> User:
+        """Disable or enable an account, or give it other roles; return it as it then stands.
+
+        A disabled account's sessions end at once. Roles act at the next refresh, and on our own routes at once.
+        Raises `NOT_FOUND`, `FORBIDDEN`, `LAST_ADMIN`, and `CONFLICT` when somebody else was faster, or its owner has
+        deleted it.
+        """
+        user = self.find(sub)
+        roles = user.roles if wanted.roles is None else wanted.roles
+        status = wanted.status or user.status
+        self._require_allowed(operator, user, roles)
+        if user.status is UserStatus.DELETING:  # what its owner was told is not undone
+            raise ServiceError(Errors.CONFLICT, "the account is being deleted")
+        disabling = status is UserStatus.DISABLED and user.status is not UserStatus.DISABLED
+        if (status, roles) == (user.status, user.roles):
+            return user
+        changed = self.users.set_standing(user, status=status, roles=roles, epoch=user.epoch + disabling)
+        if changed is None:
+            raise ServiceError(Errors.CONFLICT, "the account has changed meanwhile")
+        self._report(operator, user, changed)
+        if disabling:
+            self.sessions.end_all(sub, reason="account_disabled")
+        return changed
+
+    def end_sessions(self, operator: Operator, sub: str) -> None:
+        """End every session of an account. Raises `NOT_FOUND`, and `FORBIDDEN` for an admin's."""
+        self._require_may_touch(operator, self.find(sub))
+        self.sessions.end_all(sub, reason="ended_by_operator")
+
+    def _require_allowed(self, operator: Operator, user: User, roles: tuple[str, ...]) -> None:
+        self._require_may_touch(operator, user)
+        added = set(roles) - {*user.roles, *self.roles.effective_roles(user.roles)}  # `user` comes with any other
+        self._require_known(added)
+        if added and operator.sub == user.sub:
+            raise ServiceError(Errors.FORBIDDEN, "nobody promotes themselves")
+        self._require_held(operator, added)
+
+    def _require_may_touch(self, operator: Operator, user: User) -> None:
+        if ADMIN_ROLE in user.roles and not operator.holds(BUILT_IN.permissions((ADMIN_ROLE,))):
+            raise ServiceError(Errors.FORBIDDEN, "an admin's account")
+
+    def _require_held(self, operator: Operator, roles: Iterable[str]) -> None:
+        if not operator.holds(self.roles.permissions(roles)):
+            raise ServiceError(Errors.FORBIDDEN, "a role with permissions that the operator lacks")
+
+    def _require_known(self, roles: Iterable[str]) -> None:
+        unknown = sorted(role for role in roles if not self.roles.effective_roles((role,)))
+        if unknown:
+            faults = tuple(FieldError("roles", "unknown_role", f"{role[:64]} is not known.") for role in unknown)
+            raise ServiceError(Errors.VALIDATION_FAILED, "unknown roles", fields=faults)
+
+    def _report(self, operator: Operator, before: User, after: User) -> None:
+        if before.status is not after.status:
+            name = "user_disabled" if after.status is UserStatus.DISABLED else "user_enabled"
+            self.journal.record(Event(name, sub=after.sub, actor=operator.sub))
+        if before.roles != after.roles:
+            reason = f"{' '.join(before.roles)} -> {' '.join(after.roles)}"
+            self.journal.record(Event("roles_changed", sub=after.sub, reason=reason, actor=operator.sub))

@@ -1,0 +1,111 @@
+"""Every route of the template, asked by everybody: the answer is that of the table of permissions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from infra.packaging import template as source
+from latchkey.core.permissions import BEARER, PUBLIC, ROUTE_PERMISSIONS, USER
+from tests.e2e.accounts import admin, bearer, person
+from tests.e2e.client import Response, RunningTwin
+
+ROUTES = sorted({f"{r.method} {r.path}" for r in source.routes(source.load()) if r.method != "OPTIONS"})
+READ_ONLY = "GET"
+
+
+@dataclass(slots=True)
+class Crowd:
+    """Who asks. Those whose tokens a route may end sign in anew each time."""
+
+    twin: RunningTwin
+    owner: dict[str, str]
+    session: str
+
+    def headers(self, who: str, method: str) -> dict[str, str]:
+        """Return the Authorization header of somebody, or none for nobody."""
+        match who:
+            case "nobody":
+                return {}
+            case "stranger with a forged token":
+                return bearer("e30.e30.AAAA")
+            case "service":
+                return self._service()
+            case "admin":
+                return admin(self.twin).bearer
+            case "user" if method == READ_ONLY:
+                return self.owner
+            case _:
+                return person(self.twin).bearer
+
+    def _service(self) -> dict[str, str]:
+        answer = self.twin.call("POST", "/v1/auth/token", headers={"X-API-Key": self.twin.dev["api_key"]})
+        assert answer.status == 200, answer.body
+        return bearer(answer.json["access_token"])
+
+
+@pytest.fixture(scope="module")
+def crowd(twin: RunningTwin) -> Iterator[Crowd]:
+    """A crowd in which somebody has a session that is nobody else's business."""
+    owner = person(twin)
+    listed = twin.call("GET", "/v1/auth/sessions", headers=owner.bearer)
+    [session] = [each["id"] for each in listed.json["sessions"]]
+    yield Crowd(twin, owner.bearer, session)
+    assert owner.me().status == 200  # nobody else ended it
+
+
+def ask(crowd: Crowd, route: str, who: str) -> Response:
+    """Ask with a member that no route knows, so that nothing happens where the caller gets as far as the body."""
+    method, path = route.split(" ")
+    path = path.replace("{sid}", crowd.session).replace("{sub}", "usr_nobody").replace("{name}", "nothing")
+    path = path.replace("{code}", "nothing")
+    body = None if method == READ_ONLY else {"not_a_member": True}
+    return crowd.twin.call(method, path, json=body, headers=crowd.headers(who, method))
+
+
+def is_let_in(answer: Response) -> bool:
+    """Say whether it was not the caller's rights that decided."""
+    return answer.status < 500 and answer.status not in {401, 403}
+
+
+def is_sent_away(status: int, code: str) -> Callable[[Response], bool]:
+    """Return whether the caller's rights decided, in this way."""
+    return lambda answer: (answer.status, answer.json.get("code")) == (status, code)
+
+
+def is_decided_by_the_function(answer: Response) -> bool:
+    """Say whether neither gateway nor permissions spoke: a public route may still ask for a secret of its own."""
+    return answer.status < 500 and (answer.json or {}).get("code") not in {"invalid_token", "forbidden"}
+
+
+NO_TOKEN, NO_RIGHT = is_sent_away(401, "invalid_token"), is_sent_away(403, "forbidden")
+CALLERS = ["nobody", "stranger with a forged token", "user", "other user", "service", "admin"]
+
+
+def expected(needed: str, who: str) -> Callable[[Response], bool]:
+    """Return what the table says of a caller."""
+    if needed == PUBLIC:
+        return is_decided_by_the_function
+    if who in {"nobody", "stranger with a forged token"}:
+        return NO_TOKEN
+    if needed == BEARER:
+        return is_let_in
+    if needed == USER:
+        return NO_RIGHT if who == "service" else is_let_in
+    return is_let_in if who == "admin" else NO_RIGHT
+
+
+@pytest.mark.parametrize("who", CALLERS)
+@pytest.mark.parametrize("route", ROUTES)
+def test_route_answers_as_the_table_says(crowd: Crowd, route: str, who: str) -> None:
+    """No token 401, too little 403, enough: whatever the route itself has to say."""
+    answer = ask(crowd, route, who)
+    assert expected(ROUTE_PERMISSIONS[route], who)(answer), (answer.status, answer.body)
+
+
+def test_session_of_somebody_else_is_not_found(crowd: Crowd) -> None:
+    """Another user, and an admin too, end no session by guessing its name."""
+    for who in ("other user", "admin"):
+        assert ask(crowd, "DELETE /v1/auth/sessions/{sid}", who).status == 404

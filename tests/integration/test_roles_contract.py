@@ -1,0 +1,37 @@
+"""What the store promises of the roles of a stack's own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from latchkey.core.roles import CustomRoles
+
+if TYPE_CHECKING:
+    from latchkey.core.ports import Store
+
+FIRST = CustomRoles(1, {"help": "users:read", "none": ""})
+
+
+def test_there_are_none_at_first(empty_store: Store) -> None:
+    """A new stack has the built-in roles alone."""
+    assert empty_store.custom_roles() == CustomRoles(0, {})
+
+
+def test_what_is_stored_is_found(empty_store: Store) -> None:
+    """Names and permissions, and an empty role too."""
+    assert (empty_store.replace_roles(FIRST), empty_store.custom_roles()) == (True, FIRST)
+
+
+def test_the_next_version_replaces_the_last(empty_store: Store) -> None:
+    """The roles stored are those of the newest version, and none of before."""
+    empty_store.replace_roles(FIRST)
+    second = CustomRoles(2, {"desk": "audit:read"})
+    assert (empty_store.replace_roles(second), empty_store.custom_roles()) == (True, second)
+
+
+def test_a_change_of_what_is_no_longer_there_is_refused(empty_store: Store) -> None:
+    """The same version twice, one too far ahead and one behind change nothing."""
+    empty_store.replace_roles(FIRST)
+    for version in (1, 3, 0):
+        assert not empty_store.replace_roles(CustomRoles(version, {}))
+    assert empty_store.custom_roles() == FIRST
