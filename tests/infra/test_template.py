@@ -50,6 +50,15 @@ PROTECTED = {
     ("password", "POST", "/v1/user/password/change"),
     ("email", "POST", "/v1/user/email/change"),
     ("erase", "DELETE", "/v1/auth/me"),
+    ("users", "GET", "/v1/admin/users"),
+    ("users", "POST", "/v1/admin/users"),
+    ("users", "GET", "/v1/admin/users/{sub}"),
+    ("users", "PATCH", "/v1/admin/users/{sub}"),
+    ("users", "DELETE", "/v1/admin/users/{sub}/sessions"),
+    ("roles", "GET", "/v1/admin/roles"),
+    ("roles", "GET", "/v1/admin/roles/{name}"),
+    ("roles", "PUT", "/v1/admin/roles/{name}"),
+    ("roles", "DELETE", "/v1/admin/roles/{name}"),
 }
 GUARDED_BY_WHAT = {"NONE", "Bearer"}
 COSTLY = {"register", "login", "refresh", "token", "recover", "password", "email", "erase"}
