@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import time
 from enum import StrEnum
 from pathlib import Path
@@ -73,7 +74,9 @@ def _run(options: Options) -> None:
     from infra.local.signingpolicy import UnusableKey
     from infra.local.template import BadTemplate
     from infra.local.twin import Twin
+    from infra.local.wholelines import WholeLines
 
+    sys.stdout = WholeLines(sys.stdout)
     try:
         twin = Twin(options)
         try:

@@ -1,0 +1,42 @@
+"""Output of many threads, line by line: Lambda runs one request at a time, the twin many, and `print` writes twice."""
+
+from __future__ import annotations
+
+import io
+from threading import Lock, local
+from typing import TextIO
+
+
+class WholeLines(io.TextIOBase):
+    """A text stream that passes on whole lines, so that no thread writes into a line of another."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._lock = Lock()
+        self._begun = local()
+
+    def write(self, text: str) -> int:
+        """Keep what this thread writes until its line ends."""
+        whole, end, rest = (getattr(self._begun, "text", "") + text).rpartition("\n")
+        self._begun.text = rest
+        if end:
+            with self._lock:
+                self._stream.write(whole + end)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush the whole lines."""
+        self._stream.flush()
+
+    def isatty(self) -> bool:
+        """Say whether somebody reads along."""
+        return self._stream.isatty()
+
+    def fileno(self) -> int:
+        """Return the number of the file behind it."""
+        return self._stream.fileno()
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        """The encoding of the stream behind it."""
+        return self._stream.encoding
