@@ -16,7 +16,7 @@ from latchkey.core.roles import BUILT_IN
 from latchkey.core.sessions import Sessions
 from latchkey.core.signin import PasswordSignIn, SignIn
 from latchkey.signing.keys import Algorithm, VerificationKey
-from latchkey.signing.policy import SigningPolicy, first_policy
+from latchkey.signing.policy import Lifetimes, Moment, SigningPolicy, first_policy
 from latchkey.signing.tokens import AccessClaims, verify
 
 NOW = 1_800_000_000
@@ -107,9 +107,5 @@ class World:
 def small_policy() -> SigningPolicy:
     """Return a signing policy with small fast keys."""
     counter = itertools.count(1)
-    return first_policy(
-        issuer="https://id.example",
-        now=NOW,
-        entropy=lambda size: next(counter).to_bytes(size, "big"),
-        algorithm=Algorithm.ES256,
-    )
+    moment = Moment(NOW, lambda size: next(counter).to_bytes(size, "big"))
+    return first_policy("https://id.example", Algorithm.ES256, Lifetimes(), moment)

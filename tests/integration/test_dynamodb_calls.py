@@ -60,6 +60,8 @@ OPERATIONS: dict[str, tuple[Callable[[Store], object], list[str]]] = {
         ["PutItem"],
     ),
     "published_keys": (lambda store: store.published_keys(), ["GetItem"]),
+    "take_lease": (lambda store: store.take_lease("signing", "ann", now=NOW, until=NOW + 60), ["UpdateItem"]),
+    "return_lease": (lambda store: store.return_lease("signing", "ann"), ["UpdateItem"]),
 }
 """Every operation of the port, in an order in which each has something to do, and the calls that it may cost."""
 
@@ -167,6 +169,7 @@ def test_keys_are_those_of_the_design(stored: dict[str, dict[str, Any]]) -> None
         f"APIKEY#{KEY.key_id}|APIKEY",
         f"THROTTLE#login#{sha256('ada')}#{NOW // RULE.window}|THROTTLE",
         "CONFIG|JWKS",
+        "CONFIG|LEASE#signing",
     }
 
 
@@ -176,8 +179,9 @@ def test_keys_are_those_of_the_design(stored: dict[str, dict[str, Any]]) -> None
         (f"USER#{USER.sub}|SESSION", NOW + 7200),
         ("CODE#", CODE.expires_at),
         ("THROTTLE#", NOW + RULE.window),
+        ("CONFIG|LEASE#", NOW + 60),
     ],
-    ids=["session", "code", "throttle"],
+    ids=["session", "code", "throttle", "lease"],
 )
 def test_what_expires_is_swept_a_day_later(stored: dict[str, dict[str, Any]], prefix: str, expiry: int) -> None:
     """DynamoDB may sweep an item a day after its expiry, when no clock can still take it for alive."""
@@ -185,7 +189,7 @@ def test_what_expires_is_swept_a_day_later(stored: dict[str, dict[str, Any]], pr
     assert item["ttl"] == {"N": str(expiry + DAY)}
 
 
-@pytest.mark.parametrize("prefix", ["LOGIN#", "CLIENT#", "APIKEY#", "CONFIG"])
+@pytest.mark.parametrize("prefix", ["LOGIN#", "CLIENT#", "APIKEY#", "CONFIG|JWKS"])
 def test_what_does_not_expire_is_never_swept(stored: dict[str, dict[str, Any]], prefix: str) -> None:
     """An item that must stay carries no time to live."""
     [item] = [item for key, item in stored.items() if key.startswith(prefix)]

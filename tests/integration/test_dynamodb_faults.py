@@ -90,6 +90,8 @@ OPERATIONS: dict[str, Callable[[DynamoStore], object]] = {
     "attempts": lambda store: store.attempts(Counter("login", "ada", RULE), NOW),
     "create_session that clears": lambda store: store.create_session(SESSION, clears=Counter("login", "ada", RULE)),
     "published_keys": lambda store: store.published_keys(),
+    "take_lease": lambda store: store.take_lease("signing", "ann", now=NOW, until=NOW + 60),
+    "return_lease": lambda store: store.return_lease("signing", "ann"),
 }
 
 
@@ -272,6 +274,19 @@ def test_a_lost_answer_to_the_end_of_a_session(remote: DynamoStore, network: Bad
     network.spoil(LOST)
     assert remote.end_session(session.sub, session.sid)
     assert not remote.end_session(session.sub, session.sid)
+
+
+def test_a_lost_answer_to_a_lease(remote: DynamoStore, network: BadNetwork) -> None:
+    """Whoever took it knows that he holds it, and whoever gave it back has; neither is taken for another's doing."""
+    name = samples.unique("lease-")
+    network.spoil(LOST)
+    assert remote.take_lease(name, "ann", now=NOW, until=NOW + 60)
+    network.spoil(Fault.RESET)
+    assert not remote.take_lease(name, "bob", now=NOW, until=NOW + 60)
+    network.spoil(LOST)
+    remote.return_lease(name, "ann")
+    assert network.seen == ["UpdateItem"] * 2
+    assert remote.take_lease(name, "bob", now=NOW, until=NOW + 60)
 
 
 # Transactions that collide
