@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from latchkey.adapters.memory import MemoryStore
 from latchkey.core.accounts import Accounts, Registration
 from latchkey.core.clients import ClientDirectory, MachineGrants
+from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.issuing import Issuer, TokenAnswer
 from latchkey.core.model import Event, User
 from latchkey.core.passwords import CHEAPEST_FOR_TESTS, BlockList, PasswordRules
@@ -28,12 +29,15 @@ ADDRESS = "192.0.2.7"
 
 @dataclass
 class Fixed:
-    """A policy source that always has this policy."""
+    """A policy source that always has this policy, unless it is away."""
 
     held: SigningPolicy
+    away: bool = False
 
     def policy(self) -> SigningPolicy:
-        """Return it."""
+        """Return it. Raises `UNAVAILABLE` while it is away."""
+        if self.away:
+            raise ServiceError(Errors.UNAVAILABLE, "away")
         return self.held
 
 

@@ -9,7 +9,10 @@ def handler(request: Request) -> Response:
     """Answer 200 with the sessions, or 204 when some have ended."""
     me, sessions = callers.user(request), bootstrap.sessions()
     if request.path == "/v1/auth/logout":
-        callers.log_out(me, sessions, everywhere=forms.logout_of_all(request))
+        everywhere = forms.logout_of_all(request)
+        if everywhere:  # who was logged out, as a thief may have been, must not log the owner out in turn
+            bootstrap.accounts().present(me.sub, me.sid, now=request.now)
+        callers.log_out(me, sessions, everywhere=everywhere)
         return Response(204)
     _, live = bootstrap.accounts().present(me.sub, me.sid, now=request.now)
     if request.method == "GET":

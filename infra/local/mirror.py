@@ -36,11 +36,13 @@ class Mirror:
     """One SQLite file. A write is in it before the caller of AWS gets the answer, so `kill -9` loses nothing."""
 
     def __init__(self, path: Path) -> None:
-        """Open the file or make it, readable by its owner alone. Raise `UnusableFile`."""
+        """Open the file or make it, readable by its owner alone. Raise `UnusableFile`, as while a twin has it."""
         try:
             path.touch(mode=0o600)
             # Every use is under the lock of the AWS calls, whichever thread makes them.
-            self._file = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+            self._file = sqlite3.connect(path, timeout=0, check_same_thread=False, isolation_level=None)
+            # Two twins would each go on from their own copy in memory, and give one login to two people.
+            self._file.execute("PRAGMA locking_mode = EXCLUSIVE")
             self._file.execute("PRAGMA journal_mode = WAL")
             self._file.execute("PRAGMA synchronous = NORMAL")
             self._file.executescript(_SCHEMA)

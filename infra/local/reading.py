@@ -131,7 +131,10 @@ def _origin_form(target: bytes) -> tuple[str, str]:
     """Return path and query of a request target in origin or absolute form (RFC 9112 section 3.2)."""
     text = target.decode()
     if text.startswith(("http://", "https://")):
-        parts = urlsplit(text)
+        try:
+            parts = urlsplit(text)
+        except ValueError:  # an IPv6 address without its end
+            raise _malformed("Bad request target") from None
         text = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     if not text.startswith("/") or "#" in text:
         raise _malformed("Bad request target")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +40,7 @@ def expand(path: Path, cache: Path, parameters: Mapping[str, str]) -> Template:
 
 
 def translate(text: str, parameters: Mapping[str, str]) -> Template:
-    """Expand the text of a SAM template. Raise `BadTemplate` when it is refused, or has no such parameter."""
+    """Expand the text of a SAM template. Raise `BadTemplate` when it is refused, or a parameter is."""
     # The translator takes a third of a second to import: a start that finds its template in the cache goes without.
     import boto3
     from samtranslator.model.exceptions import InvalidDocumentException
@@ -48,9 +49,7 @@ def translate(text: str, parameters: Mapping[str, str]) -> Template:
     from samtranslator.yaml_helper import yaml_parse
 
     source = yaml_parse(text)
-    unknown = parameters.keys() - source.get("Parameters", {}).keys()
-    if unknown:
-        raise BadTemplate(f"template.yaml has no parameter {', '.join(sorted(unknown))}")
+    _require_valid(parameters, source.get("Parameters", {}))
     _name_code(source)
     translator = Translator({}, Parser(), boto_session=boto3.Session(region_name=REGION))
     try:
@@ -60,6 +59,24 @@ def translate(text: str, parameters: Mapping[str, str]) -> Template:
     except InvalidDocumentException as refused:
         raise BadTemplate("; ".join(cause.message for cause in refused.causes) or refused.message) from refused
     return expanded
+
+
+def _require_valid(parameters: Mapping[str, str], declared: Template) -> None:
+    """Refuse what CloudFormation would refuse, before a function meets a value that it was never to see."""
+    unknown = parameters.keys() - declared.keys()
+    if unknown:
+        raise BadTemplate(f"template.yaml has no parameter {', '.join(sorted(unknown))}")
+    for name, value in parameters.items():
+        if not _is_allowed(value, declared[name]):
+            raise BadTemplate(f"template.yaml does not allow {value!r} for the parameter {name}")
+
+
+def _is_allowed(value: str, rule: Template) -> bool:
+    if "AllowedValues" in rule and value not in map(str, rule["AllowedValues"]):
+        return False
+    if rule["Type"] == "Number":
+        return value.isdecimal() and rule.get("MinValue", 0) <= int(value) <= rule.get("MaxValue", int(value))
+    return re.fullmatch(rule.get("AllowedPattern", ".*"), value) is not None
 
 
 def _name_code(source: Template) -> None:

@@ -559,6 +559,7 @@ def test_headers_over_the_limit_are_refused(sample: Sample) -> None:
         b"GET  /open HTTP/1.1\r\nHost: t\r\n\r\n",
         b"GET /op en HTTP/1.1\r\nHost: t\r\n\r\n",
         b"GET open HTTP/1.1\r\nHost: t\r\n\r\n",
+        b"GET http://[::1/open HTTP/1.1\r\nHost: t\r\n\r\n",
         b"GET /open#x HTTP/1.1\r\nHost: t\r\n\r\n",
         b"GET /\xc3\xa9 HTTP/1.1\r\nHost: t\r\n\r\n",
         b"GET /open HTTP/2.0\r\nHost: t\r\n\r\n",

@@ -181,6 +181,15 @@ def test_the_token_endpoint_refuses_in_oauth_s_words(
     assert (answer.status, answer.json.keys(), answer.json["error"]) == (status, {"error", "error_description"}, error)
 
 
+def test_a_secret_in_the_address_is_refused(twin: RunningTwin) -> None:
+    """RFC 6749 section 2.3.1: not ignored, even beside the right secret, or nobody would notice that it gets logged."""
+    worker = twin.dev["clients"][2]
+    proof = {"client_id": worker["client_id"], "client_secret": worker["client_secret"]}
+    form = {"grant_type": "client_credentials"} | proof
+    answer = twin.call("POST", f"/oauth2/token?client_secret={worker['client_secret']}", form=form)
+    assert (answer.status, answer.json["error"]) == (400, "invalid_request")
+
+
 @pytest.mark.parametrize("headers", [{}, {"X-API-Key": "lk_no"}, {"Authorization": "Bearer lk_no"}])
 def test_a_bad_service_token_is_a_401(twin: RunningTwin, headers: dict[str, str]) -> None:
     """None, and one that is none."""

@@ -103,6 +103,20 @@ def test_the_app_may_refresh_at_the_oauth_endpoint(twin: RunningTwin) -> None:
     assert twin.call("POST", "/oauth2/token", form=form).status == 200
 
 
+def test_a_refresh_token_is_for_the_client_that_got_it(twin: RunningTwin) -> None:
+    """Not for one that may not refresh, nor for one that pretends to have a secret; and the owner does not notice."""
+    someone = person(twin)
+    form = {"grant_type": "refresh_token", "refresh_token": someone.tokens["refresh_token"]}
+    worker = twin.dev["clients"][2]
+    proofs = [
+        {"client_id": worker["client_id"], "client_secret": worker["client_secret"]},
+        {"client_id": "cli_app", "client_secret": "no secret at all"},
+    ]
+    errors = [twin.call("POST", "/oauth2/token", form=form | proof).json["error"] for proof in proofs]
+    assert errors == ["unauthorized_client", "invalid_client"]
+    someone.refresh()
+
+
 def test_the_access_token_is_what_rfc_9068_says(twin: RunningTwin) -> None:
     """Header and claims, without a name or an e-mail address."""
     token = person(twin).tokens["access_token"]
@@ -165,6 +179,16 @@ def test_logging_out_everywhere_ends_every_session(twin: RunningTwin) -> None:
     there = twin.call("POST", "/v1/auth/login", json={"login": here.login, "password": PASSWORD}).json
     assert twin.call("POST", "/v1/auth/logout", json={"sessions": "all"}, headers=here.bearer).status == 204
     assert twin.call("POST", "/v1/auth/refresh", json={"token": there["refresh_token"]}).status == 401
+
+
+def test_who_is_logged_out_cannot_log_the_others_out(twin: RunningTwin) -> None:
+    """The access token of an ended session still verifies, and ends nothing but itself."""
+    thief = person(twin)
+    owner = twin.call("POST", "/v1/auth/login", json={"login": thief.login, "password": PASSWORD}).json
+    twin.call("DELETE", "/v1/auth/sessions", headers=bearer(owner["access_token"]))
+    answer = twin.call("POST", "/v1/auth/logout", json={"sessions": "all"}, headers=thief.bearer)
+    assert (answer.status, answer.json["code"]) == (401, "invalid_token")
+    assert twin.call("POST", "/v1/auth/refresh", json={"token": owner["refresh_token"]}).status == 200
 
 
 def test_the_session_of_another_is_not_found(twin: RunningTwin) -> None:

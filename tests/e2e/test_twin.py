@@ -242,17 +242,29 @@ def test_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     assert (tmp_path / "state.db").read_text().startswith("my notes")
 
 
+def test_file_of_a_running_twin_is_refused(tmp_path: Path) -> None:
+    """Two twins on one file would each open an account for the same login, and overwrite each other."""
+    with start_twin(tmp_path, DATA="state.db"):
+        elsewhere = tmp_path / "elsewhere"
+        elsewhere.mkdir()
+        code, output = run(elsewhere, DATA=str(tmp_path / "state.db"))
+    assert code == 1
+    assert "database is locked" in output
+    assert "Traceback" not in output
+
+
 def test_mirror_follows_every_kind_of_write(tmp_path: Path) -> None:
     """Puts, updates, deletes, transactions and the labels of a secret come back as they were."""
-    first, second = Mirror(tmp_path / "state.db"), Mirror(tmp_path / "state.db")
+    first = Mirror(tmp_path / "state.db")
     with aws.running(first.observe):
         written = _write_everything()
+    first.close()
+    second = Mirror(tmp_path / "state.db")
     with aws.running():
         dynamodb, secrets = boto3.client("dynamodb"), boto3.client("secretsmanager")
         aws.create_table(dynamodb, "Table")
         second.restore(dynamodb, secrets)
         restored = _read_everything()
-    first.close()
     second.close()
     assert restored == written
     assert [item["pk"]["S"] for item in restored["items"]] == ["put", "transacted", "updated"]

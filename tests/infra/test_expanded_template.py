@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from infra.local.intrinsics import Resolver
-from infra.local.template import translate
+from infra.local.template import BadTemplate, translate
 from infra.packaging import template as source
 
 SECRET = "arn:aws:secretsmanager:us-east-1:123456789012:secret:SigningSecret"
@@ -121,3 +121,33 @@ def test_no_function_has_a_policy_of_somebody_else(resources: dict[str, Any]) ->
     roles = of_type(resources, "AWS::IAM::Role")
     policies = {name: role["ManagedPolicyArns"] for name, role in roles.items() if name.endswith("FunctionRole")}
     assert {arn for arns in policies.values() for arn in arns} == {LOGS_ONLY}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("NoSuchParameter", "1"),
+        ("Registration", "sometimes"),
+        ("PasswordMinLength", "7"),
+        ("PasswordMinLength", "65"),
+        ("PasswordMinLength", "ten"),
+        ("AllowedOrigins", "*"),
+        ("AllowedOrigins", "https://app.example.com/"),
+    ],
+)
+def test_parameter_that_cloudformation_would_refuse_is_refused(name: str, value: str) -> None:
+    """The twin does not start with what could never be deployed, and names the parameter."""
+    with pytest.raises(BadTemplate, match=name):
+        translate(source.PATH.read_text(), {name: value})
+
+
+def test_parameters_within_their_bounds_are_taken() -> None:
+    """Words, numbers and patterns, at their edges."""
+    parameters = {
+        "Registration": "closed",
+        "PasswordMinLength": "64",
+        "LogRetentionDays": "1",
+        "AllowedOrigins": "http://localhost:5173,https://app.example.com",
+        "AllowedSources": "",
+    }
+    assert translate(source.PATH.read_text(), parameters)["Resources"]

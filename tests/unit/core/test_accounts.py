@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -65,6 +66,17 @@ def test_a_token_of_an_ended_session_is_refused_on_our_own_routes(world: World) 
     world.register()
     claims = world.claims(world.log_in())
     world.sessions.end(claims.sub, claims.sid or "", reason="logout")
+    with pytest.raises(ServiceError) as caught:
+        world.accounts.present(claims.sub, claims.sid or "", now=NOW)
+    assert caught.value.error is Errors.INVALID_TOKEN
+
+
+@pytest.mark.parametrize("change", [{"status": UserStatus.DISABLED}, {"status": UserStatus.PENDING}, {"epoch": 1}])
+def test_a_token_of_an_account_that_changed_is_refused_on_our_own_routes(world: World, change: dict[str, Any]) -> None:
+    """Disabling an account and changing its password act at once where the store is asked."""
+    user = world.register()
+    claims = world.claims(world.log_in())
+    world.put_user(replace(user, **change))
     with pytest.raises(ServiceError) as caught:
         world.accounts.present(claims.sub, claims.sid or "", now=NOW)
     assert caught.value.error is Errors.INVALID_TOKEN

@@ -124,6 +124,30 @@ def test_an_expired_key_opens_nothing_and_its_sessions_end_with_it(world: World,
         world.refresh(answer, now=NOW + 3_600)
 
 
+def test_a_key_without_a_signing_policy_opens_nothing(world: World, key: str) -> None:
+    """While no token can be made, no session is stored and no event is reported."""
+    world.source.away = True
+    with pytest.raises(ServiceError) as caught:
+        world.machines.exchange_api_key(key, now=NOW)
+    assert caught.value.error is Errors.UNAVAILABLE
+    assert world.store.list_sessions(SERVICE.client_id, NOW) == ()
+    assert world.journal.names() == []
+
+
+@pytest.mark.parametrize("kind", ["_clients", "_api_keys"])
+def test_a_key_that_is_disabled_or_whose_owner_is_opens_and_renews_nothing(world: World, key: str, kind: str) -> None:
+    """Disabling either acts at the next exchange and at the next refresh, which ends the session."""
+    answer = world.machines.exchange_api_key(key, now=NOW)
+    stored = vars(world.store)[kind]
+    stored.update({name: replace(each, enabled=False) for name, each in stored.items()})
+    with pytest.raises(ServiceError) as exchange:
+        world.machines.exchange_api_key(key, now=NOW)
+    with pytest.raises(ServiceError) as refresh:
+        world.refresh(answer, now=NOW)
+    assert (exchange.value.error, refresh.value.error) == (Errors.INVALID_API_KEY, Errors.INVALID_GRANT)
+    assert world.store.list_sessions(SERVICE.client_id, NOW) == ()
+
+
 def test_a_key_without_the_permission_opens_nothing(world: World, secret: str) -> None:
     """`token:issue` comes with a role."""
     key_id, text, stored = new_api_key(world.entropy)

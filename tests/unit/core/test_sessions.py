@@ -164,6 +164,18 @@ def test_another_client_cannot_use_the_token(world: World, first: TokenAnswer) -
     assert generation(world, world.refresh(first, now=NOW)) == 1
 
 
+@pytest.mark.parametrize("rotations", [1, 2])
+def test_another_client_cannot_use_a_past_token_either(world: World, first: TokenAnswer, rotations: int) -> None:
+    """It gets no repeated answer, and cannot end the session by what would be reuse from its own client."""
+    newest = first
+    for _ in range(rotations):
+        newest = world.refresh(newest, now=NOW)
+    with pytest.raises(ServiceError):
+        world.sessions.refresh(first.refresh_token, client_id="cli_other", now=NOW)
+    assert generation(world, world.refresh(newest, now=NOW)) == rotations + 1
+    assert "refresh_reuse" not in world.journal.names()
+
+
 @pytest.mark.parametrize(("asked", "granted"), [("profile", "profile"), ("profile openid", "openid profile")])
 def test_a_narrower_scope_is_granted(world: World, first: TokenAnswer, asked: str, granted: str) -> None:
     """RFC 6749 section 6: the scope may shrink for one access token, and the session keeps its own."""

@@ -49,6 +49,26 @@ def test_every_failure_looks_the_same(world: World, login: str, password: str) -
     assert (error.error, error.fields, error.retry_after) == (Errors.INVALID_CREDENTIALS, (), None)
 
 
+def test_a_sign_in_without_a_signing_policy_changes_nothing(world: World) -> None:
+    """While no token can be made, right passwords are not counted as guesses and no session has to make room."""
+    user = world.register()
+    for _ in range(MAX_SESSIONS):
+        world.log_in()
+    before = world.store.list_sessions(user.sub, NOW)
+    world.source.away = True
+    errors = {refusal(world, password=PASSWORD).error for _ in range(LOGIN_RULE.free + 1)}
+    assert errors == {Errors.UNAVAILABLE}
+    assert world.store.list_sessions(user.sub, NOW) == before
+
+
+def test_a_password_that_changed_meanwhile_opens_nothing(world: World) -> None:
+    """The credential was read before the account: an older epoch means that another password holds by now."""
+    user = world.register()
+    world.put_user(replace(user, epoch=1))
+    assert refusal(world, password=PASSWORD).error is Errors.INVALID_CREDENTIALS
+    assert world.store.list_sessions(user.sub, NOW) == ()
+
+
 def test_an_unknown_login_costs_a_hash(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Time does not tell who has an account: the same work is done for nobody."""
     spent: list[str] = []

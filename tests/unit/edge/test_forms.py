@@ -9,7 +9,8 @@ import pytest
 
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.edge import forms, oauth
-from latchkey.edge.http import Request
+from latchkey.edge.forms import Members
+from latchkey.edge.http import MAX_NAME, Request
 
 
 def request(body: Any, content_type: str = "application/json", **headers: str) -> Request:
@@ -30,6 +31,19 @@ def fault(call: Any, *args: Any) -> tuple[str, str]:
         call(*args)
     assert caught.value.error is Errors.INVALID_REQUEST
     return caught.value.fields[0].field, caught.value.fields[0].code
+
+
+@pytest.mark.parametrize(
+    ("call", "body"),
+    [
+        (lambda body: Members.of_form(form(body)), f"{'a' * 7_000}=1&{'a' * 7_000}=2"),
+        (lambda body: Members.of_json(request(body)).nothing_else(), {"a" * 7_000: 1}),
+    ],
+    ids=["repeated", "unknown"],
+)
+def test_a_long_name_is_repeated_in_part(call: Any, body: Any) -> None:
+    """An answer and a log line stay small, whatever the client calls its parameters."""
+    assert fault(call, body)[0] == "a" * MAX_NAME
 
 
 @pytest.mark.parametrize("name", ["login", "username", "email"])
@@ -113,6 +127,16 @@ def test_a_client_proves_itself_in_one_way() -> None:
     assert (asked.client_id, asked.client_secret) == ("cli_a", "s:+")
     with pytest.raises(ServiceError) as caught:
         oauth.token_request(form("grant_type=client_credentials&client_secret=s", authorization=basic))
+    assert caught.value.error is Errors.INVALID_REQUEST
+
+
+def test_a_client_has_one_name() -> None:
+    """RFC 6749 section 2.3: the `client_id` of the form is the header's, or there is none."""
+    basic = "Basic Y2xpX2E6czolMkI="
+    asked = oauth.token_request(form("grant_type=client_credentials&client_id=cli_a", authorization=basic))
+    assert asked.client_id == "cli_a"
+    with pytest.raises(ServiceError) as caught:
+        oauth.token_request(form("grant_type=client_credentials&client_id=cli_b", authorization=basic))
     assert caught.value.error is Errors.INVALID_REQUEST
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from latchkey.core.errors import Errors, ServiceError
-from latchkey.edge.http import MAX_BODY, Request, Response, endpoint
+from latchkey.core.errors import Errors, ServiceError, invalid_field
+from latchkey.edge.http import MAX_BODY, MAX_NAME, Request, Response, endpoint
 
 JSON = {"Content-Type": "application/json"}
 
@@ -89,6 +89,12 @@ def test_a_bad_body_is_refused_with_its_reason(body: str, field: str, code: str)
     assert [(fault["field"], fault["code"]) for fault in problem["errors"]] == [(field, code)]
 
 
+def test_a_long_name_is_repeated_in_part() -> None:
+    """An answer and a log line stay small, whatever the client calls its members."""
+    name = "a" * 7_000
+    assert answer(rest(f'{{"{name}": 1, "{name}": 2}}'))[1]["errors"][0]["field"] == name[:MAX_NAME]
+
+
 @pytest.mark.parametrize(
     "content_type", [None, "text/plain", "application/x-www-form-urlencoded", "application/json; charset=latin-1"]
 )
@@ -128,6 +134,12 @@ def test_a_repeated_or_disputed_security_header_is_refused(values: list[str]) ->
     """Two Authorization headers, or one that disagrees with itself."""
     event = rest("{}", {"Authorization": "Bearer a"}, multiValueHeaders={"authorization": values})
     assert show(event, None)["statusCode"] == 400
+
+
+def test_a_security_header_in_two_spellings_stands_twice() -> None:
+    """Header names are case-insensitive (RFC 9110 section 5.1), so the second one must not quietly win."""
+    event = rest("{}", multiValueHeaders={"authorization": ["Bearer a"], "Authorization": ["Bearer b"]})
+    assert show(event | {"headers": None}, None)["statusCode"] == 400
 
 
 def test_headers_may_be_null() -> None:
@@ -192,6 +204,12 @@ def test_the_token_endpoint_speaks_oauth() -> None:
     grant, client = (failing(ServiceError(e), "/oauth2/token") for e in (Errors.INVALID_GRANT, Errors.INVALID_CLIENT))
     assert (grant["statusCode"], json.loads(grant["body"])["error"]) == (400, "invalid_grant")
     assert (client["statusCode"], client["headers"]["WWW-Authenticate"]) == (401, 'Basic realm="latchkey"')
+
+
+def test_a_description_at_the_token_endpoint_is_plain_ascii() -> None:
+    """RFC 6749 section 5.2 allows neither quotes nor backslashes nor control characters in it."""
+    body = failing(invalid_field('"é\\\n[x]~', "duplicate_member", "Twice."), "/oauth2/token")["body"]
+    assert json.loads(body)["error_description"] == "[x]~: Twice."
 
 
 def test_an_unforeseen_error_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:

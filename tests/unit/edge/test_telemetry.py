@@ -42,9 +42,22 @@ def test_the_logger_redacts(capsys: pytest.CaptureFixture[str], secret: str) -> 
 
 def test_a_log_line_is_one_json_object(capsys: pytest.CaptureFixture[str]) -> None:
     """Line ends and terminal sequences in what a client sent cannot forge a second line."""
-    logger().info("text", extra={"reason": 'x\r\n{"level": "INFO"}\x1b[31m'})
+    logger().info("text", extra={"reason": 'x\r\n{"level": "INFO"}\x1b[31m\u2028\x9b'})
     (line,) = capsys.readouterr().out.splitlines()
+    assert line.isascii()
     assert json.loads(line)["reason"].startswith("x\r\n")
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+@pytest.mark.parametrize(("before", "after"), [("", '", "level": "ERROR'), ("\n", ""), ("\x01", "\\"), ("\\", "\n")])
+def test_redaction_keeps_a_line_one_json_object(
+    capsys: pytest.CaptureFixture[str], secret: str, before: str, after: str
+) -> None:
+    """What looks like a secret, beside a quote or an escape, can neither break the line nor add members to it."""
+    logger().info("text", extra={"reason": before + secret + after})
+    line = json.loads(capsys.readouterr().out)
+    assert line["level"] == "INFO"
+    assert "[redacted]" in line["reason"]
 
 
 def test_event_logging_keeps_a_function_from_starting(monkeypatch: pytest.MonkeyPatch) -> None:

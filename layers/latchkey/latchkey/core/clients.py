@@ -105,9 +105,10 @@ class MachineGrants:
         if client.kind is ClientKind.PUBLIC or Grant.CLIENT_CREDENTIALS not in client.grants:
             raise ServiceError(Errors.UNAUTHORIZED_CLIENT, "client_credentials is not among its grants")
         granted = _granted_scope(scope, client.scopes)
+        policy = self.policies.policy()
         self.journal.record(Event("client_token", sub=client.client_id, client_id=client.client_id))
         roles = self.roles.effective_roles(client.roles)
-        return self.issuer.for_client(client.client_id, roles, self.policies.policy(), scope=granted, now=now)
+        return self.issuer.for_client(client.client_id, roles, policy, scope=granted, now=now)
 
     def exchange_api_key(self, text: str, *, now: int) -> TokenAnswer:
         """Open a service's session with its API key, whose roles must permit `token:issue`."""
@@ -117,11 +118,12 @@ class MachineGrants:
             raise ServiceError(Errors.INVALID_API_KEY, "its owner is gone or disabled")
         if ISSUE_PERMISSION not in self.roles.permissions(key.roles):
             raise ServiceError(Errors.FORBIDDEN, f"the key lacks {ISSUE_PERMISSION}")
+        policy = self.policies.policy()  # before a session is stored for tokens that cannot be made
         session = self._service_session(key, now)
         self.store.create_session(session)
         self.journal.record(Event("service_token", sub=key.client_id, sid=session.sid, client_id=key.client_id))
         roles = self.roles.effective_roles(key.roles)
-        return self.issuer.for_session(session, roles, self.policies.policy(), scope=session.scope, now=now)
+        return self.issuer.for_session(session, roles, policy, scope=session.scope, now=now)
 
     def _service_session(self, key: ApiKey, now: int) -> Session:
         ends_at = (

@@ -26,6 +26,7 @@ from latchkey.core.passwords import (
 from latchkey.core.ports import Journal, PolicySource, Store
 from latchkey.core.roles import RoleRegistry
 from latchkey.core.throttle import ADDRESS_RULE, LOGIN_RULE, Counter
+from latchkey.signing.policy import SigningPolicy
 
 FIRST_PARTY_SCOPE = "openid profile offline_access"
 MAX_SESSIONS = 100
@@ -63,13 +64,14 @@ class PasswordSignIn:
         these: a hash to renew, one session too many.
         """
         login = parse_login(request.login)
+        policy = self.policies.policy()  # before anything is counted, hashed or ended for tokens that cannot be made
         self._reserve(login, request.address, now)
         credential, stale_hash = self._prove(login, request, now)
         user, sessions = self._admit(credential, request, now)
         if stale_hash:
             self._renew_hash(credential, request.password)
         self._make_room(sessions)
-        return self._open_session(user, credential, request.device, now)
+        return self._open_session(user, credential, policy, request.device, now)
 
     def _reserve(self, login: str, address: str, now: int) -> None:
         if not self.throttled:
@@ -117,8 +119,9 @@ class PasswordSignIn:
             self.store.end_session(oldest.sub, oldest.sid)
             self.journal.record(Event("session_ended", sub=oldest.sub, sid=oldest.sid, reason="too_many"))
 
-    def _open_session(self, user: User, credential: Credential, device: str, now: int) -> TokenAnswer:
-        policy = self.policies.policy()
+    def _open_session(
+        self, user: User, credential: Credential, policy: SigningPolicy, device: str, now: int
+    ) -> TokenAnswer:
         session = Session(
             sub=user.sub,
             sid=new_id("ses_", self.entropy),

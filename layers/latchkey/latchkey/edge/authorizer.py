@@ -1,8 +1,10 @@
 """The Lambda authorizer: proves that a Bearer token is ours and alive.
 
-It answers REST `TOKEN` and `REQUEST` events and HTTP API payloads 1.0 and 2.0, and serves the APIs of any stack. It
-knows only the issuer and the audience, fetches the public keys over HTTPS, and has no AWS permission. Neither boto3 nor
-Powertools nor PyJWT is imported: its cold start is in the path of every protected call.
+It answers REST `TOKEN` and `REQUEST` events and HTTP API payloads 1.0 and 2.0. Where `LATCHKEY_ISSUER` is set, it
+serves the APIs of any stack; else it takes the API that calls for the issuer, which is right for the stack's own alone.
+
+It knows only the issuer and the audience, fetches the public keys over HTTPS, and has no AWS permission. Neither boto3
+nor Powertools nor PyJWT is imported: its cold start is in the path of every protected call.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from urllib.parse import unquote_to_bytes
 from latchkey.core.accounts import Registration
 from latchkey.core.errors import Errors, ServiceError, invalid_field
 from latchkey.core.signin import SignIn
-from latchkey.edge.http import Request
+from latchkey.edge.http import MAX_NAME, Request
 
 _MISSING = object()
 _MAX_TEXT = 1024
@@ -43,7 +43,7 @@ class Members:
         for pair in pairs:
             name, _, value = (_decoded(part) for part in pair.partition("="))
             if name in members:
-                raise invalid_field(name, "duplicate_member", "This parameter stands more than once.")
+                raise invalid_field(name[:MAX_NAME], "duplicate_member", "This parameter stands more than once.")
             members[name] = value
         return cls(members)
 
@@ -110,7 +110,7 @@ class Members:
     def nothing_else(self) -> None:
         """Refuse what has not been taken."""
         for name in self._left:
-            raise invalid_field(name[:64], "unknown_member", "This member is not known here.")
+            raise invalid_field(name[:MAX_NAME], "unknown_member", "This member is not known here.")
 
 
 def registration(request: Request, sources: tuple[str, ...]) -> Registration:

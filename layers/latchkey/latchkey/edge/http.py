@@ -6,6 +6,7 @@ One adapter reads both payload formats, 1.0 (REST API, HTTP API) and 2.0 (HTTP A
 from __future__ import annotations
 
 import json
+import re
 import time
 from base64 import b64decode
 from collections.abc import Callable, Mapping
@@ -22,6 +23,9 @@ from latchkey.signing.strictjson import StrictJsonError, loads
 
 MAX_BODY = 16_384
 """Bytes of a request body."""
+
+MAX_NAME = 64
+"""Characters of a name of the client's own making that an answer or a log line repeats."""
 
 Event = Mapping[str, Any]
 
@@ -42,6 +46,7 @@ class Request:
     caller: Mapping[str, str]
     request_id: str
     now: int
+    query: Mapping[str, str] = field(default_factory=dict)
 
     def json(self) -> dict[str, object]:
         """Return the JSON object in the body.
@@ -140,6 +145,7 @@ def _request(event: Event, request_id: str) -> Request:
         caller=_caller(context),
         request_id=request_id,
         now=int(time.time()),
+        query=event.get("queryStringParameters") or {},
     )
 
 
@@ -162,13 +168,13 @@ def _caller(context: Mapping[str, Any]) -> dict[str, str]:
 def _headers(event: Event) -> dict[str, str]:
     """Return the headers by lower-case name. A header that decides something must stand once, and agree with itself."""
     single = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
-    headers = dict(single)
+    multiple: dict[str, list[str]] = {}
     for name, values in (event.get("multiValueHeaders") or {}).items():
-        lower = name.lower()
-        if lower in _SINGLE and (len(values) != 1 or single.get(lower, values[0]) != values[0]):
-            raise ServiceError(Errors.INVALID_REQUEST, f"header {lower} stands more than once")
-        headers[lower] = ", ".join(values)
-    return headers
+        multiple.setdefault(name.lower(), []).extend(values)  # one name may come in two spellings
+    for name in _SINGLE & multiple.keys():
+        if len(multiple[name]) != 1 or single.get(name, multiple[name][0]) != multiple[name][0]:
+            raise ServiceError(Errors.INVALID_REQUEST, f"header {name} stands more than once")
+    return single | {name: ", ".join(values) for name, values in multiple.items()}
 
 
 def _body(event: Event) -> bytes:
@@ -201,7 +207,7 @@ _JSON_FAULTS = {
 
 
 def _bad_json(error: StrictJsonError) -> ServiceError:
-    return invalid_field(error.member, error.code, _JSON_FAULTS[error.code])
+    return invalid_field(error.member[:MAX_NAME], error.code, _JSON_FAULTS[error.code])
 
 
 def _error_response(error: ServiceError, path: str, request_id: str) -> Response:
@@ -245,10 +251,14 @@ def _field_error(fault: FieldError) -> dict[str, str]:
     return {"field": fault.field, "code": fault.code, "message": fault.message}
 
 
+_NOT_IN_DESCRIPTIONS = re.compile(r"[^ !#-\[\]-~]")  # RFC 6749 section 5.2
+
+
 def _oauth_error(error: ServiceError) -> dict[str, Any]:
     """Return the error of RFC 6749 section 5.2, whose description names the parameter at fault."""
     described = [f"{fault.field}: {fault.message}" if fault.field else fault.message for fault in error.fields]
-    return {"error": error.kind.oauth, "error_description": " ".join(described) or error.kind.detail}
+    description = _NOT_IN_DESCRIPTIONS.sub("", " ".join(described) or error.kind.detail)
+    return {"error": error.kind.oauth, "error_description": description}
 
 
 def _rendered(response: Response, event: Event, request_id: str) -> dict[str, Any]:

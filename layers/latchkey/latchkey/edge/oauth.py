@@ -31,6 +31,8 @@ def token_request(request: Request) -> TokenRequest:
     Parameters that are not known are ignored, and empty ones count as absent (RFC 6749 section 3.2). Raises
     `INVALID_REQUEST`, `INVALID_CLIENT` or `UNSUPPORTED_GRANT_TYPE`.
     """
+    if request.query:  # addresses are logged on the way: RFC 6749 section 2.3.1
+        raise ServiceError(Errors.INVALID_REQUEST, "parameters in the address")
     members = Members.of_form(request)
     grant_type = members.required("grant_type")
     if grant_type not in {Grant.CLIENT_CREDENTIALS, Grant.REFRESH_TOKEN}:

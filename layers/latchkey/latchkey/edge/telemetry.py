@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import traceback
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from aws_lambda_powertools import Logger, single_metric
@@ -17,19 +18,20 @@ from latchkey.edge.settings import BadSettings
 
 _SECRETS = re.compile(
     r"""
-      [\w-]{8,}\.[\w-]{8,}\.[\w-]{8,}                # a JWT, signed or with its end cut off
+      (?P<escape>\\(?:u[0-9a-f]{4}|.))                # stays whole: half of one would break the line's JSON
+    | [\w-]{8,}\.[\w-]{8,}\.[\w-]{8,}                # a JWT, signed or with its end cut off
     | lk1\.[\w.-]+                                   # a refresh token
     | lks?_[a-z2-7_]{16,}                            # an API key, a client secret
-    | \$(?:argon2|scrypt|pbkdf2|2[aby]\$)[^\s"]+     # a password hash
-    | -----BEGIN[^"]*                                # a key in PEM
+    | \$(?:argon2|scrypt|pbkdf2|2[aby]\$)[^\s"\\]+   # a password hash
+    | -----BEGIN(?:[^"\\]|\\.)*                      # a key in PEM
     """,
     re.VERBOSE,
 )
 
 
 def redact(line: str) -> str:
-    """Return the line with everything that looks like a secret replaced: the last net, not the first."""
-    return _SECRETS.sub("[redacted]", line)
+    """Return the line of JSON with everything that looks like a secret replaced: the last net, not the first."""
+    return _SECRETS.sub(lambda found: found["escape"] or "[redacted]", line)
 
 
 class RedactingFormatter(LambdaPowertoolsFormatter):
@@ -48,7 +50,9 @@ def logger() -> Logger:
     """
     if os.environ.get("POWERTOOLS_LOGGER_LOG_EVENT", "false").lower() not in {"", "0", "n", "no", "f", "false", "off"}:
         raise BadSettings("POWERTOOLS_LOGGER_LOG_EVENT must stay off: events hold passwords and tokens")
-    return Logger(logger_formatter=RedactingFormatter())
+    # ASCII alone: a line separator or a terminal's C1 control character would reach who reads the log as it is.
+    to_ascii = partial(json.dumps, default=str, separators=(",", ":"))
+    return Logger(logger_formatter=RedactingFormatter(json_serializer=to_ascii))
 
 
 class LogJournal:
