@@ -47,7 +47,7 @@ deploy: build ## Deploy to your AWS account; the first time it asks how
 	@$(SAM) deploy $(shell grep -q '^region' samconfig.toml || echo --guided)
 
 clean: ## Remove what was built and installed
-	rm -rf .venv .venv-sam .aws-sam .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-sam .aws-sam .mypy_cache .pytest_cache .ruff_cache .hypothesis tests/e2e/verifiers/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/.installed: requirements.txt pyproject.toml

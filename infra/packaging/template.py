@@ -13,6 +13,8 @@ PATH = Path(__file__).resolve().parents[2] / "template.yaml"
 
 Template = dict[str, Any]
 
+_NO_VALUE = {"Ref": "AWS::NoValue"}
+
 
 @dataclass(frozen=True, slots=True)
 class Route:
@@ -26,11 +28,15 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """One action on one kind of resource. `items` are the patterns of the partition keys it is limited to."""
+    """One action on one kind of resource.
+
+    `items` are the patterns of the partition keys it is limited to, `stages` the staging labels of the secret.
+    """
 
     action: str
     resource: str
-    items: frozenset[str]
+    items: frozenset[str] = frozenset()
+    stages: frozenset[str] = frozenset()
 
 
 class _Loader(yaml.SafeLoader):
@@ -49,9 +55,27 @@ def _intrinsic(loader: _Loader, suffix: str, node: yaml.Node) -> dict[str, Any]:
 _Loader.add_multi_constructor("!", _intrinsic)
 
 
-def load() -> Template:
-    """Return the template."""
-    return dict(yaml.load(PATH.read_text(), _Loader))  # noqa: S506 - a safe loader's child
+def load(*conditions: str) -> Template:
+    """Return the template with every `!If` decided, as it is where these conditions hold and no other does."""
+    template: Template = yaml.load(PATH.read_text(), _Loader)  # noqa: S506 - a safe loader's child
+    unknown = set(conditions) - set(template["Conditions"])
+    if unknown:
+        raise ValueError(f"template.yaml has no condition {', '.join(sorted(unknown))}")
+    return dict(_decided(template, frozenset(conditions)))
+
+
+def _decided(value: Any, holding: frozenset[str]) -> Any:
+    """Return the value without `Fn::If`, and without what is then `AWS::NoValue`."""
+    match value:
+        case {"Fn::If": [condition, yes, no]}:
+            return _decided(yes if condition in holding else no, holding)
+        case dict():
+            members = {name: _decided(member, holding) for name, member in value.items()}
+            return {name: member for name, member in members.items() if member != _NO_VALUE}
+        case list():
+            return [member for each in value if (member := _decided(each, holding)) != _NO_VALUE]
+        case _:
+            return value
 
 
 def resources(template: Template, kind: str) -> dict[str, Any]:
@@ -88,7 +112,7 @@ def statements(function: Any) -> Iterator[Any]:
 def grants(function: Any) -> frozenset[Grant]:
     """Return what a function may do to the table and the secret: to be held against what it is seen to do."""
     return frozenset(
-        Grant(action, _resource(statement["Resource"]), _items(statement))
+        Grant(action, _resource(statement["Resource"]), _items(statement), _stages(statement))
         for statement in statements(function)
         for action in statement["Action"]
     )
@@ -102,3 +126,10 @@ def _resource(reference: Any) -> str:
 def _items(statement: Any) -> frozenset[str]:
     limits = statement.get("Condition", {}).get("ForAllValues:StringLike", {})
     return frozenset(limits.get("dynamodb:LeadingKeys", []))
+
+
+def _stages(statement: Any) -> frozenset[str]:
+    # ForAnyValue is false where a request names no stage; ForAllValues would be true, and so no limit.
+    limits = statement.get("Condition", {}).get("ForAnyValue:StringEquals", {})
+    stages = limits.get("secretsmanager:VersionStage", [])
+    return frozenset([stages] if isinstance(stages, str) else stages)

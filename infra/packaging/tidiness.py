@@ -17,7 +17,9 @@ _TRACE = re.compile(
     """,
     re.VERBOSE,
 )
-_GENERATED = frozenset({".git", ".venv", ".venv-sam", ".aws-sam", ".latchkey", ".hypothesis", "__pycache__"})
+_GENERATED = frozenset(
+    {".git", ".venv", ".venv-sam", ".aws-sam", ".latchkey", ".hypothesis", "__pycache__", "node_modules"}
+)
 
 
 def traces(text: bytes) -> list[str]:

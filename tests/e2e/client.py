@@ -19,7 +19,15 @@ START_LIMIT = 30.0
 """Seconds a twin may take to start on a busy machine."""
 
 _READY = "Ctrl-C stops it."
-_SECRET_MEMBERS = {"password", "access_token", "refresh_token", "token", "client_secret"}
+_SECRET_MEMBERS = {
+    "password",
+    "access_token",
+    "refresh_token",
+    "token",
+    "client_secret",
+    "confirmation_token",
+    "secret",
+}
 _SHORTEST_SECRET = 8
 
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
 import json
-from typing import Any
 
 import pytest
 
 from tests.e2e.accounts import PASSWORD, bearer, new_login, person
 from tests.e2e.client import RunningTwin
+from tests.e2e.tokens import encoded, forged
 
 JSON = {"Content-Type": "application/json"}
 BODY_ROUTES = [
@@ -22,6 +19,7 @@ BODY_ROUTES = [
     "/login",
     "/v1/auth/refresh",
     "/auth/refresh",
+    "/v1/auth/validate",
 ]
 PROTECTED = [
     ("GET", "/v1/auth/me"),
@@ -33,6 +31,11 @@ PROTECTED = [
     ("DELETE", "/v1/auth/sessions"),
     ("DELETE", "/v1/auth/sessions/ses_x"),
     ("GET", "/v1/hello"),
+    ("GET", "/v1/admin/signing"),
+    ("PATCH", "/v1/admin/signing"),
+    ("POST", "/v1/admin/signing/rotate"),
+    ("POST", "/v1/admin/signing/reset"),
+    ("GET", "/v1/admin/signing/validation-key"),
 ]
 
 BAD_BODIES: dict[str, bytes] = {
@@ -139,32 +142,19 @@ def test_a_protected_route_without_a_good_token_is_a_401(
     assert answer.json["request_id"]
 
 
-def forged(good: str, secret: bytes, **changes: Any) -> str:
-    """Return a token with this header, signed as HS256 with this secret."""
-    header, payload, _ = good.split(".")
-    document = json.loads(base64.urlsafe_b64decode(header + "==")) | changes
-    signing_input = f"{encoded(json.dumps(document).encode())}.{payload}"
-    return f"{signing_input}.{encoded(hmac.digest(secret, signing_input.encode(), hashlib.sha256))}"
-
-
-def encoded(data: bytes) -> str:
-    """Return base64url without padding."""
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
 def test_no_other_token_passes_for_an_access_token(twin: RunningTwin) -> None:
     """A refresh token, an API key, an unsigned token, one signed with the public key as a secret."""
     someone = person(twin)
     good = someone.tokens["access_token"]
     jwks = twin.call("GET", "/.well-known/jwks.json")
     header, payload, signature = good.split(".")
-    unsigned = encoded(b'{"alg":"none","typ":"at+jwt","kid":"x"}')
+    unsigned = encoded(b'{"alg":"none","typ":"at+jwt","kid":"x"}').decode()
     tokens = [
         someone.tokens["refresh_token"],
         twin.dev["api_key"],
         f"{unsigned}.{payload}.{signature}",
-        forged(good, jwks.body, alg="HS256"),
-        forged(good, json.dumps(jwks.json["keys"][0]).encode(), alg="HS256"),
+        forged(good, jwks.body),
+        forged(good, json.dumps(jwks.json["keys"][0]).encode()),
         f"{header}.{payload}.{signature}=",
         f"{header}.{payload}.{signature[:-4]}AAAA",
     ]

@@ -133,7 +133,7 @@ def test_discovery_and_keys_are_public_and_say_where_they_are(twin: RunningTwin)
     for name in ("openid-configuration", "oauth-authorization-server"):
         document = twin.call("GET", f"/.well-known/{name}")
         assert document.json["issuer"] == twin.dev["issuer"]
-        assert document.headers["cache-control"] == "public, max-age=300"
+        assert document.headers["cache-control"] == "public, max-age=1"
     keys = twin.call("GET", document.json["jwks_uri"].removeprefix(twin.address)).json["keys"]
     assert all(key.keys() == {"kty", "n", "e", "use", "alg", "kid"} for key in keys)
     assert len(keys) == 2

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
+from infra.local.intrinsics import Resolver
 from infra.local.template import BadTemplate, translate
 from infra.packaging import template as source
 
+SECRET = "arn:aws:secretsmanager:us-east-1:123456789012:secret:SigningSecret"
 LOGS_ONLY = "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"
 
 
 @pytest.fixture(scope="module")
-def resources() -> dict[str, Any]:
-    found: dict[str, Any] = translate(source.PATH.read_text(), {})["Resources"]
+def expanded() -> dict[str, Any]:
+    return translate(source.PATH.read_text(), {})
+
+
+@pytest.fixture(scope="module")
+def resources(expanded: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = expanded["Resources"]
     return found
 
 
@@ -77,10 +85,35 @@ def test_only_this_api_may_invoke_its_functions(resources: dict[str, Any]) -> No
     assert anybody == ["RotatePermission"]
 
 
-def test_authorizer_may_write_its_log_and_nothing_else(resources: dict[str, Any]) -> None:
+def authorizer(**parameters: str) -> tuple[Any, Any]:
+    """Return the rights and the environment of the authorizer in a stack with these parameters."""
+    deployed = translate(source.PATH.read_text(), parameters)
+    resolver = Resolver(deployed, {"SigningSecret": SECRET}, parameters)
+    role = resolver.resolve(deployed["Resources"]["AuthorizerFunctionRole"]["Properties"])
+    function = resolver.resolve(deployed["Resources"]["AuthorizerFunction"]["Properties"])
+    assert role["ManagedPolicyArns"] == [LOGS_ONLY]
+    return role["Policies"], function["Environment"]["Variables"]
+
+
+@pytest.mark.parametrize("parameters", [{}, {"AllowHS256": "false"}])
+def test_authorizer_may_write_its_log_and_nothing_else(parameters: dict[str, str]) -> None:
     """A stolen authorizer is worth nothing."""
-    role = resources["AuthorizerFunctionRole"]["Properties"]
-    assert (role["ManagedPolicyArns"], role.get("Policies", [])) == ([LOGS_ONLY], [])
+    policies, environment = authorizer(**parameters)
+    assert policies == []
+    assert SECRET not in json.dumps(environment)
+
+
+def test_authorizer_of_a_stack_with_hs256_may_read_the_policy_in_force() -> None:
+    """There it must, since a shared secret is published nowhere; and it may do nothing else."""
+    policies, environment = authorizer(AllowHS256="true")
+    statement = {
+        "Effect": "Allow",
+        "Action": ["secretsmanager:GetSecretValue"],
+        "Resource": SECRET,
+        "Condition": {"ForAnyValue:StringEquals": {"secretsmanager:VersionStage": "AWSCURRENT"}},
+    }
+    assert [policy["PolicyDocument"]["Statement"] for policy in policies] == [[statement]]
+    assert environment["LATCHKEY_HS256_SECRET"] == SECRET
 
 
 def test_no_function_has_a_policy_of_somebody_else(resources: dict[str, Any]) -> None:

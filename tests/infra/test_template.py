@@ -25,6 +25,7 @@ PUBLIC = {
     ("refresh", "POST", "/auth/refresh"),
     ("token", "POST", "/v1/auth/token"),
     ("token", "POST", "/oauth2/token"),
+    ("validate", "POST", "/v1/auth/validate"),
     ("wellknown", "GET", "/.well-known/jwks.json"),
     ("wellknown", "GET", "/.well-known/openid-configuration"),
     ("wellknown", "GET", "/.well-known/oauth-authorization-server"),
@@ -45,6 +46,11 @@ PROTECTED = {
     ("sessions", "GET", "/v1/auth/sessions"),
     ("sessions", "DELETE", "/v1/auth/sessions"),
     ("sessions", "DELETE", "/v1/auth/sessions/{sid}"),
+    ("signing", "GET", "/v1/admin/signing"),
+    ("signing", "PATCH", "/v1/admin/signing"),
+    ("signing", "POST", "/v1/admin/signing/rotate"),
+    ("signing", "POST", "/v1/admin/signing/reset"),
+    ("signing", "GET", "/v1/admin/signing/validation-key"),
     ("hello", "GET", "/v1/hello"),
     ("me", "GET", "/v1/auth/me/export"),
     ("password", "POST", "/v1/user/password/change"),
@@ -61,10 +67,12 @@ PROTECTED = {
     ("roles", "DELETE", "/v1/admin/roles/{name}"),
 }
 GUARDED_BY_WHAT = {"NONE", "Bearer"}
-COSTLY = {"register", "login", "refresh", "token", "recover", "password", "email", "erase"}
+COSTLY = {"register", "login", "refresh", "token", "validate", "recover", "password", "email", "erase"}
 HASHING = {"register", "login", "password", "email", "erase"}
-MINTING = {"login", "refresh", "token", "rotate"}
+POLICY_READERS = {"login", "refresh", "token", "validate", "users"}  # users seals the cursors of its lists
+POLICY_WRITERS = {"rotate", "signing"}
 SECRET_READ = "secretsmanager:GetSecretValue"
+IN_FORCE = frozenset({"AWSCURRENT"})
 
 Rule = Callable[[Template], list[str]]
 Flaw = Callable[[Template], None]
@@ -120,7 +128,15 @@ def unlimited_table_grants(template: Template) -> list[str]:
 def secret_readers(template: Template) -> list[str]:
     functions = source.functions(template).items()
     readers = {name for name, function in functions if SECRET_READ in {g.action for g in source.grants(function)}}
-    return sorted(readers ^ MINTING)
+    return sorted(readers ^ (POLICY_READERS | POLICY_WRITERS))
+
+
+def readers_of_what_is_staged(template: Template) -> list[str]:
+    """Name the functions that may read a policy which is not in force, though they do not write it."""
+    functions = source.functions(template).items()
+    granted = [(name, grant) for name, function in functions for grant in source.grants(function)]
+    loose = {name for name, grant in granted if grant.action == SECRET_READ and grant.stages != IN_FORCE}
+    return sorted(loose - POLICY_WRITERS)
 
 
 def idle_knowledge(template: Template) -> list[str]:
@@ -241,6 +257,7 @@ GATES: dict[str, tuple[Rule, Flaw]] = {
     "wildcard resource": (wildcards, add_function(Policies=policy(Resource="*"))),
     "whole table": (unlimited_table_grants, add_function(Policies=policy())),
     "one more reader of the secret": (secret_readers, add_function(Policies=policy(**READS_SECRET))),
+    "reader of a policy not in force": (readers_of_what_is_staged, add_function(Policies=policy(**READS_SECRET))),
     "name of a table it may not touch": (idle_knowledge, add_function(Environment=knows(LATCHKEY_TABLE="t"))),
     "address of the API": (circular, add_function(Events=route("/flaw"), Environment=knows(URL="${Api}"))),
     "event logging": (event_logging, add_function(Environment=knows(POWERTOOLS_LOGGER_LOG_EVENT="true"))),
@@ -311,10 +328,52 @@ def test_function_that_needs_no_data_has_no_rights(template: Template, name: str
     assert source.grants(source.functions(template)[name]) == frozenset()
 
 
-def test_authorizer_knows_issuer_and_audience_alone(template: Template) -> None:
-    """The authorizer is told what a token must say, and of no resource."""
-    told = source.environment(source.functions(template)["authorizer"])
-    assert set(told) == {"LATCHKEY_ISSUER", "LATCHKEY_AUDIENCE"}
+def test_authorizer_knows_of_no_resource(template: Template) -> None:
+    """The authorizer is told what a token must say, and how long it may keep public keys."""
+    assert source.environment(source.functions(template)["authorizer"]) == {
+        "LATCHKEY_ISSUER": "",
+        "LATCHKEY_AUDIENCE": {"Ref": "Audience"},
+        "LATCHKEY_JWKS_MAX_AGE": {"Ref": "JwksMaxAgeSeconds"},
+        "LATCHKEY_HS256_SECRET": "",
+    }
+
+
+def without_authorizer(template: Template) -> Template:
+    return template | {"Resources": template["Resources"] | {"AuthorizerFunction": None}}
+
+
+def test_hs256_gives_the_authorizer_one_right(template: Template) -> None:
+    """Where a shared secret may sign, the authorizer may read the policy in force, and nothing else is different."""
+    allowing = source.load("AllowsHS256")
+    authorizer = source.functions(allowing)["authorizer"]
+    assert source.grants(authorizer) == {source.Grant(SECRET_READ, "SigningSecret", stages=IN_FORCE)}
+    assert source.environment(authorizer)["LATCHKEY_HS256_SECRET"] == {"Ref": "SigningSecret"}
+    assert without_authorizer(allowing) == without_authorizer(template)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "default"),
+    [("AllowHS256", "false"), ("PolicyCacheSeconds", 60), ("JwksMaxAgeSeconds", 300), ("AuthorizerCacheSeconds", 60)],
+)
+def test_what_a_key_change_waits_for_is_what_was_promised(
+    template: Template, parameter: str, default: str | int
+) -> None:
+    """Shared secrets are off, and every cache lasts as long as is published, unless somebody says otherwise."""
+    assert template["Parameters"][parameter]["Default"] == default
+
+
+def test_every_cache_is_told_to_who_counts_with_it(template: Template) -> None:
+    """Who makes policies knows all three caches; who reads them, the age they may have."""
+    functions = source.functions(template)
+    caches = {
+        "LATCHKEY_POLICY_CACHE": {"Ref": "PolicyCacheSeconds"},
+        "LATCHKEY_JWKS_MAX_AGE": {"Ref": "JwksMaxAgeSeconds"},
+        "LATCHKEY_AUTHORIZER_CACHE": {"Ref": "AuthorizerCacheSeconds"},
+    }
+    ignorant = [name for name in POLICY_WRITERS if not caches.items() <= source.environment(functions[name]).items()]
+    assert ignorant == []
+    assert all("LATCHKEY_POLICY_CACHE" in source.environment(functions[name]) for name in POLICY_READERS)
+    assert "LATCHKEY_JWKS_MAX_AGE" in source.environment(functions["wellknown"])
 
 
 def test_shared_environment_names_no_resource(template: Template) -> None:
@@ -323,15 +382,34 @@ def test_shared_environment_names_no_resource(template: Template) -> None:
     assert [name for name in template["Resources"] if f'"{name}"' in shared] == []
 
 
-def test_only_rotation_writes_the_secret(template: Template) -> None:
-    """Who mints may read the signing secret; who rotates may write it; nobody else may either."""
+def test_only_rotation_and_an_admin_write_the_secret(template: Template) -> None:
+    """Who mints may read the signing secret; the two that change it may write it; nobody else may either."""
     writers = {
         name
         for name, function in source.functions(template).items()
         for grant in source.grants(function)
         if grant.resource == "SigningSecret" and grant.action != SECRET_READ
     }
-    assert writers == {"rotate"}
+    assert writers == POLICY_WRITERS
+
+
+def test_admin_of_the_policy_changes_keys_and_codes_alone(template: Template) -> None:
+    """An admin's function looks who is asking, and writes nothing of a user."""
+    rights = source.grants(source.functions(template)["signing"])
+    of_the_table = {(grant.action.removeprefix("dynamodb:"), grant.items) for grant in rights if grant.items}
+    assert of_the_table == {
+        ("Query", frozenset({"USER#*"})),
+        ("GetItem", frozenset({"CLIENT#*"})),
+        ("PutItem", frozenset({"CONFIG", "CODE#*"})),
+        ("UpdateItem", frozenset({"CONFIG", "CODE#*"})),
+    }
+
+
+def test_validation_only_reads(template: Template) -> None:
+    """Saying whether a token is good changes nothing but a counter of attempts."""
+    rights = source.grants(source.functions(template)["validate"])
+    writes = {(g.action, g.items) for g in rights if not g.action.endswith(("GetItem", "Query", "GetSecretValue"))}
+    assert writes == {("dynamodb:UpdateItem", frozenset({"THROTTLE#*"}))}
 
 
 def test_public_keys_are_all_that_rotation_and_discovery_touch_in_the_table(template: Template) -> None:
@@ -343,9 +421,9 @@ def test_public_keys_are_all_that_rotation_and_discovery_touch_in_the_table(temp
     assert found == {frozenset({"CONFIG"})}
 
 
-def test_hashing_cannot_starve_the_rest(template: Template) -> None:
-    """What hashes passwords has memory for a whole CPU and a concurrency of its own."""
-    functions = source.functions(template)
+def test_hashing_cannot_starve_the_rest() -> None:
+    """What hashes passwords has memory for a whole CPU and, where one is given, a concurrency of its own."""
+    functions = source.functions(source.load("HasHashingConcurrency"))
     apart = {name for name, function in functions.items() if "ReservedConcurrentExecutions" in function}
     large = {name for name, function in functions.items() if function.get("MemorySize") == {"Ref": "HashingMemory"}}
     assert (apart, large) == (HASHING, HASHING)

@@ -92,6 +92,14 @@ def race_of_admins_who_delete_themselves(store: Store) -> None:
     assert store.list_users(after="", limit=100).users == tuple(left)
 
 
+def race_for_a_lease(store: Store) -> None:
+    """Assert that one of many holds a lease, and that the next round of it is another's."""
+    name = samples.unique("lease-")
+    for now in (NOW, NOW + 60):
+        taken = race(lambda number, now=now: store.take_lease(name, f"{now}-{number}", now=now, until=now + 60))  # type: ignore[misc]
+        assert sum(taken) == 1
+
+
 def _registers(store: Store, user: User) -> bool:
     try:
         store.create_user(user, samples.credential(user))

@@ -81,11 +81,11 @@ OPERATIONS: dict[str, tuple[Callable[[Store], object], list[str]]] = {
         lambda store: store.publish_keys(PublishedKeys(1, "https://i.example", "RS256", "{}")),
         ["PutItem"],
     ),
-    "take_lease": (lambda store: store.take_lease("rotation", "me", now=NOW, until=NOW + 60), ["UpdateItem"]),
-    "return_lease": (lambda store: store.return_lease("rotation", "me"), ["UpdateItem"]),
     "replace_roles": (lambda store: store.replace_roles(CustomRoles(1, {"help": "users:read"})), ["UpdateItem"]),
     "custom_roles": (lambda store: store.custom_roles(), ["GetItem"]),
     "published_keys": (lambda store: store.published_keys(), ["GetItem"]),
+    "take_lease": (lambda store: store.take_lease("signing", "ann", now=NOW, until=NOW + 60), ["UpdateItem"]),
+    "return_lease": (lambda store: store.return_lease("signing", "ann"), ["UpdateItem"]),
 }
 """Every operation of the port, in an order in which each has something to do, and the calls that it may cost."""
 
@@ -211,10 +211,10 @@ def test_keys_are_those_of_the_design(stored: dict[str, dict[str, Any]]) -> None
         f"APIKEY#{KEY.key_id}|APIKEY",
         f"THROTTLE#login#{sha256('ada')}#{NOW // RULE.window}|THROTTLE",
         "CONFIG|JWKS",
-        "CONFIG|LEASE#rotation",
         "CONFIG|ROLES",
         "ADMINS|ADMINS",
         f"USERS|0{NOW}#{USER.sub}",
+        "CONFIG|LEASE#signing",
     }
 
 
@@ -225,8 +225,9 @@ def test_keys_are_those_of_the_design(stored: dict[str, dict[str, Any]]) -> None
         ("CODE#", CODE.expires_at),
         ("OUTBOX#", MAIL.expires_at),
         ("THROTTLE#", NOW + RULE.window),
+        ("CONFIG|LEASE#", NOW + 60),
     ],
-    ids=["session", "code", "mail", "throttle"],
+    ids=["session", "code", "mail", "throttle", "lease"],
 )
 def test_what_expires_is_swept_a_day_later(stored: dict[str, dict[str, Any]], prefix: str, expiry: int) -> None:
     """DynamoDB may sweep an item a day after its expiry, when no clock can still take it for alive."""

@@ -103,6 +103,8 @@ OPERATIONS: dict[str, Callable[[DynamoStore], object]] = {
     "delete_user": lambda store: store.delete_user(USER),
     "custom_roles": lambda store: store.custom_roles(),
     "replace_roles": lambda store: store.replace_roles(CustomRoles(1)),
+    "take_lease": lambda store: store.take_lease("signing", "ann", now=NOW, until=NOW + 60),
+    "return_lease": lambda store: store.return_lease("signing", "ann"),
 }
 
 
@@ -308,6 +310,19 @@ def test_a_lost_answer_to_the_end_of_a_session(remote: DynamoStore, network: Bad
     network.spoil(LOST)
     assert remote.end_session(session.sub, session.sid)
     assert not remote.end_session(session.sub, session.sid)
+
+
+def test_a_lost_answer_to_a_lease(remote: DynamoStore, network: BadNetwork) -> None:
+    """Whoever took it knows that he holds it, and whoever gave it back has; neither is taken for another's doing."""
+    name = samples.unique("lease-")
+    network.spoil(LOST)
+    assert remote.take_lease(name, "ann", now=NOW, until=NOW + 60)
+    network.spoil(Fault.RESET)
+    assert not remote.take_lease(name, "bob", now=NOW, until=NOW + 60)
+    network.spoil(LOST)
+    remote.return_lease(name, "ann")
+    assert network.seen == ["UpdateItem"] * 2
+    assert remote.take_lease(name, "bob", now=NOW, until=NOW + 60)
 
 
 # Transactions that collide

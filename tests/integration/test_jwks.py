@@ -148,6 +148,18 @@ def test_a_known_id_is_served_while_the_gate_is_closed(keys: RemoteKeys) -> None
     assert keys.find(OLD["kid"]) is not None
 
 
+@pytest.mark.parametrize("max_age", [1, 60])
+def test_keys_are_kept_for_as_long_as_was_said(issuer: Issuer, clock: Clock, max_age: int) -> None:
+    """A key that the issuer withdrew is believed for `max_age` seconds at most."""
+    keys = RemoteKeys(issuer.uri, clock, max_age)
+    keys.find(OLD["kid"])
+    issuer.publish(NEW)
+    clock.now += max_age - 0.5
+    assert keys.find(OLD["kid"]) is not None
+    clock.now += 0.5
+    assert keys.find(OLD["kid"]) is None
+
+
 def test_keys_are_fetched_anew_after_five_minutes(keys: RemoteKeys, issuer: Issuer, clock: Clock) -> None:
     """A key that the issuer withdrew is believed for 300 seconds at most."""
     keys.find(OLD["kid"])
@@ -155,6 +167,14 @@ def test_keys_are_fetched_anew_after_five_minutes(keys: RemoteKeys, issuer: Issu
     clock.now += 299
     assert keys.find(OLD["kid"]) is not None
     clock.now += 1
+    assert keys.find(OLD["kid"]) is None
+
+
+def test_an_issuer_may_have_no_key_left(keys: RemoteKeys, issuer: Issuer, clock: Clock) -> None:
+    """One that signs with shared secrets publishes none, and what it published before a reset must be forgotten."""
+    keys.find(OLD["kid"])
+    issuer.publish()
+    clock.now += 300
     assert keys.find(OLD["kid"]) is None
 
 
@@ -176,7 +196,7 @@ def broken(issuer: Issuer, how: str) -> None:
         "two meanings": {"body": b'{"keys": [], "keys": []}'},
         "a list": {"body": json.dumps([OLD, NEW]).encode()},
         "no list of keys": {"body": json.dumps({"keys": {"0": OLD}}).encode()},
-        "an empty list": {"body": b'{"keys": []}'},
+        "not one key of use": {"body": b'{"keys": [{"kty": "unheard-of"}]}'},
         "no HTTP": {"headers": {"X": "y" * 70_000}},
     }
     for name, value in spoilt[how].items():
@@ -195,7 +215,7 @@ BROKEN = [
     "two meanings",
     "a list",
     "no list of keys",
-    "an empty list",
+    "not one key of use",
     "no HTTP",
 ]
 

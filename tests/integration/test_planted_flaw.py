@@ -31,6 +31,7 @@ RACES = [
     races.race_for_attempts,
     races.race_for_the_last_admin,
     races.race_of_admins_who_delete_themselves,
+    races.race_for_a_lease,
 ]
 NETWORK = 0.001
 """Seconds between a read and a write: less than any database needs, and moto answers at once."""
@@ -84,6 +85,13 @@ class ReadThenWriteMemory(MemoryStore):
             raise ServiceError(Errors.RATE_LIMITED, retry_after=wait)
         time.sleep(NETWORK)
         return self.count_attempt(counter, now).count
+
+    def take_lease(self, name: str, owner: str, *, now: int, until: int) -> bool:
+        """Look whether somebody holds it, then take it."""
+        _, ends_at = self._leases.get(name, ("", 0))
+        time.sleep(NETWORK)
+        self._leases[name] = (owner, until)
+        return ends_at <= now
 
 
 class ReadThenWriteDynamo(DynamoStore):
@@ -149,6 +157,13 @@ class ReadThenWriteDynamo(DynamoStore):
             raise ServiceError(Errors.RATE_LIMITED, retry_after=wait)
         time.sleep(NETWORK)
         return self.count_attempt(counter, now).count
+
+    def take_lease(self, name: str, owner: str, *, now: int, until: int) -> bool:
+        """Look whether somebody holds it, then take it."""
+        item = self._table.get(items.lease(name))
+        time.sleep(NETWORK)
+        self._table.update(items.lease(name), "SET #ends_at = :until", {"until": until})
+        return item is None or int(item["ends_at"]["N"]) <= now
 
 
 @pytest.mark.parametrize("race", RACES)

@@ -14,10 +14,11 @@ import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 from botocore.stub import Stubber
 
-from latchkey.adapters.secretsmanager import SecretPolicySource, SigningSecret, connect
+from latchkey.adapters.jwks import KeysUnavailable
+from latchkey.adapters.secretsmanager import SecretKeys, SecretPolicySource, SigningSecret, connect
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.signing.keys import Algorithm
-from latchkey.signing.policy import SigningPolicy, first_policy
+from latchkey.signing.policy import Lifetimes, Moment, SigningPolicy, first_policy, reset, rotate
 from tests.integration.contract import Clock, refuses
 from tests.integration.samples import NOW, unique
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from latchkey.core.ports import PolicySource
 
 MINUTE = 60
-POLICY = first_policy(issuer="https://issuer.example", now=NOW, entropy=os.urandom, algorithm=Algorithm.ES256)
+POLICY = first_policy("https://issuer.example", Algorithm.ES256, Lifetimes(), Moment(NOW, os.urandom))
 
 
 class Secret:
@@ -101,6 +102,20 @@ def test_a_policy_is_kept_for_a_minute(source: PolicySource, secret: Secret, clo
     assert (source.policy().version, secret.reads) == (1, 1)
     clock.now += 1
     assert (source.policy().version, source.policy().version, secret.reads) == (2, 2, 2)
+
+
+@pytest.mark.parametrize("max_age", [1, 30])
+def test_a_policy_is_kept_for_as_long_as_was_said(
+    client: SecretsManagerClient, secret: Secret, clock: Clock, max_age: int
+) -> None:
+    """What others may remember is a setting, and new keys wait for it."""
+    source = SecretPolicySource(client, secret.name, clock, max_age)
+    source.policy()
+    secret.put(version(2).to_json())
+    clock.now += max_age - 0.5
+    assert source.policy().version == 1
+    clock.now += 0.5
+    assert source.policy().version == 2
 
 
 def test_a_clock_set_back_does_not_keep_a_policy(source: PolicySource, secret: Secret, clock: Clock) -> None:
@@ -257,6 +272,84 @@ class SlowClient:
         return self.client.get_secret_value(**parameters)
 
 
+# The keys of the policy, for the authorizer of a stack that signs with a shared secret
+
+
+HS256 = first_policy("https://issuer.example", Algorithm.HS256, Lifetimes(), Moment(NOW, os.urandom))
+ROTATED = rotate(HS256, Moment(NOW, os.urandom))
+OLD_KEY = HS256.keys.current
+
+
+@pytest.fixture
+def shared(client: SecretsManagerClient) -> Iterator[Secret]:
+    """A secret that holds a policy of shared secrets."""
+    secret = Secret(client, HS256.to_json())
+    client.meta.events.register("before-parameter-build.secrets-manager.GetSecretValue", secret.on_read)
+    yield secret
+    client.meta.events.unregister("before-parameter-build.secrets-manager.GetSecretValue", secret.on_read)
+
+
+def secret_keys(secret: Secret, clock: Clock, now: int = NOW) -> SecretKeys:
+    """Return the keys of a secret, kept for a minute."""
+    return SecretKeys(secret.client, secret.name, clock, lambda: now, 60)
+
+
+def test_a_shared_secret_is_found_by_its_id(shared: Secret, clock: Clock) -> None:
+    """The key that signs and the one that will, read once."""
+    keys = secret_keys(shared, clock)
+    found = [keys.find(key.kid) for key in HS256.keys.keys * 3]
+    assert found == [key.verification_key() for key in HS256.keys.keys * 3]
+    assert shared.reads == 1
+
+
+def test_a_secret_is_read_anew_after_its_time(shared: Secret, clock: Clock) -> None:
+    """A key that was reset is believed for a minute at most."""
+    keys = secret_keys(shared, clock)
+    keys.find(OLD_KEY.kid)
+    shared.put(reset(HS256, Moment(NOW, os.urandom), end_sessions=False).to_json())
+    clock.now += 59
+    assert keys.find(OLD_KEY.kid) is not None
+    clock.now += 1
+    assert keys.find(OLD_KEY.kid) is None
+
+
+def test_an_unknown_id_reads_the_secret_at_most_once_in_ten_seconds(shared: Secret, clock: Clock) -> None:
+    """Strangers do not run up a bill, and a key that is new is found at once."""
+    keys = secret_keys(shared, clock)
+    keys.find(OLD_KEY.kid)
+    shared.put(ROTATED.to_json())
+    assert keys.find(ROTATED.keys.spare.kid) is not None
+    assert not any(keys.find(f"stranger-{number}") for number in range(100))
+    assert shared.reads == 2
+
+
+def test_a_retired_secret_is_not_found(shared: Secret, clock: Clock) -> None:
+    """A key that verifies no more is left out when the secret is read."""
+    retire_at = ROTATED.keys.keys[-1].retire_at
+    assert retire_at is not None
+    shared.put(ROTATED.to_json())
+    found = [secret_keys(shared, clock, now).find(OLD_KEY.kid) is not None for now in (retire_at - 1, retire_at)]
+    assert found == [True, False]
+
+
+def test_old_secrets_are_served_while_reads_fail(shared: Secret, clock: Clock) -> None:
+    """For an hour; and without any there is no verdict."""
+    keys = secret_keys(shared, clock)
+    keys.find(OLD_KEY.kid)
+    shared.failure = outage()
+    clock.now += 3599
+    assert keys.find(OLD_KEY.kid) is not None
+    clock.now += 1
+    with pytest.raises(KeysUnavailable, match="ReadTimeoutError"):
+        keys.find(OLD_KEY.kid)
+
+
+def test_a_secret_without_a_policy_has_no_keys(client: SecretsManagerClient, clock: Clock) -> None:
+    """Before the first rotation there is nothing to verify with."""
+    with pytest.raises(KeysUnavailable, match="refused"):
+        secret_keys(Secret(client, "{}"), clock).find("")
+
+
 # Rotation: createSecret, setSecret, testSecret, finishSecret
 
 
@@ -296,6 +389,56 @@ def test_every_step_of_a_rotation_may_be_repeated(signing_secret: SigningSecret,
     assert signing_secret.current() == version(2).to_json()
     versions = secret.client.describe_secret(SecretId=secret.name)["VersionIdsToStages"]
     assert [stages.count("AWSCURRENT") for stages in versions.values()].count(1) == 1
+
+
+def test_a_version_waits_for_its_document(client: SecretsManagerClient) -> None:
+    """Secrets Manager makes the version with its label, and the first step finds nothing in it."""
+    token = new_token()
+    with Stubber(client) as stub:
+        stub.add_response("describe_secret", {"VersionIdsToStages": {token: ["AWSPENDING"]}}, {"SecretId": "s"})
+        stub.add_client_error(
+            "get_secret_value", "ResourceNotFoundException", expected_params={"SecretId": "s", "VersionId": token}
+        )
+        assert SigningSecret(client, "s").pending(token) is None
+
+
+def test_a_document_that_is_unstaged_waits_no_more(signing_secret: SigningSecret) -> None:
+    """It may be dropped twice; what is in force stays, and the next rotation stages its own."""
+    token, following = new_token(), new_token()
+    signing_secret.put_pending(token, version(2).to_json())
+    for _ in range(2):
+        signing_secret.unstage(token)
+    assert (signing_secret.pending(token), signing_secret.current()) == (None, POLICY.to_json())
+    signing_secret.put_pending(following, version(3).to_json())
+    assert signing_secret.pending(following) == version(3).to_json()
+
+
+def test_a_document_of_another_stays_staged(signing_secret: SigningSecret) -> None:
+    """Who drops what he has staged does not drop what somebody else has staged since."""
+    token, other = new_token(), new_token()
+    signing_secret.put_pending(token, version(2).to_json())
+    signing_secret.put_pending(other, version(3).to_json())
+    signing_secret.unstage(token)
+    assert (signing_secret.pending(token), signing_secret.pending(other)) == (None, version(3).to_json())
+
+
+def test_a_document_in_force_still_waits_for_its_rotation(signing_secret: SigningSecret) -> None:
+    """The last step may run again, and finds under its token what it has put in force."""
+    token = new_token()
+    signing_secret.put_pending(token, version(2).to_json())
+    signing_secret.promote(token)
+    assert signing_secret.pending(token) == signing_secret.current()
+
+
+def test_two_that_put_in_force_do_not_undo_each_other(client: SecretsManagerClient) -> None:
+    """The label is taken from the version that was seen to have it; where another was faster, AWS refuses."""
+    token, seen = new_token(), new_token()
+    move = {"SecretId": "s", "VersionStage": "AWSCURRENT", "MoveToVersionId": token, "RemoveFromVersionId": seen}
+    with Stubber(client) as stub:
+        stub.add_response("describe_secret", {"VersionIdsToStages": {seen: ["AWSCURRENT"]}}, {"SecretId": "s"})
+        stub.add_client_error("update_secret_version_stage", "InvalidParameterException", expected_params=move)
+        with pytest.raises(ClientError, match="InvalidParameterException"):
+            SigningSecret(client, "s").promote(token)
 
 
 def test_a_version_is_never_given_another_document(client: SecretsManagerClient) -> None:

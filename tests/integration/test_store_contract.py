@@ -572,3 +572,57 @@ def test_public_keys_never_go_back(empty_store: Store) -> None:
     empty_store.publish_keys(published(10))
     assert not empty_store.publish_keys(published(9))
     assert empty_store.published_keys() == published(10)
+
+
+def test_public_keys_come_back_with_their_ends(empty_store: Store) -> None:
+    """When each key ends is stored with the keys, and replaced with them."""
+    for retire_at in ({"a": NOW + 900, "b-_": NOW}, {"a": NOW + 1}, {}):
+        keys = replace(published(1), retire_at=retire_at)
+        empty_store.publish_keys(keys)
+        assert empty_store.published_keys() == keys
+
+
+# Leases
+
+
+def test_a_lease_is_nobody_elses(store: Store) -> None:
+    """While one holds it, no other takes it, and another lease is another's."""
+    name = samples.unique("lease-")
+    assert store.take_lease(name, "ann", now=NOW, until=NOW + 60)
+    assert not store.take_lease(name, "bob", now=NOW + 59, until=NOW + 119)
+    assert store.take_lease(samples.unique("lease-"), "bob", now=NOW, until=NOW + 60)
+
+
+def test_a_lease_ends_by_itself(store: Store) -> None:
+    """At the second of its end it is free, also for who is third."""
+    name = samples.unique("lease-")
+    store.take_lease(name, "ann", now=NOW, until=NOW + 60)
+    assert store.take_lease(name, "bob", now=NOW + 60, until=NOW + 120)
+    assert not store.take_lease(name, "ann", now=NOW + 119, until=NOW + 179)
+    assert store.take_lease(name, "cid", now=NOW + 120, until=NOW + 180)
+
+
+def test_a_lease_may_be_taken_again_by_its_holder(store: Store) -> None:
+    """Who holds it holds it on, until the later end."""
+    name = samples.unique("lease-")
+    assert store.take_lease(name, "ann", now=NOW, until=NOW + 60)
+    assert store.take_lease(name, "ann", now=NOW + 30, until=NOW + 90)
+    assert not store.take_lease(name, "bob", now=NOW + 89, until=NOW + 149)
+
+
+def test_a_lease_that_is_given_back_is_free(store: Store) -> None:
+    """The next one need not wait."""
+    name = samples.unique("lease-")
+    store.take_lease(name, "ann", now=NOW, until=NOW + 60)
+    store.return_lease(name, "ann")
+    assert store.take_lease(name, "bob", now=NOW, until=NOW + 60)
+
+
+def test_a_lease_is_given_back_by_its_holder_alone(store: Store) -> None:
+    """Who comes back too late does not take it from the next; and what nobody holds can be given back."""
+    name = samples.unique("lease-")
+    store.return_lease(name, "ann")
+    store.take_lease(name, "ann", now=NOW, until=NOW + 60)
+    store.take_lease(name, "bob", now=NOW + 60, until=NOW + 120)
+    store.return_lease(name, "ann")
+    assert not store.take_lease(name, "cid", now=NOW + 61, until=NOW + 121)

@@ -26,6 +26,12 @@ def test_one_code_is_used_once(store: Store) -> None:
         races.race_for_a_code(store)
 
 
+def test_one_writer_holds_a_lease(store: Store) -> None:
+    """Thirty writers who want one lease, twenty times over, find one holder each time, and one again when it ends."""
+    for _ in range(races.ROUNDS // 2):
+        races.race_for_a_lease(store)
+
+
 def test_the_free_attempts_are_never_more(store: Store) -> None:
     """Thirty attempts at one counter, twenty times over, let exactly the ten free ones through each time."""
     for _ in range(races.ROUNDS):

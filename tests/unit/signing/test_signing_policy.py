@@ -1,4 +1,4 @@
-"""The signing policy: one document, checked whole, rotated without anybody noticing."""
+"""The signing policy: one document, checked whole, changed without anybody noticing."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import itertools
 import json
 import traceback
 from collections.abc import Callable
+from contextlib import nullcontext as does_not_raise
 from dataclasses import replace
 from typing import Any
 
@@ -15,14 +16,31 @@ from hypothesis import strategies as st
 
 from latchkey.signing.jws import InvalidToken
 from latchkey.signing.keys import Algorithm
-from latchkey.signing.keyset import POLICY_CACHE, PUBLISH_LEAD, TooEarly
-from latchkey.signing.policy import MAX_POLICY, BadPolicy, SigningPolicy, first_policy, parse, rotate
+from latchkey.signing.keyset import Caches, KeyState
+from latchkey.signing.policy import (
+    MAX_POLICY,
+    BadPolicy,
+    Lifetimes,
+    Moment,
+    PolicyTooLong,
+    SigningPolicy,
+    change,
+    first_policy,
+    parse,
+    reset,
+    rotate,
+)
 from latchkey.signing.refresh import RefreshToken, mint_refresh, verify_refresh
 from tests.unit.signing.forge import ISSUER, NOW
 
 TOKEN = RefreshToken("usr_ann", "s-1", 0)
 DELETE = object()
 MISPLACED = "hunter2"
+CACHES = Caches(policy=60, jwks=300, authorizer=60)
+LEAD = CACHES.publish_lead
+READY = NOW + LEAD
+LAST_READ = CACHES.staging + CACHES.policy
+"""Seconds after which nobody goes on with the policy of before."""
 
 
 def numbered() -> Callable[[int], bytes]:
@@ -34,92 +52,221 @@ def numbered() -> Callable[[int], bytes]:
 ENTROPY = numbered()
 
 
+def at(now: int) -> Moment:
+    """Return a moment at which the others may remember what they usually may."""
+    return Moment(now, ENTROPY, CACHES)
+
+
 @pytest.fixture(scope="module")
 def policy() -> SigningPolicy:
     """A first policy with small fast keys."""
-    return first_policy(issuer=ISSUER, now=NOW, entropy=ENTROPY, algorithm=Algorithm.ES256)
+    return first_policy(ISSUER, Algorithm.ES256, Lifetimes(), at(NOW))
 
 
-def test_first_policy_has_the_defaults(policy: SigningPolicy) -> None:
-    """The first policy is version 1, and its lifetimes are a quarter of an hour, ninety days and thirty."""
-    assert (policy.version, policy.access_ttl, policy.refresh_ttl, policy.refresh_idle_ttl) == (
-        1,
-        900,
-        7_776_000,
-        2_592_000,
+def seconds(policy: SigningPolicy, **changes: int) -> SigningPolicy:
+    """Return the policy with other lifetimes, changed at once."""
+    return change(policy, policy.algorithm, replace(policy.lifetimes, **changes), at(NOW))
+
+
+def test_default_lifetimes() -> None:
+    """A quarter of an hour, ninety days, thirty days, and two late refresh tokens in a row."""
+    assert Lifetimes() == Lifetimes(900, 7_776_000, 2_592_000, 2)
+
+
+def test_first_policy_is_version_one(policy: SigningPolicy) -> None:
+    """It has the lifetimes it was given, and says when it was made."""
+    assert (policy.version, policy.made_at, policy.lifetimes) == (1, NOW, Lifetimes())
+
+
+def test_first_keys_may_sign_at_once(policy: SigningPolicy) -> None:
+    """The first key signs, the spare is as good as published long ago, and both are in one document."""
+    assert policy.keys.current.activates_at == NOW
+    assert rotate(policy, at(NOW)).keys.signer(NOW) == replace(
+        policy.keys.spare, state=KeyState.CURRENT, activates_at=NOW, max_ttl=900
     )
-    assert policy.refresh_retry_limit == 2
-
-
-def test_first_key_may_sign_at_once(policy: SigningPolicy) -> None:
-    """The first current key is active, and the next one is published beside it."""
-    assert policy.keys.current.activated_at == NOW
-    assert len(policy.keys.jwks(NOW)["keys"]) == 2
+    assert len(policy.keys.published(NOW)) == 2
 
 
 @pytest.mark.parametrize("alg", [Algorithm.ES256, Algorithm.EdDSA, Algorithm.HS256])
 def test_document_comes_back(alg: Algorithm) -> None:
     """A policy read from its own document is the same policy, and writes the same document."""
-    policy = rotate(
-        first_policy(issuer=ISSUER, now=NOW, entropy=ENTROPY, algorithm=alg), now=NOW + PUBLISH_LEAD, entropy=ENTROPY
-    )
+    first = first_policy(ISSUER, alg, Lifetimes(), at(NOW))
+    policy = rotate(rotate(seconds(first, refresh_ttl=2_592_000), at(READY)), at(READY + 1))
     read = parse(policy.to_json())
     assert (read, read.to_json()) == (policy, policy.to_json())
 
 
+# Rotation
+
+
 def test_rotation_counts_the_version(policy: SigningPolicy) -> None:
-    """A rotated policy is the next version, its next key signs, and nothing else of it changes."""
-    rotated = rotate(policy, now=NOW + PUBLISH_LEAD, entropy=ENTROPY)
-    assert (rotated.version, rotated.keys.current.kid) == (2, policy.keys.next.kid)
-    assert replace(rotated, version=1, keys=policy.keys, refresh_keys=policy.refresh_keys) == policy
+    """A rotated policy is the next version, its spare key signs, and nothing else of it changes."""
+    rotated = rotate(policy, at(READY))
+    assert (rotated.version, rotated.made_at, rotated.keys.current.kid) == (2, READY, policy.keys.spare.kid)
+    unrotated = replace(rotated, version=1, made_at=NOW, keys=policy.keys, refresh_keys=policy.refresh_keys)
+    assert unrotated == policy
 
 
-def test_rotation_that_comes_too_early_is_refused(policy: SigningPolicy) -> None:
-    """A policy does not rotate before every verifier can know its next key."""
-    with pytest.raises(TooEarly):
-        rotate(policy, now=NOW + PUBLISH_LEAD - 1, entropy=ENTROPY)
+def test_rotation_while_an_heir_waits_changes_nothing(policy: SigningPolicy) -> None:
+    """The policy itself comes back, so that its writer need not write."""
+    waiting = rotate(rotate(policy, at(READY)), at(READY))
+    assert waiting.keys.heir is not None
+    assert rotate(waiting, at(READY + LEAD - 1)) is waiting
+
+
+def test_rotation_drops_dead_keys(policy: SigningPolicy) -> None:
+    """A rotation keeps the keys that still verify, and no other."""
+    rotated = rotate(policy, at(READY))
+    sizes = [len(rotate(rotated, at(READY + wait)).keys.keys) for wait in (LEAD, 86_400)]
+    assert sizes == [4, 3]
+
+
+# Refresh keys
 
 
 def test_every_copy_knows_the_refresh_key_before_it_signs(policy: SigningPolicy) -> None:
     """A function with the policy of before a rotation verifies the refresh tokens of one with the policy after it."""
-    rotated = rotate(policy, now=NOW + PUBLISH_LEAD, entropy=ENTROPY)
+    rotated = rotate(policy, at(READY))
     text = mint_refresh(TOKEN, rotated.refresh_keys)
     assert text != mint_refresh(TOKEN, policy.refresh_keys)
     assert verify_refresh(text, policy.refresh_keys) == TOKEN
 
 
+@pytest.mark.parametrize(("wait", "rotates"), [(0, False), (LAST_READ, False), (LAST_READ + 1, True)])
+def test_refresh_key_that_somebody_may_not_know_does_not_sign(policy: SigningPolicy, wait: int, rotates: bool) -> None:
+    """Two rotations in a row rotate the refresh keys once: a stale function would end sessions."""
+    first = rotate(policy, at(READY))
+    second = rotate(first, at(READY + wait))
+    assert (second.refresh_keys != first.refresh_keys) is rotates
+
+
 def test_refresh_tokens_outlive_rotations_for_their_whole_life(policy: SigningPolicy) -> None:
     """A refresh token is good for the whole life of its session, and its key goes at the first rotation after."""
     text = mint_refresh(TOKEN, policy.refresh_keys)
-    first = rotate(policy, now=NOW + PUBLISH_LEAD, entropy=ENTROPY)
-    end = NOW + PUBLISH_LEAD + policy.refresh_ttl + POLICY_CACHE
-    assert verify_refresh(text, rotate(first, now=end - 1, entropy=ENTROPY).refresh_keys) == TOKEN
+    first = rotate(policy, at(READY))
+    end = READY + policy.refresh_ttl + LAST_READ
+    assert verify_refresh(text, rotate(first, at(end - 1)).refresh_keys) == TOKEN
     with pytest.raises(InvalidToken):
-        verify_refresh(text, rotate(first, now=end, entropy=ENTROPY).refresh_keys)
+        verify_refresh(text, rotate(first, at(end)).refresh_keys)
+
+
+def test_sessions_that_are_shorter_from_now_on_do_not_end_longer_ones(policy: SigningPolicy) -> None:
+    """A session of ninety days keeps its refresh token, though sessions of an hour are in force at the rotation."""
+    text = mint_refresh(TOKEN, policy.refresh_keys)
+    shorter = seconds(policy, refresh_ttl=3600, refresh_idle_ttl=3600)
+    rotated = rotate(rotate(shorter, at(READY)), at(READY + 86_400))
+    assert verify_refresh(text, rotated.refresh_keys) == TOKEN
 
 
 @settings(max_examples=15, deadline=None)
-@given(st.lists(st.integers(0, 40 * 86_400), min_size=1, max_size=6))
-def test_no_session_loses_its_token(waits: list[int]) -> None:
-    """However rotations follow each other, a refresh token verifies until its session has ended."""
-    entropy = numbered()
-    policy = first_policy(issuer=ISSUER, now=NOW, entropy=entropy, algorithm=Algorithm.HS256)
+@given(st.lists(st.tuples(st.integers(0, 40 * 86_400), st.sampled_from([3600, 90 * 86_400])), min_size=1, max_size=6))
+def test_no_session_loses_its_token(moves: list[tuple[int, int]]) -> None:
+    """However rotations and lifetimes follow each other, a refresh token verifies until its session has ended."""
+    policy = first_policy(ISSUER, Algorithm.HS256, Lifetimes(), at(NOW))
     now, minted = NOW, []
-    for wait in waits:
+    for wait, ttl in moves:
         minted.append((mint_refresh(TOKEN, policy.refresh_keys), now + policy.refresh_ttl))
         now += wait
-        if now >= policy.keys.next.published_at + PUBLISH_LEAD:
-            policy = parse(rotate(policy, now=now, entropy=entropy).to_json())
+        policy = parse(rotate(seconds(policy, refresh_ttl=ttl, refresh_idle_ttl=3600), at(now)).to_json())
         assert {verify_refresh(text, policy.refresh_keys) for text, end in minted if now < end} <= {TOKEN}
 
 
-def test_document_that_cannot_be_stored_is_not_made(policy: SigningPolicy) -> None:
-    """A rotation that would outgrow the secret fails, rather than make a policy that cannot be stored."""
+# Changes
+
+
+def test_change_of_nothing_changes_nothing(policy: SigningPolicy) -> None:
+    """The policy itself comes back, so that its writer need not write."""
+    assert change(policy, policy.algorithm, policy.lifetimes, at(READY)) is policy
+
+
+def test_change_of_lifetimes_leaves_the_keys_that_sign(policy: SigningPolicy) -> None:
+    """New lifetimes are the next version; the key that signs goes on, for tokens of whichever life is longer."""
+    changed = seconds(policy, access_ttl=3600)
+    assert (changed.version, changed.access_ttl, changed.refresh_ttl) == (2, 3600, policy.refresh_ttl)
+    assert changed.keys.current == replace(policy.keys.current, max_ttl=3600)
+
+
+def test_change_of_algorithm_comes_about_by_itself(policy: SigningPolicy) -> None:
+    """The key of before signs until everybody has the new one, and the spare is of the new algorithm."""
+    changed = change(policy, Algorithm.EdDSA, policy.lifetimes, at(NOW))
+    signers = [changed.keys.signer(now).alg for now in (NOW, READY - 1, READY)]
+    assert signers == [Algorithm.ES256, Algorithm.ES256, Algorithm.EdDSA]
+    assert changed.keys.spare.alg is changed.algorithm is Algorithm.EdDSA
+    assert changed.refresh_keys[0].secret == policy.refresh_keys[0].secret
+
+
+@pytest.mark.parametrize("wait", [0, LEAD - LAST_READ, LEAD - 1])
+def test_change_back_comes_about_at_once(policy: SigningPolicy, wait: int) -> None:
+    """Whenever the change is taken back before it came about, the key of before signs on as if nothing had been."""
+    changed = change(policy, Algorithm.EdDSA, policy.lifetimes, at(NOW))
+    back = parse(change(changed, Algorithm.ES256, policy.lifetimes, at(NOW + wait)).to_json())
+    assert back.keys.signer(READY).kid == policy.keys.current.kid
+    assert (back.keys.heir, back.keys.spare.alg, back.keys.current.retire_at) == (None, Algorithm.ES256, None)
+
+
+def test_change_back_after_it_came_about_is_a_change(policy: SigningPolicy) -> None:
+    """Then the old algorithm has to wait with new keys, as any other has."""
+    changed = change(policy, Algorithm.EdDSA, policy.lifetimes, at(NOW))
+    back = change(changed, Algorithm.ES256, policy.lifetimes, at(READY))
+    assert [back.keys.signer(now).alg for now in (READY, READY + LEAD)] == [Algorithm.EdDSA, Algorithm.ES256]
+
+
+def test_change_is_of_both_at_once(policy: SigningPolicy) -> None:
+    """The new key knows of the new lifetime before it signs."""
+    changed = change(policy, Algorithm.EdDSA, replace(policy.lifetimes, access_ttl=86_400), at(NOW))
+    assert changed.keys.heir is not None
+    assert (changed.version, changed.access_ttl, changed.keys.heir.max_ttl) == (2, 86_400, 86_400)
+
+
+@pytest.mark.parametrize("setting", ["access_ttl", "refresh_ttl", "refresh_idle_ttl", "refresh_retry_limit"])
+def test_setting_out_of_bounds_is_refused(policy: SigningPolicy, setting: str) -> None:
+    """The message names the member."""
+    with pytest.raises(BadPolicy, match=setting):
+        seconds(policy, **{setting: 99_999_999})
+
+
+# Reset
+
+
+def test_reset_leaves_no_key(policy: SigningPolicy) -> None:
+    """None of the keys that were verifies or is published; a new one signs at once."""
+    rotated = rotate(policy, at(READY))
+    fresh = reset(rotated, at(READY + 1), end_sessions=False)
+    old = {key.kid for key in rotated.keys.keys}
+    assert old.isdisjoint(key.kid for key in fresh.keys.keys)
+    assert (fresh.version, fresh.keys.signer(READY + 1).kid) == (3, fresh.keys.current.kid)
+    assert (fresh.algorithm, fresh.lifetimes) == (policy.algorithm, policy.lifetimes)
+
+
+def test_spare_of_a_reset_waits_for_every_cache(policy: SigningPolicy) -> None:
+    """It was published with the reset, and nobody has it yet."""
+    rotated = rotate(reset(policy, at(READY), end_sessions=False), at(READY))
+    assert rotated.keys.heir is not None
+    assert rotated.keys.heir.activates_at == READY + LEAD
+
+
+@pytest.mark.parametrize("end_sessions", [True, False])
+def test_reset_ends_sessions_if_told_so(policy: SigningPolicy, end_sessions: bool) -> None:
+    """Refresh tokens are worth nothing afterwards, or as much as before."""
+    text = mint_refresh(TOKEN, policy.refresh_keys)
+    fresh = reset(policy, at(READY), end_sessions=end_sessions)
+    assert (fresh.refresh_keys == policy.refresh_keys) is not end_sessions
+    with pytest.raises(InvalidToken) if end_sessions else does_not_raise():
+        verify_refresh(text, fresh.refresh_keys)
+
+
+# The document
+
+
+@pytest.mark.parametrize("make", [rotate, lambda policy, moment: reset(policy, moment, end_sessions=True)])
+def test_document_that_cannot_be_stored_is_not_made(
+    policy: SigningPolicy, make: Callable[[SigningPolicy, Moment], SigningPolicy]
+) -> None:
+    """A change that would outgrow the secret fails, rather than make a policy that cannot be stored."""
     room = MAX_POLICY - len(policy.to_json())
-    full = replace(policy, issuer=policy.issuer + "a" * room)
-    assert len(full.to_json()) == MAX_POLICY
-    with pytest.raises(BadPolicy, match="too long"):
-        rotate(full, now=NOW + PUBLISH_LEAD, entropy=ENTROPY)
+    full = replace(policy, issuer=policy.issuer + "a" * (room + 1))
+    with pytest.raises(PolicyTooLong):
+        make(full, at(READY))
 
 
 def changed(policy: SigningPolicy, path: tuple[str | int, ...], value: object) -> str:
@@ -137,6 +284,7 @@ def changed(policy: SigningPolicy, path: tuple[str | int, ...], value: object) -
 
 BAD_MEMBERS: list[tuple[tuple[str | int, ...], list[object]]] = [
     (("version",), [0, -1, "1", True, None, 1.0, DELETE]),
+    (("made_at",), ["1", None, DELETE]),
     (("issuer",), ["", "id.example", "ftp://id.example", "https://id.example?a", "https://a b", "https://", 5, DELETE]),
     (("algorithm",), ["none", "rs256", "", None, DELETE]),
     (("access_ttl",), [59, 86_401, "900", True, None, 901, DELETE]),
@@ -150,7 +298,7 @@ BAD_MEMBERS: list[tuple[tuple[str | int, ...], list[object]]] = [
     (("keys", 0, "state"), ["current", "previous", "gone", None, DELETE]),
     (("keys", 0, "private"), ["", "secret", None, DELETE]),
     (("keys", 0, "published_at"), ["1", None, True, DELETE]),
-    (("keys", 0, "activated_at"), ["1", True, DELETE]),
+    (("keys", 0, "activates_at"), ["1", True, DELETE]),
     (("keys", 0, "retire_at"), ["1", NOW, DELETE]),
     (("keys", 1, "max_ttl"), [0, "900", None, DELETE]),
     (("keys", 0, "public"), ["x"]),
@@ -159,6 +307,7 @@ BAD_MEMBERS: list[tuple[tuple[str | int, ...], list[object]]] = [
     (("refresh_keys", 0, "secret"), ["", "AAAA", "A" * 43, "not base64url", None, DELETE]),
     (("refresh_keys", 0, "created_at"), ["1", None, DELETE]),
     (("refresh_keys", 0, "retire_at"), ["1", NOW, DELETE]),
+    (("refresh_keys", 0, "max_ttl"), ["1", None, DELETE]),
     (("refresh_keys", 0, "other"), [1]),
     (("other",), [1]),
 ]
@@ -188,7 +337,7 @@ def test_other_text_is_refused(text: str) -> None:
 
 def test_retiring_refresh_key_never_signs(policy: SigningPolicy) -> None:
     """A policy whose first refresh key is on its way out cannot be made."""
-    rotated = rotate(policy, now=NOW + PUBLISH_LEAD, entropy=ENTROPY)
+    rotated = rotate(policy, at(READY))
     with pytest.raises(BadPolicy, match="refresh_keys"):
         replace(rotated, refresh_keys=rotated.refresh_keys[::-1])
 
@@ -213,7 +362,7 @@ def test_longer_lifetime_must_be_told_to_the_key(policy: SigningPolicy) -> None:
     """A lifetime that the current key would not outlive is refused until its key knows of it."""
     with pytest.raises(BadPolicy, match="max_ttl"):
         replace(policy, access_ttl=3600)
-    assert replace(policy, access_ttl=3600, keys=policy.keys.signing_for(3600)).access_ttl == 3600
+    assert replace(policy, access_ttl=3600, keys=policy.keys.signing_for(3600, CACHES)).access_ttl == 3600
 
 
 def test_repr_hides_every_secret(policy: SigningPolicy) -> None:

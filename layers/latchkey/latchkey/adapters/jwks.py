@@ -86,12 +86,9 @@ class RemoteKeys(KeyCache):
 
     def _read(self) -> Mapping[str, VerificationKey]:
         try:
-            keys = _parse(_fetch(self._uri, self._timeout, self._max_bytes))
+            return _parse(_fetch(self._uri, self._timeout, self._max_bytes))
         except (OSError, HTTPException) as error:
             raise Unreadable(f"JWKS: {type(error).__name__}") from error
-        if not keys:
-            raise Unreadable("JWKS: not one key of use")
-        return keys
 
 
 def _checked(jwks_uri: str) -> SplitResult:
@@ -134,6 +131,8 @@ def _parse(body: bytes) -> dict[str, VerificationKey]:
     if not isinstance(members, list):
         raise Unreadable("JWKS: no list of keys")
     keys = [key for member in members if (key := _key(member))]
+    if members and not keys:  # an empty list is an answer: an issuer that signs with shared secrets has no other
+        raise Unreadable("JWKS: not one key of use")
     return {key.kid: key for key in keys}
 
 

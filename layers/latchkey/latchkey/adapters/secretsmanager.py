@@ -116,11 +116,13 @@ class SigningSecret:
         return answer["SecretString"]
 
     def pending(self, token: str) -> str | None:
-        """Return the document that waits under this version, or `None` before it is put."""
+        """Return the document that waits under this version, or `None` before it is put and when it waits no more."""
+        if _PENDING not in self.describe(token).stages:  # to ask for a version by a label it has not is an error
+            return None
         try:
             with answered():
-                answer = self._client.get_secret_value(SecretId=self._secret_id, VersionId=token, VersionStage=_PENDING)
-        except self._not_found:
+                answer = self._client.get_secret_value(SecretId=self._secret_id, VersionId=token)
+        except self._not_found:  # Secrets Manager makes the version before its rotation does
             return None
         return answer["SecretString"]
 

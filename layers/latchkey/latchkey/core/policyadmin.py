@@ -146,11 +146,12 @@ def _describe_key(key: SigningKey) -> dict[str, Any]:
 
 
 def _impact(policy: SigningPolicy, moment: Moment, *, end_sessions: bool) -> dict[str, int | bool]:
-    live = [key for key in policy.keys.keys if key.lives(moment.now)]
+    live, caches = [key for key in policy.keys.keys if key.lives(moment.now)], moment.caches
     return {
         "keys_revoked": len(live),
-        "verifiers_notice_within": min(OWN_JWKS_AGE, moment.caches.jwks) + moment.caches.authorizer,
-        "other_verifiers_notice_within": moment.caches.jwks,
+        # The authorizer behind the gateway's memory of it, and `validate` with the policy it has read.
+        "verifiers_notice_within": max(min(OWN_JWKS_AGE, caches.jwks) + caches.authorizer, caches.policy),
+        "other_verifiers_notice_within": caches.jwks,
         "longest_token_life": max(key.max_ttl for key in live),
         "sessions_end": end_sessions,
     }

@@ -1,14 +1,15 @@
 """The one writer of the signing policy: changes by an admin, and the four steps of Secrets Manager's rotation.
 
 Whoever writes holds a lease, so that two never build on the same version. The public half is published before the
-private half is put in force, so that no key signs that a verifier could not know. A writer may die after any of its
-writes: what it published has signed nothing, and what it staged is dropped when it has grown old.
+private half is put in force, so that no key signs that a verifier could not know; the keys of before go only after
+that. A writer may die after any of its writes: what it published serves the policy of before as well, and what it
+staged is dropped when it has grown old.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -17,8 +18,9 @@ from latchkey.core.identifiers import new_id
 from latchkey.core.model import Event
 from latchkey.core.ports import Journal, LeaseStore, PublicKeyStore, PublishedKeys, SigningSecret
 from latchkey.signing.keys import Algorithm
+from latchkey.signing.keyset import SigningKey
 from latchkey.signing.minting import mint_access
-from latchkey.signing.policy import Lifetimes, Moment, SigningPolicy, first_policy, parse, rotate
+from latchkey.signing.policy import Lifetimes, Moment, PolicyTooLong, SigningPolicy, first_policy, parse, rotate
 from latchkey.signing.tokens import AccessClaims, verify
 
 NOT_YET = "{}"
@@ -58,18 +60,18 @@ class PolicyWriter:
     def change(self, make: Callable[[SigningPolicy], SigningPolicy], *, expected: int, moment: Moment) -> SigningPolicy:
         """Put in force what `make` makes of the policy, if its version is still the one expected; return it.
 
-        Raises `CONFLICT` when somebody else is writing or has written.
+        Raises `CONFLICT` when somebody else is writing or has written, and `RATE_LIMITED` when so many keys still
+        verify that one more does not fit in.
         """
         with self.alone(moment):
             policy = self.read()
             if policy.version != expected:
                 raise ServiceError(Errors.CONFLICT, f"version {policy.version}, not {expected}")
-            successor = make(policy)
+            successor = _made(make, policy, moment.now)
             if successor is not policy:
-                self.publish(successor, moment.now)
                 token = moment.entropy(_TOKEN_BYTES).hex()
                 self.secret.put_pending(token, successor.to_json())
-                self.secret.promote(token)
+                self.put_in_force(token, policy, successor, moment.now)
             return successor
 
     @contextmanager
@@ -83,10 +85,24 @@ class PolicyWriter:
         finally:
             self.leases.return_lease("signing", owner)
 
-    def publish(self, policy: SigningPolicy, now: int) -> None:
-        """Publish the public half of a policy. Raises `CONFLICT` when a newer one is out."""
-        if not self.keys.publish_keys(public_half(policy, now)):
+    def put_in_force(self, token: str, before: SigningPolicy | None, policy: SigningPolicy, now: int) -> None:
+        """Put the policy staged under `token` in the place of the one before. Raises `CONFLICT`."""
+        self.publish(announcement(before, policy, now))
+        self.secret.promote(token)
+        self.publish(public_half(policy, now))
+
+    def publish(self, keys: PublishedKeys) -> None:
+        """Publish these keys. Raises `CONFLICT` when those of a newer policy are out."""
+        if not self.keys.publish_keys(keys):
             raise ServiceError(Errors.CONFLICT, "a newer policy is published")
+
+
+def _made(make: Callable[[SigningPolicy], SigningPolicy], policy: SigningPolicy, now: int) -> SigningPolicy:
+    try:
+        return make(policy)
+    except PolicyTooLong as error:
+        ends = [key.retire_at for key in policy.keys.keys if key.retire_at is not None and key.lives(now)]
+        raise ServiceError(Errors.RATE_LIMITED, str(error), retry_after=min(ends, default=now + LEASE) - now) from None
 
 
 def public_half(policy: SigningPolicy, now: int) -> PublishedKeys:
@@ -96,9 +112,22 @@ def public_half(policy: SigningPolicy, now: int) -> PublishedKeys:
         version=policy.version,
         issuer=policy.issuer,
         algorithm=policy.algorithm.value,
-        jwks=json.dumps({"keys": [key.verification_key().to_jwk() for key in keys]}),
+        jwks=_jwks(keys),
         retire_at={key.kid: key.retire_at for key in keys if key.retire_at is not None},
     )
+
+
+def announcement(before: SigningPolicy | None, policy: SigningPolicy, now: int) -> PublishedKeys:
+    """Return what verifiers need while either policy may turn out to be in force: the keys of both, and no end of any.
+
+    An end of a key is part of the change: where the change never comes about, the key goes on signing.
+    """
+    keys = {key.kid: key for each in (policy, before) if each for key in each.keys.published(now)}
+    return replace(public_half(policy, now), jwks=_jwks(keys.values()), retire_at={})
+
+
+def _jwks(keys: Iterable[SigningKey]) -> str:
+    return json.dumps({"keys": [key.verification_key().to_jwk() for key in keys]})
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,13 +147,13 @@ class Rotation:
             self.writer.secret.put_pending(token, self._successor(moment).to_json())
 
     def publish(self, token: str, moment: Moment) -> None:
-        """Publish the public half of the staged policy."""
+        """Publish the public half of the staged policy, beside that of the policy in force."""
         with self.writer.alone(moment):
-            self.writer.publish(self._staged(token, moment), moment.now)
+            self.writer.publish(announcement(*self._staged(token, moment), moment.now))
 
     def test(self, token: str, moment: Moment) -> None:
         """Prove that every key of the staged policy signs what its public half verifies."""
-        policy = self._staged(token, moment)
+        _, policy = self._staged(token, moment)
         for key in policy.keys.keys:
             probe = mint_access(_probe(policy, moment.now), key)
             find = {key.kid: key.verification_key()}.get
@@ -133,9 +162,8 @@ class Rotation:
     def finish(self, token: str, moment: Moment) -> None:
         """Put the staged policy in force."""
         with self.writer.alone(moment):
-            policy = self._staged(token, moment)
-            self.writer.publish(policy, moment.now)
-            self.writer.secret.promote(token)
+            before, policy = self._staged(token, moment)
+            self.writer.put_in_force(token, before, policy, moment.now)
         self.writer.journal.record(Event("signing_rotated", reason=f"version {policy.version}"))
 
     def _successor(self, moment: Moment) -> SigningPolicy:
@@ -147,20 +175,20 @@ class Rotation:
         # Where an heir waits already there is nothing to change, but the rotation must have its version.
         return replace(policy, version=policy.version + 1, made_at=moment.now) if successor is policy else successor
 
-    def _staged(self, token: str, moment: Moment) -> SigningPolicy:
-        """Return the staged policy if it still follows the one in force, or is it."""
+    def _staged(self, token: str, moment: Moment) -> tuple[SigningPolicy | None, SigningPolicy]:
+        """Return the policy in force, if there is one, and the staged policy if it still follows that one, or is it."""
         text, current = self.writer.secret.pending(token), self.writer.secret.current()
         if text is None:
             raise ServiceError(Errors.CONFLICT, "nothing is staged under this token")
-        if text == current:
-            return parse(text)
-        policy, before = parse(text), 0 if current.strip() == NOT_YET else parse(current).version
-        fresh = moment.now - policy.made_at <= moment.caches.staging
-        if policy.version != before + 1 or not fresh:
+        before, policy = None if current.strip() == NOT_YET else parse(current), parse(text)
+        follows = policy.version == (before.version if before else 0) + 1
+        # Before the first policy nobody has cached anything, so that one may take its time.
+        fresh = before is None or moment.now - policy.made_at <= moment.caches.staging
+        if text != current and not (follows and fresh):
             self.writer.secret.unstage(token)
-            self.writer.journal.record(Event("rotation_dropped", reason=f"version {policy.version} after {before}"))
+            self.writer.journal.record(Event("rotation_dropped", reason=f"version {policy.version}"))
             raise ServiceError(Errors.CONFLICT, "the staged policy is out of date")
-        return policy
+        return before, policy
 
 
 _PROBE = "rotation-test"

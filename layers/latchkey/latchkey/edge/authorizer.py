@@ -101,11 +101,11 @@ def _issuer_of(arn: str) -> str:
 def _keys(issuer: str) -> KeyCache:
     """Return where keys come from: the issuer's JWKS or, where the stack allows HS256, its secret."""
     env = Environment(os.environ)
+    max_age = min(OWN_JWKS_AGE, env.number("LATCHKEY_JWKS_MAX_AGE", 300, low=1, high=300))
     if secret := env.text("LATCHKEY_HS256_SECRET", ""):
         from latchkey.adapters import secretsmanager  # boto3, in this mode alone
 
-        return secretsmanager.SecretKeys(secretsmanager.connect(), secret, time.monotonic, time.time, OWN_JWKS_AGE)
-    max_age = min(OWN_JWKS_AGE, env.number("LATCHKEY_JWKS_MAX_AGE", 300, low=1, high=300))
+        return secretsmanager.SecretKeys(secretsmanager.connect(), secret, time.monotonic, time.time, max_age)
     return RemoteKeys(env.text("LATCHKEY_JWKS_URI", f"{issuer}/.well-known/jwks.json"), time.monotonic, max_age)
 
 

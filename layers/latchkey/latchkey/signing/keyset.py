@@ -72,9 +72,10 @@ class Caches:
     def retire_margin(self) -> int:
         """Seconds that a key verifies beyond the life of the last token it should have signed.
 
-        A function may sign with a policy it has read before, and a verifier's clock may be behind.
+        A function may sign with a policy it has read before the change was put in force, and a verifier's clock may be
+        behind.
         """
-        return self.policy + MAX_LEEWAY + self.authorizer
+        return self.staging + self.policy + MAX_LEEWAY + self.authorizer
 
 
 @dataclass(frozen=True)
@@ -202,17 +203,18 @@ class KeySet:
     def disinherited(self, now: int, caches: Caches) -> KeySet:
         """Return the set without an heir.
 
-        A function that has read of the heir may let it begin before it reads again; then what it signs is verified.
+        A function that has read of the heir before this is in force may let it begin before it reads again; then what
+        it signs is verified.
         """
         heir = self.heir
         if heir is None:
             return self
         stays = replace(self.current, retire_at=None)
-        if not _has_begun(heir, now + caches.policy):
+        if not _has_begun(heir, now + caches.staging + caches.policy):
             return _waiting(self, stays, self.spare)
-        verifies = replace(heir, state=KeyState.PREVIOUS, activates_at=now + caches.policy)
-        previous = (_retiring(verifies, verifies, caches), *self._of(KeyState.PREVIOUS))
-        return KeySet((self.spare, stays, *previous))
+        retire_at = now + heir.max_ttl + caches.retire_margin
+        verifies = replace(heir, state=KeyState.PREVIOUS, retire_at=retire_at)
+        return KeySet((self.spare, stays, verifies, *self._of(KeyState.PREVIOUS)))
 
     def stocked(self, spare: SigningKey) -> KeySet:
         """Return the set with another spare key; the one that was has signed nothing."""

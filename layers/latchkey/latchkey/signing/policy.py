@@ -44,6 +44,10 @@ class BadPolicy(ValueError):
     """A policy that is refused. The message names members and never quotes a value."""
 
 
+class PolicyTooLong(BadPolicy):
+    """A policy with more keys than one secret can hold."""
+
+
 @dataclass(frozen=True, slots=True)
 class Lifetimes:
     """The lifetimes of a policy, in seconds, and its refresh retry limit."""
@@ -92,14 +96,14 @@ class SigningPolicy:
         return Lifetimes(self.access_ttl, self.refresh_ttl, self.refresh_idle_ttl, self.refresh_retry_limit)
 
     def to_json(self) -> str:
-        """Return the document, with all its secrets, in its one spelling; raise `BadPolicy` if it is too long."""
+        """Return the document, with all its secrets, in its one spelling; raise `PolicyTooLong`."""
         document = asdict(self) | {
             "keys": [asdict(key) for key in self.keys.keys],
             "refresh_keys": [asdict(key) | {"secret": b64url_encode(key.secret)} for key in self.refresh_keys],
         }
         text = json.dumps(document, sort_keys=True, separators=(",", ":"))
         if len(text) > MAX_POLICY:
-            raise BadPolicy("the document is too long")
+            raise PolicyTooLong("the document is too long")
         return text
 
 
@@ -138,7 +142,7 @@ def first_policy(issuer: str, algorithm: Algorithm, lifetimes: Lifetimes, moment
 def rotate(policy: SigningPolicy, moment: Moment) -> SigningPolicy:
     """Return the next version, in which the spare keys sign as soon as everybody has them, and new ones are published.
 
-    The policy itself comes back where an heir waits already. Raises `BadPolicy` when the document would be too long.
+    The policy itself comes back where an heir waits already. Raises `PolicyTooLong`.
     """
     settled = _settled(policy, moment)
     if settled.heir:
@@ -163,7 +167,9 @@ def change(policy: SigningPolicy, algorithm: Algorithm, lifetimes: Lifetimes, mo
     keys = _settled(policy, moment).signing_for(lifetimes.access_ttl, moment.caches)
     if algorithm is not policy.algorithm:
         keys = _with_algorithm(keys, algorithm, lifetimes.access_ttl, moment)
-    return _next_version(policy, moment, algorithm=algorithm, keys=keys, **asdict(lifetimes))
+    signed, *others = policy.refresh_keys
+    refresh_keys = (replace(signed, max_ttl=max(signed.max_ttl, policy.refresh_ttl)), *others)
+    return _next_version(policy, moment, algorithm=algorithm, keys=keys, refresh_keys=refresh_keys, **asdict(lifetimes))
 
 
 def reset(policy: SigningPolicy, moment: Moment, *, end_sessions: bool) -> SigningPolicy:
@@ -214,10 +220,11 @@ def _in_order(keys: tuple[RefreshKey, ...]) -> bool:
 
 def _rotate_refresh_keys(policy: SigningPolicy, moment: Moment) -> tuple[RefreshKey, ...]:
     signed, signs, *retiring = policy.refresh_keys
-    if moment.now < signs.created_at + moment.caches.policy:  # some function may not know it yet
+    memory = moment.caches.staging + moment.caches.policy  # a policy may still be read, and is then remembered
+    if moment.now <= signs.created_at + memory:  # some function may not know it yet
         return policy.refresh_keys
-    # No token of the old key outlives its session; a function may sign with a policy it has read before.
-    retired = replace(signed, retire_at=moment.now + policy.refresh_ttl + moment.caches.policy)
+    # No token of the old key outlives its session.
+    retired = replace(signed, retire_at=moment.now + max(signed.max_ttl, policy.refresh_ttl) + memory)
     alive = (key for key in retiring if key.retire_at is not None and moment.now < key.retire_at)
     return (signs, _refresh_key(moment), retired, *alive)
 
@@ -271,6 +278,7 @@ def _read_refresh_key(members: Mapping[str, object]) -> RefreshKey:
         secret=b64url_decode(string_member(members, "secret")),
         created_at=integer_member(members, "created_at"),
         retire_at=_optional_integer(members, "retire_at"),
+        max_ttl=integer_member(members, "max_ttl"),
     )
 
 

@@ -32,12 +32,16 @@ class RefreshToken:
 
 @dataclass(frozen=True, slots=True)
 class RefreshKey:
-    """A MAC key. It verifies until `retire_at`, in seconds since the epoch, or without end. Raises `WeakKey`."""
+    """A MAC key. It verifies until `retire_at`, in seconds since the epoch, or without end. Raises `WeakKey`.
+
+    `max_ttl` is the longest life, in seconds, of the sessions it signed for before `refresh_ttl` was last changed.
+    """
 
     key_id: str
     secret: bytes = field(repr=False)
     created_at: int = 0
     retire_at: int | None = None
+    max_ttl: int = 0
 
     def __post_init__(self) -> None:
         require_strong_secret(self.secret)

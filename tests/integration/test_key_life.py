@@ -1,0 +1,235 @@
+"""The life of keys once more: longer, and with flaws planted that the world of the unit tests must notice."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from latchkey.core import policyadmin, rotation
+from latchkey.core.ports import PublishedKeys
+from latchkey.edge import discovery
+from latchkey.signing import keyset, policy
+from latchkey.signing.keys import Algorithm
+from latchkey.signing.keyset import Caches, KeySet, SigningKey
+from latchkey.signing.policy import SigningPolicy
+from tests.unit.signing import keylife
+from tests.unit.signing.keylife import DAY, KeyLife
+
+AT_LENGTH = settings(max_examples=40, stateful_step_count=30, deadline=None)
+# Always the same worlds, so that a flaw is noticed in every run or in none; what exactly went wrong need not be short.
+SAME_WORLDS = settings(
+    max_examples=400,
+    stateful_step_count=25,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=[Phase.generate],
+    report_multiple_bugs=False,
+    suppress_health_check=list(HealthCheck),
+)
+
+Plant = Callable[[pytest.MonkeyPatch], None]
+
+
+@pytest.fixture(autouse=True)
+def quick_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keys are taken from the vectors: making them takes time."""
+    monkeypatch.setattr(policy, "generate", keylife.generate)
+
+
+def test_keys_live_as_promised_at_length() -> None:
+    """Forty worlds with thirty moves each refuse nobody."""
+    run_state_machine_as_test(KeyLife, settings=AT_LENGTH)
+
+
+def caches(name: str, seconds: Callable[[Caches], int]) -> Plant:
+    """Plant another sum of cache times."""
+    return lambda patch: patch.setattr(Caches, name, property(seconds))
+
+
+def method(name: str, flawed: Callable[..., Any]) -> Plant:
+    """Plant another method of `KeySet`."""
+    return lambda patch: patch.setattr(KeySet, name, flawed)
+
+
+def heir_dropped(keys: KeySet, now: int, caches: Caches) -> KeySet:
+    """Forget an heir that somebody may still let begin."""
+    return keyset._waiting(keys, replace(keys.current, retire_at=None), keys.spare) if keys.heir else keys
+
+
+def heir_dropped_too_soon(keys: KeySet, now: int, caches: Caches) -> KeySet:
+    """Forget an heir as if a change were in force in the moment it is made."""
+    begun = keys.heir is not None and (keys.heir.activates_at or 0) <= now + caches.policy
+    return DISINHERITED(keys, now, caches) if begun else heir_dropped(keys, now, caches)
+
+
+def heir_begins_at_once(  # noqa: PLR0913, PLR0917 - as `KeySet` has it
+    keys: KeySet, now: int, ttl: int, heir: SigningKey, spare: SigningKey, caches: Caches
+) -> KeySet:
+    """Let the first key of another algorithm sign before anybody has it."""
+    heir = replace(heir, activates_at=now)
+    return keyset._succeeded(keys.at(now).disinherited(now, caches), heir, ttl, spare, caches)
+
+
+def spare_begins_at_once(keys: KeySet, now: int, ttl: int, fresh: SigningKey, caches: Caches) -> KeySet:
+    """Let the spare key sign whenever somebody rotates."""
+    settled = keys.at(now)
+    heir = replace(settled.spare, activates_at=now)
+    return settled if settled.heir else keyset._succeeded(settled, heir, ttl, fresh, caches).at(now)
+
+
+def longest_token_forgotten(key: SigningKey, ttl: int) -> SigningKey:
+    """Remember only the latest life of tokens."""
+    return replace(key, max_ttl=ttl)
+
+
+def only_the_new_keys(before: SigningPolicy | None, after: SigningPolicy, now: int) -> PublishedKeys:
+    """Announce a change as if it had come about."""
+    return rotation.public_half(after, now)
+
+
+def with_an_end(before: SigningPolicy, after: SigningPolicy, now: int) -> PublishedKeys:
+    """Announce when keys end by a change that may never come about."""
+    return replace(rotation.announcement(before, after, now), retire_at=rotation.public_half(after, now).retire_at)
+
+
+def refresh_keys_in_haste(policy: SigningPolicy, moment: policy.Moment) -> Any:
+    """Let a refresh key sign that some function does not know."""
+    signed, signs, *retiring = policy.refresh_keys
+    retired = replace(signed, retire_at=moment.now + policy.refresh_ttl + 2 * moment.caches.staging)
+    return (signs, keylife_refresh_key(moment), retired, *retiring)
+
+
+def refresh_keys_without_their_past(made: SigningPolicy, moment: policy.Moment) -> Any:
+    """Forget for how long a refresh key once signed."""
+    signed, *others = made.refresh_keys
+    return ROTATE_REFRESH_KEYS(replace(made, refresh_keys=(replace(signed, max_ttl=0), *others)), moment)
+
+
+def old_keys_kept(made: SigningPolicy, moment: policy.Moment, *, end_sessions: bool) -> SigningPolicy:
+    """Reset, and go on verifying with the key that leaked."""
+    fresh = RESET(made, moment, end_sessions=end_sessions)
+    leaked = replace(made.keys.current, state=keyset.KeyState.PREVIOUS, retire_at=moment.now + 900)
+    return replace(fresh, keys=KeySet((*fresh.keys.keys, leaked)))
+
+
+def sessions_kept(made: SigningPolicy, moment: policy.Moment, *, end_sessions: bool) -> SigningPolicy:
+    """Reset, and end no session."""
+    return RESET(made, moment, end_sessions=False)
+
+
+def bound_without_the_gateway(
+    made: SigningPolicy, moment: policy.Moment, *, end_sessions: bool
+) -> dict[str, int | bool]:
+    """Promise what the gateway's memory of the authorizer makes impossible."""
+    own = min(policyadmin.OWN_JWKS_AGE, moment.caches.jwks)
+    return IMPACT(made, moment, end_sessions=end_sessions) | {"verifiers_notice_within": own}
+
+
+DISINHERITED, RESET, IMPACT = KeySet.disinherited, policy.reset, policyadmin._impact
+ROTATE_REFRESH_KEYS, keylife_refresh_key = policy._rotate_refresh_keys, policy._refresh_key
+
+FLAWS: dict[str, Plant] = {
+    "no lead": caches("publish_lead", lambda _: 0),
+    "a lead without the time to publish": caches("publish_lead", lambda each: each.policy + each.jwks),
+    "a lead without the policy cache": caches("publish_lead", lambda each: each.staging + each.jwks),
+    "a lead without the JWKS cache": caches("publish_lead", lambda each: each.staging + each.policy),
+    "no margin": caches("retire_margin", lambda _: 0),
+    "a margin without the policy cache": caches("retire_margin", lambda each: each.staging + each.authorizer),
+    "a margin without the time to publish": caches("retire_margin", lambda each: each.policy + each.authorizer + 30),
+    "an heir is dropped": method("disinherited", heir_dropped),
+    "an heir begins at once": method("hand_over", heir_begins_at_once),
+    "a spare begins at once": method("rotate", spare_begins_at_once),
+    "the new keys alone are announced": lambda patch: patch.setattr(keylife, "announcement", only_the_new_keys),
+    "a reset keeps a key": lambda patch: patch.setattr(keylife, "reset", old_keys_kept),
+    "a reset keeps the sessions": lambda patch: patch.setattr(keylife, "reset", sessions_kept),
+    "a bound without the gateway": lambda patch: patch.setattr(keylife, "_impact", bound_without_the_gateway),
+    "retired keys stay published": lambda patch: patch.setattr(
+        discovery, "jwks", lambda keys, now: json.loads(keys.jwks)
+    ),
+}
+
+
+@pytest.mark.parametrize("flaw", FLAWS)
+def test_planted_flaw_is_noticed(flaw: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rule of the key life that is broken makes some world refuse a good token, or accept a bad one."""
+    FLAWS[flaw](monkeypatch)
+    with pytest.raises(AssertionError):
+        run_state_machine_as_test(KeyLife, settings=SAME_WORLDS)
+
+
+# Flaws that show rarely: the world is led to them
+
+
+def a_rotation_dies(life: KeyLife) -> None:
+    """Announce a rotation that never comes about."""
+    life.rotate(AT_ONCE, "announced")
+    life.wait(2 * DAY)
+
+
+def tokens_become_shorter(life: KeyLife) -> None:
+    """Rotate soon after access tokens and sessions were given shorter lives, and again when those are over."""
+    life.wait(200)
+    life.change_lifetimes((60, 3600), AT_ONCE, "")
+    life.rotate(AT_ONCE, "")
+    life.wait(7200)
+    life.rotate(AT_ONCE, "")
+
+
+def two_rotations_in_a_row(life: KeyLife) -> None:
+    """Rotate twice within what functions remember."""
+    life.rotate(AT_ONCE, "")
+    life.wait(1)
+    life.rotate(AT_ONCE, "")
+
+
+def a_slow_change_back(life: KeyLife) -> None:
+    """Change the algorithm and change it back, so slowly that the heir begins before everybody has read of it."""
+    life.change_algorithm(Algorithm.ES256, AT_ONCE, "")
+    life.wait(life.caches.publish_lead - life.caches.policy - 100)
+    life.change_algorithm(Algorithm.EdDSA, AT_THE_LAST_MOMENT, "")
+    life.wait(100)
+
+
+Moves = Callable[[KeyLife], None]
+AT_ONCE, AT_THE_LAST_MOMENT = (0.0, 0.0), (0.0, 1.0)
+
+RARE_FLAWS: dict[str, tuple[Plant, Moves]] = {
+    "an end is announced": (lambda patch: patch.setattr(keylife, "announcement", with_an_end), a_rotation_dies),
+    "the longest token is forgotten": (
+        lambda patch: patch.setattr(keyset, "_signing_for", longest_token_forgotten),
+        tokens_become_shorter,
+    ),
+    "refresh keys without their past": (
+        lambda patch: patch.setattr(policy, "_rotate_refresh_keys", refresh_keys_without_their_past),
+        tokens_become_shorter,
+    ),
+    "refresh keys in haste": (
+        lambda patch: patch.setattr(policy, "_rotate_refresh_keys", refresh_keys_in_haste),
+        two_rotations_in_a_row,
+    ),
+    "an heir is dropped too soon": (method("disinherited", heir_dropped_too_soon), a_slow_change_back),
+}
+
+
+def live(moves: Moves) -> None:
+    """Lead a world through these moves."""
+    life = KeyLife()
+    life.begin(Caches(), Algorithm.EdDSA, DAY)
+    moves(life)
+
+
+@pytest.mark.parametrize("flaw", RARE_FLAWS)
+def test_rare_flaw_is_noticed(flaw: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What needs several unlucky moves in a row is noticed when they come."""
+    plant, moves = RARE_FLAWS[flaw]
+    live(moves)
+    plant(monkeypatch)
+    with pytest.raises(AssertionError, match=r"refused|lost"):
+        live(moves)

@@ -1,0 +1,21 @@
+"""Whatever admins and schedules do, and in whatever order, nobody's token is refused before its time."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from latchkey.signing import policy
+from tests.unit.signing import keylife
+
+
+def test_keys_live_as_promised(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tokens are good until they expire, new keys are known before they sign, and a reset is noticed in time.
+
+    The same world is looked at for longer, and with flaws planted in it, beside the tests of the adapters.
+    """
+    monkeypatch.setattr(policy, "generate", keylife.generate)
+    run_state_machine_as_test(
+        keylife.KeyLife, settings=settings(max_examples=10, stateful_step_count=20, deadline=None)
+    )
