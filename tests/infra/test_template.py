@@ -399,7 +399,7 @@ def test_admin_of_the_policy_changes_keys_and_codes_alone(template: Template) ->
     of_the_table = {(grant.action.removeprefix("dynamodb:"), grant.items) for grant in rights if grant.items}
     assert of_the_table == {
         ("Query", frozenset({"USER#*"})),
-        ("GetItem", frozenset({"CLIENT#*"})),
+        ("GetItem", frozenset({"CLIENT#*", "CONFIG"})),
         ("PutItem", frozenset({"CONFIG", "CODE#*"})),
         ("UpdateItem", frozenset({"CONFIG", "CODE#*"})),
     }

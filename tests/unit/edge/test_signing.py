@@ -38,7 +38,7 @@ def operators_of_the_stack(monkeypatch: pytest.MonkeyPatch) -> None:
     """One may read, one may write, one may read secrets too, and one is a user."""
     roles = {sub: frozenset(permissions) for sub, permissions in GRANTED.items()} | {USER: frozenset({"profile:read"})}
     monkeypatch.setattr(bootstrap, "accounts", Accounts)
-    monkeypatch.setattr(bootstrap, "roles", lambda: RoleRegistry({"user": frozenset(), **roles}))
+    monkeypatch.setattr(bootstrap, "roles_now", lambda: RoleRegistry({"user": frozenset(), **roles}))
 
 
 @pytest.fixture

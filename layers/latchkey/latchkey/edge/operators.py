@@ -12,8 +12,8 @@ from latchkey.edge.http import Request
 __all__ = ["Operator", "permitted"]
 
 
-def permitted(request: Request, permission: str = "") -> Operator:
-    """Return the caller if it has the permission that the table names for this route, and `permission`, if given.
+def permitted(request: Request) -> Operator:
+    """Return the caller if it has the permission that the table names for this route.
 
     It counts what the roles in the store permit at this moment, so that a change acts at once. Raises `FORBIDDEN`, and
     `INVALID_TOKEN` when session, account or client is gone.
@@ -23,9 +23,10 @@ def permitted(request: Request, permission: str = "") -> Operator:
         account, _ = bootstrap.accounts().present(who.sub, who.sid, now=request.now)
         roles = account.roles
     else:
-        roles = bootstrap.clients().present(who.sub).roles
+        client = bootstrap.clients().present(who.sub)
+        roles = tuple(role for role in client.roles if role in who.roles)  # an API key may hold fewer than its owner
     operator = Operator(who.sub, bootstrap.roles_now().permissions(roles), who.auth_time)
-    needed = {ROUTE_PERMISSIONS[f"{request.method} {request.path}"], permission} - {""}
-    if not operator.holds(needed):
-        raise ServiceError(Errors.FORBIDDEN, f"{' '.join(sorted(needed))} is needed")
+    needed = ROUTE_PERMISSIONS[f"{request.method} {request.path}"]
+    if needed not in operator.permissions:
+        raise ServiceError(Errors.FORBIDDEN, f"{needed} is needed")
     return operator
