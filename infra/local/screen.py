@@ -28,7 +28,11 @@ def show(address: str, document: dict[str, Any], options: Options) -> None:
     console.print(escape(f"  curl -s {address}/v1/auth/login -H 'Content-Type: application/json' -d '{body}'"))
     console.print("Then, with its access_token:")
     console.print(f'  curl -s {address}/v1/hello -H "Authorization: Bearer $TOKEN"\n')
-    console.print(f"Secrets      {FOLDER}/dev.json: the admin, clients and an API key")
+    for client in document["clients"]:
+        proof = client["client_secret"] or "public, no secret"
+        console.print(escape(f"Client       {client['name']}: {client['client_id']}, {proof}"))
+    console.print(escape(f"API key      {document['api_key']}"))
+    console.print(f"All of it    {FOLDER}/dev.json")
     kept = f"kept in {options.data}" if options.data else "in memory: gone when this stops (DATA=file keeps it)"
     console.print(f"Data         {kept}")
     console.print(f"Mail         {address}{MAIL_PATH}")

@@ -207,9 +207,18 @@ def test_template_parameter_can_be_set(tmp_path: Path) -> None:
 
 def test_other_address_than_loopback_warns(capsys: pytest.CaptureFixture[str]) -> None:
     """Who opens the twin to the network is told so."""
-    dev = {"issuer": "http://127.0.0.1:1", "admin": {"login": "a", "password": "b"}}
+    dev = {"issuer": "http://127.0.0.1:1", "admin": {"login": "a", "password": "b"}, "clients": [], "api_key": "k"}
     show("http://127.0.0.1:1", dev, Options(host="0.0.0.0"))  # noqa: S104 - nothing listens in this test
     assert "Warning" in capsys.readouterr().out
+
+
+def test_screen_shows_all_that_is_seeded(twin: RunningTwin) -> None:
+    """The admin's password, each client's id and secret, and the API key."""
+    seeded = [twin.dev["admin"]["password"], twin.dev["api_key"]]
+    for client in twin.dev["clients"]:
+        seeded += [client["client_id"], client["client_secret"] or "public"]
+    screen = [line for line in twin.output().splitlines() if not line.startswith("{")]
+    assert [text for text in seeded if not any(text in line for line in screen)] == []
 
 
 # ---- data ------------------------------------------------------------------------------------------------------------
