@@ -157,7 +157,7 @@ def test_the_oldest_session_makes_room(world: World) -> None:
     answers = [world.log_in(now=NOW + number) for number in range(MAX_SESSIONS + 3)]
     now = NOW + MAX_SESSIONS + 3
     newest = world.claims(answers[-1], now=now)
-    sids = [session.sid for session in world.sessions.list(newest.sub, now=now)]
+    sids = [session.sid for session in world.store.list_sessions(newest.sub, now)]
     assert (len(sids), sids[-1]) == (MAX_SESSIONS, newest.sid)
 
 

@@ -68,16 +68,10 @@ class Errors(Enum):
     ACCOUNT_NOT_CONFIRMED = ErrorKind(
         "account_not_confirmed", 403, "Account not confirmed", "Confirm the e-mail address first.", "access_denied"
     )
-    ACCOUNT_DISABLED = ErrorKind(
-        "account_disabled", 403, "Account disabled", "This account is disabled.", "access_denied"
-    )
     FORBIDDEN = ErrorKind(
         "forbidden", 403, "Forbidden", "This token does not carry the permission needed.", "insufficient_scope"
     )
     NOT_FOUND = ErrorKind("not_found", 404, "Not found", "There is nothing here.", "invalid_request")
-    METHOD_NOT_ALLOWED = ErrorKind(
-        "method_not_allowed", 405, "Method not allowed", "This method is not allowed here.", "invalid_request"
-    )
     USER_EXISTS = ErrorKind("user_exists", 409, "User exists", "This login is taken.", "invalid_request")
     CODE_USED_OR_EXPIRED = ErrorKind(
         "code_used_or_expired", 410, "Code used or expired", "This code is used, expired or unknown.", "invalid_request"

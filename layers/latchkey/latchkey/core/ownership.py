@@ -8,7 +8,7 @@ from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.model import Credential, Event, User
 from latchkey.core.passwords import Argon2Cost, WrongPassword, verify_password
 from latchkey.core.ports import Journal, Store
-from latchkey.core.throttle import LOGIN_RULE, Counter
+from latchkey.core.throttle import login_attempts
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Ownership:
     def prove(self, user: User, password: str, *, now: int) -> Credential:
         """Return the credential that the password opens. Raises `RATE_LIMITED` or `INVALID_CREDENTIALS`."""
         if self.throttled:
-            self.store.reserve_attempt(Counter("login", user.login, LOGIN_RULE), now)
+            self.store.reserve_attempt(login_attempts(user.login), now)
         credential = self.store.find_credential(user.login)
         if credential is None or credential.sub != user.sub:
             raise ServiceError(Errors.INVALID_CREDENTIALS, "the account has no credential")

@@ -1,4 +1,4 @@
-"""Sessions: refresh, list, end.
+"""Sessions: refresh, end.
 
 A refresh token names its session and the generation it was made at; nothing of it is stored. What a token of generation
 `n` gets, when the session stands at `g`:
@@ -66,7 +66,7 @@ def judge_repeat(generation: int, session: Session, *, retry_limit: int, now: in
 
 @dataclass(frozen=True, slots=True)
 class Sessions:
-    """Renews, lists and ends sessions."""
+    """Renews and ends sessions."""
 
     store: Store
     clients: ClientDirectory
@@ -93,10 +93,6 @@ class Sessions:
         holder = self._holder(token, now)
         session = self._advance(token, client_id or _own_client(token), holder, policy, now)
         return self.issuer.for_session(session, holder.roles, policy, scope=granted or session.scope, now=now)
-
-    def list(self, sub: str, *, now: int) -> tuple[Session, ...]:
-        """Return the live sessions of a subject, oldest first."""
-        return self.store.list_sessions(sub, now)
 
     def end(self, sub: str, sid: str, *, reason: str) -> bool:
         """End one session of this subject; say whether it was there to end."""

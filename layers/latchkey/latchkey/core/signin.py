@@ -25,7 +25,7 @@ from latchkey.core.passwords import (
 )
 from latchkey.core.ports import Journal, PolicySource, Store
 from latchkey.core.roles import Roles
-from latchkey.core.throttle import ADDRESS_RULE, LOGIN_RULE, Counter
+from latchkey.core.throttle import ADDRESS_RULE, Counter, login_attempts
 from latchkey.signing.policy import SigningPolicy
 
 FIRST_PARTY_SCOPE = "openid profile offline_access"
@@ -79,7 +79,7 @@ class PasswordSignIn:
         failures = self.store.attempts(_of_address(address), now)
         if wait := ADDRESS_RULE.wait(failures, now):
             raise ServiceError(Errors.RATE_LIMITED, "address", retry_after=wait)
-        self.store.reserve_attempt(_of_login(login), now)
+        self.store.reserve_attempt(login_attempts(login), now)
 
     def _prove(self, login: str, request: SignIn, now: int) -> tuple[Credential, bool]:
         """Return the credential that the password opens, and whether its hash is due for renewal."""
@@ -136,14 +136,10 @@ class PasswordSignIn:
             device=device,
         )
         # Right passwords are no guesses: were they left in the count, it would tell who has an account.
-        self.store.create_session(session, clears=_of_login(credential.login) if self.throttled else None)
+        self.store.create_session(session, clears=login_attempts(credential.login) if self.throttled else None)
         self.journal.record(Event("login", sub=user.sub, sid=session.sid, client_id=session.client_id))
         roles = self.roles.effective_roles(user.roles)
         return self.issuer.for_session(session, roles, policy, scope=session.scope, now=now)
-
-
-def _of_login(login: str) -> Counter:
-    return Counter("login", login, LOGIN_RULE)
 
 
 def _of_address(address: str) -> Counter:

@@ -67,3 +67,8 @@ MAIL_ADDRESS_RULE = ThrottleRule(free=30, waits=(1, 2, 5, 10, 30, 60), window=90
 
 CLIENT_RULE = ThrottleRule(free=20, waits=(1, 2, 5, 10, 30, 60), window=900)
 """Per client or API key, failures only: the secrets have 256 bits, so this saves work and never locks the owner out."""
+
+
+def login_attempts(login: str) -> Counter:
+    """Return the counter of guesses at a login's password: one, wherever the password is asked for."""
+    return Counter("login", login, LOGIN_RULE)
