@@ -86,6 +86,9 @@ class Errors(Enum):
         "Somebody else changed this at the same time. Read it and try again.",
         "invalid_request",
     )
+    LIMIT_REACHED = ErrorKind(
+        "limit_reached", 409, "Limit reached", "There are as many of these as there may be.", "invalid_request"
+    )
     CONFIRMATION_REQUIRED = ErrorKind(
         "confirmation_required",
         409,

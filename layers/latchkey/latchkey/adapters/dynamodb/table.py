@@ -11,8 +11,8 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar, cast
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from latchkey.adapters.aws import answered, unavailable
 from latchkey.adapters.dynamodb.items import AnyItem, Item, Key, Value, attribute, key_item
@@ -39,6 +39,32 @@ class Write:
 
     applied: bool
     item: AnyItem | None
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """A part of a transaction: an item whose key must be free."""
+
+    item: Item
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """A part of a transaction: a change as in `Table.update`, with its condition."""
+
+    key: Key
+    change: str
+    values: Mapping[str, Value]
+    only_if: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """A part of a transaction: the end of an item for which the condition holds."""
+
+    key: Key
+    only_if: str = "attribute_exists(#pk)"
+    values: Mapping[str, Value] = field(default_factory=dict)
 
 
 class Table:
@@ -74,6 +100,54 @@ class Table:
             if "LastEvaluatedKey" not in page:
                 return items
             request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+    def page(self, pk: str, prefix: str, after: str, limit: int) -> tuple[list[str], str]:
+        """Return up to `limit` sort keys that begin with `prefix`, from behind `after`, and the last if more follow.
+
+        Our own sort keys have no blank and no tilde, which stand before and behind all else in them.
+        """
+        with answered():
+            page = self._client.query(
+                TableName=self._name,
+                ConsistentRead=True,
+                Limit=limit + 1,
+                KeyConditionExpression="pk = :pk AND sk BETWEEN :low AND :high",
+                ExpressionAttributeValues=_values(
+                    {"pk": pk, "low": f"{after} " if after else prefix or " ", "high": f"{prefix}~"}
+                ),
+            )
+        found = [item["sk"]["S"] for item in page["Items"]]
+        return found[:limit], found[limit - 1] if len(found) > limit else ""
+
+    def get_all(self, keys: Sequence[Key]) -> list[Item]:
+        """Return the items that there are, in the order of at most 100 keys, read consistently."""
+        found: dict[tuple[str, str], Item] = {}
+        left: list[Any] = [key_item(key) for key in keys]
+        for tries_left in reversed(range(_TRIES)):
+            if left:
+                left = self._read_batch(left, found)
+            if left and tries_left:
+                self._sleep(secrets.randbelow(_LONGEST_PAUSE) / 1000)
+        if left:
+            raise unavailable("DynamoDB left a part of the batch unread")
+        return [found[key] for key in keys if key in found]
+
+    def transact(self, *parts: Put | Update | Delete) -> dict[int, AnyItem | None]:
+        """Do all parts or none. Return the parts refused, by position, each with the item that stood in its way."""
+        attempt = _new_attempt()
+        writes = [self._part(part, attempt) for part in parts]
+        try:
+            self._patiently(lambda: self._client.transact_write_items(TransactItems=writes, ClientRequestToken=attempt))
+        except self._cancelled as cancelled:
+            if _is_own_effect(cancelled, attempt):
+                return {}
+            reasons = enumerate(cancelled.response["CancellationReasons"])
+            return {
+                position: cast("Item | None", reason.get("Item"))
+                for position, reason in reasons
+                if reason["Code"] == "ConditionalCheckFailed"
+            }
+        return {}
 
     def put_new(self, item: Item) -> bool:
         """Store an item whose key is free; say whether it is stored."""
@@ -166,6 +240,32 @@ class Table:
                 if tries_left:
                     self._sleep(secrets.randbelow(_LONGEST_PAUSE) / 1000)
         raise unavailable("others wrote the same items all the while")
+
+    def _read_batch(self, keys: list[Any], found: dict[tuple[str, str], Item]) -> list[Any]:
+        """Read items into `found`; return the keys that DynamoDB left for another time."""
+        with answered():
+            answer = self._client.batch_get_item(RequestItems={self._name: {"Keys": keys, "ConsistentRead": True}})
+        for item in answer["Responses"].get(self._name, []):
+            found[item["pk"]["S"], item["sk"]["S"]] = item
+        return list(answer["UnprocessedKeys"].get(self._name, {"Keys": []})["Keys"])
+
+    def _part(self, part: Put | Update | Delete, attempt: str) -> TransactWriteItemTypeDef:
+        if isinstance(part, Put):
+            return self._new(part.item | {"attempt": {"S": attempt}})
+        expression = part.only_if
+        values: dict[str, Value] = dict(part.values)
+        common: dict[str, Any] = {"TableName": self._name, "Key": key_item(part.key)}
+        if isinstance(part, Update):
+            change = part.change.replace("SET ", "SET #attempt = :attempt, ", 1)
+            expression = f"({part.only_if}) AND {_NOT_YET_MINE}"
+            values["attempt"] = attempt
+            common["UpdateExpression"] = change
+        common["ConditionExpression"] = expression
+        common["ExpressionAttributeNames"] = _names(common.get("UpdateExpression", "") + expression)
+        if values:
+            common["ExpressionAttributeValues"] = _values(values)
+        common["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
+        return cast("TransactWriteItemTypeDef", {type(part).__name__: common})
 
     def _new(self, item: Item) -> TransactWriteItemTypeDef:
         return {

@@ -1,0 +1,48 @@
+"""Redirect URIs, checked when they are registered: later they are compared letter by letter (RFC 9700 section 2.1)."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import SplitResult, urlsplit
+
+from latchkey.core.errors import ServiceError, invalid_field
+
+MAX_REDIRECT_URI = 512
+"""Characters of a redirect URI."""
+
+_PRINTABLE = re.compile(r"[!-~]+")
+_NEVER = re.compile(r"[\\*#<>\"{}|^`]")  # a fragment (RFC 6749 section 3.1.2), a wildcard, what parsers read differently
+_HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
+_PRIVATE_SCHEME = re.compile(r"[a-z][a-z0-9+-]*(\.[a-z0-9][a-z0-9+-]*)+")
+_LOOPBACK = frozenset({"127.0.0.1", "::1"})
+
+
+def check_redirect_uri(uri: str) -> None:
+    """Raise `INVALID_REQUEST` unless the URI is one that only its client can receive.
+
+    That is https; http on a loopback address given as a number, any port (RFC 8252 sections 7.3 and 8.3); or a private
+    scheme named after a domain, which therefore has a dot (RFC 8252 section 7.1).
+    """
+    if not _PRINTABLE.fullmatch(uri) or len(uri) > MAX_REDIRECT_URI or _NEVER.search(uri):
+        raise _refused("It must be a plain URI without a fragment or a wildcard.")
+    try:
+        parts = urlsplit(uri)
+        host, _ = parts.hostname or "", parts.port  # the port is parsed only when it is asked for
+    except ValueError:
+        raise _refused("It must be a URI.") from None
+    if "@" in parts.netloc or not uri.startswith(f"{parts.scheme}:") or {".", ".."} & set(parts.path.split("/")):
+        raise _refused("It must name no user, have a lower-case scheme and no dot segments.")
+    if not _receivable(parts, host):
+        raise _refused("It must be https, http on 127.0.0.1 or [::1], or a private scheme with a dot.")
+
+
+def _receivable(parts: SplitResult, host: str) -> bool:
+    if parts.scheme == "https":
+        return bool(_HOST.fullmatch(host)) and parts.netloc == parts.netloc.lower()
+    if parts.scheme == "http":
+        return host in _LOOPBACK
+    return bool(_PRIVATE_SCHEME.fullmatch(parts.scheme)) and parts.path.startswith("/")
+
+
+def _refused(message: str) -> ServiceError:
+    return invalid_field("redirect_uris", "bad_redirect_uri", message)
