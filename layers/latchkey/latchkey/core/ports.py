@@ -15,7 +15,6 @@ from latchkey.core.model import ApiKey, Client, Credential, Event, OneTimeCode, 
 from latchkey.core.throttle import Attempts, Counter
 from latchkey.signing.policy import SigningPolicy
 
-
 T = TypeVar("T")
 
 

@@ -11,7 +11,9 @@ MAX_REDIRECT_URI = 512
 """Characters of a redirect URI."""
 
 _PRINTABLE = re.compile(r"[!-~]+")
-_NEVER = re.compile(r"[\\*#<>\"{}|^`]")  # a fragment (RFC 6749 section 3.1.2), a wildcard, what parsers read differently
+_NEVER = re.compile(
+    r"[\\*#<>\"{}|^`]"
+)  # a fragment (RFC 6749 section 3.1.2), a wildcard, what parsers read differently
 _HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
 _PRIVATE_SCHEME = re.compile(r"[a-z][a-z0-9+-]*(\.[a-z0-9][a-z0-9+-]*)+")
 _LOOPBACK = frozenset({"127.0.0.1", "::1"})

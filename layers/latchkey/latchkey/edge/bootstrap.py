@@ -13,6 +13,8 @@ from importlib.resources import files
 
 from latchkey.adapters import dynamodb, secretsmanager
 from latchkey.core.accounts import Accounts
+from latchkey.core.apikeyadmin import ApiKeyAdmin
+from latchkey.core.clientadmin import ClientAdmin
 from latchkey.core.clients import ClientDirectory, MachineGrants
 from latchkey.core.issuing import Issuer
 from latchkey.core.passwords import Argon2Cost, BlockList, PasswordRules
@@ -89,6 +91,18 @@ def sessions() -> Sessions:
 def clients() -> ClientDirectory:
     """Return the directory of clients and API keys."""
     return ClientDirectory(store(), LogJournal(), roles(), settings().throttled)
+
+
+@cache
+def client_admin() -> ClientAdmin:
+    """Return the clients in an operator's hands."""
+    return ClientAdmin(store(), roles(), LogJournal(), secrets.token_bytes)
+
+
+@cache
+def api_key_admin() -> ApiKeyAdmin:
+    """Return the API keys in an operator's hands."""
+    return ApiKeyAdmin(store(), roles(), LogJournal(), secrets.token_bytes)
 
 
 @cache

@@ -47,6 +47,11 @@ class Members:
             members[name] = value
         return cls(members)
 
+    @classmethod
+    def of_query(cls, request: Request) -> Self:
+        """Open the query of a request's URL."""
+        return cls(dict(request.query))
+
     def optional(self, name: str, *, longest: int = _MAX_TEXT) -> str | None:
         """Take a text that may be absent: without control characters, of at most `longest` characters."""
         value = self._left.pop(name, _MISSING)
@@ -92,6 +97,17 @@ class Members:
         if not isinstance(value, int) or isinstance(value, bool):
             raise invalid_field(name, "not_a_number", "This member must be a whole number.")
         return value
+
+    def texts(self, name: str, *, most: int = 50, longest: int = _MAX_TEXT) -> tuple[str, ...] | None:
+        """Take a list of different texts that may be absent."""
+        value = self._left.pop(name, None)
+        if value is None:
+            return None
+        if not isinstance(value, list) or not all(isinstance(each, str) and 0 < len(each) <= longest for each in value):
+            raise invalid_field(name, "not_texts", "This member must be a list of texts.")
+        if len(value) > most or len(set(value)) < len(value):
+            raise invalid_field(name, "bad_list", f"This member must have at most {most} texts, each once.")
+        return tuple(value)
 
     def flag(self, name: str) -> bool:
         """Take a true or false that may be absent, which means false."""

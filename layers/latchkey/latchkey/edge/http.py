@@ -42,6 +42,7 @@ class Request:
     caller: Mapping[str, str]
     request_id: str
     now: int
+    query: Mapping[str, str] = field(default_factory=dict)
 
     def json(self) -> dict[str, object]:
         """Return the JSON object in the body.
@@ -140,6 +141,7 @@ def _request(event: Event, request_id: str) -> Request:
         caller=_caller(context),
         request_id=request_id,
         now=int(time.time()),
+        query=event.get("queryStringParameters") or {},
     )
 
 

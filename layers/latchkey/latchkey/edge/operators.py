@@ -29,7 +29,8 @@ def permitted(request: Request, permission: str) -> Operator:
         account, _ = bootstrap.accounts().present(who.sub, who.sid, now=request.now)
         roles = account.roles
     else:
-        roles = bootstrap.clients().present(who.sub).roles
+        client = bootstrap.clients().present(who.sub)
+        roles = tuple(role for role in client.roles if role in who.roles)  # an API key may have fewer than its client
     permissions = bootstrap.roles().permissions(roles)
     if permission not in permissions:
         raise ServiceError(Errors.FORBIDDEN, f"{permission} is needed")

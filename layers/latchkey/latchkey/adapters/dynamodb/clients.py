@@ -1,13 +1,13 @@
 """OAuth clients and API keys.
 
-The lists of all clients and of all keys are partitions of their own that hold ids alone, written in the transaction that
-makes or deletes what they name: so no list needs a Scan, is behind the truth, or has a copy to keep in step. Few write
-here: an operator now and then.
+The lists of all clients and of all keys are partitions of their own that hold ids alone, written in the transaction
+that makes or deletes what they name: so no list needs a Scan, is behind the truth, or has a copy to keep in step. Few
+write here: an operator now and then.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from latchkey.adapters.dynamodb import items
@@ -42,8 +42,8 @@ class Clients(TablePart):
 
     def list_clients(self, after: str, limit: int) -> Page[Client]:
         """Return the clients in the order of their ids, from behind `after`."""
-        ids, more = self._table.page("CLIENTS", "", after, limit)
-        found = self._table.get_all([items.client(client_id) for client_id in ids])
+        ids, more = self._table.sort_keys("CLIENTS", "", after, limit)
+        found = self._table.get_each([items.client(client_id) for client_id in ids])
         return Page(tuple(items.decode(Client, item) for item in found), more)
 
     def update_client(self, client_id: str, changes: Mapping[str, str | bool | tuple[str, ...]]) -> Client | None:
@@ -67,20 +67,16 @@ class Clients(TablePart):
 
     def delete_client(self, client_id: str) -> bool:
         """Delete a client that has no API key left, with its entry in the list and its count."""
-        refused = self._table.transact(
-            Delete(items.client(client_id)),
-            Delete(items.client_listed(client_id)),
-            Delete(items.api_key_count(client_id), _NO_KEY, {"zero": 0}),
-        )
-        if 2 in refused:
+        count = Delete(items.api_key_count(client_id), _NO_KEY, {"zero": 0})
+        refused = self._table.transact(Delete(items.client(client_id)), Delete(items.client_listed(client_id)), count)
+        if count in refused:
             raise ServiceError(Errors.CONFLICT, "it has an API key")
         return not refused
 
     def create_api_key(self, key: ApiKey) -> None:
         """Store a new key with its entry in the list, and count it."""
-        refused = self._table.transact(*_new_key(key))
-        if refused:
-            raise _refusal(counted=2 in refused)
+        if refused := self._table.transact(*_new_key(key)):
+            raise _refusal(refused)
 
     def find_api_key(self, key_id: str, now: int) -> ApiKey | None:
         """Return the key if it has not expired, enabled or not."""
@@ -102,8 +98,8 @@ class Clients(TablePart):
             _NOT_ROTATED,
         )
         refused = self._table.transact(*_new_key(successor), end)
-        if refused and 3 not in refused:  # noqa: PLR2004 - the position of `end`
-            raise _refusal(counted=2 in refused)
+        if refused and end not in refused:
+            raise _refusal(refused)
         return not refused
 
     def delete_api_key(self, key: ApiKey) -> bool:
@@ -129,13 +125,14 @@ def _new_key(key: ApiKey) -> tuple[Put, Put, Update]:
     return Put(record), Put(items.key_item(items.api_key_listed(key.client_id, key.key_id))), one_more
 
 
-def _refusal(*, counted: bool) -> ServiceError:
-    if counted:
+def _refusal(refused: Sequence[Put | Update | Delete]) -> ServiceError:
+    """Return why a new key is refused: its count is the one update among its parts."""
+    if any(isinstance(part, Update) for part in refused):
         return ServiceError(Errors.LIMIT_REACHED, "API keys of one client")
     return ServiceError(Errors.CONFLICT, "the key id is taken")
 
 
 def _listed_keys(table: Table, prefix: str, after: str, limit: int) -> Page[ApiKey]:
-    entries, more = table.page("APIKEYS", prefix, after, limit)
-    found = table.get_all([items.api_key(entry.rpartition("#")[2]) for entry in entries])
+    entries, more = table.sort_keys("APIKEYS", prefix, after, limit)
+    found = table.get_each([items.api_key(entry.rpartition("#")[2]) for entry in entries])
     return Page(tuple(items.decode(ApiKey, item) for item in found), more)

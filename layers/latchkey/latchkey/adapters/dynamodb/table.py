@@ -101,7 +101,7 @@ class Table:
                 return items
             request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
-    def page(self, pk: str, prefix: str, after: str, limit: int) -> tuple[list[str], str]:
+    def sort_keys(self, pk: str, prefix: str, after: str, limit: int) -> tuple[list[str], str]:
         """Return up to `limit` sort keys that begin with `prefix`, from behind `after`, and the last if more follow.
 
         Our own sort keys have no blank and no tilde, which stand before and behind all else in them.
@@ -119,7 +119,7 @@ class Table:
         found = [item["sk"]["S"] for item in page["Items"]]
         return found[:limit], found[limit - 1] if len(found) > limit else ""
 
-    def get_all(self, keys: Sequence[Key]) -> list[Item]:
+    def get_each(self, keys: Sequence[Key]) -> list[Item]:
         """Return the items that there are, in the order of at most 100 keys, read consistently."""
         found: dict[tuple[str, str], Item] = {}
         left: list[Any] = [key_item(key) for key in keys]
@@ -132,22 +132,18 @@ class Table:
             raise unavailable("DynamoDB left a part of the batch unread")
         return [found[key] for key in keys if key in found]
 
-    def transact(self, *parts: Put | Update | Delete) -> dict[int, AnyItem | None]:
-        """Do all parts or none. Return the parts refused, by position, each with the item that stood in its way."""
+    def transact(self, *parts: Put | Update | Delete) -> list[Put | Update | Delete]:
+        """Do all parts or none. Return those whose condition did not hold: none, and it is done."""
         attempt = _new_attempt()
         writes = [self._part(part, attempt) for part in parts]
         try:
             self._patiently(lambda: self._client.transact_write_items(TransactItems=writes, ClientRequestToken=attempt))
         except self._cancelled as cancelled:
-            if _is_own_effect(cancelled, attempt):
-                return {}
-            reasons = enumerate(cancelled.response["CancellationReasons"])
-            return {
-                position: cast("Item | None", reason.get("Item"))
-                for position, reason in reasons
-                if reason["Code"] == "ConditionalCheckFailed"
-            }
-        return {}
+            if not _is_own_effect(cancelled, attempt):
+                reasons = cancelled.response["CancellationReasons"]
+                told = zip(parts, reasons, strict=True)
+                return [part for part, reason in told if reason["Code"] == "ConditionalCheckFailed"]
+        return []
 
     def put_new(self, item: Item) -> bool:
         """Store an item whose key is free; say whether it is stored."""
@@ -252,20 +248,22 @@ class Table:
     def _part(self, part: Put | Update | Delete, attempt: str) -> TransactWriteItemTypeDef:
         if isinstance(part, Put):
             return self._new(part.item | {"attempt": {"S": attempt}})
-        expression = part.only_if
-        values: dict[str, Value] = dict(part.values)
-        common: dict[str, Any] = {"TableName": self._name, "Key": key_item(part.key)}
-        if isinstance(part, Update):
-            change = part.change.replace("SET ", "SET #attempt = :attempt, ", 1)
-            expression = f"({part.only_if}) AND {_NOT_YET_MINE}"
-            values["attempt"] = attempt
-            common["UpdateExpression"] = change
-        common["ConditionExpression"] = expression
-        common["ExpressionAttributeNames"] = _names(common.get("UpdateExpression", "") + expression)
-        if values:
-            common["ExpressionAttributeValues"] = _values(values)
-        common["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
-        return cast("TransactWriteItemTypeDef", {type(part).__name__: common})
+        if isinstance(part, Delete):
+            return {"Delete": self._conditional(part.key, part.only_if, part.values)}
+        change = part.change.replace("SET ", "SET #attempt = :attempt, ", 1)
+        condition = f"({part.only_if}) AND {_NOT_YET_MINE}"
+        update = self._conditional(part.key, condition, {**part.values, "attempt": attempt}, change)
+        return {"Update": update | {"UpdateExpression": change}}
+
+    def _conditional(self, key: Key, condition: str, values: Mapping[str, Value], change: str = "") -> Any:
+        """Return what a deletion and an update within a transaction have in common."""
+        return {
+            "TableName": self._name,
+            "Key": key_item(key),
+            "ConditionExpression": condition,
+            "ExpressionAttributeNames": _names(change + condition),
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        } | ({"ExpressionAttributeValues": _values(values)} if values else {})
 
     def _new(self, item: Item) -> TransactWriteItemTypeDef:
         return {
