@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from threading import Barrier
 from typing import TYPE_CHECKING, TypeVar
 
 from latchkey.core.errors import Errors, ServiceError
+from latchkey.core.ports import MAX_API_KEYS
 from latchkey.core.throttle import Counter, ThrottleRule
 from tests.integration import samples
 from tests.integration.samples import NOW
 
 if TYPE_CHECKING:
-    from latchkey.core.model import User
+    from latchkey.core.model import ApiKey, User
     from latchkey.core.ports import Store
 
 RACERS = 30
@@ -72,6 +74,47 @@ def race_for_attempts(store: Store) -> None:
     who = samples.unique("ada@")
     counts = race(lambda _: _attempts(store, who, rule))
     assert sorted(count for count in counts if count) == list(range(1, rule.free + 1))
+
+
+def race_for_the_last_key(store: Store) -> None:
+    """Assert that of many keys for a client with room for one exactly one is stored."""
+    client_id = samples.unique("cli_")
+    for _ in range(MAX_API_KEYS - 1):
+        store.create_api_key(replace(samples.api_key(), client_id=client_id))
+    keys = [replace(samples.api_key(), client_id=client_id) for _ in range(RACERS)]
+    made = race(lambda number: _makes(lambda: store.create_api_key(keys[number])))
+    stored = [key for key in keys if store.find_api_key(key.key_id, NOW)]
+    assert (made.count(True), len(stored)) == (1, 1)
+
+
+def race_for_a_successor(store: Store) -> None:
+    """Assert that one of many rotations of one key makes its successor."""
+    key = samples.api_key()
+    store.create_api_key(key)
+    new = [replace(samples.api_key(), client_id=key.client_id) for _ in range(RACERS)]
+    done = race(lambda number: _rotates(store, key, new[number]))
+    stored = [each for each in new if store.find_api_key(each.key_id, NOW)]
+    assert (done.count(True), len(stored)) == (1, 1)
+
+
+def _makes(action: Callable[[], object]) -> bool:
+    """Do it; a limit that is reached, or others who write all the while, means that it is not done."""
+    try:
+        action()
+    except ServiceError as error:
+        if error.error not in {Errors.LIMIT_REACHED, Errors.UNAVAILABLE}:
+            raise
+        return False
+    return True
+
+
+def _rotates(store: Store, key: ApiKey, new: ApiKey) -> bool:
+    try:
+        return store.rotate_api_key(key.key_id, new, expires_at=NOW + 60)
+    except ServiceError as error:
+        if error.error is not Errors.UNAVAILABLE:
+            raise
+        return False
 
 
 def _registers(store: Store, user: User) -> bool:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from latchkey.core.clients import new_client_secret
+from latchkey.core.clients import ISSUE_PERMISSION, new_client_secret
 from latchkey.core.errors import Errors, ServiceError, invalid_field
 from latchkey.core.identifiers import Entropy, new_id
 from latchkey.core.model import Client, ClientKind, Event, Grant
@@ -177,11 +177,14 @@ class ClientAdmin:
 
 
 def require_givable(actor: Actor, roles: Iterable[str], registry: RoleRegistry) -> None:
-    """Raise `FORBIDDEN` when the roles permit what the actor lacks, `INVALID_REQUEST` for a role that is not known."""
+    """Raise `FORBIDDEN` when the roles permit what the actor lacks, `INVALID_REQUEST` for a role that is not known.
+
+    What lets a key open sessions is for services alone, so no operator has it: it adds no right to those of its roles.
+    """
     for role in roles:
         if not registry.effective_roles((role,)):
             raise invalid_field("roles", "unknown_role", "This role is not known.")
-    lacking = set(registry.permissions(roles)) - actor.permissions
+    lacking = set(registry.permissions(roles)) - actor.permissions - {ISSUE_PERMISSION}
     if lacking:
         raise ServiceError(Errors.FORBIDDEN, f"would give away {' '.join(sorted(lacking))}")
 

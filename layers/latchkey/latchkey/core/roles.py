@@ -62,7 +62,6 @@ BUILT_IN = RoleRegistry(
                 "signing:read",
                 "signing:read_secret",
                 "signing:write",
-                "token:issue",  # for others: nobody can give what he lacks
                 "users:read",
                 "users:write",
             }

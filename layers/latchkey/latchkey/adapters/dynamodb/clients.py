@@ -86,7 +86,7 @@ class Clients(TablePart):
 
     def list_api_keys(self, client_id: str, after: str, limit: int) -> Page[ApiKey]:
         """Return the keys of one client, or of all, expired ones too."""
-        prefix = items.api_key_listed(client_id, "").sk if client_id else ""
+        prefix = items.api_keys_of(client_id) if client_id else ""
         return _listed_keys(self._table, prefix, after, limit)
 
     def rotate_api_key(self, key_id: str, successor: ApiKey, *, expires_at: int) -> bool:

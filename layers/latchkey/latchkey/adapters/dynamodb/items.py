@@ -72,7 +72,12 @@ def client_listed(client_id: str) -> Key:
 
 def api_key_listed(client_id: str, key_id: str) -> Key:
     """Return the key of an API key's entry in the list of all keys, where those of one client stand together."""
-    return Key("APIKEYS", f"{_identifier(client_id)}#{_identifier(key_id)}")
+    return Key("APIKEYS", f"{api_keys_of(client_id)}{_identifier(key_id)}")
+
+
+def api_keys_of(client_id: str) -> str:
+    """Return what the sort keys of all entries of one client's API keys begin with."""
+    return f"{_identifier(client_id)}#"
 
 
 def api_key_count(client_id: str) -> Key:
