@@ -141,7 +141,10 @@ def test_what_a_client_may_not_be_is_named(operator: Person, members: dict[str, 
 def test_nobody_gives_a_role_that_he_lacks(operator: Person) -> None:
     """An admin without the role `privacy` cannot hand it to a client, neither new nor old."""
     made = created(operator)
-    answers = [create(operator, roles=["privacy"]), ask(operator, "PATCH", f"/{made['client_id']}", {"roles": ["privacy"]})]
+    answers = [
+        create(operator, roles=["privacy"]),
+        ask(operator, "PATCH", f"/{made['client_id']}", {"roles": ["privacy"]}),
+    ]
     assert [answer.json["code"] for answer in answers] == ["forbidden", "forbidden"]
 
 
@@ -245,7 +248,10 @@ def test_an_unknown_secret_is_not_found(operator: Person) -> None:
     """A fingerprint that no secret of the client has, or half a one, is 404."""
     made = created(operator)
     path = f"/{made['client_id']}/secrets"
-    assert [ask(operator, "DELETE", f"{path}/{name}").status for name in ("0" * 16, made["secrets"][0][:8])] == [404, 404]
+    assert [ask(operator, "DELETE", f"{path}/{name}").status for name in ("0" * 16, made["secrets"][0][:8])] == [
+        404,
+        404,
+    ]
 
 
 def test_a_public_client_never_gets_a_secret(operator: Person) -> None:

@@ -41,10 +41,30 @@ PROTECTED = {
     ("sessions", "DELETE", "/v1/auth/sessions/{sid}"),
     ("hello", "GET", "/v1/hello"),
 }
-GUARDED_BY_WHAT = {"NONE", "Bearer"}
+OPERATED = {
+    ("clients", "POST", "/v1/admin/clients"),
+    ("clients", "GET", "/v1/admin/clients"),
+    ("clients", "GET", "/v1/admin/clients/{client_id}"),
+    ("clients", "PATCH", "/v1/admin/clients/{client_id}"),
+    ("clients", "DELETE", "/v1/admin/clients/{client_id}"),
+    ("clients", "POST", "/v1/admin/clients/{client_id}/secrets"),
+    ("clients", "DELETE", "/v1/admin/clients/{client_id}/secrets/{fingerprint}"),
+    ("apikeys", "POST", "/v1/admin/api-keys"),
+    ("apikeys", "GET", "/v1/admin/api-keys"),
+    ("apikeys", "DELETE", "/v1/admin/api-keys/{key_id}"),
+    ("apikeys", "POST", "/v1/admin/api-keys/{key_id}/rotate"),
+    ("hash", "POST", "/utils/hash/secure"),
+    ("hash", "POST", "/utils/hash/fast"),
+}
+PROTECTED |= OPERATED
+BY_API_KEY = {("hello", "GET", "/v1/service/hello")}
+GUARDED_BY_WHAT = {"NONE", "Bearer", "ApiKey"}
 COSTLY = {"register", "login", "refresh", "token"}
 HASHING = {"register", "login"}
 MINTING = {"login", "refresh", "token", "rotate"}
+SEALING = {"clients", "apikeys"}
+"""What seals the cursors of its lists with the keys of the refresh tokens."""
+
 SECRET_READ = "secretsmanager:GetSecretValue"
 
 Rule = Callable[[Template], list[str]]
@@ -101,7 +121,7 @@ def unlimited_table_grants(template: Template) -> list[str]:
 def secret_readers(template: Template) -> list[str]:
     functions = source.functions(template).items()
     readers = {name for name, function in functions if SECRET_READ in {g.action for g in source.grants(function)}}
-    return sorted(readers ^ MINTING)
+    return sorted(readers ^ (MINTING | SEALING))
 
 
 def idle_knowledge(template: Template) -> list[str]:
@@ -262,7 +282,9 @@ def test_gate_catches_its_planted_flaw(template: Template, rule: Rule, flaw: Fla
 def test_routes_are_exactly_the_published_ones(template: Template) -> None:
     """No route is missing, none is there by accident, and each is guarded as published."""
     found = {(r.function, r.method, r.path, r.authorizer) for r in source.routes(template) if r.method != "OPTIONS"}
-    assert found == {(*r, "NONE") for r in PUBLIC} | {(*r, "Bearer") for r in PROTECTED}
+    assert found == {(*r, "NONE") for r in PUBLIC} | {(*r, "Bearer") for r in PROTECTED} | {
+        (*r, "ApiKey") for r in BY_API_KEY
+    }
 
 
 def test_every_function_has_a_folder_and_every_folder_a_function(template: Template) -> None:
@@ -352,3 +374,22 @@ def test_access_log_is_json_without_secrets(template: Template) -> None:
     allowed |= {"error.responseType", "authorizer.error", "authorizer.latency", "responseLatency", "responseLength"}
     allowed |= {"integration.status", "integration.error", "integration.latency"}
     assert values == {f"$context.{name}" for name in allowed}
+
+
+def test_key_authorizer_reads_clients_and_keys_alone(template: Template) -> None:
+    """It reaches no user, no session and no secret; what it writes is the day on which a key was used."""
+    granted = source.grants(source.functions(template)["keyauthorizer"])
+    rights = {(grant.action, item) for grant in granted for item in grant.items}
+    assert rights == {
+        ("dynamodb:GetItem", "APIKEY#*"),
+        ("dynamodb:GetItem", "CLIENT#*"),
+        ("dynamodb:UpdateItem", "APIKEY#*"),
+    }
+
+
+def test_each_authorizer_is_cached_by_what_it_judges(template: Template) -> None:
+    """An answer for a key is never taken for that of a token: each has its own header, and its own cache."""
+    authorizers = api(template)["Auth"]["Authorizers"]
+    identity = authorizers["ApiKey"]["Identity"]
+    assert (identity["Headers"], identity["ReauthorizeEvery"]) == (["X-API-Key"], {"Ref": "AuthorizerCacheSeconds"})
+    assert authorizers["Bearer"]["Identity"]["Header"] == "Authorization"

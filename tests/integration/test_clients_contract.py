@@ -75,7 +75,11 @@ def test_a_full_last_page_is_the_last(empty_store: Store) -> None:
 def test_keys_are_listed_by_client(empty_store: Store) -> None:
     """One client's keys, expired ones too, are told from another's on every page."""
     mine = [replace(samples.api_key(NOW - 1), client_id="cli_mine") for _ in range(3)]
-    for key in (*mine, replace(samples.api_key(), client_id="cli_min"), replace(samples.api_key(), client_id="cli_mine2")):
+    for key in (
+        *mine,
+        replace(samples.api_key(), client_id="cli_min"),
+        replace(samples.api_key(), client_id="cli_mine2"),
+    ):
         empty_store.create_api_key(key)
     found = walk(lambda after, limit: empty_store.list_api_keys("cli_mine", after, limit), 2)
     assert found == sorted(mine, key=lambda each: each.key_id)

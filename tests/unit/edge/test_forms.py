@@ -138,3 +138,21 @@ def test_a_service_token_comes_in_one_header(headers: dict[str, str]) -> None:
     with pytest.raises(ServiceError) as caught:
         oauth.service_token(request("", **headers))
     assert caught.value.error is Errors.INVALID_API_KEY
+
+
+@pytest.mark.parametrize("value", [None, "a", {"a": 1}, [1], [""], ["x" * 6], [["a"]]])
+def test_a_list_of_texts_is_nothing_else(value: Any) -> None:
+    """Neither null nor one text stands for a list, and no text of it is empty or too long."""
+    assert fault(lambda: forms.Members({"roles": value}).texts("roles", longest=5)) == ("roles", "not_texts")
+
+
+@pytest.mark.parametrize("value", [["a", "a"], ["a", "b", "c"]])
+def test_a_list_is_short_and_says_nothing_twice(value: list[str]) -> None:
+    """The limit is the route's."""
+    assert fault(lambda: forms.Members({"roles": value}).texts("roles", most=2)) == ("roles", "bad_list")
+
+
+def test_a_list_may_be_empty_or_absent() -> None:
+    """Which are two things: to take all roles away, and to say nothing of them."""
+    members = forms.Members({"roles": []})
+    assert (members.texts("roles"), members.texts("scopes")) == ((), None)

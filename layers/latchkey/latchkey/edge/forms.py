@@ -100,8 +100,8 @@ class Members:
 
     def texts(self, name: str, *, most: int = 50, longest: int = _MAX_TEXT) -> tuple[str, ...] | None:
         """Take a list of different texts that may be absent."""
-        value = self._left.pop(name, None)
-        if value is None:
+        value = self._left.pop(name, _MISSING)
+        if value is _MISSING:
             return None
         if not isinstance(value, list) or not all(isinstance(each, str) and 0 < len(each) <= longest for each in value):
             raise invalid_field(name, "not_texts", "This member must be a list of texts.")
