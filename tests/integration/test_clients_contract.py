@@ -221,5 +221,5 @@ def test_thirty_at_ninety_nine_make_one_key(new_store: Callable[[], Store]) -> N
 def test_thirty_rotations_make_one_successor(new_store: Callable[[], Store]) -> None:
     """One key has one successor, in every round."""
     store = new_store()
-    for _ in range(races.ROUNDS):
+    for _ in range(5):  # a transaction of four items each: a few rounds take as long as twenty of the others
         races.race_for_a_successor(store)
