@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
 
 from infra.packaging import template as source
-from latchkey.core.permissions import BEARER, PUBLIC, ROUTE_PERMISSIONS, USER
+from latchkey.core.permissions import API_KEY, BEARER, PUBLIC, ROUTE_PERMISSIONS, USER
 from tests.e2e.accounts import admin, bearer, person
 from tests.e2e.client import Response, RunningTwin
 
@@ -27,10 +28,8 @@ class Crowd:
     def headers(self, who: str, method: str) -> dict[str, str]:
         """Return the Authorization header of somebody, or none for nobody."""
         match who:
-            case "nobody":
-                return {}
-            case "stranger with a forged token":
-                return bearer("e30.e30.AAAA")
+            case "nobody" | "stranger with a forged token" | "holder of an API key":
+                return self._without_sign_in(who)
             case "service":
                 return self._service()
             case "admin":
@@ -39,6 +38,11 @@ class Crowd:
                 return self.owner
             case _:
                 return person(self.twin).bearer
+
+    def _without_sign_in(self, who: str) -> dict[str, str]:
+        if who == "nobody":
+            return {}
+        return {"X-API-Key": self.twin.dev["api_key"]} if who == "holder of an API key" else bearer("e30.e30.AAAA")
 
     def _service(self) -> dict[str, str]:
         answer = self.twin.call("POST", "/v1/auth/token", headers={"X-API-Key": self.twin.dev["api_key"]})
@@ -59,8 +63,7 @@ def crowd(twin: RunningTwin) -> Iterator[Crowd]:
 def ask(crowd: Crowd, route: str, who: str) -> Response:
     """Ask with a member that no route knows, so that nothing happens where the caller gets as far as the body."""
     method, path = route.split(" ")
-    path = path.replace("{sid}", crowd.session).replace("{sub}", "usr_nobody").replace("{name}", "nothing")
-    path = path.replace("{code}", "nothing")
+    path = re.sub(r"{\w+}", "nothing", path.replace("{sid}", crowd.session))
     body = None if method == READ_ONLY else {"not_a_member": True}
     return crowd.twin.call(method, path, json=body, headers=crowd.headers(who, method))
 
@@ -81,14 +84,16 @@ def is_decided_by_the_function(answer: Response) -> bool:
 
 
 NO_TOKEN, NO_RIGHT = is_sent_away(401, "invalid_token"), is_sent_away(403, "forbidden")
-CALLERS = ["nobody", "stranger with a forged token", "user", "other user", "service", "admin"]
+CALLERS = ["nobody", "stranger with a forged token", "user", "other user", "service", "holder of an API key", "admin"]
 
 
 def expected(needed: str, who: str) -> Callable[[Response], bool]:
     """Return what the table says of a caller."""
     if needed == PUBLIC:
         return is_decided_by_the_function
-    if who in {"nobody", "stranger with a forged token"}:
+    if needed == API_KEY:
+        return is_let_in if who == "holder of an API key" else NO_TOKEN
+    if who in {"nobody", "stranger with a forged token", "holder of an API key"}:
         return NO_TOKEN
     if needed == BEARER:
         return is_let_in

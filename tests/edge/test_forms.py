@@ -162,3 +162,28 @@ def test_a_service_token_comes_in_one_header(headers: dict[str, str]) -> None:
     with pytest.raises(ServiceError) as caught:
         oauth.service_token(request("", **headers))
     assert caught.value.error is Errors.INVALID_API_KEY
+
+
+@pytest.mark.parametrize("value", [None, "a", {"a": 1}, [1], [["a"]]])
+def test_a_list_of_texts_is_nothing_else(value: Any) -> None:
+    """Neither null nor one text stands for a list."""
+    assert fault(lambda: forms.Members({"roles": value}).texts("roles", most=2)) == ("roles", "not_a_list")
+
+
+@pytest.mark.parametrize("value", [[""], ["x" * 6]])
+def test_no_text_of_a_list_is_empty_or_too_long(value: list[str]) -> None:
+    """The limit is the route's."""
+    assert fault(lambda: forms.Members({"roles": value}).texts("roles", most=2, longest=5)) == ("roles", "bad_length")
+
+
+def test_a_list_is_short_and_says_nothing_twice() -> None:
+    """What stands twice counts once; the limit is the route's."""
+    members = forms.Members({"roles": ["a", "a"], "scopes": ["a", "b", "c"]})
+    assert members.texts("roles", most=2) == ("a",)
+    assert fault(lambda: members.texts("scopes", most=2)) == ("scopes", "too_long")
+
+
+def test_a_list_may_be_empty_or_absent() -> None:
+    """Which are two things: to take all roles away, and to say nothing of them."""
+    members = forms.Members({"roles": []})
+    assert (members.texts("roles", most=2), members.texts("scopes", most=2)) == ((), None)

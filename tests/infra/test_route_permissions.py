@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from infra.packaging import template as source
-from latchkey.core.permissions import BEARER, PUBLIC, ROUTE_PERMISSIONS, USER
+from latchkey.core.permissions import API_KEY, BEARER, PUBLIC, ROUTE_PERMISSIONS, USER
 from latchkey.core.roles import PERMISSIONS
 
 ROUTES = {f"{r.method} {r.path}": r for r in source.routes(source.load()) if r.method != "OPTIONS"}
@@ -20,9 +20,15 @@ def test_gateway_guards_what_the_table_closes() -> None:
     assert public == {name for name, route in ROUTES.items() if route.authorizer == "NONE"}
 
 
+def test_what_asks_for_an_api_key_is_guarded_by_its_authorizer() -> None:
+    """A token opens no such route, and a key no other."""
+    by_key = {route for route, needed in ROUTE_PERMISSIONS.items() if needed == API_KEY}
+    assert by_key == {name for name, route in ROUTES.items() if route.authorizer == "ApiKey"}
+
+
 def test_permissions_asked_for_are_known() -> None:
     """A route that asked for a misspelt permission would be closed to everybody."""
-    assert set(ROUTE_PERMISSIONS.values()) - {PUBLIC, BEARER, USER} <= PERMISSIONS
+    assert set(ROUTE_PERMISSIONS.values()) - {PUBLIC, BEARER, USER, API_KEY} <= PERMISSIONS
 
 
 def test_admin_routes_ask_for_a_permission() -> None:

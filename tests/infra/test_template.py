@@ -65,11 +65,26 @@ PROTECTED = {
     ("roles", "GET", "/v1/admin/roles/{name}"),
     ("roles", "PUT", "/v1/admin/roles/{name}"),
     ("roles", "DELETE", "/v1/admin/roles/{name}"),
+    ("clients", "POST", "/v1/admin/clients"),
+    ("clients", "GET", "/v1/admin/clients"),
+    ("clients", "GET", "/v1/admin/clients/{client_id}"),
+    ("clients", "PATCH", "/v1/admin/clients/{client_id}"),
+    ("clients", "DELETE", "/v1/admin/clients/{client_id}"),
+    ("clients", "POST", "/v1/admin/clients/{client_id}/secrets"),
+    ("clients", "DELETE", "/v1/admin/clients/{client_id}/secrets/{fingerprint}"),
+    ("apikeys", "POST", "/v1/admin/api-keys"),
+    ("apikeys", "GET", "/v1/admin/api-keys"),
+    ("apikeys", "DELETE", "/v1/admin/api-keys/{key_id}"),
+    ("apikeys", "POST", "/v1/admin/api-keys/{key_id}/rotate"),
+    ("hash", "POST", "/utils/hash/secure"),
+    ("hash", "POST", "/utils/hash/fast"),
 }
-GUARDED_BY_WHAT = {"NONE", "Bearer"}
+BY_API_KEY = {("hello", "GET", "/v1/service/hello")}
+GUARDED_BY_WHAT = {"NONE", "Bearer", "ApiKey"}
 COSTLY = {"register", "login", "refresh", "token", "validate", "recover", "password", "email", "erase"}
 HASHING = {"register", "login", "password", "email", "erase"}
-POLICY_READERS = {"login", "refresh", "token", "validate", "users"}  # users seals the cursors of its lists
+SEALING = {"users", "clients", "apikeys"}  # they seal the cursors of their lists with the keys of the refresh tokens
+POLICY_READERS = {"login", "refresh", "token", "validate"} | SEALING
 POLICY_WRITERS = {"rotate", "signing"}
 SECRET_READ = "secretsmanager:GetSecretValue"
 IN_FORCE = frozenset({"AWSCURRENT"})
@@ -298,7 +313,9 @@ def test_gate_catches_its_planted_flaw(template: Template, rule: Rule, flaw: Fla
 def test_routes_are_exactly_the_published_ones(template: Template) -> None:
     """No route is missing, none is there by accident, and each is guarded as published."""
     found = {(r.function, r.method, r.path, r.authorizer) for r in source.routes(template) if r.method != "OPTIONS"}
-    assert found == {(*r, "NONE") for r in PUBLIC} | {(*r, "Bearer") for r in PROTECTED}
+    assert found == {(*r, "NONE") for r in PUBLIC} | {(*r, "Bearer") for r in PROTECTED} | {
+        (*r, "ApiKey") for r in BY_API_KEY
+    }
 
 
 def test_every_function_has_a_folder_and_every_folder_a_function(template: Template) -> None:
@@ -449,3 +466,23 @@ def test_access_log_is_json_without_secrets(template: Template) -> None:
     allowed |= {"error.responseType", "authorizer.error", "authorizer.latency", "responseLatency", "responseLength"}
     allowed |= {"integration.status", "integration.error", "integration.latency"}
     assert values == {f"$context.{name}" for name in allowed}
+
+
+def test_key_authorizer_reads_clients_keys_and_roles_alone(template: Template) -> None:
+    """It reaches no user, no session and no secret; what it writes is the day on which a key was used."""
+    granted = source.grants(source.functions(template)["keyauthorizer"])
+    rights = {(grant.action, item) for grant in granted for item in grant.items}
+    assert rights == {
+        ("dynamodb:GetItem", "APIKEY#*"),
+        ("dynamodb:GetItem", "CLIENT#*"),
+        ("dynamodb:GetItem", "CONFIG"),
+        ("dynamodb:UpdateItem", "APIKEY#*"),
+    }
+
+
+def test_each_authorizer_is_cached_by_what_it_judges(template: Template) -> None:
+    """An answer for a key is never taken for that of a token: each has its own header, and its own cache."""
+    authorizers = api(template)["Auth"]["Authorizers"]
+    identity = authorizers["ApiKey"]["Identity"]
+    assert (identity["Headers"], identity["ReauthorizeEvery"]) == (["X-API-Key"], {"Ref": "AuthorizerCacheSeconds"})
+    assert authorizers["Bearer"]["Identity"]["Header"] == "Authorization"

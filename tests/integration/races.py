@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from threading import Barrier
 from typing import TYPE_CHECKING, TypeVar
 
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.model import is_active_admin
+from latchkey.core.ports import MAX_API_KEYS
 from latchkey.core.throttle import Counter, ThrottleRule
 from tests.integration import samples
 from tests.integration.samples import NOW
 
 if TYPE_CHECKING:
-    from latchkey.core.model import User
+    from latchkey.core.model import ApiKey, User
     from latchkey.core.ports import Store
 
 RACERS = 30
@@ -89,7 +91,7 @@ def race_of_admins_who_delete_themselves(store: Store) -> None:
     gone = race(lambda number: _is_let_go(lambda: _deletes_itself(store, admins[number])))
     left = [admin for admin in admins if store.find_user(admin.sub) is not None]
     assert (gone.count(False), len(left)) == (1, 1)
-    assert store.list_users(after="", limit=100).users == tuple(left)
+    assert store.list_users(after="", limit=100).items == tuple(left)
 
 
 def race_for_a_lease(store: Store) -> None:
@@ -98,6 +100,47 @@ def race_for_a_lease(store: Store) -> None:
     for now in (NOW, NOW + 60):
         taken = race(lambda number, now=now: store.take_lease(name, f"{now}-{number}", now=now, until=now + 60))  # type: ignore[misc]
         assert sum(taken) == 1
+
+
+def race_for_the_last_key(store: Store) -> None:
+    """Assert that of many keys for a client with room for one exactly one is stored."""
+    client_id = samples.unique("cli_")
+    for _ in range(MAX_API_KEYS - 1):
+        store.create_api_key(replace(samples.api_key(), client_id=client_id))
+    keys = [replace(samples.api_key(), client_id=client_id) for _ in range(RACERS)]
+    made = race(lambda number: _makes(lambda: store.create_api_key(keys[number])))
+    stored = [key for key in keys if store.find_api_key(key.key_id, NOW)]
+    assert (made.count(True), len(stored)) == (1, 1)
+
+
+def race_for_a_successor(store: Store) -> None:
+    """Assert that one of many rotations of one key makes its successor."""
+    key = samples.api_key()
+    store.create_api_key(key)
+    new = [replace(samples.api_key(), client_id=key.client_id) for _ in range(RACERS)]
+    done = race(lambda number: _rotates(store, key, new[number]))
+    stored = [each for each in new if store.find_api_key(each.key_id, NOW)]
+    assert (done.count(True), len(stored)) == (1, 1)
+
+
+def _makes(action: Callable[[], object]) -> bool:
+    """Do it; a limit that is reached, or others who write all the while, means that it is not done."""
+    try:
+        action()
+    except ServiceError as error:
+        if error.error not in {Errors.LIMIT_REACHED, Errors.UNAVAILABLE}:
+            raise
+        return False
+    return True
+
+
+def _rotates(store: Store, key: ApiKey, new: ApiKey) -> bool:
+    try:
+        return store.rotate_api_key(key.key_id, new, expires_at=NOW + 60)
+    except ServiceError as error:
+        if error.error is not Errors.UNAVAILABLE:
+            raise
+        return False
 
 
 def _registers(store: Store, user: User) -> bool:
@@ -112,14 +155,14 @@ def _registers(store: Store, user: User) -> bool:
 
 def _thirty_admins(store: Store) -> list[User]:
     """Make thirty admins, or promote those of the round before again: there are no others in this store."""
-    known = store.list_users(after="", limit=100).users
+    known = store.list_users(after="", limit=100).items
     for user in known:
         if not is_active_admin(user):
             store.set_standing(user, status=user.status, roles=("admin",), epoch=user.epoch)
     for _ in range(RACERS - len(known)):
         admin = samples.user(roles=("admin",))
         store.create_user(admin, samples.credential(admin))
-    return list(store.list_users(after="", limit=100).users)
+    return list(store.list_users(after="", limit=100).items)
 
 
 def _steps_down(store: Store, admin: User) -> bool:

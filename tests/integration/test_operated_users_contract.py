@@ -27,7 +27,7 @@ def made(store: Store, *roles: str, created_at: int = NOW) -> User:
 def test_nobody_is_listed_where_nobody_is(empty_store: Store) -> None:
     """An empty store has one empty page."""
     page = empty_store.list_users(after="", limit=10)
-    assert (page.users, page.after) == ((), "")
+    assert (page.items, page.after) == ((), "")
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3])
@@ -38,8 +38,8 @@ def test_pages_hold_everybody_once_oldest_first(empty_store: Store, limit: int) 
     after, pages = "", 0
     while pages == 0 or after:
         page = empty_store.list_users(after=after, limit=limit)
-        assert len(page.users) <= limit
-        listed += page.users
+        assert len(page.items) <= limit
+        listed += page.items
         after, pages = page.after, pages + 1
     assert listed == sorted(users, key=lambda user: user.created_at)
 
@@ -48,7 +48,7 @@ def test_list_shows_accounts_as_they_stand(empty_store: Store) -> None:
     """What the owner changed is seen at once."""
     user = made(empty_store)
     empty_store.update_profile(user.sub, {"name": "Grace"})
-    assert [each.name for each in empty_store.list_users(after="", limit=10).users] == ["Grace"]
+    assert [each.name for each in empty_store.list_users(after="", limit=10).items] == ["Grace"]
 
 
 def test_a_refused_registration_is_not_listed(empty_store: Store) -> None:
@@ -57,7 +57,7 @@ def test_a_refused_registration_is_not_listed(empty_store: Store) -> None:
     second = samples.user(first.login)
     with refuses(Errors.USER_EXISTS):
         empty_store.create_user(second, samples.credential(second))
-    assert empty_store.list_users(after="", limit=10).users == (first,)
+    assert empty_store.list_users(after="", limit=10).items == (first,)
 
 
 def test_standing_changes_and_is_found_so(store: Store) -> None:
@@ -195,7 +195,7 @@ def test_who_takes_the_place_of_an_account_is_listed_and_counted(empty_store: St
     admin, old = made(empty_store, "admin"), waiting_admin(empty_store)
     new = replace(samples.user(old.login, roles=("admin",)), created_at=NOW + 1)
     assert empty_store.replace_pending_user(old, new, samples.credential(new), mail=None)
-    assert empty_store.list_users(after="", limit=2).users == (admin, new)  # no place is taken by the old one
+    assert empty_store.list_users(after="", limit=2).items == (admin, new)  # no place is taken by the old one
     assert [may_go(empty_store, each) for each in (admin, new)] == [True, False]
 
 
@@ -205,7 +205,7 @@ def test_who_does_not_give_way_stays_listed(empty_store: Store) -> None:
     new = samples.user(user.login)
     pending = replace(user, status=UserStatus.PENDING)
     assert not empty_store.replace_pending_user(pending, new, samples.credential(new), mail=None)
-    assert empty_store.list_users(after="", limit=10).users == (user,)
+    assert empty_store.list_users(after="", limit=10).items == (user,)
 
 
 def test_a_deleted_account_is_not_listed(empty_store: Store) -> None:
@@ -213,9 +213,9 @@ def test_a_deleted_account_is_not_listed(empty_store: Store) -> None:
     user, other = made(empty_store), made(empty_store, created_at=NOW + 1)
     empty_store.begin_deletion(user, mail=None)
     marked = replace(user, status=UserStatus.DELETING, epoch=user.epoch + 1)
-    assert empty_store.list_users(after="", limit=10).users == (marked, other)
+    assert empty_store.list_users(after="", limit=10).items == (marked, other)
     assert empty_store.delete_user(marked)
-    assert empty_store.list_users(after="", limit=1).users == (other,)
+    assert empty_store.list_users(after="", limit=1).items == (other,)
 
 
 def test_the_last_admin_is_not_deleted(empty_store: Store) -> None:

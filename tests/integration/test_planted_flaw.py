@@ -13,14 +13,14 @@ from latchkey.adapters.dynamodb import DynamoStore, items
 from latchkey.adapters.memory import MemoryStore
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.model import OneTimeCode, UserStatus, is_active_admin
-from latchkey.core.ports import Rotation
+from latchkey.core.ports import MAX_API_KEYS, Rotation
 from tests.integration import races
 from tests.integration.conftest import new_table
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-    from latchkey.core.model import Credential, Mail, User
+    from latchkey.core.model import ApiKey, Credential, Mail, User
     from latchkey.core.ports import Store
     from latchkey.core.throttle import Counter
 
@@ -92,6 +92,22 @@ class ReadThenWriteMemory(MemoryStore):
         time.sleep(NETWORK)
         self._leases[name] = (owner, until)
         return ends_at <= now
+
+    def create_api_key(self, key: ApiKey) -> None:
+        """Count the keys, then store one more."""
+        if len(self.list_api_keys(key.client_id, after="", limit=MAX_API_KEYS).items) >= MAX_API_KEYS:
+            raise ServiceError(Errors.LIMIT_REACHED)
+        time.sleep(NETWORK)
+        self._api_keys[key.key_id] = key
+
+    def rotate_api_key(self, key_id: str, successor: ApiKey, *, expires_at: int) -> bool:
+        """Look for a successor, then store one."""
+        if self._api_keys[key_id].successor:
+            return False
+        time.sleep(NETWORK)
+        self._api_keys[successor.key_id] = successor
+        self._api_keys[key_id] = replace(self._api_keys[key_id], successor=successor.key_id, expires_at=expires_at)
+        return True
 
 
 class ReadThenWriteDynamo(DynamoStore):
@@ -166,7 +182,7 @@ class ReadThenWriteDynamo(DynamoStore):
         return item is None or int(item["ends_at"]["N"]) <= now
 
 
-@pytest.mark.parametrize("race", RACES)
+@pytest.mark.parametrize("race", [*RACES, races.race_for_the_last_key, races.race_for_a_successor])
 def test_a_flawed_memory_store_is_caught(race: Callable[[Store], None]) -> None:
     """Twenty rounds find the flaw in a memory store."""
     with pytest.raises(AssertionError):

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from threading import RLock
+from typing import Any, TypeVar
 
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.model import (
@@ -19,11 +20,14 @@ from latchkey.core.model import (
     UserStatus,
     is_active_admin,
 )
-from latchkey.core.ports import NewLogin, NewPassword, PublishedKeys, Rotation, UserPage
+from latchkey.core.ports import MAX_API_KEYS, NewLogin, NewPassword, Page, PublishedKeys, Rotation
 from latchkey.core.roles import CustomRoles
 from latchkey.core.throttle import Attempts, Counter
 
 _OWNERS_TO_CHANGE = frozenset({"name", "locale"})
+_OPERATORS_TO_CHANGE = frozenset({"name", "redirect_uris", "scopes", "grants", "roles", "enabled"})
+
+T = TypeVar("T")
 
 
 class MemoryStore:
@@ -160,13 +164,10 @@ class MemoryStore:
                 user = self._users[sub] = replace(user, name=name, locale=locale)
             return user
 
-    def list_users(self, *, after: str, limit: int) -> UserPage:
+    def list_users(self, *, after: str, limit: int) -> Page[User]:
         """Return the accounts behind a position, oldest first."""
         with self._lock:
-            positions = {f"{user.created_at:011d}#{user.sub}": user for user in self._users.values()}
-        behind = sorted(position for position in positions if position > after)
-        page = behind[:limit]
-        return UserPage(tuple(positions[each] for each in page), page[-1] if len(behind) > limit else "")
+            return _page({f"{user.created_at:011d}#{user.sub}": user for user in self._users.values()}, after, limit)
 
     def set_standing(self, user: User, *, status: UserStatus, roles: tuple[str, ...], epoch: int) -> User | None:
         """Change what an account may do if it still stands as it was read, and some admin stays."""
@@ -285,11 +286,43 @@ class MemoryStore:
         with self._lock:
             return self._clients.get(client_id)
 
+    def list_clients(self, *, after: str, limit: int) -> Page[Client]:
+        """Return the clients in the order of their ids, from behind `after`."""
+        with self._lock:
+            return _page(self._clients, after, limit)
+
+    def update_client(self, client_id: str, changes: Mapping[str, Any]) -> Client | None:
+        """Set what an operator may change; any other member raises `ValueError`."""
+        if not changes.keys() <= _OPERATORS_TO_CHANGE:
+            raise ValueError(f"not to be changed: {sorted(changes.keys() - _OPERATORS_TO_CHANGE)}")
+        with self._lock:
+            if client_id in self._clients:
+                self._clients[client_id] = replace(self._clients[client_id], **changes)
+            return self._clients.get(client_id)
+
+    def replace_secrets(self, client_id: str, old: tuple[str, ...], new: tuple[str, ...]) -> bool:
+        """Swap the secret hashes of a client if they are still `old`."""
+        with self._lock:
+            held = self._clients.get(client_id)
+            if held is None or held.secret_hashes != old:
+                return False
+            self._clients[client_id] = replace(held, secret_hashes=new)
+            return True
+
+    def delete_client(self, client_id: str) -> bool:
+        """Delete a client that has no API key left; say whether it was there."""
+        with self._lock:
+            if any(key.client_id == client_id for key in self._api_keys.values()):
+                raise ServiceError(Errors.CONFLICT, "it has an API key")
+            return self._clients.pop(client_id, None) is not None
+
     def create_api_key(self, key: ApiKey) -> None:
-        """Store a new key; raise `CONFLICT` when its id is taken."""
+        """Store a new key; raise `CONFLICT` when its id is taken, `LIMIT_REACHED` when its client has enough."""
         with self._lock:
             if key.key_id in self._api_keys:
                 raise ServiceError(Errors.CONFLICT, "the key id is taken")
+            if sum(other.client_id == key.client_id for other in self._api_keys.values()) >= MAX_API_KEYS:
+                raise ServiceError(Errors.LIMIT_REACHED, "API keys of one client")
             self._api_keys[key.key_id] = key
 
     def find_api_key(self, key_id: str, now: int) -> ApiKey | None:
@@ -297,6 +330,34 @@ class MemoryStore:
         with self._lock:
             key = self._api_keys.get(key_id)
         return None if key is None or (key.expires_at is not None and key.expires_at <= now) else key
+
+    def list_api_keys(self, client_id: str, *, after: str, limit: int) -> Page[ApiKey]:
+        """Return the keys of one client, or of all, expired ones too."""
+        with self._lock:
+            wanted = [key for key in self._api_keys.values() if client_id in {"", key.client_id}]
+            return _page({f"{key.client_id}#{key.key_id}": key for key in wanted}, after, limit)
+
+    def rotate_api_key(self, key_id: str, successor: ApiKey, *, expires_at: int) -> bool:
+        """Store a new key and let the one before it end, both or neither."""
+        with self._lock:
+            key = self._api_keys.get(key_id)
+            if key is None or key.successor:
+                return False
+            self.create_api_key(successor)
+            self._api_keys[key_id] = replace(key, expires_at=expires_at, successor=successor.key_id)
+            return True
+
+    def delete_api_key(self, key: ApiKey) -> bool:
+        """Delete a key, expired or not."""
+        with self._lock:
+            return self._api_keys.pop(key.key_id, None) is not None
+
+    def note_api_key_use(self, key_id: str, day: str) -> None:
+        """Remember the day of the last use."""
+        with self._lock:
+            key = self._api_keys.get(key_id)
+            if key is not None and key.last_used_on < day:
+                self._api_keys[key_id] = replace(key, last_used_on=day)
 
     def reserve_attempt(self, counter: Counter, now: int) -> int:
         """Count an attempt if the rule allows one; return how many this window has seen with it."""
@@ -388,6 +449,12 @@ def _standing(user: User) -> tuple[object, ...]:
 
 def _capped(session: Session) -> Session:
     return replace(session, expires_at=min(session.expires_at, session.ends_at))
+
+
+def _page(records: Mapping[str, T], after: str, limit: int) -> Page[T]:
+    names = sorted(name for name in records if name > after)
+    more = names[limit - 1] if len(names) > limit else ""
+    return Page(tuple(records[name] for name in names[:limit]), more)
 
 
 def _window(counter: Counter, now: int) -> tuple[str, str, int]:

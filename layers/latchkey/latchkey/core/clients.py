@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.identifiers import Entropy, checksum_holds, fingerprint, new_id, new_secret, same_fingerprint
@@ -32,6 +33,15 @@ def new_api_key(entropy: Entropy) -> tuple[str, str, str]:
     key_id = new_id("", entropy)
     text = new_secret(f"{_KEY_PREFIX}{key_id}_", entropy)
     return key_id, text, fingerprint(text)
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceRights:
+    """A proven API key, with what it may do at this moment: what it was given and its owner still has."""
+
+    key: ApiKey
+    roles: tuple[str, ...]
+    scopes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +76,15 @@ class ClientDirectory:
             raise self._refusal(Errors.INVALID_API_KEY, key_id, "unknown_expired_or_wrong", now)
         return key
 
+    def service(self, text: str, *, now: int) -> ServiceRights:
+        """Return what this API key may do now, and note the day. Raises `INVALID_API_KEY`."""
+        key = self.api_key(text, now=now)
+        owner = self.store.find_client(key.client_id)
+        if owner is None or not owner.enabled:
+            raise ServiceError(Errors.INVALID_API_KEY, "its owner is gone or disabled")
+        self._note_use(key, now)
+        return ServiceRights(key, _shared(key.roles, owner.roles), _shared(key.scopes, owner.scopes))
+
     def present(self, client_id: str) -> Client:
         """Return the client behind a verified token. Raises `INVALID_TOKEN` when it is gone or disabled."""
         client = self.store.find_client(client_id)
@@ -77,7 +96,17 @@ class ClientDirectory:
         """Return the roles of a service whose session this key opened; `None` when the key or its owner is gone."""
         key = self.store.find_api_key(api_key_id, now)
         owner = self.store.find_client(key.client_id) if key and key.enabled else None
-        return key.roles if key and owner and owner.enabled else None
+        return _shared(key.roles, owner.roles) if key and owner and owner.enabled else None
+
+    def _note_use(self, key: ApiKey, now: int) -> None:
+        """Remember the day of use, once a day; a store that cannot is no reason to turn the service away."""
+        day = datetime.fromtimestamp(now, UTC).date().isoformat()
+        if key.last_used_on >= day:
+            return
+        try:
+            self.store.note_api_key_use(key.key_id, day)
+        except ServiceError as error:
+            self.journal.record(Event("api_key_use_not_noted", client_id=key.client_id, reason=error.private))
 
     def _refusal(self, error: Errors, who: str, reason: str, now: int) -> ServiceError:
         self.journal.record(Event("client_refused", reason=reason))
@@ -112,20 +141,19 @@ class MachineGrants:
 
     def exchange_api_key(self, text: str, *, now: int) -> TokenAnswer:
         """Open a service's session with its API key, whose roles must permit `token:issue`."""
-        key = self.clients.api_key(text, now=now)
-        owner = self.store.find_client(key.client_id)
-        if owner is None or not owner.enabled:
-            raise ServiceError(Errors.INVALID_API_KEY, "its owner is gone or disabled")
-        if ISSUE_PERMISSION not in self.roles.permissions(key.roles):
+        rights = self.clients.service(text, now=now)
+        key = rights.key
+        if ISSUE_PERMISSION not in self.roles.permissions(rights.roles):
             raise ServiceError(Errors.FORBIDDEN, f"the key lacks {ISSUE_PERMISSION}")
         policy = self.policies.policy()  # before a session is stored for tokens that cannot be made
-        session = self._service_session(key, now)
+        session = self._service_session(rights, now)
         self.store.create_session(session)
         self.journal.record(Event("service_token", sub=key.client_id, sid=session.sid, client_id=key.client_id))
-        roles = self.roles.effective_roles(key.roles)
+        roles = self.roles.effective_roles(rights.roles)
         return self.issuer.for_session(session, roles, policy, scope=session.scope, now=now)
 
-    def _service_session(self, key: ApiKey, now: int) -> Session:
+    def _service_session(self, rights: ServiceRights, now: int) -> Session:
+        key = rights.key
         ends_at = (
             now + SERVICE_SESSION_TTL if key.expires_at is None else min(now + SERVICE_SESSION_TTL, key.expires_at)
         )
@@ -133,7 +161,7 @@ class MachineGrants:
             sub=key.client_id,
             sid=new_id("ses_", self.entropy),
             client_id=key.client_id,
-            scope=" ".join(key.scopes),
+            scope=" ".join(rights.scopes),
             epoch=0,
             created_at=now,
             expires_at=ends_at,
@@ -144,6 +172,11 @@ class MachineGrants:
             device=key.name,
             api_key_id=key.key_id,
         )
+
+
+def _shared(given: tuple[str, ...], owned: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what a key was given and its owner has."""
+    return tuple(item for item in given if item in owned)
 
 
 def _granted_scope(asked: str | None, allowed: tuple[str, ...]) -> str:

@@ -89,6 +89,9 @@ class Errors(Enum):
     BUILT_IN_ROLE = ErrorKind(
         "built_in_role", 409, "Built-in role", "This role is built in and stays as it is.", "invalid_request"
     )
+    LIMIT_REACHED = ErrorKind(
+        "limit_reached", 409, "Limit reached", "There are as many of these as there may be.", "invalid_request"
+    )
     CONFIRMATION_REQUIRED = ErrorKind(
         "confirmation_required",
         409,

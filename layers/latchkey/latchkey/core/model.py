@@ -115,7 +115,11 @@ class Client:
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A long-lived secret of a service. `secret_hash` is SHA-256 in hex; `expires_at` of `None` means never."""
+    """A long-lived secret of a service. `secret_hash` is SHA-256 in hex; `expires_at` of `None` means never.
+
+    `last_used_on` is a day (`YYYY-MM-DD`, UTC), empty before the first use; `successor` is the id of the key that a
+    rotation has put in its place.
+    """
 
     key_id: str
     client_id: str
@@ -126,6 +130,8 @@ class ApiKey:
     roles: tuple[str, ...] = ()
     expires_at: int | None = None
     enabled: bool = True
+    last_used_on: str = ""
+    successor: str = ""
 
 
 class CodePurpose(StrEnum):

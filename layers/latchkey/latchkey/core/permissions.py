@@ -14,6 +14,9 @@ BEARER = "bearer"
 USER = "user"
 """A person, by a session."""
 
+API_KEY = "api_key"
+"""A service, by its API key in `X-API-Key`."""
+
 ROUTE_PERMISSIONS: Mapping[str, str] = MappingProxyType(
     {
         "POST /v1/user": PUBLIC,
@@ -39,6 +42,7 @@ ROUTE_PERMISSIONS: Mapping[str, str] = MappingProxyType(
         "GET /.well-known/oauth-authorization-server": PUBLIC,
         "GET /status": PUBLIC,
         "GET /v1/hello": BEARER,
+        "GET /v1/service/hello": API_KEY,
         "GET /v1/auth/me": USER,
         "PATCH /v1/auth/me": USER,
         "DELETE /v1/auth/me": USER,
@@ -63,6 +67,19 @@ ROUTE_PERMISSIONS: Mapping[str, str] = MappingProxyType(
         "GET /v1/admin/roles/{name}": "roles:read",
         "PUT /v1/admin/roles/{name}": "roles:write",
         "DELETE /v1/admin/roles/{name}": "roles:write",
+        "GET /v1/admin/clients": "clients:read",
+        "POST /v1/admin/clients": "clients:write",
+        "GET /v1/admin/clients/{client_id}": "clients:read",
+        "PATCH /v1/admin/clients/{client_id}": "clients:write",
+        "DELETE /v1/admin/clients/{client_id}": "clients:write",
+        "POST /v1/admin/clients/{client_id}/secrets": "clients:write",
+        "DELETE /v1/admin/clients/{client_id}/secrets/{fingerprint}": "clients:write",
+        "GET /v1/admin/api-keys": "api_keys:read",
+        "POST /v1/admin/api-keys": "api_keys:write",
+        "DELETE /v1/admin/api-keys/{key_id}": "api_keys:write",
+        "POST /v1/admin/api-keys/{key_id}/rotate": "api_keys:write",
+        "POST /utils/hash/secure": "api_keys:write",
+        "POST /utils/hash/fast": "api_keys:write",
     }
 )
-"""By method and path as the template spells them: `public`, `bearer`, `user`, or the permission that is needed."""
+"""By method and path as the template spells them: one of the four above, or the permission that is needed."""

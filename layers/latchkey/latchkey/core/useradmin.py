@@ -13,7 +13,7 @@ from latchkey.core.accounts import Accounts, Registration, parse_login
 from latchkey.core.errors import Errors, FieldError, ServiceError
 from latchkey.core.identifiers import new_secret
 from latchkey.core.model import ADMIN_ROLE, Event, User, UserStatus
-from latchkey.core.ports import Journal, UserPage, UserStore
+from latchkey.core.ports import Journal, Page, UserStore
 from latchkey.core.roles import BUILT_IN, Operator, Roles
 from latchkey.core.sessions import Sessions
 
@@ -52,7 +52,7 @@ class UserAdmin:
         user = self.users.find_user(credential.sub) if credential else None
         return (user,) if user else ()
 
-    def page(self, *, after: str, limit: int) -> UserPage:
+    def page(self, *, after: str, limit: int) -> Page[User]:
         """Return some of all accounts, oldest first."""
         return self.users.list_users(after=after, limit=limit)
 

@@ -47,12 +47,16 @@ def authorize(event: Event) -> dict[str, Any]:
     try:
         claims = _verified(event)
     except (InvalidToken, KeysUnavailable) as error:
-        _log_refusal(error)
+        log_refusal(error)
         if simple:
             return {"isAuthorized": False}
         raise Unauthorized from None
     context = _context(claims)
-    return {"isAuthorized": True, "context": context} if simple else _policy(claims.sub, event["methodArn"], context)
+    return (
+        {"isAuthorized": True, "context": context}
+        if simple
+        else allow_all_routes(claims.sub, event["methodArn"], context)
+    )
 
 
 def _verified(event: Event) -> AccessClaims:
@@ -122,7 +126,7 @@ def _context(claims: AccessClaims) -> dict[str, str]:
     }
 
 
-def _policy(principal: str, method_arn: str, context: dict[str, str]) -> dict[str, Any]:
+def allow_all_routes(principal: str, method_arn: str, context: dict[str, str]) -> dict[str, Any]:
     """Return an IAM policy for every route of this stage: built from our own API's name, never from the path."""
     api, stage, *_ = method_arn.split("/")
     statement = {"Action": "execute-api:Invoke", "Effect": "Allow", "Resource": f"{api}/{stage}/*/*"}
@@ -130,7 +134,7 @@ def _policy(principal: str, method_arn: str, context: dict[str, str]) -> dict[st
     return {"principalId": principal, "policyDocument": document, "context": context}
 
 
-def _log_refusal(error: Exception) -> None:
+def log_refusal(error: Exception) -> None:
     """Write one structured line without Powertools."""
     line = {"level": "INFO", "message": "token_refused", "error": type(error).__name__, "reason": str(error)}
     sys.stdout.write(json.dumps(line) + "\n")

@@ -14,6 +14,8 @@ from importlib.resources import files
 from latchkey.adapters import dynamodb, secretsmanager
 from latchkey.adapters.rolecache import RoleCache
 from latchkey.core.accounts import Accounts
+from latchkey.core.apikeyadmin import ApiKeyAdmin
+from latchkey.core.clientadmin import ClientAdmin
 from latchkey.core.clients import ClientDirectory, MachineGrants
 from latchkey.core.emailchange import EmailChanges
 from latchkey.core.emails import Mailroom
@@ -100,6 +102,18 @@ def sessions() -> Sessions:
 def clients() -> ClientDirectory:
     """Return the directory of clients and API keys."""
     return ClientDirectory(store(), LogJournal(), roles(), settings().throttled)
+
+
+@cache
+def client_admin() -> ClientAdmin:
+    """Return the clients in an operator's hands."""
+    return ClientAdmin(store(), roles_now(), LogJournal(), secrets.token_bytes)
+
+
+@cache
+def api_key_admin() -> ApiKeyAdmin:
+    """Return the API keys in an operator's hands."""
+    return ApiKeyAdmin(store(), roles_now(), LogJournal(), secrets.token_bytes)
 
 
 @cache

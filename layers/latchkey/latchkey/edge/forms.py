@@ -101,7 +101,7 @@ class Members:
             raise invalid_field(name, "not_a_number", "This member must be a whole number.")
         return value
 
-    def texts(self, name: str, *, most: int) -> tuple[str, ...] | None:
+    def texts(self, name: str, *, most: int, longest: int = _MAX_TEXT) -> tuple[str, ...] | None:
         """Take a list of texts that may be absent, each once; a text that stands twice counts once."""
         value = self._left.pop(name, _MISSING)
         if value is _MISSING:
@@ -110,6 +110,8 @@ class Members:
             raise invalid_field(name, "not_a_list", "This member must be a list of texts.")
         if len(value) > most:
             raise invalid_field(name, "too_long", f"This member must have at most {most} entries.")
+        if not all(0 < len(each) <= longest for each in value):
+            raise invalid_field(name, "bad_length", f"Each entry must have 1 to {longest} characters.")
         return tuple(dict.fromkeys(value))
 
     def page_size(self) -> int:

@@ -61,11 +61,18 @@ def grant(asked: TokenRequest, *, now: int) -> TokenAnswer:
 
 
 def service_token(request: Request) -> str:
-    """Return the API key, from `X-API-Key` or as a Bearer token. Raises `INVALID_API_KEY` for none, and for both."""
+    """Return the API key, from `X-API-Key` or as a Bearer token, whichever the stack's mode takes.
+
+    Raises `INVALID_API_KEY` for none, for both, and for one in the URL, where logs would keep it.
+    """
     scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
     header = request.headers.get("x-api-key", "")
     if bool(header) == bool(scheme) or (scheme and scheme.lower() != "bearer"):
         raise ServiceError(Errors.INVALID_API_KEY, "none, or more than one")
+    if request.query:
+        raise ServiceError(Errors.INVALID_API_KEY, "a query, where nothing but a key could be meant")
+    if bootstrap.settings().auth_mode == ("bearer" if header else "api-key"):
+        raise ServiceError(Errors.INVALID_API_KEY, "the stack's AuthMode takes no key here")
     return header or bearer
 
 

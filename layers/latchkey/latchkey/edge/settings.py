@@ -24,6 +24,7 @@ class Settings:
     allowed_sources: tuple[str, ...]
     throttled: bool
     policy_cache: int
+    auth_mode: str
 
     @classmethod
     def load(cls, environ: Mapping[str, str]) -> Settings:
@@ -40,6 +41,7 @@ class Settings:
             allowed_sources=env.words("LATCHKEY_ALLOWED_SOURCES"),
             throttled=env.choice("LATCHKEY_LIMITS", ("on", "off"), "on") == "on",
             policy_cache=env.number("LATCHKEY_POLICY_CACHE", 60, low=1, high=60),
+            auth_mode=env.auth_mode(),
         )
 
     @property
@@ -78,6 +80,10 @@ class Environment:
     def flag(self, name: str) -> bool:
         """Return whether the value is `true`; `false` when it is absent."""
         return self.choice(name, ("true", "false"), "false") == "true"
+
+    def auth_mode(self) -> str:
+        """Return what machines may present: `bearer` tokens, an `api-key` in its header, or both."""
+        return self.choice("LATCHKEY_AUTH_MODE", ("bearer", "api-key", "both"), "both")
 
     def words(self, name: str) -> tuple[str, ...]:
         """Return the parts of a comma-separated list; nothing when it is absent."""

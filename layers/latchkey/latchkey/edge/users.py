@@ -7,11 +7,10 @@ from typing import Any
 from latchkey.core.model import User
 from latchkey.core.ports import PolicySource
 from latchkey.core.useradmin import UserAdmin
-from latchkey.edge import callers, forms
-from latchkey.edge.cursors import open_, seal
+from latchkey.edge import callers, forms, listing
 from latchkey.edge.forms import Members
 from latchkey.edge.http import Request, Response
-from latchkey.edge.operators import Operator, permitted
+from latchkey.edge.operators import permitted
 
 
 def answer(request: Request, admin: UserAdmin, policies: PolicySource) -> Response:
@@ -20,7 +19,7 @@ def answer(request: Request, admin: UserAdmin, policies: PolicySource) -> Respon
     sub = request.path_parameters.get("sub", "")
     match request.method, request.path.removeprefix("/v1/admin/users"):
         case "GET", "":
-            return Response(200, _page(request, operator, admin, policies))
+            return Response(200, _page(request, admin, policies))
         case "POST", _:
             registration, roles = forms.new_account(request)
             user = admin.create(operator, registration, roles, now=request.now)
@@ -35,20 +34,14 @@ def answer(request: Request, admin: UserAdmin, policies: PolicySource) -> Respon
             return Response(204)
 
 
-def _page(request: Request, operator: Operator, admin: UserAdmin, policies: PolicySource) -> dict[str, Any]:
+def _page(request: Request, admin: UserAdmin, policies: PolicySource) -> dict[str, Any]:
     """Read `?login=`, or `?limit=&cursor=`."""
     members = Members.of_query(request)
     login = members.optional("login", longest=320)
-    limit = members.page_size()
-    cursor = members.optional("cursor")
+    if login is None:
+        return listing.page(request, members, policies, admin.page, lambda user: _shown(user, admin), name="users")
     members.nothing_else()
-    if login is not None:
-        return {"users": [_shown(user, admin) for user in admin.find_login(login)], "cursor": None}
-    context, keys = f"{request.path} {operator.sub}", policies.policy().refresh_keys
-    after = open_(cursor, context, keys).get("after", "") if cursor else ""
-    page = admin.page(after=after, limit=limit)
-    next_cursor = seal({"after": page.after}, context, keys) if page.after else None
-    return {"users": [_shown(user, admin) for user in page.users], "cursor": next_cursor}
+    return {"users": [_shown(user, admin) for user in admin.find_login(login)], "cursor": None}
 
 
 def _shown(user: User, admin: UserAdmin) -> dict[str, Any]:

@@ -1,11 +1,26 @@
-"""OAuth clients and API keys."""
+"""OAuth clients and API keys.
+
+The lists of all clients and of all keys are partitions of their own that hold ids alone, written in the transaction
+that makes or deletes what they name: so no list needs a Scan, is behind the truth, or has a copy to keep in step. Few
+write here: an operator now and then.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from latchkey.adapters.dynamodb import items
-from latchkey.adapters.dynamodb.table import TablePart
+from latchkey.adapters.dynamodb.items import Item
+from latchkey.adapters.dynamodb.table import Change, TablePart
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.model import ApiKey, Client
+from latchkey.core.ports import MAX_API_KEYS, Page
+
+_OPERATORS_TO_CHANGE = frozenset({"name", "redirect_uris", "scopes", "grants", "roles", "enabled"})
+_EXISTS = "attribute_exists(#pk)"
+_ROOM = "attribute_not_exists(#n) OR #n < :most"
+_NO_KEY = "attribute_not_exists(#n) OR #n = :zero"
+_NOT_ROTATED = "attribute_exists(#pk) AND #successor = :none"
 
 
 class Clients(TablePart):
@@ -13,7 +28,8 @@ class Clients(TablePart):
 
     def create_client(self, client: Client) -> None:
         """Store a new client; raise `CONFLICT` when its id is taken."""
-        if not self._table.put_new(items.encode(items.client(client.client_id), client)):
+        record = items.encode(items.client(client.client_id), client)
+        if not self._table.put_all_new([record, items.key_item(items.client_listed(client.client_id))]):
             raise ServiceError(Errors.CONFLICT, "the client id is taken")
 
     def find_client(self, client_id: str) -> Client | None:
@@ -21,13 +37,104 @@ class Clients(TablePart):
         item = self._table.get(items.client(client_id))
         return items.decode(Client, item) if item else None
 
+    def list_clients(self, *, after: str, limit: int) -> Page[Client]:
+        """Return the clients in the order of their ids, from behind `after`."""
+        listed, last = self._table.page(items.CLIENTS, after=after, limit=limit)
+        found = self._table.get_all([items.client(entry["sk"]["S"]) for entry in listed])
+        clients = sorted((items.decode(Client, item) for item in found), key=lambda client: client.client_id)
+        return Page(tuple(clients), last)
+
+    def update_client(self, client_id: str, changes: Mapping[str, str | bool | tuple[str, ...]]) -> Client | None:
+        """Set what an operator may change; any other member raises `ValueError`."""
+        if not changes.keys() <= _OPERATORS_TO_CHANGE:
+            raise ValueError(f"not to be changed: {sorted(changes.keys() - _OPERATORS_TO_CHANGE)}")
+        if not changes:
+            return self.find_client(client_id)
+        change = "SET " + ", ".join(f"#{member} = :{member}" for member in changes)
+        write = self._table.update(items.client(client_id), change, changes, only_if=_EXISTS)
+        return items.decode(Client, write.item) if write.item else None
+
+    def replace_secrets(self, client_id: str, old: tuple[str, ...], new: tuple[str, ...]) -> bool:
+        """Swap the secret hashes of a client if they are still `old`."""
+        return self._table.update(
+            items.client(client_id),
+            "SET #secret_hashes = :new",
+            {"old": old, "new": new},
+            only_if="#secret_hashes = :old",
+        ).applied
+
+    def delete_client(self, client_id: str) -> bool:
+        """Delete a client that has no API key left, with its entry in the list and its count."""
+        there, _, unused = self._table.change_all(
+            (
+                Change(items.client(client_id), only_if=_EXISTS),
+                Change(items.client_listed(client_id)),
+                Change(items.api_key_count(client_id), {"zero": 0}, _NO_KEY),
+            )
+        )
+        if not unused:
+            raise ServiceError(Errors.CONFLICT, "it has an API key")
+        return there
+
     def create_api_key(self, key: ApiKey) -> None:
-        """Store a new key; raise `CONFLICT` when its id is taken."""
-        if not self._table.put_new(items.encode(items.api_key(key.key_id), key)):
-            raise ServiceError(Errors.CONFLICT, "the key id is taken")
+        """Store a new key with its entry in the list, and count it."""
+        _require_new(*self._table.change_all([_one_key_more(key.client_id)], _entries(key)))
 
     def find_api_key(self, key_id: str, now: int) -> ApiKey | None:
         """Return the key if it has not expired, enabled or not."""
         item = self._table.get(items.api_key(key_id))
         key = items.decode(ApiKey, item) if item else None
         return None if key is None or (key.expires_at is not None and key.expires_at <= now) else key
+
+    def list_api_keys(self, client_id: str, *, after: str, limit: int) -> Page[ApiKey]:
+        """Return the keys of one client, or of all, expired ones too."""
+        prefix = items.api_keys_of(client_id) if client_id else ""
+        listed, last = self._table.page(items.API_KEYS, after=after, limit=limit, prefix=prefix)
+        found = self._table.get_all([items.api_key(entry["sk"]["S"].rpartition("#")[2]) for entry in listed])
+        keys = sorted((items.decode(ApiKey, item) for item in found), key=lambda key: (key.client_id, key.key_id))
+        return Page(tuple(keys), last)
+
+    def rotate_api_key(self, key_id: str, successor: ApiKey, *, expires_at: int) -> bool:
+        """Store a new key and let the one before it end, in one transaction."""
+        end = Change(
+            items.api_key(key_id),
+            {"expires_at": expires_at, "successor": successor.key_id, "none": ""},
+            _NOT_ROTATED,
+            set="#expires_at = :expires_at, #successor = :successor",
+        )
+        ended, *stored = self._table.change_all([end, _one_key_more(successor.client_id)], _entries(successor))
+        if ended:
+            _require_new(*stored)
+        return ended
+
+    def delete_api_key(self, key: ApiKey) -> bool:
+        """Delete a key with its entry in the list, and count it no more."""
+        changes = (
+            Change(items.api_key(key.key_id), only_if=_EXISTS),
+            Change(items.api_key_listed(key.client_id, key.key_id)),
+            Change(items.api_key_count(key.client_id), {"minus": -1, "zero": 0}, "#n > :zero", add="#n :minus"),
+        )
+        return all(self._table.change_all(changes))
+
+    def note_api_key_use(self, key_id: str, day: str) -> None:
+        """Remember the day of the last use."""
+        earlier = "attribute_exists(#pk) AND #last_used_on < :day"
+        self._table.update(items.api_key(key_id), "SET #last_used_on = :day", {"day": day}, only_if=earlier)
+
+
+def _one_key_more(client_id: str) -> Change:
+    return Change(items.api_key_count(client_id), {"one": 1, "most": MAX_API_KEYS}, _ROOM, add="#n :one")
+
+
+def _entries(key: ApiKey) -> tuple[Item, Item]:
+    """Return the items of a new key: itself, and its place in the list."""
+    listed = items.api_key_listed(key.client_id, key.key_id)
+    return items.encode(items.api_key(key.key_id), key), items.key_item(listed)
+
+
+def _require_new(has_room: bool, *new: bool) -> None:  # noqa: FBT001 - an outcome among outcomes
+    """Raise why a new key was refused, if it was."""
+    if not has_room:
+        raise ServiceError(Errors.LIMIT_REACHED, "API keys of one client")
+    if not all(new):
+        raise ServiceError(Errors.CONFLICT, "the key id is taken")

@@ -75,6 +75,26 @@ def api_key(key_id: str) -> Key:
     return Key(f"APIKEY#{_identifier(key_id)}", "APIKEY")
 
 
+def client_listed(client_id: str) -> Key:
+    """Return the key of a client's entry in the list of all clients."""
+    return Key(CLIENTS, _identifier(client_id))
+
+
+def api_key_listed(client_id: str, key_id: str) -> Key:
+    """Return the key of an API key's entry in the list of all keys, where those of one client stand together."""
+    return Key(API_KEYS, f"{api_keys_of(client_id)}{_identifier(key_id)}")
+
+
+def api_keys_of(client_id: str) -> str:
+    """Return what the sort keys of all entries of one client's API keys begin with."""
+    return f"{_identifier(client_id)}#"
+
+
+def api_key_count(client_id: str) -> Key:
+    """Return the key of the count of a client's API keys: beside the client, which is replaced without it."""
+    return Key(client(client_id).pk, "APIKEYS")
+
+
 def throttle(counter: Counter, now: int) -> Key:
     """Return the key of a counter's present window."""
     return Key(f"THROTTLE#{counter.what}#{_digest(counter.who)}#{counter.rule.window_index(now)}", "THROTTLE")
@@ -92,6 +112,12 @@ ADMINS = Key("ADMINS", "ADMINS")
 
 USERS = "USERS"
 """The partition that lists all accounts, by age."""
+
+CLIENTS = "CLIENTS"
+"""The partition that lists all clients, by id."""
+
+API_KEYS = "APIKEYS"
+"""The partition that lists all API keys, those of one client together."""
 
 
 def listed_user(position: str) -> Key:

@@ -71,12 +71,7 @@ class Table:
 
     def query(self, pk: str, prefix: str = "") -> list[Item]:
         """Return the items of a partition whose sort key begins with `prefix`, read consistently, in key order."""
-        request: QueryInputTypeDef = {
-            "TableName": self._name,
-            "ConsistentRead": True,
-            "KeyConditionExpression": "pk = :pk AND begins_with(sk, :prefix)" if prefix else "pk = :pk",
-            "ExpressionAttributeValues": _values({"pk": pk} | ({"prefix": prefix} if prefix else {})),
-        }
+        request = self._of(pk, prefix)
         items: list[Item] = []
         while True:
             with answered():
@@ -86,25 +81,22 @@ class Table:
                 return items
             request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
-    def page(self, pk: str, *, after: str, limit: int, newest_first: bool = False) -> tuple[list[Item], str]:
+    def page(self, pk: str, *, after: str, limit: int, prefix: str = "") -> tuple[list[Item], str]:
         """Return some items of a partition behind a sort key, in key order, and the sort key to go on after.
 
         The latter is empty where there are no more.
         """
-        request: QueryInputTypeDef = {
-            "TableName": self._name,
-            "ConsistentRead": True,
-            "KeyConditionExpression": "pk = :pk",
-            "ExpressionAttributeValues": _values({"pk": pk}),
-            "Limit": limit,
-            "ScanIndexForward": not newest_first,
-        }
+        # One more than asked for tells whether there is more.
+        request: QueryInputTypeDef = {**self._of(pk, prefix), "Limit": limit + 1}
         if after:
             request["ExclusiveStartKey"] = key_item(Key(pk, after))
         with answered():
             answer = self._client.query(**request)
-        last = answer.get("LastEvaluatedKey")
-        return answer["Items"], str(last["sk"]["S"]) if last else ""
+        found = answer["Items"]
+        if len(found) > limit or "LastEvaluatedKey" in answer:  # the latter alone where a megabyte is full
+            found = found[:limit]
+            return found, found[-1]["sk"]["S"]
+        return found, ""
 
     def get_all(self, keys: Sequence[Key]) -> list[Item]:
         """Return those of at most 100 items that are there, read consistently, in any order."""
@@ -216,6 +208,14 @@ class Table:
         with answered():
             answer = self._client.delete_item(TableName=self._name, Key=key_item(key), ReturnValues="ALL_OLD")
         return "Attributes" in answer or answer["ResponseMetadata"].get("RetryAttempts", 0) > 0
+
+    def _of(self, pk: str, prefix: str) -> QueryInputTypeDef:
+        return {
+            "TableName": self._name,
+            "ConsistentRead": True,
+            "KeyConditionExpression": "pk = :pk AND begins_with(sk, :prefix)" if prefix else "pk = :pk",
+            "ExpressionAttributeValues": _values({"pk": pk} | ({"prefix": prefix} if prefix else {})),
+        }
 
     def _patiently(self, call: Callable[[], T]) -> T:
         """Call, and again after a random pause while somebody else's transaction holds the item."""

@@ -10,7 +10,7 @@ from latchkey.adapters.dynamodb.sessions import live_sessions
 from latchkey.adapters.dynamodb.table import TablePart
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.model import Credential, Mail, Session, User
-from latchkey.core.ports import UserPage
+from latchkey.core.ports import Page
 
 _OWNERS_TO_CHANGE = frozenset({"name", "locale"})
 
@@ -66,10 +66,10 @@ class Users(TablePart):
         write = self._table.update(items.user(sub), change, changes, only_if="attribute_exists(#pk)")
         return items.decode(User, write.item) if write.item else None
 
-    def list_users(self, *, after: str, limit: int) -> UserPage:
+    def list_users(self, *, after: str, limit: int) -> Page[User]:
         """Return the accounts behind a position, oldest first: one query for who, one read for all of them."""
         listed, last = self._table.page(items.USERS, after=after, limit=limit)
         subs = [item["sub"]["S"] for item in listed]
         found = [items.decode(User, item) for item in self._table.get_all([items.user(sub) for sub in subs])]
         by_sub = {user.sub: user for user in found}
-        return UserPage(tuple(by_sub[sub] for sub in subs if sub in by_sub), last)
+        return Page(tuple(by_sub[sub] for sub in subs if sub in by_sub), last)

@@ -1,0 +1,260 @@
+"""OAuth clients over HTTP: who may do what with them, and what becomes of their secrets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.e2e.accounts import Person, admin, bearer, person
+from tests.e2e.client import Response, RunningTwin
+
+PATH = "/v1/admin/clients"
+ROUTES = [
+    ("POST", PATH),
+    ("GET", PATH),
+    ("GET", f"{PATH}/cli_x"),
+    ("PATCH", f"{PATH}/cli_x"),
+    ("DELETE", f"{PATH}/cli_x"),
+    ("POST", f"{PATH}/cli_x/secrets"),
+    ("DELETE", f"{PATH}/cli_x/secrets/0123456789abcdef"),
+    ("POST", "/v1/admin/api-keys"),
+    ("GET", "/v1/admin/api-keys"),
+    ("DELETE", "/v1/admin/api-keys/x"),
+    ("POST", "/v1/admin/api-keys/x/rotate"),
+    ("POST", "/utils/hash/secure"),
+    ("POST", "/utils/hash/fast"),
+]
+
+
+@pytest.fixture(scope="module")
+def operator(twin: RunningTwin) -> Person:
+    """The seeded admin, signed in."""
+    return admin(twin)
+
+
+def create(operator: Person, **members: Any) -> Response:
+    asked = {"kind": "confidential", "name": "Shop"} | members
+    return operator.twin.call("POST", PATH, json=asked, headers=operator.bearer)
+
+
+def created(operator: Person, **members: Any) -> dict[str, Any]:
+    answer = create(operator, **members)
+    assert answer.status == 201, answer.body
+    found: dict[str, Any] = answer.json
+    return found
+
+
+def ask(operator: Person, method: str, path: str, body: object = None) -> Response:
+    return operator.twin.call(method, PATH + path, json=body, headers=operator.bearer)
+
+
+def token_for(twin: RunningTwin, client_id: str, secret: str) -> Response:
+    form = {"grant_type": "client_credentials", "client_id": client_id, "client_secret": secret}
+    return twin.call("POST", "/oauth2/token", form=form)
+
+
+# Who may
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+def test_nobody_gets_nowhere(twin: RunningTwin, method: str, path: str) -> None:
+    """Without a token every route is 401."""
+    assert twin.call(method, path).status == 401
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+def test_a_user_is_forbidden(twin: RunningTwin, method: str, path: str) -> None:
+    """A person without a role is refused on every route, whatever stands in the path."""
+    answer = twin.call(method, path, headers=_USER.setdefault(twin.address, person(twin)).bearer)
+    assert (answer.status, answer.json["code"]) == (403, "forbidden")
+
+
+_USER: dict[str, Person] = {}
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+def test_a_service_is_forbidden(twin: RunningTwin, method: str, path: str) -> None:
+    """A service with its token is refused on every route."""
+    tokens = twin.call("POST", "/v1/auth/token", headers={"X-API-Key": twin.dev["api_key"]}).json
+    answer = twin.call(method, path, headers=bearer(tokens["access_token"]))
+    assert (answer.status, answer.json["code"]) == (403, "forbidden")
+
+
+def test_a_service_with_the_role_may(operator: Person) -> None:
+    """A client that an admin trusts with the role operates as he does."""
+    made = created(operator, kind="service", name="Deployer", roles=["admin"])
+    token = token_for(operator.twin, made["client_id"], made["client_secret"]).json["access_token"]
+    assert operator.twin.call("GET", PATH, headers=bearer(token)).status == 200
+
+
+# Creation
+
+
+def test_a_new_client_shows_its_secret_once(operator: Person) -> None:
+    """The secret stands in the answer to its creation, and in no answer after."""
+    made = created(operator, redirect_uris=["https://shop.example/cb"], scopes=["openid"])
+    shown = ask(operator, "GET", f"/{made['client_id']}")
+    assert shown.json == {name: value for name, value in made.items() if name != "client_secret"}
+    assert made["client_secret"].startswith("lks_")
+    assert len(made["secrets"]) == 1
+
+
+def test_a_service_gets_tokens_with_its_secret(operator: Person) -> None:
+    """The grants of a service are client_credentials unless less is said."""
+    made = created(operator, kind="service", name="Billing", scopes=["reports:read"])
+    answer = token_for(operator.twin, made["client_id"], made["client_secret"])
+    assert (answer.status, answer.json["scope"]) == (200, "reports:read")
+
+
+def test_a_public_client_has_no_secret(operator: Person) -> None:
+    """A mobile app cannot keep one."""
+    made = created(operator, kind="public", name="App", redirect_uris=["com.example.app:/callback"])
+    assert (made["secrets"], "client_secret" in made) == ([], False)
+
+
+@pytest.mark.parametrize(
+    ("members", "field", "code"),
+    [
+        ({"client_id": "cli_mine"}, "client_id", "unknown_member"),
+        ({"client_secret": "chosen"}, "client_secret", "unknown_member"),
+        ({"secret_hashes": ["a" * 64]}, "secret_hashes", "unknown_member"),
+        ({"kind": "god"}, "kind", "bad_value"),
+        ({"name": ""}, "name", "required"),
+        ({"grants": ["password"]}, "grants", "bad_grant"),
+        ({"kind": "public", "grants": ["client_credentials"]}, "grants", "bad_grant"),
+        ({"kind": "service", "redirect_uris": ["https://a.example/"]}, "redirect_uris", "not_for_this_kind"),
+        ({"redirect_uris": ["https://*.example/cb"]}, "redirect_uris", "bad_redirect_uri"),
+        ({"scopes": ["two words"]}, "scopes", "bad_scope"),
+        ({"scopes": "openid"}, "scopes", "not_a_list"),
+        ({"scopes": ["a"] * 51}, "scopes", "too_long"),
+        ({"roles": ["emperor"]}, "roles", "unknown_role"),
+    ],
+)
+def test_what_a_client_may_not_be_is_named(operator: Person, members: dict[str, Any], field: str, code: str) -> None:
+    """A member at fault is refused with its name, and nothing is made."""
+    answer = create(operator, **members)
+    [fault] = answer.json["errors"]
+    assert (answer.status, fault["field"], fault["code"]) == (400, field, code)
+
+
+def test_nobody_gives_a_role_that_he_lacks(operator: Person) -> None:
+    """An admin without the role `privacy` cannot hand it to a client, neither new nor old."""
+    made = created(operator)
+    answers = [
+        create(operator, roles=["privacy"]),
+        ask(operator, "PATCH", f"/{made['client_id']}", {"roles": ["privacy"]}),
+    ]
+    assert [answer.json["code"] for answer in answers] == ["forbidden", "forbidden"]
+
+
+# The list
+
+
+def test_a_list_is_paged_to_its_end(operator: Person) -> None:
+    """Every client stands on exactly one page."""
+    made = {created(operator)["client_id"] for _ in range(3)}
+    seen: list[str] = []
+    cursor = ""
+    while True:
+        page = ask(operator, "GET", "?limit=2" + (f"&cursor={cursor}" if cursor else "")).json
+        seen += [client["client_id"] for client in page["clients"]]
+        cursor = page["cursor"]
+        if not cursor:
+            break
+    assert made <= set(seen)
+    assert seen == sorted(set(seen))
+
+
+def test_a_cursor_is_its_makers_alone(operator: Person) -> None:
+    """A cursor that was edited, or made for another list, is refused."""
+    created(operator)
+    cursor = ask(operator, "GET", "?limit=1").json["cursor"]
+    other = operator.twin.call("GET", f"/v1/admin/api-keys?cursor={cursor}", headers=operator.bearer)
+    edited = ask(operator, "GET", f"?cursor=A{cursor}")
+    assert [each.json["errors"][0]["code"] for each in (other, edited)] == ["bad_cursor", "bad_cursor"]
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=101", "limit=x", "page=2"])
+def test_an_odd_query_is_refused(operator: Person, query: str) -> None:
+    """What a list takes is `limit` from 1 to 100 and `cursor`."""
+    assert ask(operator, "GET", f"?{query}").status == 400
+
+
+# Change and deletion
+
+
+def test_a_change_touches_what_it_names(operator: Person) -> None:
+    """A PATCH sets its members and leaves the others."""
+    made = created(operator, scopes=["openid"])
+    answer = ask(operator, "PATCH", f"/{made['client_id']}", {"name": "New", "redirect_uris": ["https://n.example/cb"]})
+    expected = {name: value for name, value in made.items() if name != "client_secret"}
+    assert answer.json == expected | {"name": "New", "redirect_uris": ["https://n.example/cb"]}
+
+
+@pytest.mark.parametrize("body", [{}, {"kind": "public"}, {"name": ""}, {"grants": ["implicit"]}, {"enabled": "no"}])
+def test_an_impossible_change_is_refused(operator: Person, body: dict[str, Any]) -> None:
+    """A PATCH that names nothing, something unknown, or something impossible is 400."""
+    made = created(operator)
+    assert ask(operator, "PATCH", f"/{made['client_id']}", body).status == 400
+
+
+def test_a_disabled_client_gets_no_token(operator: Person) -> None:
+    """Disabling acts at once."""
+    made = created(operator, kind="service")
+    ask(operator, "PATCH", f"/{made['client_id']}", {"enabled": False})
+    assert token_for(operator.twin, made["client_id"], made["client_secret"]).json["error"] == "invalid_client"
+
+
+def test_a_deleted_client_is_gone(operator: Person) -> None:
+    """Neither it nor its keys work, and it is not found again."""
+    made = created(operator, kind="service", roles=["service"])
+    body = {"client_id": made["client_id"], "name": "k"}
+    key = operator.twin.call("POST", "/v1/admin/api-keys", json=body, headers=operator.bearer).json["api_key"]
+    deleted = [ask(operator, "DELETE", f"/{made['client_id']}").status for _ in range(2)]
+    statuses = [
+        ask(operator, "GET", f"/{made['client_id']}").status,
+        token_for(operator.twin, made["client_id"], made["client_secret"]).status,
+        operator.twin.call("POST", "/v1/auth/token", headers={"X-API-Key": key}).status,
+    ]
+    assert (deleted, statuses) == ([204, 404], [404, 401, 401])
+
+
+# Secrets
+
+
+def test_two_secrets_live_side_by_side(operator: Person) -> None:
+    """A second secret works beside the first, a third is refused, and a removed one is dead at once."""
+    made = created(operator, kind="service")
+    path = f"/{made['client_id']}/secrets"
+    second = ask(operator, "POST", path)
+    third = ask(operator, "POST", path)
+    secrets = [made["client_secret"], second.json["client_secret"]]
+    both = [token_for(operator.twin, made["client_id"], secret).status for secret in secrets]
+    removed = ask(operator, "DELETE", f"{path}/{made['secrets'][0]}")
+    left = [token_for(operator.twin, made["client_id"], secret).status for secret in secrets]
+    assert (second.status, third.json["code"], both) == (201, "limit_reached", [200, 200])
+    assert (removed.status, left) == (204, [401, 200])
+
+
+def test_the_last_secret_stays(operator: Person) -> None:
+    """A client without any secret could not come back."""
+    made = created(operator, kind="service")
+    answer = ask(operator, "DELETE", f"/{made['client_id']}/secrets/{made['secrets'][0]}")
+    assert answer.json["errors"][0]["code"] == "last_secret"
+
+
+def test_an_unknown_secret_is_not_found(operator: Person) -> None:
+    """A fingerprint that no secret of the client has, or half a one, is 404."""
+    made = created(operator)
+    path = f"/{made['client_id']}/secrets"
+    assert [ask(operator, "DELETE", f"{path}/{name}").status for name in ("0" * 16, made["secrets"][0][:8])] == [
+        404,
+        404,
+    ]
+
+
+def test_a_public_client_never_gets_a_secret(operator: Person) -> None:
+    """What it cannot keep it does not get."""
+    made = created(operator, kind="public")
+    assert ask(operator, "POST", f"/{made['client_id']}/secrets").json["errors"][0]["code"] == "public_client"

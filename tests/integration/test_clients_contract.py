@@ -1,0 +1,226 @@
+"""What `latchkey.core.ports.ClientStore` promises of lists, changes, secrets and API keys, held to by every store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from latchkey.core.errors import Errors
+from latchkey.core.ports import MAX_API_KEYS
+from tests.integration import races, samples
+from tests.integration.contract import refuses
+from tests.integration.samples import NOW
+
+if TYPE_CHECKING:
+    from latchkey.core.model import ApiKey, Client
+    from latchkey.core.ports import Page, Store
+
+
+@pytest.fixture
+def client(store: Store) -> Client:
+    """A client in the store."""
+    client = samples.client()
+    store.create_client(client)
+    return client
+
+
+@pytest.fixture
+def key(store: Store) -> ApiKey:
+    """An API key in the store, the only one of its client."""
+    key = samples.api_key()
+    store.create_api_key(key)
+    return key
+
+
+def walk(fetch: Callable[[str], Page[Client]] | Callable[[str], Page[ApiKey]], limit: int) -> list[object]:
+    """Return all items of a list, page by page."""
+    found: list[object] = []
+    after = ""
+    while True:
+        page = fetch(after)
+        assert len(page.items) <= limit
+        found += page.items
+        after = page.after
+        if not after:
+            return found
+
+
+# Lists
+
+
+def test_an_empty_store_lists_nothing(empty_store: Store) -> None:
+    """No client, no key, no next page."""
+    lists = empty_store.list_clients(after="", limit=10), empty_store.list_api_keys("", after="", limit=10)
+    assert [(page.items, page.after) for page in lists] == [((), ""), ((), "")]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 4])
+def test_every_client_is_listed_once(empty_store: Store, limit: int) -> None:
+    """The pages together are all clients with every member, in the order of their ids, wherever the pages end."""
+    clients = [samples.client() for _ in range(3)]
+    for client in clients:
+        empty_store.create_client(client)
+    found = walk(lambda after: empty_store.list_clients(after=after, limit=limit), limit)
+    assert found == sorted(clients, key=lambda each: each.client_id)
+
+
+def test_a_full_last_page_is_the_last(empty_store: Store) -> None:
+    """Where no more follows, no page is announced."""
+    empty_store.create_client(samples.client())
+    assert empty_store.list_clients(after="", limit=1).after == ""
+
+
+def test_keys_are_listed_by_client(empty_store: Store) -> None:
+    """One client's keys, expired ones too, are told from another's on every page."""
+    mine = [replace(samples.api_key(NOW - 1), client_id="cli_mine") for _ in range(3)]
+    for key in (
+        *mine,
+        replace(samples.api_key(), client_id="cli_min"),
+        replace(samples.api_key(), client_id="cli_mine2"),
+    ):
+        empty_store.create_api_key(key)
+    found = walk(lambda after: empty_store.list_api_keys("cli_mine", after=after, limit=2), 2)
+    assert found == sorted(mine, key=lambda each: each.key_id)
+
+
+def test_all_keys_are_listed(empty_store: Store) -> None:
+    """Without a client's id the list is of all keys."""
+    keys = [samples.api_key() for _ in range(3)]
+    for key in keys:
+        empty_store.create_api_key(key)
+    found = walk(lambda after: empty_store.list_api_keys("", after=after, limit=2), 2)
+    assert found == sorted(keys, key=lambda each: (each.client_id, each.key_id))
+
+
+# Changes of a client
+
+
+def test_a_change_sets_what_it_names(store: Store, client: Client) -> None:
+    """The other members stay, and the list shows the change."""
+    changed = store.update_client(client.client_id, {"name": "New", "roles": (), "enabled": True})
+    assert changed == replace(client, name="New", roles=(), enabled=True) == store.find_client(client.client_id)
+
+
+def test_an_unknown_client_is_not_changed(store: Store) -> None:
+    """A change makes no client."""
+    client_id = samples.unique("cli_")
+    assert (store.update_client(client_id, {"name": "x"}), store.find_client(client_id)) == (None, None)
+
+
+@pytest.mark.parametrize("member", ["client_id", "kind", "secret_hashes", "created_at"])
+def test_what_never_changes_is_refused(store: Store, client: Client, member: str) -> None:
+    """A change of what makes the client itself is a mistake of the caller."""
+    with pytest.raises(ValueError, match=member):
+        store.update_client(client.client_id, {member: "x"})
+
+
+def test_secrets_are_swapped_if_they_stand_as_read(store: Store, client: Client) -> None:
+    """A swap that comes too late changes nothing."""
+    first, second = client.secret_hashes
+    swaps = [
+        store.replace_secrets(client.client_id, client.secret_hashes, (second,)),
+        store.replace_secrets(client.client_id, client.secret_hashes, (first,)),
+        store.replace_secrets(samples.unique("cli_"), (), ("x",)),
+    ]
+    found = store.find_client(client.client_id)
+    assert (swaps, found and found.secret_hashes) == ([True, False, False], (second,))
+
+
+def test_a_client_is_deleted_once(store: Store, client: Client) -> None:
+    """A deleted client is neither found nor listed, and only one is told that he deleted it."""
+    told = [store.delete_client(client.client_id) for _ in range(2)]
+    listed = walk(lambda after: store.list_clients(after=after, limit=100), 100)
+    assert (told, store.find_client(client.client_id), client in listed) == ([True, False], None, False)
+
+
+def test_a_client_with_a_key_stays(store: Store, client: Client) -> None:
+    """It can go as soon as its last key is gone."""
+    key = replace(samples.api_key(), client_id=client.client_id)
+    store.create_api_key(key)
+    with refuses(Errors.CONFLICT):
+        store.delete_client(client.client_id)
+    assert store.find_client(client.client_id) == client
+    store.delete_api_key(key)
+    assert store.delete_client(client.client_id)
+
+
+# API keys
+
+
+def test_a_deleted_key_is_gone(store: Store, key: ApiKey) -> None:
+    """It is neither found nor listed, and only one is told that he deleted it."""
+    told = [store.delete_api_key(key) for _ in range(2)]
+    listed = store.list_api_keys(key.client_id, after="", limit=10).items
+    assert (told, store.find_api_key(key.key_id, NOW), listed) == ([True, False], None, ())
+
+
+def test_a_client_has_a_hundred_keys_at_most(store: Store) -> None:
+    """The hundred-and-first is refused and leaves nothing; where one is deleted, one has room again."""
+    client_id = samples.unique("cli_")
+    keys = [replace(samples.api_key(), client_id=client_id) for _ in range(MAX_API_KEYS + 1)]
+    for key in keys[:-1]:
+        store.create_api_key(key)
+    with refuses(Errors.LIMIT_REACHED):
+        store.create_api_key(keys[-1])
+    assert store.find_api_key(keys[-1].key_id, NOW) is None
+    store.delete_api_key(keys[0])
+    store.create_api_key(keys[-1])
+    assert len(walk(lambda after: store.list_api_keys(client_id, after=after, limit=60), 60)) == MAX_API_KEYS
+
+
+def test_a_rotation_ends_the_old_key_and_makes_the_new(store: Store, key: ApiKey) -> None:
+    """The old key lives until its end and names its successor."""
+    new = replace(samples.api_key(), client_id=key.client_id)
+    assert store.rotate_api_key(key.key_id, new, expires_at=NOW + 60)
+    found = [store.find_api_key(each.key_id, now) for each in (key, new) for now in (NOW + 59, NOW + 60)]
+    assert found == [replace(key, expires_at=NOW + 60, successor=new.key_id), None, new, new]
+
+
+def test_a_key_is_rotated_once(store: Store, key: ApiKey) -> None:
+    """The second successor is not stored, nor one of a key that is not there."""
+    first, second = (replace(samples.api_key(), client_id=key.client_id) for _ in range(2))
+    told = [
+        store.rotate_api_key(key.key_id, first, expires_at=NOW),
+        store.rotate_api_key(key.key_id, second, expires_at=NOW),
+        store.rotate_api_key(samples.unique(""), second, expires_at=NOW),
+    ]
+    assert (told, store.find_api_key(second.key_id, NOW)) == ([True, False, False], None)
+
+
+def test_a_rotation_counts(store: Store) -> None:
+    """A client with a hundred keys cannot rotate either, and the old key stays as it was."""
+    client_id = samples.unique("cli_")
+    keys = [replace(samples.api_key(), client_id=client_id) for _ in range(MAX_API_KEYS)]
+    for key in keys:
+        store.create_api_key(key)
+    with refuses(Errors.LIMIT_REACHED):
+        store.rotate_api_key(keys[0].key_id, replace(samples.api_key(), client_id=client_id), expires_at=NOW)
+    assert store.find_api_key(keys[0].key_id, NOW) == keys[0]
+
+
+def test_the_last_day_of_use_only_moves_on(store: Store, key: ApiKey) -> None:
+    """A day is noted unless a later one is, and none for a key that is gone."""
+    for day in ("2026-02-02", "2026-02-03", "2026-02-01"):
+        store.note_api_key_use(key.key_id, day)
+    gone = samples.unique("")
+    store.note_api_key_use(gone, "2026-02-01")
+    found = store.find_api_key(key.key_id, NOW)
+    assert (found and found.last_used_on, store.find_api_key(gone, NOW)) == ("2026-02-03", None)
+
+
+# Races
+
+
+def test_thirty_at_ninety_nine_make_one_key(new_store: Callable[[], Store]) -> None:
+    """The cap holds whoever comes at the same moment."""
+    races.race_for_the_last_key(new_store())
+
+
+def test_thirty_rotations_make_one_successor(new_store: Callable[[], Store]) -> None:
+    """One key has one successor, in every round."""
+    store = new_store()
+    for _ in range(5):  # a transaction of four items each: a few rounds take as long as twenty of the others
+        races.race_for_a_successor(store)
