@@ -106,17 +106,36 @@ def race_for_the_last_key(store: Store) -> None:
     """Assert that of many keys for a client with room for one exactly one is stored."""
     client_id = samples.unique("cli_")
     for _ in range(MAX_API_KEYS - 1):
-        store.create_api_key(replace(samples.api_key(), client_id=client_id))
+        samples.owned_key(store, client_id=client_id)
     keys = [replace(samples.api_key(), client_id=client_id) for _ in range(RACERS)]
     made = race(lambda number: _makes(lambda: store.create_api_key(keys[number])))
     stored = [key for key in keys if store.find_api_key(key.key_id, NOW)]
     assert (made.count(True), len(stored)) == (1, 1)
 
 
+def race_of_a_deletion_and_new_keys(store: Store) -> None:
+    """Assert that a client is deleted without a key, or stays with those that were made."""
+    owner = samples.client()
+    store.create_client(owner)
+    keys = [replace(samples.api_key(), client_id=owner.client_id) for _ in range(RACERS)]
+    made = race(lambda number: _makes(lambda: _deletes_or_makes(store, owner.client_id, keys[number], number)))
+    stored = store.list_api_keys(owner.client_id, after="", limit=RACERS).items
+    if store.find_client(owner.client_id) is None:
+        assert stored == ()
+    else:
+        assert len(stored) == made.count(True)
+
+
+def _deletes_or_makes(store: Store, client_id: str, key: ApiKey, number: int) -> None:
+    if number:
+        store.create_api_key(key)
+    elif not store.delete_client(client_id):
+        raise ServiceError(Errors.CONFLICT)
+
+
 def race_for_a_successor(store: Store) -> None:
     """Assert that one of many rotations of one key makes its successor."""
-    key = samples.api_key()
-    store.create_api_key(key)
+    key = samples.owned_key(store)
     new = [replace(samples.api_key(), client_id=key.client_id) for _ in range(RACERS)]
     done = race(lambda number: _rotates(store, key, new[number]))
     stored = [each for each in new if store.find_api_key(each.key_id, NOW)]
@@ -124,11 +143,11 @@ def race_for_a_successor(store: Store) -> None:
 
 
 def _makes(action: Callable[[], object]) -> bool:
-    """Do it; a limit that is reached, or others who write all the while, means that it is not done."""
+    """Do it; a limit, a client that is gone, or others who write all the while, mean that it is not done."""
     try:
         action()
     except ServiceError as error:
-        if error.error not in {Errors.LIMIT_REACHED, Errors.UNAVAILABLE}:
+        if error.error not in {Errors.LIMIT_REACHED, Errors.CONFLICT, Errors.UNAVAILABLE}:
             raise
         return False
     return True

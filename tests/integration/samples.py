@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from latchkey.core.model import (
     ApiKey,
@@ -19,6 +21,9 @@ from latchkey.core.model import (
     UserStatus,
 )
 from latchkey.core.ports import NewLogin, NewPassword
+
+if TYPE_CHECKING:
+    from latchkey.core.ports import Store
 
 NOW = 2_000_000_000
 """A moment that no sweeper of a local DynamoDB takes for the past."""
@@ -100,6 +105,16 @@ def api_key(expires_at: int | None = None) -> ApiKey:
         roles=("job",),
         expires_at=expires_at,
     )
+
+
+def owned_key(store: Store, *, client_id: str = "", expires_at: int | None = None) -> ApiKey:
+    """Store an API key with a client that owns it, unless that is there already; return the key."""
+    owner = replace(client(), client_id=client_id or unique("cli_"))
+    if store.find_client(owner.client_id) is None:
+        store.create_client(owner)
+    key = replace(api_key(expires_at), client_id=owner.client_id)
+    store.create_api_key(key)
+    return key
 
 
 def mail(to: str = "") -> Mail:

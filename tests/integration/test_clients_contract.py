@@ -30,9 +30,7 @@ def client(store: Store) -> Client:
 @pytest.fixture
 def key(store: Store) -> ApiKey:
     """An API key in the store, the only one of its client."""
-    key = samples.api_key()
-    store.create_api_key(key)
-    return key
+    return samples.owned_key(store)
 
 
 def walk(fetch: Callable[[str], Page[Client]] | Callable[[str], Page[ApiKey]], limit: int) -> list[object]:
@@ -75,22 +73,16 @@ def test_a_full_last_page_is_the_last(empty_store: Store) -> None:
 
 def test_keys_are_listed_by_client(empty_store: Store) -> None:
     """One client's keys, expired ones too, are told from another's on every page."""
-    mine = [replace(samples.api_key(NOW - 1), client_id="cli_mine") for _ in range(3)]
-    for key in (
-        *mine,
-        replace(samples.api_key(), client_id="cli_min"),
-        replace(samples.api_key(), client_id="cli_mine2"),
-    ):
-        empty_store.create_api_key(key)
+    mine = [samples.owned_key(empty_store, client_id="cli_mine", expires_at=NOW - 1) for _ in range(3)]
+    for other in ("cli_min", "cli_mine2"):
+        samples.owned_key(empty_store, client_id=other)
     found = walk(lambda after: empty_store.list_api_keys("cli_mine", after=after, limit=2), 2)
     assert found == sorted(mine, key=lambda each: each.key_id)
 
 
 def test_all_keys_are_listed(empty_store: Store) -> None:
     """Without a client's id the list is of all keys."""
-    keys = [samples.api_key() for _ in range(3)]
-    for key in keys:
-        empty_store.create_api_key(key)
+    keys = [samples.owned_key(empty_store) for _ in range(3)]
     found = walk(lambda after: empty_store.list_api_keys("", after=after, limit=2), 2)
     assert found == sorted(keys, key=lambda each: (each.client_id, each.key_id))
 
@@ -157,17 +149,26 @@ def test_a_deleted_key_is_gone(store: Store, key: ApiKey) -> None:
     assert (told, store.find_api_key(key.key_id, NOW), listed) == ([True, False], None, ())
 
 
+def test_a_key_needs_its_client(store: Store, client: Client) -> None:
+    """No key is made for a client that is gone, and none is listed."""
+    assert store.delete_client(client.client_id)
+    key = replace(samples.api_key(), client_id=client.client_id)
+    with refuses(Errors.CONFLICT):
+        store.create_api_key(key)
+    listed = store.list_api_keys(client.client_id, after="", limit=10).items
+    assert (store.find_api_key(key.key_id, NOW), listed) == (None, ())
+
+
 def test_a_client_has_a_hundred_keys_at_most(store: Store) -> None:
     """The hundred-and-first is refused and leaves nothing; where one is deleted, one has room again."""
     client_id = samples.unique("cli_")
-    keys = [replace(samples.api_key(), client_id=client_id) for _ in range(MAX_API_KEYS + 1)]
-    for key in keys[:-1]:
-        store.create_api_key(key)
+    keys = [samples.owned_key(store, client_id=client_id) for _ in range(MAX_API_KEYS)]
+    late = replace(samples.api_key(), client_id=client_id)
     with refuses(Errors.LIMIT_REACHED):
-        store.create_api_key(keys[-1])
-    assert store.find_api_key(keys[-1].key_id, NOW) is None
+        store.create_api_key(late)
+    assert store.find_api_key(late.key_id, NOW) is None
     store.delete_api_key(keys[0])
-    store.create_api_key(keys[-1])
+    store.create_api_key(late)
     assert len(walk(lambda after: store.list_api_keys(client_id, after=after, limit=60), 60)) == MAX_API_KEYS
 
 
@@ -193,9 +194,7 @@ def test_a_key_is_rotated_once(store: Store, key: ApiKey) -> None:
 def test_a_rotation_counts(store: Store) -> None:
     """A client with a hundred keys cannot rotate either, and the old key stays as it was."""
     client_id = samples.unique("cli_")
-    keys = [replace(samples.api_key(), client_id=client_id) for _ in range(MAX_API_KEYS)]
-    for key in keys:
-        store.create_api_key(key)
+    keys = [samples.owned_key(store, client_id=client_id) for _ in range(MAX_API_KEYS)]
     with refuses(Errors.LIMIT_REACHED):
         store.rotate_api_key(keys[0].key_id, replace(samples.api_key(), client_id=client_id), expires_at=NOW)
     assert store.find_api_key(keys[0].key_id, NOW) == keys[0]
@@ -217,6 +216,13 @@ def test_the_last_day_of_use_only_moves_on(store: Store, key: ApiKey) -> None:
 def test_thirty_at_ninety_nine_make_one_key(new_store: Callable[[], Store]) -> None:
     """The cap holds whoever comes at the same moment."""
     races.race_for_the_last_key(new_store())
+
+
+def test_a_client_that_goes_leaves_no_key(new_store: Callable[[], Store]) -> None:
+    """Of a deletion and thirty new keys at one moment, either the client stays or no key is made."""
+    store = new_store()
+    for _ in range(5):
+        races.race_of_a_deletion_and_new_keys(store)
 
 
 def test_thirty_rotations_make_one_successor(new_store: Callable[[], Store]) -> None:

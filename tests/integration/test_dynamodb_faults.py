@@ -291,6 +291,7 @@ def test_a_lost_answer_to_a_new_item(remote: DynamoStore, network: BadNetwork, c
 def test_a_lost_answer_to_a_new_client_or_key(remote: DynamoStore, network: BadNetwork, fault: Fault) -> None:
     """What was stored, listed and counted in one transaction is not refused as a duplicate of itself."""
     client, key, successor = samples.client(), samples.api_key(), samples.api_key()
+    key = replace(key, client_id=client.client_id)
     network.spoil(fault)
     remote.create_client(client)
     network.spoil(fault)

@@ -424,15 +424,13 @@ def test_a_client_id_is_never_stored_twice(store: Store) -> None:
 
 def test_an_api_key_is_found_with_every_member(store: Store) -> None:
     """What is found of a key is what was stored."""
-    key = samples.api_key()
-    store.create_api_key(key)
+    key = samples.owned_key(store)
     assert store.find_api_key(key.key_id, NOW) == key
 
 
 def test_an_api_key_is_never_stored_twice(store: Store) -> None:
     """A second key of one id is refused and the first stands, even if they are the same."""
-    key = samples.api_key()
-    store.create_api_key(key)
+    key = samples.owned_key(store)
     for again in (key, replace(key, secret_hash="d" * 64)):
         with refuses(Errors.CONFLICT):
             store.create_api_key(again)
@@ -442,8 +440,7 @@ def test_an_api_key_is_never_stored_twice(store: Store) -> None:
 @pytest.mark.parametrize(("now", "alive"), [(NOW + 99, True), (NOW + 100, False), (NOW + 101, False)])
 def test_an_api_key_that_lingers_past_its_expiry_is_absent(store: Store, now: int, alive: bool) -> None:
     """A key works until the second of its expiry."""
-    key = samples.api_key(expires_at=NOW + 100)
-    store.create_api_key(key)
+    key = samples.owned_key(store, expires_at=NOW + 100)
     assert (store.find_api_key(key.key_id, now) is not None) is alive
 
 

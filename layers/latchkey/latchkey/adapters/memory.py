@@ -317,10 +317,12 @@ class MemoryStore:
             return self._clients.pop(client_id, None) is not None
 
     def create_api_key(self, key: ApiKey) -> None:
-        """Store a new key; raise `CONFLICT` when its id is taken, `LIMIT_REACHED` when its client has enough."""
+        """Store a new key; raise `CONFLICT` or `LIMIT_REACHED`."""
         with self._lock:
             if key.key_id in self._api_keys:
                 raise ServiceError(Errors.CONFLICT, "the key id is taken")
+            if key.client_id not in self._clients:
+                raise ServiceError(Errors.CONFLICT, "its client is gone")
             if sum(other.client_id == key.client_id for other in self._api_keys.values()) >= MAX_API_KEYS:
                 raise ServiceError(Errors.LIMIT_REACHED, "API keys of one client")
             self._api_keys[key.key_id] = key

@@ -235,8 +235,8 @@ class ClientStore(Protocol):
     def create_api_key(self, key: ApiKey) -> None:
         """Store a new key, and count it for its client.
 
-        Raise `CONFLICT` when its id is taken, and `LIMIT_REACHED` when its client has `MAX_API_KEYS`, however many are
-        created at once.
+        Raise `CONFLICT` when its id is taken or its client is gone, and `LIMIT_REACHED` when its client has
+        `MAX_API_KEYS`, however many are created at once.
         """
 
     def find_api_key(self, key_id: str, now: int) -> ApiKey | None:

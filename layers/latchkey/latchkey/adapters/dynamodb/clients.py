@@ -18,8 +18,8 @@ from latchkey.core.ports import MAX_API_KEYS, Page
 
 _OPERATORS_TO_CHANGE = frozenset({"name", "redirect_uris", "scopes", "grants", "roles", "enabled"})
 _EXISTS = "attribute_exists(#pk)"
-_ROOM = "attribute_not_exists(#n) OR #n < :most"
-_NO_KEY = "attribute_not_exists(#n) OR #n = :zero"
+_ROOM = f"{_EXISTS} AND (attribute_not_exists(#api_keys) OR #api_keys < :most)"
+_NO_KEY = f"{_EXISTS} AND (attribute_not_exists(#api_keys) OR #api_keys = :zero)"
 _NOT_ROTATED = "attribute_exists(#pk) AND #successor = :none"
 
 
@@ -64,21 +64,17 @@ class Clients(TablePart):
         ).applied
 
     def delete_client(self, client_id: str) -> bool:
-        """Delete a client that has no API key left, with its entry in the list and its count."""
-        there, _, unused = self._table.change_all(
-            (
-                Change(items.client(client_id), only_if=_EXISTS),
-                Change(items.client_listed(client_id)),
-                Change(items.api_key_count(client_id), {"zero": 0}, _NO_KEY),
-            )
-        )
-        if not unused:
-            raise ServiceError(Errors.CONFLICT, "it has an API key")
-        return there
+        """Delete a client that has no API key left, with its entry in the list."""
+        gone = Change(items.client(client_id), {"zero": 0}, _NO_KEY), Change(items.client_listed(client_id))
+        if all(self._table.change_all(gone)):
+            return True
+        if self.find_client(client_id) is None:
+            return False
+        raise ServiceError(Errors.CONFLICT, "it has an API key")
 
     def create_api_key(self, key: ApiKey) -> None:
-        """Store a new key with its entry in the list, and count it."""
-        _require_new(*self._table.change_all([_one_key_more(key.client_id)], _entries(key)))
+        """Store a new key with its entry in the list, and count it with its client."""
+        self._require_new(key, *self._table.change_all([_one_key_more(key.client_id)], _entries(key)))
 
     def find_api_key(self, key_id: str, now: int) -> ApiKey | None:
         """Return the key if it has not expired, enabled or not."""
@@ -104,7 +100,7 @@ class Clients(TablePart):
         )
         ended, *stored = self._table.change_all([end, _one_key_more(successor.client_id)], _entries(successor))
         if ended:
-            _require_new(*stored)
+            self._require_new(successor, *stored)
         return ended
 
     def delete_api_key(self, key: ApiKey) -> bool:
@@ -112,7 +108,7 @@ class Clients(TablePart):
         changes = (
             Change(items.api_key(key.key_id), only_if=_EXISTS),
             Change(items.api_key_listed(key.client_id, key.key_id)),
-            Change(items.api_key_count(key.client_id), {"minus": -1, "zero": 0}, "#n > :zero", add="#n :minus"),
+            Change(items.client(key.client_id), {"minus": -1, "zero": 0}, "#api_keys > :zero", add="#api_keys :minus"),
         )
         return all(self._table.change_all(changes))
 
@@ -121,20 +117,22 @@ class Clients(TablePart):
         earlier = "attribute_exists(#pk) AND #last_used_on < :day"
         self._table.update(items.api_key(key_id), "SET #last_used_on = :day", {"day": day}, only_if=earlier)
 
+    def _require_new(self, key: ApiKey, has_room: bool, *new: bool) -> None:  # noqa: FBT001 - an outcome among outcomes
+        """Raise why a new key was refused, if it was."""
+        if not all(new):
+            raise ServiceError(Errors.CONFLICT, "the key id is taken")
+        if not has_room and self.find_client(key.client_id) is None:
+            raise ServiceError(Errors.CONFLICT, "its client is gone")
+        if not has_room:
+            raise ServiceError(Errors.LIMIT_REACHED, "API keys of one client")
+
 
 def _one_key_more(client_id: str) -> Change:
-    return Change(items.api_key_count(client_id), {"one": 1, "most": MAX_API_KEYS}, _ROOM, add="#n :one")
+    """Return the step that counts a key of a client that is there and has room: the count is a part of its item."""
+    return Change(items.client(client_id), {"one": 1, "most": MAX_API_KEYS}, _ROOM, add="#api_keys :one")
 
 
 def _entries(key: ApiKey) -> tuple[Item, Item]:
     """Return the items of a new key: itself, and its place in the list."""
     listed = items.api_key_listed(key.client_id, key.key_id)
     return items.encode(items.api_key(key.key_id), key), items.key_item(listed)
-
-
-def _require_new(has_room: bool, *new: bool) -> None:  # noqa: FBT001 - an outcome among outcomes
-    """Raise why a new key was refused, if it was."""
-    if not has_room:
-        raise ServiceError(Errors.LIMIT_REACHED, "API keys of one client")
-    if not all(new):
-        raise ServiceError(Errors.CONFLICT, "the key id is taken")

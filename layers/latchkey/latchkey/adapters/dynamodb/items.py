@@ -90,11 +90,6 @@ def api_keys_of(client_id: str) -> str:
     return f"{_identifier(client_id)}#"
 
 
-def api_key_count(client_id: str) -> Key:
-    """Return the key of the count of a client's API keys: beside the client, which is replaced without it."""
-    return Key(client(client_id).pk, "APIKEYS")
-
-
 def throttle(counter: Counter, now: int) -> Key:
     """Return the key of a counter's present window."""
     return Key(f"THROTTLE#{counter.what}#{_digest(counter.who)}#{counter.rule.window_index(now)}", "THROTTLE")
