@@ -8,12 +8,13 @@ from dataclasses import dataclass, field, replace
 
 from latchkey.adapters.memory import MemoryStore
 from latchkey.core.accounts import Accounts, Registration
-from latchkey.core.clients import ClientDirectory, MachineGrants
+from latchkey.core.clients import ClientDirectory
 from latchkey.core.emailchange import EmailChanges
 from latchkey.core.emails import Mailroom
 from latchkey.core.erasure import Erasure
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.issuing import Issuer, TokenAnswer
+from latchkey.core.machines import MachineGrants
 from latchkey.core.mailrequests import MailRequests
 from latchkey.core.model import Event, Mail, MailKind, User
 from latchkey.core.outbox import Outbox

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -134,10 +132,3 @@ def test_a_store_that_cannot_answer_is_no_verdict(monkeypatch: pytest.MonkeyPatc
     use(monkeypatch, Broken())
     with pytest.raises(ServiceError):
         authorize(event({"X-API-Key": [KEY]}))
-
-
-def test_it_starts_without_powertools() -> None:
-    """Its cold start is in the path of every call with a key."""
-    program = "import sys, functions.keyauthorizer.app; print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
-    assert {"aws_lambda_powertools", "pydantic"} & set(loaded) == set()

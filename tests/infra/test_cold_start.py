@@ -24,3 +24,10 @@ def test_only_the_mailer_loads_what_writes_letters(name: str) -> None:
     program = f"import sys, functions.{name}.app; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
     assert "jinja2" not in loaded
+
+
+def test_the_authorizer_of_api_keys_mints_nothing() -> None:
+    """It is in the path of every call with a key, and reads: neither PyJWT nor Powertools is its business."""
+    program = "import sys, functions.keyauthorizer.app; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+    assert {"jwt", "aws_lambda_powertools", "pydantic"} & set(loaded) == set()

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from latchkey.core.clients import SERVICE_SESSION_TTL, new_api_key, new_client_secret
+from latchkey.core.clients import new_api_key, new_client_secret
 from latchkey.core.errors import Errors, ServiceError
+from latchkey.core.machines import SERVICE_SESSION_TTL
 from latchkey.core.model import ApiKey, Client, ClientKind, Grant
 from latchkey.core.throttle import CLIENT_RULE
 from tests.world import NOW, World

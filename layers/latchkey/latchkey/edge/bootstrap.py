@@ -16,11 +16,12 @@ from latchkey.adapters.rolecache import RoleCache
 from latchkey.core.accounts import Accounts
 from latchkey.core.apikeyadmin import ApiKeyAdmin
 from latchkey.core.clientadmin import ClientAdmin
-from latchkey.core.clients import ClientDirectory, MachineGrants
+from latchkey.core.clients import ClientDirectory
 from latchkey.core.emailchange import EmailChanges
 from latchkey.core.emails import Mailroom
 from latchkey.core.erasure import Erasure
 from latchkey.core.issuing import Issuer
+from latchkey.core.machines import MachineGrants
 from latchkey.core.mailrequests import MailRequests
 from latchkey.core.outbox import Outbox
 from latchkey.core.ownership import Ownership
