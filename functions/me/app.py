@@ -3,10 +3,12 @@
 from latchkey.edge import bootstrap, callers, forms
 from latchkey.edge.http import Request, Response, endpoint
 
+EXPORTED_EVENTS = 100
+
 
 @endpoint
 def handler(request: Request) -> Response:
-    """Answer 200 with the account, its roles and what they permit; the export holds its sessions too."""
+    """Answer 200 with the account, its roles and what they permit; the export has sessions and newest events too."""
     me = callers.user(request)
     accounts, roles = bootstrap.accounts(), bootstrap.roles_now()
     if request.method == "PATCH":
@@ -14,5 +16,6 @@ def handler(request: Request) -> Response:
         return Response(200, callers.profile(user, roles))
     user, sessions = accounts.present(me.sub, me.sid, now=request.now)
     if request.path.endswith("/export"):
-        return Response(200, callers.export(user, sessions, roles, current=me.sid))
+        page = bootstrap.store().events_of(me.sub, after="", limit=EXPORTED_EVENTS, now=request.now)
+        return Response(200, callers.export(user, sessions, page.items, roles, current=me.sid))
     return Response(200, callers.profile(user, roles))

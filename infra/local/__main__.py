@@ -76,9 +76,9 @@ def _run(options: Options) -> None:
     from infra.local.twin import Twin
     from infra.local.wholelines import WholeLines
 
-    sys.stdout = WholeLines(sys.stdout)
     try:
         twin = Twin(options)
+        sys.stdout = WholeLines(sys.stdout, twin.observe_line)
         try:
             show(twin.address, twin.start(), options)
             while True:

@@ -33,6 +33,7 @@ class Function:
     environment: Mapping[str, str]
     timeout: int
     memory: int
+    log_group: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +124,7 @@ def _function(name: str, properties: Any, resolver: Resolver) -> Function:
         environment={key: resolver.text(value) for key, value in variables.items()},
         timeout=int(resolver.resolve(properties.get("Timeout", 3))),
         memory=int(resolver.resolve(properties.get("MemorySize", 128))),
+        log_group=resolver.text(properties.get("LoggingConfig", {}).get("LogGroup", f"/aws/lambda/{name}")),
     )
 
 

@@ -26,6 +26,8 @@ REGION = "us-east-1"
 LOCK = RLock()
 """Held during every call that moto answers; re-entrant, so that an observer may call AWS too."""
 
+_LAYOUT = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
+
 _EVERY_CALL = "_make_api_call"  # the one method that every call of every client goes through
 
 Call = Callable[[BaseClient, str, Mapping[str, Any]], Any]
@@ -45,18 +47,12 @@ def running(observe: Observer | None = None) -> Iterator[None]:
         yield
 
 
-def create_table(client: DynamoDBClient, name: str) -> None:
-    """Make the one table of the service, as the template does."""
-    client.create_table(
-        TableName=name,
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[
-            {"AttributeName": "pk", "AttributeType": "S"},
-            {"AttributeName": "sk", "AttributeType": "S"},
-        ],
-        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-    )
-    client.update_time_to_live(TableName=name, TimeToLiveSpecification={"Enabled": True, "AttributeName": "ttl"})
+def create_table(client: DynamoDBClient, name: str, properties: Mapping[str, Any]) -> None:
+    """Make a table as the template describes it: its keys, its indexes and what sweeps it."""
+    layout = {member: properties[member] for member in _LAYOUT if member in properties}
+    client.create_table(TableName=name, BillingMode="PAY_PER_REQUEST", **layout)
+    sweeping = properties["TimeToLiveSpecification"]
+    client.update_time_to_live(TableName=name, TimeToLiveSpecification=sweeping)
 
 
 def _locked(call: Call, observe: Observer | None) -> Call:

@@ -6,6 +6,8 @@ import importlib
 import os
 import time
 import uuid
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -13,9 +15,27 @@ from infra.local.aws import REGION
 from infra.local.intrinsics import ACCOUNT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from infra.local.api import Function
+
+
+_LOG_GROUP: ContextVar[str] = ContextVar("log_group", default="")
+
+
+def current_log_group() -> str:
+    """Return the log group of the function that runs in this thread; empty where none does."""
+    return _LOG_GROUP.get()
+
+
+@contextmanager
+def running_in(log_group: str) -> Iterator[None]:
+    """Run a function, whose lines belong into this group, in this thread until the context ends."""
+    outside = _LOG_GROUP.set(log_group)
+    try:
+        yield
+    finally:
+        _LOG_GROUP.reset(outside)
 
 
 class Conflict(ValueError):
@@ -37,17 +57,13 @@ class LambdaContext:
     invoked_function_arn: str
     memory_limit_in_mb: int
     timeout: int
+    log_group_name: str
     aws_request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     started: float = field(default_factory=time.monotonic)
     function_version: str = "$LATEST"
     log_stream_name: str = "local"
     identity: None = None
     client_context: None = None
-
-    @property
-    def log_group_name(self) -> str:
-        """The log group of the function."""
-        return f"/aws/lambda/{self.function_name}"
 
     def get_remaining_time_in_millis(self) -> int:
         """Return the milliseconds left before the function's timeout."""
@@ -64,8 +80,9 @@ class Functions:
     def __call__(self, name: str, event: dict[str, Any]) -> Any:
         """Invoke one function; return what its handler returns, raise what it raises."""
         function = self._functions[name]
-        context = LambdaContext(name, function.arn, function.memory, function.timeout)
-        return self._handlers[name](event, context)
+        context = LambdaContext(name, function.arn, function.memory, function.timeout, function.log_group)
+        with running_in(function.log_group):
+            return self._handlers[name](event, context)
 
 
 def _handler(function: Function) -> Callable[[dict[str, Any], LambdaContext], Any]:

@@ -48,8 +48,8 @@ class Stack:
 
 def create_stack(template: Template, clients: Clients, mirror: Mirror | None, parameters: Mapping[str, str]) -> Stack:
     """Make tables and secrets, with the data that the mirror has kept, and read the API with their names."""
-    for name, _ in resources(template, "AWS::DynamoDB::Table"):
-        aws.create_table(clients.dynamodb, name)
+    for name, properties in resources(template, "AWS::DynamoDB::Table"):
+        aws.create_table(clients.dynamodb, name, properties)
     if mirror is not None:
         mirror.restore(clients.dynamodb, clients.secrets)
     names = {

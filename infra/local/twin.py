@@ -15,6 +15,7 @@ import boto3
 from infra.local import aws, devfile, seed, signingpolicy
 from infra.local.functions import Functions, install_environment, shared_environment
 from infra.local.gateway import Gateway
+from infra.local.logs import LogDelivery
 from infra.local.mail import PATH as MAIL_PATH
 from infra.local.mail import MailCatcher, every_sender_verified
 from infra.local.messages import Refused, Response
@@ -84,6 +85,7 @@ class Twin:
         self._resources.callback(self._server.server_close)
         self._mail = MailCatcher()
         self._stream = Stream()
+        self._logs = LogDelivery()
         self._mirror: Mirror | None = None
 
     @property
@@ -113,6 +115,8 @@ class Twin:
         functions = Functions(stack.api.functions)
         self._stream.start(template, stack.resolver, functions)
         self._resources.callback(self._stream.stop)
+        self._logs.start(template, stack.resolver, functions)
+        self._resources.callback(self._logs.stop)
         self._sign(stack, functions, clients)
         document = self._seed(environment)
         self._serve(Gateway(stack.api, functions))
@@ -123,6 +127,10 @@ class Twin:
         if self._server.application is not None:
             self._server.shutdown()
         self._resources.close()
+
+    def observe_line(self, line: str) -> None:
+        """Take note of a line on the standard output: where a function wrote it, it is a line of its log."""
+        self._logs.observe(line)
 
     def _observe(self, client: BaseClient, operation: str, parameters: Mapping[str, Any]) -> None:
         self._mail.observe(client, operation, parameters)

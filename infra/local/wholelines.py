@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from threading import Lock, local
 from typing import TextIO
 
 
 class WholeLines(io.TextIOBase):
-    """A text stream that passes on whole lines, so that no thread writes into a line of another."""
+    """A text stream that passes on whole lines, so that no thread writes into a line of another.
 
-    def __init__(self, stream: TextIO) -> None:
+    `observe` is told each line in the thread that wrote it.
+    """
+
+    def __init__(self, stream: TextIO, observe: Callable[[str], None] | None = None) -> None:
         self._stream = stream
+        self._observe = observe
         self._lock = Lock()
         self._begun = local()
 
@@ -22,6 +27,9 @@ class WholeLines(io.TextIOBase):
         if end:
             with self._lock:
                 self._stream.write(whole + end)
+            if self._observe is not None:
+                for line in whole.split("\n"):
+                    self._observe(line)
         return len(text)
 
     def flush(self) -> None:

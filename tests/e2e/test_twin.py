@@ -22,9 +22,11 @@ from infra.local.messages import Request
 from infra.local.mirror import Mirror, touched_keys
 from infra.local.screen import show
 from infra.local.twin import BadIssuer, Options
+from infra.packaging import template
 from tests.e2e.client import Response, RunningTwin, launch, start_twin
 from tests.e2e.tokens import claims, header
 
+TABLE = template.load()["Resources"]["Table"]["Properties"]
 PEM = (Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
@@ -271,7 +273,7 @@ def test_mirror_follows_every_kind_of_write(tmp_path: Path) -> None:
     second = Mirror(tmp_path / "state.db")
     with aws.running():
         dynamodb, secrets = boto3.client("dynamodb"), boto3.client("secretsmanager")
-        aws.create_table(dynamodb, "Table")
+        aws.create_table(dynamodb, "Table", TABLE)
         second.restore(dynamodb, secrets)
         restored = _read_everything()
     second.close()
@@ -282,7 +284,7 @@ def test_mirror_follows_every_kind_of_write(tmp_path: Path) -> None:
 
 def _write_everything() -> dict[str, Any]:
     dynamodb, secrets = boto3.client("dynamodb"), boto3.client("secretsmanager")
-    aws.create_table(dynamodb, "Table")
+    aws.create_table(dynamodb, "Table", TABLE)
     for name in ("put", "updated", "deleted", "transacted-away"):
         dynamodb.put_item(TableName="Table", Item={"pk": {"S": name}, "sk": {"S": "s"}, "raw": {"B": b"\x00\xff"}})
     key = {"pk": {"S": "updated"}, "sk": {"S": "s"}}

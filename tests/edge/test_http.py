@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from latchkey.core.errors import Errors, ServiceError, invalid_field
+from latchkey.core.model import Event as SecurityEvent
 from latchkey.edge.http import MAX_BODY, MAX_NAME, Request, Response, endpoint
+from latchkey.edge.telemetry import LogJournal
 
 JSON = {"Content-Type": "application/json"}
 
@@ -226,3 +228,54 @@ def test_every_answer_forbids_caching_and_sniffing() -> None:
     for response in (show(rest(), None), failing(RuntimeError())):
         assert response["headers"]["Cache-Control"] == "no-store"
         assert response["headers"]["X-Content-Type-Options"] == "nosniff"
+
+
+@endpoint
+def tell(request: Request) -> Response:
+    """Record a security event, as a function does that does something."""
+    LogJournal().record(SecurityEvent("login"))
+    match request.query.get("end"):
+        case "refused":
+            raise ServiceError(Errors.FORBIDDEN)
+        case "crash":
+            raise RuntimeError
+        case _:
+            return Response(204)
+
+
+def from_address(address: str | None, request_id: str | None, end: str = "") -> dict[str, Any]:
+    """Return an event of a caller at that address whose header claims another."""
+    context = {"requestId": request_id, "identity": {"sourceIp": address}}
+    forged = {"X-Forwarded-For": "198.51.100.1"}
+    return rest(None, forged, requestContext=context, queryStringParameters={"end": end})
+
+
+def told(capsys: pytest.CaptureFixture[str]) -> list[tuple[str | None, str | None]]:
+    """Return request id and address of the lines, without the metrics."""
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    return [(line.get("request_id"), line.get("address")) for line in lines if "_aws" not in line]
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [("192.0.2.7", "192.0.2.7"), ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"), ("", None), (None, None)],
+)
+def test_a_security_event_says_which_request_from_where(
+    capsys: pytest.CaptureFixture[str], address: str | None, shown: str | None
+) -> None:
+    """As the gateway saw it: a phone's network of IPv6, and never what a header claims."""
+    tell(from_address(address, "r-9"), None)
+    assert told(capsys) == [("r-9", shown)]
+
+
+@pytest.mark.parametrize("end", ["", "refused", "crash"])
+def test_a_warm_function_carries_nothing_of_one_request_into_the_next(
+    capsys: pytest.CaptureFixture[str], end: str
+) -> None:
+    """However the first one ended; what happens between them belongs to none."""
+    tell(from_address("192.0.2.7", "r-1", end), None)
+    capsys.readouterr()
+    LogJournal().record(SecurityEvent("signing_rotated"))
+    tell(from_address(None, None), None)
+    tell(from_address("192.0.2.8", "r-2"), None)
+    assert told(capsys) == [(None, None), (None, None), ("r-2", "192.0.2.8")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -44,7 +45,7 @@ def use(monkeypatch: pytest.MonkeyPatch, store: MemoryStore) -> MemoryStore:
     store.create_client(client)
     store.create_api_key(ApiKey(_KEY_ID, "cli_a", "n", _STORED, now, scopes=("b", "c"), roles=("privacy", "admin")))
     directory = ClientDirectory(store, Silent(), BUILT_IN, throttled=False)
-    monkeypatch.setattr(keyauthorizer, "_directory", lambda: directory)
+    monkeypatch.setattr(keyauthorizer, "_directory", lambda _: directory)
     monkeypatch.setattr(keyauthorizer, "_roles", lambda: StoredRoles(lambda: registry_with(store.custom_roles())))
     return store
 
@@ -132,3 +133,19 @@ def test_a_store_that_cannot_answer_is_no_verdict(monkeypatch: pytest.MonkeyPatc
     use(monkeypatch, Broken())
     with pytest.raises(ServiceError):
         authorize(event({"X-API-Key": [KEY]}))
+
+
+def test_a_security_event_says_which_request_from_where(capsys: pytest.CaptureFixture[str]) -> None:
+    """In a line that the audit log can read, as those of every other function."""
+    keyauthorizer.LineJournal("r-1", "192.0.2.7").record(Event("client_refused", client_id="cli_a", reason="wrong"))
+    line = json.loads(capsys.readouterr().out)
+    assert abs(line.pop("time") / 1000 - time.time()) < 60
+    assert line == {
+        "level": "INFO",
+        "message": "client_refused",
+        "event": "client_refused",
+        "client_id": "cli_a",
+        "reason": "wrong",
+        "request_id": "r-1",
+        "address": "192.0.2.7",
+    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
@@ -81,3 +82,20 @@ def test_an_event_names_its_operator(capsys: pytest.CaptureFixture[str]) -> None
     line = next(json.loads(line) for line in capsys.readouterr().out.splitlines() if "usr_ann" in line)
     assert (line["event"], line["sub"], line["actor"]) == ("user_disabled", "usr_ann", "usr_boss")
     assert "sid" not in line
+
+
+def test_an_event_has_its_time_in_milliseconds(capsys: pytest.CaptureFixture[str]) -> None:
+    """As a number, beside the text that people read."""
+    before = time.time_ns() // 1_000_000
+    LogJournal().record(Event("login"))
+    written = json.loads(capsys.readouterr().out.splitlines()[0])
+    assert before <= written["time"] <= time.time_ns() // 1_000_000
+
+
+def test_the_journal_costs_a_request_next_to_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    """Two lines on the standard output: far below a millisecond, where a write to the table takes several."""
+    LogJournal().record(Event("login", sub="usr_a"))
+    begun = time.perf_counter()
+    for _ in range(100):
+        LogJournal().record(Event("login", sub="usr_a", sid="ses_b", client_id="cli_app"))
+    assert (time.perf_counter() - begun) / 100 < 0.002

@@ -78,12 +78,18 @@ PROTECTED = {
     ("apikeys", "POST", "/v1/admin/api-keys/{key_id}/rotate"),
     ("hash", "POST", "/utils/hash/secure"),
     ("hash", "POST", "/utils/hash/fast"),
+    ("auditlog", "GET", "/v1/admin/audit"),
 }
 BY_API_KEY = {("hello", "GET", "/v1/service/hello")}
 GUARDED_BY_WHAT = {"NONE", "Bearer", "ApiKey"}
 COSTLY = {"register", "login", "refresh", "token", "validate", "recover", "password", "email", "erase"}
 HASHING = {"register", "login", "password", "email", "erase"}
-SEALING = {"users", "clients", "apikeys"}  # they seal the cursors of their lists with the keys of the refresh tokens
+SEALING = {
+    "users",
+    "clients",
+    "apikeys",
+    "auditlog",
+}  # they seal the cursors of their lists with the keys of the refresh tokens
 POLICY_READERS = {"login", "refresh", "token", "validate"} | SEALING
 POLICY_WRITERS = {"rotate", "signing"}
 SECRET_READ = "secretsmanager:GetSecretValue"
@@ -199,11 +205,28 @@ def endless_logs(template: Template) -> list[str]:
     groups = source.resources(template, "AWS::Logs::LogGroup")
     limited = {name for name, group in groups.items() if "RetentionInDays" in group["Properties"]}
     wanted = {api(template)["AccessLogSetting"]["DestinationArn"]["Fn::GetAtt"].removesuffix(".Arn")}
-    wanted |= {
-        each.get("LoggingConfig", {}).get("LogGroup", {}).get("Ref", "none")
-        for each in source.functions(template).values()
-    }
-    return sorted(wanted - limited)
+    return sorted((wanted | set(log_groups(template).values())) - limited)
+
+
+def log_groups(template: Template) -> dict[str, str]:
+    """Return the log group of every function."""
+    shared = template["Globals"]["Function"]["LoggingConfig"]
+    functions = source.functions(template).items()
+    return {name: (shared | each.get("LoggingConfig", {}))["LogGroup"]["Ref"] for name, each in functions}
+
+
+def unaudited(template: Template) -> list[str]:
+    """Name the functions whose lines nobody hands to the audit log, but the one that keeps it."""
+    [audited] = source.resources(template, "AWS::Logs::SubscriptionFilter").values()
+    group = audited["Properties"]["LogGroupName"]["Ref"]
+    return sorted(name for name, own in log_groups(template).items() if own != group and name != "audit")
+
+
+def echoes(template: Template) -> list[str]:
+    """Name the filters that hand a function its own lines."""
+    groups = log_groups(template)
+    filters = source.resources(template, "AWS::Logs::SubscriptionFilter").items()
+    return [name for name, each in filters if each["Properties"]["LogGroupName"]["Ref"] == groups["audit"]]
 
 
 def unthrottled(template: Template) -> list[str]:
@@ -280,14 +303,20 @@ GATES: dict[str, tuple[Rule, Flaw]] = {
     "table that goes with the stack": (losable_data, plant("Table", "DeletionPolicy", value="Delete")),
     "secret that a replacement loses": (losable_data, plant("SigningSecret", "UpdateReplacePolicy", value="Delete")),
     "no recovery": (without_recovery, plant(*TABLE, "PointInTimeRecoverySpecification", value={})),
-    "function without a log group": (endless_logs, add_function()),
-    "logs kept for ever": (endless_logs, plant("LoginLogs", "Properties", value={})),
+    "function without a log group": (endless_logs, add_function(LoggingConfig={"LogGroup": {"Ref": "Nowhere"}})),
+    "logs kept for ever": (endless_logs, plant("FunctionLogs", "Properties", value={})),
+    "function out of sight": (unaudited, add_function(LoggingConfig={"LogGroup": {"Ref": "ApiLogs"}})),
+    "audit of the audit": (
+        echoes,
+        plant("AuditFunction", "Properties", "LoggingConfig", value={"LogGroup": {"Ref": "FunctionLogs"}}),
+    ),
     "no tighter limit": (unthrottled, plant(*API, "MethodSettings", value=[EVERY_ROUTE])),
     "bodies in the log": (
         logged_bodies,
         plant(*API, "MethodSettings", value=[EVERY_ROUTE | {"DataTraceEnabled": True}]),
     ),
     "open function URL": (open_invocation, add_function(FunctionUrlConfig={"AuthType": "NONE"})),
+    "anybody's audit log": (open_invocation, plant("AuditPermission", "Properties", value={})),
     "anybody's rotation": (open_invocation, plant("RotatePermission", "Properties", value={})),
 }
 RULES = {rule.__name__: rule for rule, _ in GATES.values()}

@@ -8,6 +8,7 @@ import pytest
 from botocore.config import Config
 
 from infra.local import aws
+from infra.packaging import template
 from latchkey.adapters import dynamodb
 from latchkey.adapters.aws import CONFIG
 from latchkey.adapters.memory import MemoryStore
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
     from latchkey.core.ports import Store
+
+TABLE = template.load()["Resources"]["Table"]["Properties"]
+"""The table as it is deployed: its keys and its indexes."""
 
 NewStore = Callable[[], "Store"]
 
@@ -72,7 +76,7 @@ def empty_store(new_store: NewStore) -> Store:
 def new_table(client: DynamoDBClient) -> str:
     """Make an empty table and return its name."""
     name = unique("latchkey-")
-    aws.create_table(client, name)
+    aws.create_table(client, name, TABLE)
     return name
 
 

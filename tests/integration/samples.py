@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from latchkey.core.audit import RecordedEvent
 from latchkey.core.model import (
     ApiKey,
     Client,
@@ -140,3 +141,20 @@ def new_login(owner: User, login: str = "", code: OneTimeCode | None = None, mai
     """Return the move that a user with the sample credential makes, by a code that nobody stored unless given."""
     moving = code or OneTimeCode("0" * 64, CodePurpose.CHANGE_EMAIL, owner.sub, NOW + 600)
     return NewLogin(credential(owner), owner, login or unique("new@"), NOW, moving, mail)
+
+
+def event(sub: str = "", *, ms: int = 0, expires_at: int = NOW + 600) -> RecordedEvent:
+    """Return a security event with every member set, so many milliseconds after now."""
+    return RecordedEvent(
+        event_id=unique(""),
+        time=NOW * 1000 + ms,
+        name="roles_changed",
+        expires_at=expires_at,
+        sub=sub or unique("usr_"),
+        sid=unique("ses_"),
+        client_id="cli_app",
+        reason="user",
+        actor=unique("usr_"),
+        request_id=unique(""),
+        address="192.0.2.7",
+    )

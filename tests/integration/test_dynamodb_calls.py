@@ -31,6 +31,7 @@ MAIL = samples.mail()
 CLIENT = samples.client()
 KEY = replace(samples.api_key(expires_at=NOW + 60), client_id=CLIENT.client_id)
 SUCCESSOR = replace(samples.api_key(), client_id=KEY.client_id)
+EVENT = samples.event()
 DAY = 86_400
 
 OPERATIONS: dict[str, tuple[Callable[[Store], object], list[str]]] = {
@@ -98,6 +99,9 @@ OPERATIONS: dict[str, tuple[Callable[[Store], object], list[str]]] = {
     "published_keys": (lambda store: store.published_keys(), ["GetItem"]),
     "take_lease": (lambda store: store.take_lease("signing", "ann", now=NOW, until=NOW + 60), ["UpdateItem"]),
     "return_lease": (lambda store: store.return_lease("signing", "ann"), ["UpdateItem"]),
+    "record_events": (lambda store: store.record_events([EVENT]), ["BatchWriteItem"]),
+    "events_of_day": (lambda store: store.events_of_day(EVENT.day, after="", limit=9, now=NOW), ["Query"]),
+    "events_of": (lambda store: store.events_of(EVENT.subject, after="", limit=9, now=NOW), ["Query"]),
 }
 """Every operation of the port, in an order in which each has something to do, and the calls that it may cost."""
 
@@ -163,18 +167,18 @@ def test_what_concerns_an_admin_costs_no_call_more(moto_client: DynamoDBClient, 
     assert recorder.operations == ["UpdateItem", "TransactWriteItems", "GetItem", *["TransactWriteItems"] * 2]
 
 
-def test_six_permissions_are_enough(moto_client: DynamoDBClient, table: str, recorder: Recorder) -> None:
+def test_seven_permissions_are_enough(moto_client: DynamoDBClient, table: str, recorder: Recorder) -> None:
     """The whole port needs these actions, each of them, and no Scan; a transaction needs those of its members."""
     store: Store = DynamoStore(moto_client, table)
     recorder.calls.clear()
     for call, _ in OPERATIONS.values():
         call(store)
     actions = {action for call in recorder.calls for action in iam_actions(*call)}
-    assert actions == {"GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "BatchGetItem"}
+    assert actions == {"GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "BatchGetItem", "BatchWriteItem"}
 
 
 def test_every_read_is_consistent(moto_client: DynamoDBClient, table: str, recorder: Recorder) -> None:
-    """No read of the store may be older than the write before it."""
+    """No read of the store may be older than the write before it, but that of the index, where events alone are."""
     store: Store = DynamoStore(moto_client, table)
     recorder.calls.clear()
     for call, _ in OPERATIONS.values():
@@ -182,9 +186,9 @@ def test_every_read_is_consistent(moto_client: DynamoDBClient, table: str, recor
     reads = [parameters for operation, parameters in recorder.calls if operation in {"GetItem", "Query"}]
     batches = [parameters for operation, parameters in recorder.calls if operation == "BatchGetItem"]
     reads += [batch["RequestItems"][table] for batch in batches]
-    assert reads
+    assert [parameters for parameters in reads if "IndexName" not in parameters]
     assert batches
-    assert all(parameters.get("ConsistentRead") is True for parameters in reads)
+    assert all((parameters.get("ConsistentRead") is True) != ("IndexName" in parameters) for parameters in reads)
 
 
 def test_a_query_follows_every_page(moto_client: DynamoDBClient, table: str, recorder: Recorder) -> None:
@@ -229,6 +233,7 @@ def test_keys_are_those_of_the_design(stored: dict[str, dict[str, Any]]) -> None
         "ADMINS|ADMINS",
         f"USERS|0{NOW}#{USER.sub}",
         "CONFIG|LEASE#signing",
+        f"AUDIT#2033-05-18|{NOW}000#{EVENT.event_id}",
     }
 
 
@@ -240,8 +245,9 @@ def test_keys_are_those_of_the_design(stored: dict[str, dict[str, Any]]) -> None
         ("OUTBOX#", MAIL.expires_at),
         ("THROTTLE#", NOW + RULE.window),
         ("CONFIG|LEASE#", NOW + 60),
+        ("AUDIT#", EVENT.expires_at),
     ],
-    ids=["session", "code", "mail", "throttle", "lease"],
+    ids=["session", "code", "mail", "throttle", "lease", "event"],
 )
 def test_what_expires_is_swept_a_day_later(stored: dict[str, dict[str, Any]], prefix: str, expiry: int) -> None:
     """DynamoDB may sweep an item a day after its expiry, when no clock can still take it for alive."""
@@ -257,6 +263,11 @@ def test_what_does_not_expire_is_never_swept(stored: dict[str, dict[str, Any]], 
     found = [item for key, item in stored.items() if key.startswith(prefix)]
     assert found
     assert not any("ttl" in item for item in found)
+
+
+def test_events_alone_are_in_the_index_of_subjects(stored: dict[str, dict[str, Any]]) -> None:
+    """Who may read the index reads nothing but events."""
+    assert [key.partition("#")[0] for key, item in stored.items() if "subject" in item] == ["AUDIT"]
 
 
 def test_an_attribute_of_a_newer_release_is_ignored(moto_client: DynamoDBClient, table: str) -> None:

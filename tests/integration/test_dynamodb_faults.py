@@ -113,6 +113,9 @@ OPERATIONS: dict[str, Callable[[DynamoStore], object]] = {
     "replace_roles": lambda store: store.replace_roles(CustomRoles(1)),
     "take_lease": lambda store: store.take_lease("signing", "ann", now=NOW, until=NOW + 60),
     "return_lease": lambda store: store.return_lease("signing", "ann"),
+    "record_events": lambda store: store.record_events([samples.event()]),
+    "events_of_day": lambda store: store.events_of_day("2033-05-18", after="", limit=9, now=NOW),
+    "events_of": lambda store: store.events_of("usr_a", after="", limit=9, now=NOW),
 }
 
 

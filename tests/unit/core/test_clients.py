@@ -172,3 +172,15 @@ def test_a_stored_key_hash_does_not_authenticate(world: World, key: str) -> None
     assert stored is not None
     with pytest.raises(ServiceError):
         world.machines.exchange_api_key(stored.secret_hash, now=NOW)
+
+
+def test_refusal_names_a_client_that_there_is(world: World, secret: str, key: str) -> None:
+    """So that guesses at a client are found under its name; what a stranger typed as one is not written down."""
+    for client_id in ("cli_canary", SERVICE.client_id):
+        refused(world, client_id, "wrong")
+    world.store.create_client(replace(SERVICE, client_id="cli_off", enabled=False))
+    refused(world, "cli_off", "wrong")
+    with pytest.raises(ServiceError):
+        world.clients.api_key(key, now=NOW + 3_600)
+    named = [event.client_id for event in world.journal.events if event.name == "client_refused"]
+    assert named == ["", SERVICE.client_id, "cli_off", ""]

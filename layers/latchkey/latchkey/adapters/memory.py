@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from threading import RLock
 from typing import Any, TypeVar
 
+from latchkey.core.audit import RecordedEvent
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.model import (
     ApiKey,
@@ -47,6 +48,7 @@ class MemoryStore:
         self._leases: dict[str, tuple[str, int]] = {}
         self._published: PublishedKeys | None = None
         self._roles = CustomRoles()
+        self._events: dict[str, RecordedEvent] = {}
 
     def create_user(self, user: User, credential: Credential, *, mail: Mail | None = None) -> None:
         """Store both or neither; raise `USER_EXISTS` when the login is taken."""
@@ -425,6 +427,22 @@ class MemoryStore:
             self._roles = roles
             return True
 
+    def record_events(self, events: Sequence[RecordedEvent]) -> None:
+        """Keep security events, each once."""
+        with self._lock:
+            self._events |= {each.position: each for each in events}
+
+    def events_of_day(self, day: str, *, after: str, limit: int, now: int) -> Page[RecordedEvent]:
+        """Return the events of a day, newest first."""
+        with self._lock:
+            return _newest({at: each for at, each in self._events.items() if each.day == day}, after, limit, now)
+
+    def events_of(self, subject: str, *, after: str, limit: int, now: int) -> Page[RecordedEvent]:
+        """Return the events of a subject, newest first."""
+        with self._lock:
+            mine = {at: each for at, each in self._events.items() if each.subject == subject}
+            return _newest(mine, after, limit, now)
+
     def _post(self, mail: Mail | None) -> None:
         if mail is not None:
             self.post_mail(mail)
@@ -443,6 +461,12 @@ class MemoryStore:
         if credential is None or standing is None:
             return False
         return credential == replace(held, sub=user.sub) and _standing(standing) == _standing(user)
+
+
+def _newest(records: Mapping[str, RecordedEvent], after: str, limit: int, now: int) -> Page[RecordedEvent]:
+    names = sorted((name for name in records if not after or name < after), reverse=True)
+    more = names[limit - 1] if len(names) > limit else ""
+    return Page(tuple(records[name] for name in names[:limit] if now < records[name].expires_at), more)
 
 
 def _standing(user: User) -> tuple[object, ...]:

@@ -56,10 +56,11 @@ class ClientDirectory:
         """
         client = self.store.find_client(client_id)
         if client is None or not client.enabled:
-            raise self._refusal(Errors.INVALID_CLIENT, client_id, "unknown_or_disabled", now)
+            known = client.client_id if client else ""
+            raise self._refusal(Errors.INVALID_CLIENT, client_id, "unknown_or_disabled", now, known)
         proven = not secret if client.kind is ClientKind.PUBLIC else same_fingerprint(secret, client.secret_hashes)
         if not proven:
-            raise self._refusal(Errors.INVALID_CLIENT, client_id, "wrong_secret", now)
+            raise self._refusal(Errors.INVALID_CLIENT, client_id, "wrong_secret", now, client.client_id)
         return client
 
     def api_key(self, text: str, *, now: int) -> ApiKey:
@@ -69,7 +70,8 @@ class ClientDirectory:
         key_id = text[len(_KEY_PREFIX) :].partition("_")[0]
         key = self.store.find_api_key(key_id, now)
         if key is None or not key.enabled or not same_fingerprint(text, (key.secret_hash,)):
-            raise self._refusal(Errors.INVALID_API_KEY, key_id, "unknown_expired_or_wrong", now)
+            owner = key.client_id if key else ""
+            raise self._refusal(Errors.INVALID_API_KEY, key_id, "unknown_expired_or_wrong", now, owner)
         return key
 
     def service(self, text: str, *, now: int) -> ServiceRights:
@@ -104,8 +106,9 @@ class ClientDirectory:
         except ServiceError as error:
             self.journal.record(Event("api_key_use_not_noted", client_id=key.client_id, reason=error.private))
 
-    def _refusal(self, error: Errors, who: str, reason: str, now: int) -> ServiceError:
-        self.journal.record(Event("client_refused", reason=reason))
+    def _refusal(self, error: Errors, who: str, reason: str, now: int, client_id: str = "") -> ServiceError:
+        """Count and report an attempt; only a client that there is gets named, never what somebody has typed."""
+        self.journal.record(Event("client_refused", client_id=client_id, reason=reason))
         if self.throttled:
             seen = self.store.count_attempt(Counter("client", who, CLIENT_RULE), now)
             if seen.count > CLIENT_RULE.free:

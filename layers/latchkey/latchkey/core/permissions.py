@@ -80,6 +80,7 @@ ROUTE_PERMISSIONS: Mapping[str, str] = MappingProxyType(
         "POST /v1/admin/api-keys/{key_id}/rotate": "api_keys:write",
         "POST /utils/hash/secure": "api_keys:write",
         "POST /utils/hash/fast": "api_keys:write",
+        "GET /v1/admin/audit": "audit:read",
     }
 )
 """By method and path as the template spells them: one of the four above, or the permission that is needed."""

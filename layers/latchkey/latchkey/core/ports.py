@@ -7,10 +7,11 @@ an item whose time has passed is absent, whether or not the store has swept it. 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
+from latchkey.core.audit import RecordedEvent
 from latchkey.core.model import (
     ApiKey,
     Client,
@@ -319,6 +320,22 @@ class RoleStore(Protocol):
         """Store if the version stored is the one before; say whether these roles are stored now."""
 
 
+class AuditStore(Protocol):
+    """The audit log."""
+
+    def record_events(self, events: Sequence[RecordedEvent]) -> None:
+        """Keep all; to keep one again changes nothing. Where it fails, some may be kept, and it is to be repeated."""
+
+    def events_of_day(self, day: str, *, after: str, limit: int, now: int) -> Page[RecordedEvent]:
+        """Return the events of a day (UTC, ISO 8601) behind a position, newest first; an empty one is the beginning.
+
+        A page may have fewer than `limit`, or none, where more follow: those whose time has passed are left out.
+        """
+
+    def events_of(self, subject: str, *, after: str, limit: int, now: int) -> Page[RecordedEvent]:
+        """Return the events of an account, a client or an operator in the same way, as they stood a moment ago."""
+
+
 class Store(
     UserStore,
     SessionStore,
@@ -329,6 +346,7 @@ class Store(
     PublicKeyStore,
     LeaseStore,
     RoleStore,
+    AuditStore,
     Protocol,
 ):
     """One table."""

@@ -37,6 +37,7 @@ from latchkey.core.signin import PasswordSignIn
 from latchkey.core.signup import MailedSignUp
 from latchkey.core.useradmin import UserAdmin
 from latchkey.core.validation import TokenCheck
+from latchkey.edge.audit import Recorder
 from latchkey.edge.settings import Environment, Settings
 from latchkey.edge.telemetry import LogJournal
 from latchkey.signing.keys import Algorithm
@@ -205,6 +206,14 @@ def mailroom() -> Mailroom:
         link_base=(env.text("LATCHKEY_MAIL_LINK_BASE", "") or env.text("LATCHKEY_ISSUER")).rstrip("/"),
         service_name=env.text("LATCHKEY_SERVICE_NAME", "latchkey"),
     )
+
+
+@cache
+def recorder() -> Recorder:
+    """Return the writer of the audit log."""
+    env = Environment(os.environ)
+    table = dynamodb.DynamoStore(dynamodb.connect(), env.text("LATCHKEY_TABLE"))
+    return Recorder(table, env.number("LATCHKEY_AUDIT_RETENTION_DAYS", 365, low=1, high=3653))
 
 
 @cache

@@ -9,6 +9,7 @@ from latchkey.core.errors import Errors, ServiceError
 from latchkey.edge.http import Request
 
 if TYPE_CHECKING:  # `hello` needs none of it and would pay for all at its cold start
+    from latchkey.core.audit import RecordedEvent
     from latchkey.core.model import Session, User
     from latchkey.core.roles import Roles
     from latchkey.core.sessions import Sessions
@@ -65,11 +66,38 @@ def profile(who: User, registry: Roles) -> dict[str, Any]:
     }
 
 
-def export(who: User, sessions: tuple[Session, ...], registry: Roles, *, current: str) -> dict[str, Any]:
-    """Return all that is kept of an account and may be shown to its owner: no hash, no code, no token."""
+def export(
+    who: User,
+    sessions: tuple[Session, ...],
+    events: tuple[RecordedEvent, ...],
+    registry: Roles,
+    *,
+    current: str,
+) -> dict[str, Any]:
+    """Return all that is kept of an account and may be shown to its owner: no hash, no code, no token.
+
+    Which operator did something to it is another person's data.
+    """
+    own = [{name: value for name, value in event(each).items() if name != "actor"} for each in events]
     return {
         "account": profile(who, registry) | {"source": who.source},
         "sessions": [session(each, current=current) | {"auth_time": each.auth_time} for each in sessions],
+        "events": own,
+    }
+
+
+def event(each: RecordedEvent) -> dict[str, Any]:
+    """Return a security event as an operator sees it; `time` is in milliseconds."""
+    return {
+        "time": each.time,
+        "event": each.name,
+        "sub": each.sub,
+        "sid": each.sid,
+        "client_id": each.client_id,
+        "actor": each.actor,
+        "reason": each.reason,
+        "request_id": each.request_id,
+        "address": each.address,
     }
 
 

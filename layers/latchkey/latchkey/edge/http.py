@@ -13,12 +13,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import wraps
 from http import HTTPStatus
-from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any
 
 from latchkey.core.errors import Errors, FieldError, ServiceError, invalid_field
-from latchkey.edge import cors
-from latchkey.edge.telemetry import log_crash, logger
+from latchkey.edge import cors, origins
+from latchkey.edge.telemetry import log_crash, logger, on_behalf_of
 from latchkey.signing.strictjson import StrictJsonError, loads
 
 MAX_BODY = 16_384
@@ -106,20 +105,24 @@ def endpoint(handle: Handler) -> Callable[[Event, object], dict[str, Any]]:
 
     @wraps(handle)
     def handler(event: Event, context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda's signature
-        request_id = _request_id(event)
-        logger().thread_safe_append_keys(correlation_id=request_id)
-        path = _route(event)
-        try:
-            response = handle(_request(event, request_id))
-        except ServiceError as error:
-            logger().info("refused", extra={"code": error.kind.code, "private": error.private, "path": path})
-            response = _error_response(error, path, request_id)
-        except Exception as error:  # noqa: BLE001 - the last resort: nothing may reach the caller raw
-            log_crash(error)
-            response = _error_response(ServiceError(Errors.INTERNAL), path, request_id)
+        request_id = origins.request_id(event)
+        with on_behalf_of(request_id, origins.address(event)):
+            response = _answer(handle, event, request_id)
         return _rendered(response, event, request_id)
 
     return handler
+
+
+def _answer(handle: Handler, event: Event, request_id: str) -> Response:
+    path = _route(event)
+    try:
+        return handle(_request(event, request_id))
+    except ServiceError as error:
+        logger().info("refused", extra={"code": error.kind.code, "private": error.private, "path": path})
+        return _error_response(error, path, request_id)
+    except Exception as error:  # noqa: BLE001 - the last resort: nothing may reach the caller raw
+        log_crash(error)
+        return _error_response(ServiceError(Errors.INTERNAL), path, request_id)
 
 
 _SINGLE = frozenset({"authorization", "content-type", "x-api-key", "origin"})
@@ -134,14 +137,13 @@ _ALWAYS = {
 def _request(event: Event, request_id: str) -> Request:
     context = event.get("requestContext") or {}
     http = context.get("http") or {}  # payload 2.0
-    address = http.get("sourceIp") or (context.get("identity") or {}).get("sourceIp") or ""
     return Request(
         method=http.get("method") or event.get("httpMethod") or "",
         path=_route(event),
         headers=_headers(event),
         body=_body(event),
         path_parameters=event.get("pathParameters") or {},
-        address=_network(address),
+        address=origins.address(event),
         caller=_caller(context),
         request_id=request_id,
         now=int(time.time()),
@@ -153,10 +155,6 @@ def _route(event: Event) -> str:
     """Return the route as the template spells it, whatever the client's path looked like."""
     route_key = str(event.get("routeKey") or "")
     return str(event.get("resource") or route_key.partition(" ")[2] or event.get("path") or "")
-
-
-def _request_id(event: Event) -> str:
-    return str((event.get("requestContext") or {}).get("requestId") or "")
 
 
 def _caller(context: Mapping[str, Any]) -> dict[str, str]:
@@ -193,15 +191,6 @@ def _body(event: Event) -> bytes:
         return b64decode(text, validate=True)
     except ValueError:
         raise ServiceError(Errors.INVALID_REQUEST, "the body is not Base64") from None
-
-
-def _network(address: str) -> str:
-    """Return the address that a person holds: one IPv4 address, or the /64 network of an IPv6 one."""
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return address
-    return str(ip_network((parsed, 64), strict=False)) if isinstance(parsed, IPv6Address) else str(parsed)
 
 
 _JSON_FAULTS = {

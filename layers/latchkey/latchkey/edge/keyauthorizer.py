@@ -11,6 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any
 
@@ -20,6 +21,7 @@ from latchkey.core.clients import ClientDirectory, ServiceRights
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.model import Event as SecurityEvent
 from latchkey.core.roles import Roles, StoredRoles
+from latchkey.edge import origins
 from latchkey.edge.authorizer import Unauthorized, allow_all_routes, log_refusal
 from latchkey.edge.settings import Environment
 
@@ -35,7 +37,7 @@ def authorize(event: Event) -> dict[str, Any]:
     Raises `Unauthorized`, the one exception that makes a 401. A store that cannot answer is an error, and so a 500.
     """
     try:
-        rights = _directory().service(_key(event), now=int(time.time()))
+        rights = _directory(event).service(_key(event), now=int(time.time()))
     except ServiceError as error:
         if error.error is not Errors.INVALID_API_KEY:
             raise
@@ -83,16 +85,22 @@ def _roles() -> Roles:
     return StoredRoles(RoleCache(_store(), time.monotonic, _ROLES_AGE))
 
 
-@cache
-def _directory() -> ClientDirectory:
+def _directory(event: Event) -> ClientDirectory:
     """Return the directory without a limit on wrong keys: nobody guesses 256 bits, and a mistyped key costs no read."""
-    return ClientDirectory(_store(), _Lines(), _roles(), throttled=False)
+    journal = LineJournal(origins.request_id(event), origins.address(event))
+    return ClientDirectory(_store(), journal, _roles(), throttled=False)
 
 
-class _Lines:
-    """A journal of structured lines without Powertools."""
+@dataclass(frozen=True, slots=True)
+class LineJournal:
+    """A journal of one request whose lines are those of `telemetry.LogJournal`, without Powertools and its metrics."""
+
+    request_id: str
+    address: str
 
     def record(self, event: SecurityEvent) -> None:
-        """Write the event as one line."""
-        line = {"level": "INFO", "message": event.name, "client_id": event.client_id, "reason": event.reason}
+        """Write the event as one line, without its empty members."""
+        members = {"event": event.name} | asdict(event) | asdict(self)
+        known = {name: value for name, value in members.items() if value and name != "name"}
+        line = {"level": "INFO", "message": event.name, "time": time.time_ns() // 1_000_000} | known
         sys.stdout.write(json.dumps(line) + "\n")

@@ -8,6 +8,7 @@ import boto3
 
 from latchkey.adapters.aws import CONFIG
 from latchkey.adapters.dynamodb.attempts import AttemptCounters
+from latchkey.adapters.dynamodb.audit import AuditItems
 from latchkey.adapters.dynamodb.clients import Clients
 from latchkey.adapters.dynamodb.codes import Codes
 from latchkey.adapters.dynamodb.leases import Leases
@@ -26,7 +27,17 @@ __all__ = ["DynamoStore", "connect"]
 
 
 class DynamoStore(
-    Users, UserChanges, SessionItems, Codes, OutboxItems, Clients, AttemptCounters, PublicKeys, Leases, CustomRoleItem
+    Users,
+    UserChanges,
+    SessionItems,
+    Codes,
+    OutboxItems,
+    Clients,
+    AttemptCounters,
+    PublicKeys,
+    Leases,
+    CustomRoleItem,
+    AuditItems,
 ):
     """Implements `latchkey.core.ports.Store`."""
 

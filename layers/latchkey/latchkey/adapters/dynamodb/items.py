@@ -105,6 +105,9 @@ ROLES = Key("CONFIG", "ROLES")
 ADMINS = Key("ADMINS", "ADMINS")
 """How many active admins there are: apart from `CONFIG`, so that who counts admins can publish no keys."""
 
+BY_SUBJECT = "by_subject"
+"""The index of events by their attribute `subject`: one item is read by its day, and by whom it is about."""
+
 USERS = "USERS"
 """The partition that lists all accounts, by age."""
 
@@ -118,6 +121,11 @@ API_KEYS = "APIKEYS"
 def listed_user(position: str) -> Key:
     """Return the key under which an account is listed."""
     return Key(USERS, position)
+
+
+def event(day: str, position: str) -> Key:
+    """Return the key of a security event: one partition a day, in the order of time."""
+    return Key(f"AUDIT#{day}", position)
 
 
 def key_item(key: Key) -> Item:

@@ -20,7 +20,7 @@ from latchkey.adapters.dynamodb.items import AnyItem, Item, Key, Value, attribut
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import QueryInputTypeDef, TransactWriteItemTypeDef
+    from mypy_boto3_dynamodb.type_defs import QueryInputTypeDef, TransactWriteItemTypeDef, WriteRequestTypeDef
 
 _TRIES = 3
 _LONGEST_PAUSE = 100
@@ -86,17 +86,46 @@ class Table:
 
         The latter is empty where there are no more.
         """
-        # One more than asked for tells whether there is more.
-        request: QueryInputTypeDef = {**self._of(pk, prefix), "Limit": limit + 1}
-        if after:
-            request["ExclusiveStartKey"] = key_item(Key(pk, after))
-        with answered():
-            answer = self._client.query(**request)
-        found = answer["Items"]
-        if len(found) > limit or "LastEvaluatedKey" in answer:  # the latter alone where a megabyte is full
-            found = found[:limit]
-            return found, found[-1]["sk"]["S"]
-        return found, ""
+        start = key_item(Key(pk, after)) if after else None
+        return self._page(self._of(pk, prefix), start, limit)
+
+    def newest(self, pk: str, *, after: str, limit: int) -> tuple[list[Item], str]:
+        """Return some items of a partition before a sort key, in reverse order, and the sort key to go on before."""
+        start = key_item(Key(pk, after)) if after else None
+        return self._page({**self._of(pk, ""), "ScanIndexForward": False}, start, limit)
+
+    def newest_by(
+        self, index: str, attribute: str, value: str, *, after: Item | None, limit: int
+    ) -> tuple[list[Item], str]:
+        """Return some items of an index in the same way, from before the item with the key `after`.
+
+        An index is never read consistently: it follows the table by a moment.
+        """
+        request: QueryInputTypeDef = {
+            "TableName": self._name,
+            "IndexName": index,
+            "KeyConditionExpression": "#key = :key",
+            "ExpressionAttributeNames": {"#key": attribute},
+            "ExpressionAttributeValues": _values({"key": value}),
+            "ScanIndexForward": False,
+        }
+        return self._page(request, after | {attribute: {"S": value}} if after else None, limit)
+
+    def put_all(self, items: Sequence[Item]) -> None:
+        """Store at most 25 items with different keys, whatever was there. To repeat it must be harmless.
+
+        Raise `UNAVAILABLE` when some are not stored after a few tries.
+        """
+        waiting: list[WriteRequestTypeDef] = [{"PutRequest": {"Item": item}} for item in items]
+        for tries_left in reversed(range(_TRIES)):
+            with answered():
+                answer = self._client.batch_write_item(RequestItems={self._name: waiting})
+            waiting = [dict(each) for each in answer["UnprocessedItems"].get(self._name, [])]  # type: ignore[misc]
+            if not waiting:
+                return
+            if tries_left:
+                self._sleep(secrets.randbelow(_LONGEST_PAUSE) / 1000)
+        raise unavailable("the table took a part of the items only")
 
     def get_all(self, keys: Sequence[Key]) -> list[Item]:
         """Return those of at most 100 items that are there, read consistently, in any order."""
@@ -216,6 +245,19 @@ class Table:
             "KeyConditionExpression": "pk = :pk AND begins_with(sk, :prefix)" if prefix else "pk = :pk",
             "ExpressionAttributeValues": _values({"pk": pk} | ({"prefix": prefix} if prefix else {})),
         }
+
+    def _page(self, request: QueryInputTypeDef, start: Item | None, limit: int) -> tuple[list[Item], str]:
+        """Return what a query finds behind the key `start`, and the sort key to go on after."""
+        request = {**request, "Limit": limit + 1}  # one more than asked for tells whether there is more
+        if start:
+            request["ExclusiveStartKey"] = start
+        with answered():
+            answer = self._client.query(**request)
+        found = answer["Items"]
+        if len(found) > limit or "LastEvaluatedKey" in answer:  # the latter alone where a megabyte is full
+            found = found[:limit]
+            return found, found[-1]["sk"]["S"]
+        return found, ""
 
     def _patiently(self, call: Callable[[], T]) -> T:
         """Call, and again after a random pause while somebody else's transaction holds the item."""

@@ -1,0 +1,10 @@
+"""`GET /v1/admin/audit`: what has happened, by day or by user."""
+
+from latchkey.edge import auditlog, bootstrap
+from latchkey.edge.http import Request, Response, endpoint
+
+
+@endpoint
+def handler(request: Request) -> Response:
+    """Answer 200 with a page of security events, newest first."""
+    return auditlog.answer(request, bootstrap.store(), bootstrap.policies())

@@ -1,0 +1,168 @@
+"""The audit log's writer: what it reads of a delivery of CloudWatch Logs, what it leaves out, what it hands back."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from base64 import b64encode
+from typing import Any
+
+import pytest
+
+from latchkey.adapters.memory import MemoryStore
+from latchkey.core.audit import RecordedEvent
+from latchkey.core.errors import Errors, ServiceError
+from latchkey.core.model import Event
+from latchkey.edge.audit import Recorder
+from latchkey.edge.telemetry import LogJournal, on_behalf_of
+
+TIME = 1_800_000_000_123
+NOW = TIME // 1000
+DAY = "2027-01-15"
+
+
+def packed(document: object) -> dict[str, Any]:
+    """Return a delivery as CloudWatch Logs packs it."""
+    return {"awslogs": {"data": b64encode(gzip.compress(json.dumps(document).encode())).decode()}}
+
+
+def delivery(*messages: str, kind: str = "DATA_MESSAGE", first: int = 0) -> dict[str, Any]:
+    """Return a delivery of these lines, with ids that count from `first`."""
+    lines = [
+        {"id": f"{number:056d}", "timestamp": TIME + 5, "message": message}
+        for number, message in enumerate(messages, start=first)
+    ]
+    return packed(
+        {
+            "messageType": kind,
+            "owner": "123456789012",
+            "logGroup": "/aws/lambda/latchkey",
+            "logStream": "2027/01/15/latchkey-login[$LATEST]a",
+            "subscriptionFilters": ["AuditFilter"],
+            "logEvents": lines,
+        }
+    )
+
+
+def line(**members: object) -> str:
+    """Return a line as a function writes it."""
+    powertools = {"level": "INFO", "message": "login", "timestamp": "2027-01-15 08:00:00,123+0000", "service": "s"}
+    return json.dumps(powertools | {"event": "login", "time": TIME} | members)
+
+
+def kept(*deliveries: dict[str, Any], days: int = 30) -> list[RecordedEvent]:
+    """Return what is kept of deliveries, oldest first."""
+    store = MemoryStore()
+    for each in deliveries:
+        Recorder(store, days)(each)
+    return sorted(vars(store)["_events"].values(), key=lambda event: event.position)
+
+
+def test_every_member_of_a_line_is_kept() -> None:
+    """The line's own time, the log's own id, and an end after so many days."""
+    known = {
+        "sub": "usr_a",
+        "sid": "ses_b",
+        "client_id": "cli_c",
+        "reason": "because",
+        "actor": "usr_d",
+        "request_id": "r-1",
+        "address": "192.0.2.7",
+    }
+    expected = RecordedEvent("0" * 56, TIME, "login", NOW + 30 * 86_400, **known)
+    assert kept(delivery(line(**known))) == [expected]
+    assert expected.day == DAY
+
+
+def test_a_line_of_the_journal_can_be_read(capsys: pytest.CaptureFixture[str]) -> None:
+    """What one writes, the other reads: with the request's id and address, and without a member that is empty."""
+    with on_behalf_of("r-1", "2001:db8::/64"):
+        LogJournal().record(Event("login_failed", reason="unknown_login"))
+    written = capsys.readouterr().out.splitlines()[0]
+    [event] = kept(delivery(written))
+    assert (event.name, event.reason, event.sub) == ("login_failed", "unknown_login", "")
+    assert (event.request_id, event.address) == ("r-1", "2001:db8::/64")
+    assert event.time == json.loads(written)["time"]
+
+
+def test_a_delivery_that_comes_twice_is_kept_once() -> None:
+    """CloudWatch Logs delivers at least once."""
+    twice = delivery(line(), line())
+    assert len(kept(twice, twice)) == 2
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "not JSON",
+        "[]",
+        line(event=""),
+        line(event="Login!"),
+        line(event=7),
+        line(time="1800000000123"),
+        line(time=-1),
+        line(time=10**13),
+        line(time=1.5),
+        line(sub=["usr_a"]),
+        line(reason=None),
+        '{"event": "login"}',
+        '{"time": 1, "time": 2, "event": "login"}',
+        line(event="x" * 65),
+    ],
+)
+def test_a_line_that_cannot_be_read_is_left_out(capsys: pytest.CaptureFixture[str], bad: str) -> None:
+    """With one line in the log that repeats none of it, and what stands around it is kept."""
+    assert len(kept(delivery(line(), bad, line()))) == 2
+    [told] = [json.loads(each) for each in capsys.readouterr().out.splitlines()]
+    assert told["message"] == "audit_unreadable"
+    assert "event" not in told
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {},
+        {"awslogs": None},
+        {"awslogs": {"data": "%%%"}},
+        {"awslogs": {"data": b64encode(b"no gzip").decode()}},
+        {"awslogs": {"data": b64encode(gzip.compress(b"{}")[:-9]).decode()}},
+        {"awslogs": {"data": b64encode(gzip.compress(b"no JSON")).decode()}},
+        packed([]),
+        packed({"messageType": "DATA_MESSAGE"}),
+        packed({"messageType": "DATA_MESSAGE", "logEvents": 7}),
+        packed({"messageType": "DATA_MESSAGE", "logEvents": [7, {"id": 7, "message": line()}, {"message": line()}]}),
+    ],
+)
+def test_a_delivery_that_cannot_be_read_is_told_to_the_log(
+    capsys: pytest.CaptureFixture[str], bad: dict[str, Any]
+) -> None:
+    """It raises nothing: it would be no better the next time."""
+    assert kept(bad) == []
+    told = [json.loads(each)["message"] for each in capsys.readouterr().out.splitlines()]
+    assert set(told) == {"audit_unreadable"}
+
+
+def test_a_control_message_is_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    """CloudWatch Logs asks with it whether the function can be called."""
+    assert kept(delivery("CWL CONTROL MESSAGE: Checking health of destination", kind="CONTROL_MESSAGE")) == []
+    assert capsys.readouterr().out == ""
+
+
+def test_a_long_text_is_cut() -> None:
+    """An item has room for 400 KB, and no reason needs it."""
+    [event] = kept(delivery(line(reason="x" * 5_000)))
+    assert event.reason == "x" * 1024
+
+
+class Broken(MemoryStore):
+    """A store that does not answer."""
+
+    def record_events(self, events: object) -> None:
+        """Fail."""
+        raise ServiceError(Errors.UNAVAILABLE, "away")
+
+
+def test_a_store_that_fails_is_an_error() -> None:
+    """Lambda then tries again."""
+    with pytest.raises(ServiceError):
+        Recorder(Broken(), 30)(delivery(line()))
