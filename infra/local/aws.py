@@ -18,6 +18,8 @@ from urllib.parse import urlsplit
 from botocore.client import BaseClient
 from moto import mock_aws
 
+from infra.local.motocost import in_proportion
+
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
@@ -43,7 +45,7 @@ def running(observe: Observer | None = None) -> Iterator[None]:
     """
     call = getattr(BaseClient, _EVERY_CALL)
     environment = {"AWS_DEFAULT_REGION": REGION, "AWS_REGION": REGION}
-    with patch.dict(os.environ, environment), mock_aws(), patch.object(BaseClient, _EVERY_CALL, _locked(call, observe)):
+    with patch.dict(os.environ, environment), mock_aws(), in_proportion(), patch.object(BaseClient, _EVERY_CALL, _locked(call, observe)):
         yield
 
 

@@ -1,0 +1,92 @@
+"""Mend what costs moto time in proportion to the table: a transaction copies it, four times over, and a query sorts it.
+
+A thousand accounts make every call twice as slow, a hundred thousand would make each take seconds. Here a transaction
+keeps the items that it touches, and a query looks at its own partition. The answers stay moto's.
+"""
+
+from __future__ import annotations
+
+import copy
+import heapq
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import wraps
+from operator import attrgetter
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import patch
+
+from moto.dynamodb import models
+from moto.dynamodb.models import DynamoDBBackend, DynamoType, Table
+
+Place = tuple[Table, DynamoType, DynamoType]
+
+
+@contextmanager
+def in_proportion() -> Iterator[None]:
+    """Make calls cost what they touch until the context ends. One thread at a time calls moto meanwhile."""
+    with (
+        patch.object(models, "copy", SimpleNamespace(deepcopy=_copied_unless_table)),
+        patch.object(DynamoDBBackend, "transact_write_items", _undoing(DynamoDBBackend.transact_write_items)),
+        patch.object(Table, "query", _of_one_partition(Table.query)),
+    ):
+        yield
+
+
+def _copied_unless_table(thing: Any) -> Any:
+    return thing if isinstance(thing, Table) else copy.deepcopy(thing)
+
+
+def _undoing(transact: Any) -> Any:
+    @wraps(transact)
+    def transact_write_items(backend: Any, transact_items: list[dict[str, Any]]) -> None:
+        before = [(place, copy.deepcopy(_item(place))) for place in _places(backend, transact_items)]
+        try:
+            transact(backend, transact_items)
+        except Exception:
+            for place, item in before:
+                _put_back(place, item)
+            raise
+
+    return transact_write_items
+
+
+def _places(backend: Any, transact_items: list[dict[str, Any]]) -> Iterator[Place]:
+    for action in transact_items:
+        for part in action.values():
+            table, source = backend.get_table(part["TableName"]), part.get("Key") or part["Item"]
+            yield table, DynamoType(source[table.hash_key_attr]), DynamoType(source[table.range_key_attr])
+
+
+def _item(place: Place) -> Any:
+    table, hash_key, range_key = place
+    return table.items.get(hash_key, {}).get(range_key)
+
+
+def _put_back(place: Place, item: Any) -> None:
+    table, hash_key, range_key = place
+    if item is not None:
+        table.items[hash_key][range_key] = item
+    elif hash_key in table.items:
+        table.items[hash_key].pop(range_key, None)
+
+
+def _of_one_partition(query: Any) -> Any:
+    @wraps(query)
+    def query_of_one_partition(table: Table, hash_key: DynamoType | None, *rest: Any, **named: Any) -> Any:
+        comparison, _, limit, start, forward, *_ = rest
+        items = table.items.get(hash_key, {}).values()
+        if start:
+            position = start[table.range_key_attr]["S"]
+            items = [item for item in items if item.range_key.value != position and _is_behind(item, position, forward)]
+        if limit and comparison is None:
+            nearest = heapq.nlargest if forward is False else heapq.nsmallest
+            items = nearest(limit + 1, items, key=attrgetter("range_key.value"))
+        with patch.object(table, "all_items", lambda: list(items)):
+            return query(table, hash_key, *rest, **named)
+
+    return query_of_one_partition
+
+
+def _is_behind(item: Any, position: str, forward: bool | None) -> bool:
+    return bool(item.range_key.value < position) if forward is False else bool(item.range_key.value > position)
