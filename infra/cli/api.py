@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from http.client import HTTPException, HTTPResponse
 from typing import cast
@@ -35,14 +36,18 @@ class Answer:
 class Api:
     """The API at one address, with or without an access token."""
 
-    def __init__(self, address: str, token: str | None = None) -> None:
-        """Take an address with or without a path; raise `Unreachable` where a password would travel in the clear."""
+    def __init__(self, address: str, token: str | None = None, *, quiet: bool = False) -> None:
+        """Take an address with or without a path; raise `Unreachable` where a password would travel in the clear.
+
+        A quiet one does not show that it waits: for callers that show more, and for threads.
+        """
         scheme = urlsplit(address).scheme
         if scheme != "https" and not (scheme == "http" and is_loopback(address)):
             raise Unreachable(f"{address} is not an https address.")
         self._address = address.rstrip("/")
         self._authorization = {"Authorization": f"Bearer {token}"} if token else {}
         self._opener = _opener(address)
+        self._waiting: Callable[[], AbstractContextManager[object]] = nullcontext if quiet else waiting
 
     def get(self, path: str) -> Answer:
         """Read; raise `Refused`, `Unreachable` or `BadAnswer`, as the other two do."""
@@ -58,13 +63,13 @@ class Api:
 
     def _call(self, method: str, path: str, members: Mapping[str, object] | None) -> Answer:
         headers = {"Accept": "application/json", "User-Agent": "latchkey-cli"} | self._authorization
-        body = None if members is None else json.dumps(members).encode()
+        body = None if members is None else encoded(members)
         if body is not None:
             headers["Content-Type"] = "application/json"
         request = Request(  # noqa: S310 - the constructor has looked at the scheme
             self._address + path, body, headers, method=method
         )
-        with waiting():
+        with self._waiting():
             response, content = self._exchange(request)
         if response.status not in _SUCCESS:
             raise Refused(read_problem(response.status, response.headers, content))
@@ -77,6 +82,11 @@ class Api:
         except (OSError, HTTPException) as error:
             reason = error.reason if isinstance(error, URLError) else error
             raise Unreachable(f"Cannot reach {self._address}: {reason or type(reason).__name__}") from None
+
+
+def encoded(members: object) -> bytes:
+    """Return JSON as it is sent: in as few bytes as there can be."""
+    return json.dumps(members, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 class _AnyStatus(HTTPErrorProcessor):

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from infra.cli import audit, screen, signing
+from infra.cli import audit, screen, signing, transfer
 from infra.cli.errors import CommandError
 from infra.cli.targets import TOKEN_VARIABLE, Options
 
@@ -57,6 +57,8 @@ app = typer.Typer(
 )
 app.add_typer(signing.commands, name="signing")
 app.command("audit")(audit.show)
+app.command("import")(transfer.bring_in)
+app.command("export")(transfer.hand_out)
 
 
 @app.callback()

@@ -6,6 +6,15 @@ from contextlib import AbstractContextManager
 
 import typer
 from rich.console import Console, RenderableType
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 from rich.text import Text
 
 _WIDTH_OF_FILES = 200
@@ -55,6 +64,14 @@ def ask(question: str, *, hidden: bool = False) -> str | None:
 def waiting() -> AbstractContextManager[object]:
     """Show, on a terminal, that something goes on."""
     return _console(stderr=True).status("Waiting for the server …")
+
+
+def progress() -> Progress:
+    """Return a bar of bytes with rate and time left, on a terminal; elsewhere it shows nothing."""
+    console = _console(stderr=True)
+    columns = (BarColumn(), TaskProgressColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    said = TextColumn("{task.description}")
+    return Progress(said, *columns, console=console, transient=True, disable=not console.is_terminal)
 
 
 def _console(*, stderr: bool) -> Console:

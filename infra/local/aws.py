@@ -45,7 +45,12 @@ def running(observe: Observer | None = None) -> Iterator[None]:
     """
     call = getattr(BaseClient, _EVERY_CALL)
     environment = {"AWS_DEFAULT_REGION": REGION, "AWS_REGION": REGION}
-    with patch.dict(os.environ, environment), mock_aws(), in_proportion(), patch.object(BaseClient, _EVERY_CALL, _locked(call, observe)):
+    with (
+        patch.dict(os.environ, environment),
+        mock_aws(),
+        in_proportion(),
+        patch.object(BaseClient, _EVERY_CALL, _locked(call, observe)),
+    ):
         yield
 
 

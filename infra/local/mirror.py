@@ -56,7 +56,7 @@ class Mirror:
             return  # half a secret must never replace the whole one in the file
         service = client.meta.service_model.service_name
         if service == "dynamodb":
-            self._copy_items(client, touched_keys(operation, parameters))
+            self._copy_items(client, touched_keys(operation, parameters), put_items(operation, parameters))
         elif service == "secretsmanager" and operation in _SECRET_WRITES:
             self._copy_secret(client, parameters.get("SecretId") or parameters["Name"])
 
@@ -88,9 +88,9 @@ class Mirror:
         with LOCK:
             return self._file.execute(query, parameters).fetchall()
 
-    def _copy_items(self, client: Any, keys: Iterable[Key]) -> None:
-        """Read the touched items back and store them, all or none."""
-        found = [(table, key, client.get_item(TableName=table, Key=key, ConsistentRead=True)) for table, key in keys]
+    def _copy_items(self, client: Any, keys: Iterable[Key], known: Mapping[str, Any]) -> None:
+        """Read the touched items back, but for those that are known, and store them, all or none."""
+        found = [(table, key, known.get(_encode(key)) or _read_back(client, table, key)) for table, key in keys]
         if not found:
             return
         self._file.execute("BEGIN")
@@ -126,6 +126,17 @@ def touched_keys(operation: str, parameters: Mapping[str, Any]) -> list[Key]:
     if operation in {"PutItem", "UpdateItem", "DeleteItem"}:
         return [_key(parameters)]
     return []
+
+
+def put_items(operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the items that a call has put, by their keys: as they were sent, so they stand."""
+    actions = parameters.get("TransactItems", []) if operation == "TransactWriteItems" else []
+    puts = [action["Put"] for action in actions if "Put" in action]
+    return {_encode(_key(put)[1]): {"Item": put["Item"]} for put in puts}
+
+
+def _read_back(client: Any, table: str, key: dict[str, Any]) -> Any:
+    return client.get_item(TableName=table, Key=key, ConsistentRead=True)
 
 
 def _key(part: Mapping[str, Any]) -> Key:

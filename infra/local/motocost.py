@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import copy
 import heapq
+import operator
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import wraps
-from operator import attrgetter
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
 from moto.dynamodb import models
-from moto.dynamodb.models import DynamoDBBackend, DynamoType, Table
+from moto.dynamodb.models import DynamoDBBackend
+from moto.dynamodb.models.dynamo_type import DynamoType
+from moto.dynamodb.models.table import Table
 
 Place = tuple[Table, DynamoType, DynamoType]
 
@@ -74,19 +76,16 @@ def _put_back(place: Place, item: Any) -> None:
 def _of_one_partition(query: Any) -> Any:
     @wraps(query)
     def query_of_one_partition(table: Table, hash_key: DynamoType | None, *rest: Any, **named: Any) -> Any:
-        comparison, _, limit, start, forward, *_ = rest
-        items = table.items.get(hash_key, {}).values()
+        comparison, _, limit, start, ascending, *_ = rest
+        items: list[Any] = list(table.items.get(hash_key, {}).values())
         if start:
             position = start[table.range_key_attr]["S"]
-            items = [item for item in items if item.range_key.value != position and _is_behind(item, position, forward)]
+            is_behind = operator.gt if ascending else operator.lt
+            items = [item for item in items if is_behind(item.range_key.value, position)]
         if limit and comparison is None:
-            nearest = heapq.nlargest if forward is False else heapq.nsmallest
-            items = nearest(limit + 1, items, key=attrgetter("range_key.value"))
-        with patch.object(table, "all_items", lambda: list(items)):
+            nearest = heapq.nsmallest if ascending else heapq.nlargest
+            items = nearest(limit + 1, items, key=operator.attrgetter("range_key.value"))
+        with patch.object(table, "all_items", lambda: items):
             return query(table, hash_key, *rest, **named)
 
     return query_of_one_partition
-
-
-def _is_behind(item: Any, position: str, forward: bool | None) -> bool:
-    return bool(item.range_key.value < position) if forward is False else bool(item.range_key.value > position)

@@ -61,6 +61,8 @@ PROTECTED = {
     ("users", "GET", "/v1/admin/users/{sub}"),
     ("users", "PATCH", "/v1/admin/users/{sub}"),
     ("users", "DELETE", "/v1/admin/users/{sub}/sessions"),
+    ("transfer", "POST", "/v1/admin/users/import"),
+    ("transfer", "GET", "/v1/admin/users/export"),
     ("roles", "GET", "/v1/admin/roles"),
     ("roles", "GET", "/v1/admin/roles/{name}"),
     ("roles", "PUT", "/v1/admin/roles/{name}"),
@@ -89,6 +91,7 @@ SEALING = {
     "clients",
     "apikeys",
     "auditlog",
+    "transfer",
 }  # they seal the cursors of their lists with the keys of the refresh tokens
 POLICY_READERS = {"login", "refresh", "token", "validate"} | SEALING
 POLICY_WRITERS = {"rotate", "signing"}

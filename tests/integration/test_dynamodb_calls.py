@@ -37,6 +37,7 @@ DAY = 86_400
 OPERATIONS: dict[str, tuple[Callable[[Store], object], list[str]]] = {
     "create_user": (lambda store: store.create_user(USER, samples.credential(USER)), ["TransactWriteItems"]),
     "find_credential": (lambda store: store.find_credential(USER.login), ["GetItem"]),
+    "find_credentials": (lambda store: store.find_credentials([USER.login, "nobody"]), ["BatchGetItem"]),
     "find_user": (lambda store: store.find_user(USER.sub), ["GetItem"]),
     "replace_password_hash": (lambda store: store.replace_password_hash(USER.login, "a", "b"), ["UpdateItem"]),
     "update_profile": (lambda store: store.update_profile(USER.sub, {"name": "Grace"}), ["UpdateItem"]),

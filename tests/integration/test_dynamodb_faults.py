@@ -71,6 +71,7 @@ CODE = samples.code()
 OPERATIONS: dict[str, Callable[[DynamoStore], object]] = {
     "create_user": lambda store: store.create_user(USER, samples.credential(USER)),
     "find_credential": lambda store: store.find_credential(USER.login),
+    "find_credentials": lambda store: store.find_credentials([USER.login]),
     "find_user": lambda store: store.find_user(USER.sub),
     "find_user_with_sessions": lambda store: store.find_user_with_sessions(USER.sub, NOW),
     "replace_password_hash": lambda store: store.replace_password_hash(USER.login, "old", "new"),

@@ -46,7 +46,7 @@ def test_an_admin_may_do_exactly_this() -> None:
     areas = ("api_keys", "clients", "partners", "roles", "signing", "users")
     spelled_out = {f"{area}:{action}" for area in areas for action in ("read", "write")}
     assert BUILT_IN.permissions(["admin"]) == tuple(
-        sorted({*spelled_out, "audit:read", "signing:read_secret", *USER_PERMISSIONS})
+        sorted({*spelled_out, "users:export", "users:import", "audit:read", "signing:read_secret", *USER_PERMISSIONS})
     )
 
 

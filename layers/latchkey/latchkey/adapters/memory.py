@@ -136,6 +136,11 @@ class MemoryStore:
         with self._lock:
             return self._credentials.get(login)
 
+    def find_credentials(self, logins: Sequence[str]) -> Mapping[str, Credential]:
+        """Return the credentials of those logins that are taken."""
+        with self._lock:
+            return {login: self._credentials[login] for login in logins if login in self._credentials}
+
     def find_user(self, sub: str) -> User | None:
         """Return the account."""
         with self._lock:

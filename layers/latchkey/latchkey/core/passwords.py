@@ -27,6 +27,9 @@ MAX_BYTES = 1024
 FINGERPRINT_BYTES = 6
 """With 26,000 entries, one good password in ten billion is taken for a listed one."""
 
+NO_PASSWORD = "!"  # noqa: S105 - what stands where a hash would
+"""The hash of an account that nobody can sign in to before a password is set."""
+
 SALT_BYTES = 16
 TAG_BYTES = 32
 OWASP_MEMORY_KIB = 19_456
@@ -219,27 +222,25 @@ def hash_password(password: str, cost: Argon2Cost, salt: bytes) -> str:
 def verify_password(password: str, phc: str, cost: Argon2Cost) -> bool:
     """Prove a password against its stored hash; return whether a rehash is due, because `cost` has risen since.
 
-    Raise `WrongPassword` otherwise, `corrupt` when the hash is not one of ours or asks for more work than is allowed;
-    that takes the same time, so it tells a caller nothing.
+    A hash of another system is always due. Raise `WrongPassword` otherwise, `corrupt` when the hash is of no kind that
+    is known or asks for more work than is allowed; that takes the same time, so it tells a caller nothing.
     """
     stored = _parse(phc)
     if stored is None:
-        spend_time(password, cost)
-        raise WrongPassword(corrupt=True)
-    try:
-        stored.argon2id().verify(_guess(password), stored.tag)
-    except InvalidKey:
-        raise WrongPassword from None
+        return _verify_foreign(password, phc, cost)
+    if not any(stored.matches(guess) for guess in _guesses(password)):
+        raise WrongPassword
     return stored.memory_kib < cost.memory_kib or stored.iterations < cost.iterations
 
 
 def spend_time(password: str, cost: Argon2Cost) -> None:
     """Do the work of `verify_password` for a login that does not exist, so that time does not tell (ASVS 5.0 6.3.8).
 
-    A hash older than the last rise of `cost` is checked at its own cost until its owner signs in: after a rise, such
-    accounts answer faster than absent ones.
+    A hash older than the last rise of `cost`, or of another system, is checked at its own cost until its owner signs
+    in: until then, such accounts answer in another time than absent ones.
     """
-    _argon2id(cost.memory_kib, cost.iterations, cost.lanes, bytes(SALT_BYTES)).derive(_guess(password))
+    for guess in _guesses(password):
+        _argon2id(cost.memory_kib, cost.iterations, cost.lanes, bytes(SALT_BYTES)).derive(guess)
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,8 +251,12 @@ class _StoredHash:
     salt: bytes
     tag: bytes
 
-    def argon2id(self) -> Argon2id:
-        return _argon2id(self.memory_kib, self.iterations, self.lanes, self.salt)
+    def matches(self, guess: bytes) -> bool:
+        try:
+            _argon2id(self.memory_kib, self.iterations, self.lanes, self.salt).verify(guess, self.tag)
+        except InvalidKey:
+            return False
+        return True
 
 
 def _parse(phc: str) -> _StoredHash | None:
@@ -269,11 +274,29 @@ def _argon2id(memory_kib: int, iterations: int, lanes: int, salt: bytes) -> Argo
     return Argon2id(salt=salt, length=TAG_BYTES, iterations=iterations, lanes=lanes, memory_cost=memory_kib)
 
 
-def _guess(password: str) -> bytes:
+def _verify_foreign(password: str, text: str, cost: Argon2Cost) -> bool:
+    from latchkey.core.foreignhashes import UnusableHash, parse  # for who moved here; nobody else waits for it
+
     try:
-        return normalise(password).encode()
+        stored = parse(text)
+    except UnusableHash:
+        spend_time(password, cost)
+        raise WrongPassword(corrupt=text != NO_PASSWORD) from None
+    if not any(stored.matches(guess) for guess in _guesses(password)):
+        raise WrongPassword
+    return True
+
+
+def _guesses(password: str) -> tuple[bytes, ...]:
+    """Return what may have been hashed: the password as we normalise it and, where that differs, as it was typed.
+
+    The latter is how other systems hashed it, whose hashes of our own kind nobody can tell from ours.
+    """
+    try:
+        normal = normalise(password)
     except WeakPassword:
-        return b""  # nobody's password: `hash_password` refuses it
+        return (b"",)  # nobody's password: `hash_password` refuses it
+    return tuple(dict.fromkeys((normal.encode(), password.encode())))
 
 
 def _refuse_longer_than(max_bytes: int, password: str) -> None:

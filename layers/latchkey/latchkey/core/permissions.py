@@ -58,6 +58,8 @@ ROUTE_PERMISSIONS: Mapping[str, str] = MappingProxyType(
         "POST /v1/admin/signing/rotate": "signing:write",
         "POST /v1/admin/signing/reset": "signing:write",
         "GET /v1/admin/signing/validation-key": "signing:read",
+        "POST /v1/admin/users/import": "users:import",
+        "GET /v1/admin/users/export": "users:export",
         "GET /v1/admin/users": "users:read",
         "POST /v1/admin/users": "users:write",
         "GET /v1/admin/users/{sub}": "users:read",

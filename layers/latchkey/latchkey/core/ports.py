@@ -124,6 +124,9 @@ class UserStore(Protocol):
     def find_credential(self, login: str) -> Credential | None:
         """Return the credential of a canonical login, read consistently."""
 
+    def find_credentials(self, logins: Sequence[str]) -> Mapping[str, Credential]:
+        """Return the credentials of those of at most 100 canonical logins that are taken, read consistently."""
+
     def find_user(self, sub: str) -> User | None:
         """Return the account, read consistently."""
 

@@ -97,6 +97,8 @@ BUILT_IN = RoleRegistry(
                 "signing:read",
                 "signing:read_secret",
                 "signing:write",
+                "users:export",
+                "users:import",
                 "users:read",
                 "users:write",
             }

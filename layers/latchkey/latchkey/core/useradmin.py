@@ -62,8 +62,7 @@ class UserAdmin:
         Raises `FORBIDDEN` for a role above the operator's, and what a registration raises.
         """
         roles = roles or ("user",)
-        self._require_known(roles)
-        self._require_held(operator, roles)
+        self.require_grantable(operator, roles)
         secret = registration.password or new_secret("", self.accounts.entropy)
         user = self.accounts.create(replace(registration, password=secret), roles=roles, now=now)
         self.journal.record(Event("user_created", sub=user.sub, reason=" ".join(roles), actor=operator.sub))
@@ -97,6 +96,11 @@ class UserAdmin:
         """End every session of an account. Raises `NOT_FOUND`, and `FORBIDDEN` for an admin's."""
         self._require_may_touch(operator, self.find(sub))
         self.sessions.end_all(sub, reason="ended_by_operator")
+
+    def require_grantable(self, operator: Operator, roles: tuple[str, ...]) -> None:
+        """Raise `VALIDATION_FAILED` for a role that nobody knows, `FORBIDDEN` for one above the operator's."""
+        self._require_known(roles)
+        self._require_held(operator, roles)
 
     def _require_allowed(self, operator: Operator, user: User, roles: tuple[str, ...]) -> None:
         self._require_may_touch(operator, user)

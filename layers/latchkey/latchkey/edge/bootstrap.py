@@ -35,6 +35,7 @@ from latchkey.core.rotation import FirstPolicy, PolicyWriter, Rotation
 from latchkey.core.sessions import Sessions
 from latchkey.core.signin import PasswordSignIn
 from latchkey.core.signup import MailedSignUp
+from latchkey.core.transfer import UserTransfer
 from latchkey.core.useradmin import UserAdmin
 from latchkey.core.validation import TokenCheck
 from latchkey.edge.audit import Recorder
@@ -146,6 +147,12 @@ def role_admin() -> RoleAdmin:
 def user_admin() -> UserAdmin:
     """Return the accounts in an operator's hands."""
     return UserAdmin(store(), accounts(), sessions(), roles_now(), LogJournal())
+
+
+@cache
+def user_transfer() -> UserTransfer:
+    """Return the accounts on the move."""
+    return UserTransfer(store(), user_admin(), LogJournal(), secrets.token_bytes)
 
 
 @cache

@@ -17,9 +17,9 @@ _MISSING = object()
 _MAX_TEXT = 1024
 _MAX_PARAMETERS = 32
 _PAGE, _LARGEST_PAGE = 50, 100
-_LOCALE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")  # the shape of RFC 5646, not its registry
-_LABEL = re.compile(r"[A-Za-z0-9_.-]+")
-_LOGIN_NAMES = ("login", "username", "email")
+LOCALE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")  # the shape of RFC 5646, not its registry
+LABEL = re.compile(r"[A-Za-z0-9_.-]+")
+LOGIN_NAMES = ("login", "username", "email")
 
 
 class Members:
@@ -114,6 +114,19 @@ class Members:
             raise invalid_field(name, "bad_length", f"Each entry must have 1 to {longest} characters.")
         return tuple(dict.fromkeys(value))
 
+    def objects(self, name: str, *, most: int) -> tuple[dict[str, object], ...]:
+        """Take a list of objects that must be there."""
+        value = self._left.pop(name, _MISSING)
+        if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
+            raise invalid_field(name, "not_a_list", "This member must be a list of objects.")
+        if len(value) > most:
+            raise invalid_field(name, "too_long", f"This member must have at most {most} entries.")
+        return tuple(value)
+
+    def anything(self, name: str) -> object:
+        """Take a member that its taker reads; `None` where it is absent."""
+        return self._left.pop(name, None)
+
     def page_size(self) -> int:
         """Take `limit` out of a query: how many entries a page has."""
         text = self.optional("limit", longest=3)
@@ -147,10 +160,10 @@ def new_account(request: Request) -> tuple[Registration, tuple[str, ...]]:
     """Read `{login|username|email, password?, roles?, name?, locale?}`: an account that an operator opens."""
     members = Members.of_json(request)
     result = Registration(
-        login=members.one_of(_LOGIN_NAMES, longest=320),
+        login=members.one_of(LOGIN_NAMES, longest=320),
         password=members.optional("password", longest=16_384) or "",
         name=members.optional("name", longest=128) or "",
-        locale=members.shaped("locale", _LOCALE, longest=35) or "",
+        locale=members.shaped("locale", LOCALE, longest=35) or "",
     )
     roles = members.texts("roles", most=MAX_ROLES) or ()
     members.nothing_else()
@@ -172,11 +185,11 @@ def registration(request: Request, sources: tuple[str, ...]) -> Registration:
     """Read `{login|username|email, password, name?, locale?, source?}`; `sources` are those known, none means any."""
     members = Members.of_json(request)
     result = Registration(
-        login=members.one_of(_LOGIN_NAMES, longest=320),
+        login=members.one_of(LOGIN_NAMES, longest=320),
         password=members.required("password", longest=16_384),
         name=members.optional("name", longest=128) or "",
-        locale=members.shaped("locale", _LOCALE, longest=35) or "",
-        source=members.shaped("source", _LABEL, longest=64) or "",
+        locale=members.shaped("locale", LOCALE, longest=35) or "",
+        source=members.shaped("source", LABEL, longest=64) or "",
     )
     members.nothing_else()
     if result.source and sources and result.source not in sources:
@@ -188,7 +201,7 @@ def sign_in(request: Request) -> SignIn:
     """Read `{login|username|email, password, device?}`."""
     members = Members.of_json(request)
     result = SignIn(
-        login=members.one_of(_LOGIN_NAMES, longest=320),
+        login=members.one_of(LOGIN_NAMES, longest=320),
         password=members.required("password", longest=16_384),
         device=members.optional("device", longest=128) or "",
         address=request.address,
@@ -208,7 +221,7 @@ def refresh_token(request: Request) -> str:
 def profile_changes(request: Request) -> dict[str, str]:
     """Read `{name?, locale?}`: at least one of them."""
     members = Members.of_json(request)
-    given = {"name": members.optional("name", longest=128), "locale": members.shaped("locale", _LOCALE, longest=35)}
+    given = {"name": members.optional("name", longest=128), "locale": members.shaped("locale", LOCALE, longest=35)}
     members.nothing_else()
     changes = {name: value for name, value in given.items() if value is not None}
     if not changes:

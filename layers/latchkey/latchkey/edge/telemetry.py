@@ -26,7 +26,8 @@ _SECRETS = re.compile(
     | [\w-]{8,}\.[\w-]{8,}\.[\w-]{8,}                # a JWT, signed or with its end cut off
     | lk1\.[\w.-]+                                   # a refresh token
     | lk[cs]?_[a-z2-7_]{16,}                         # an API key, a client secret, a code from a mail
-    | \$(?:argon2|scrypt|pbkdf2|2[aby]\$)[^\s"\\]+   # a password hash
+    | \$(?:argon2|(?:fb)?scrypt|pbkdf2|2[aby]\$)[^\s"\\]+   # a password hash
+    | (?:pbkdf2_sha\d+\$|scrypt[$:])\d+[^\s"\\]+      # one of Django's or Werkzeug's
     | -----BEGIN(?:[^"\\]|\\.)*                      # a key in PEM
     """,
     re.VERBOSE,

@@ -1,0 +1,122 @@
+"""The routes of accounts on the move: what they take, and what they answer."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from latchkey.core.accounts import parse_login
+from latchkey.core.errors import Errors, FieldError, ServiceError, invalid_field
+from latchkey.core.foreignhashes import UnusableHash
+from latchkey.core.hashimports import canonical_hash
+from latchkey.core.model import UserStatus
+from latchkey.core.passwords import NO_PASSWORD
+from latchkey.core.ports import PolicySource
+from latchkey.core.transfer import MAX_BATCH, Batch, Exported, ImportRecord, Refusal, UserTransfer
+from latchkey.core.useradmin import MAX_ROLES
+from latchkey.edge.cursors import open_, seal
+from latchkey.edge.forms import LABEL, LOCALE, LOGIN_NAMES, Members
+from latchkey.edge.http import Request
+from latchkey.edge.operators import permitted
+
+_SUBJECT = re.compile(r"usr_[a-z2-7]{26}")  # 128 bits in base32
+_STATUSES = (UserStatus.ACTIVE, UserStatus.DISABLED, UserStatus.PENDING)
+
+
+def answer(request: Request, transfer: UserTransfer, policies: PolicySource) -> dict[str, Any]:
+    """Do what the route says and return the body of the answer. Raises `FORBIDDEN` without its permission."""
+    return _import(request, transfer) if request.method == "POST" else _export(request, transfer, policies)
+
+
+def _import(request: Request, transfer: UserTransfer) -> dict[str, Any]:
+    """Read `{users, dry_run?}`."""
+    operator = permitted(request)
+    members = Members.of_json(request)
+    dry_run = members.flag("dry_run")
+    users = members.objects("users", most=MAX_BATCH)
+    members.nothing_else()
+    report = transfer.bring_in(operator, _batch(users), now=request.now, dry_run=dry_run)
+    return {
+        "imported": report.imported,
+        "present": report.present,
+        "refused": [_refused(refusal) for refusal in report.refused],
+        "dry_run": dry_run,
+    }
+
+
+def _export(request: Request, transfer: UserTransfer, policies: PolicySource) -> dict[str, Any]:
+    """Read `?limit=&cursor=`."""
+    operator = permitted(request)
+    members = Members.of_query(request)
+    limit, cursor = members.page_size(), members.optional("cursor")
+    members.nothing_else()
+    context, keys = f"{request.path} {operator.sub}", policies.policy().refresh_keys
+    after = open_(cursor, context, keys).get("after", "") if cursor else ""
+    page = transfer.hand_out(operator, after=after, limit=limit, now=request.now)
+    next_cursor = seal({"after": page.after}, context, keys) if page.after else None
+    return {"users": [_exported(account) for account in page.accounts], "cursor": next_cursor}
+
+
+def _batch(users: tuple[dict[str, object], ...]) -> Batch:
+    records: dict[int, ImportRecord] = {}
+    refused: list[Refusal] = []
+    for index, user in enumerate(users):
+        try:
+            records[index] = _record(Members(user))
+        except ServiceError as error:
+            refused.append(Refusal(index, error))
+    return Batch(records, tuple(refused))
+
+
+def _record(members: Members) -> ImportRecord:
+    """Read `{login|username|email, password_hash?, id?, name?, locale?, source?, roles?, status?, created_at?}`."""
+    record = ImportRecord(
+        login=parse_login(members.one_of(LOGIN_NAMES, longest=320)),
+        password_hash=_hash(members),
+        sub=members.shaped("id", _SUBJECT, longest=30) or "",
+        name=members.optional("name", longest=128) or "",
+        locale=members.shaped("locale", LOCALE, longest=35) or "",
+        source=members.shaped("source", LABEL, longest=64) or "",
+        roles=members.texts("roles", most=MAX_ROLES) or ("user",),
+        status=UserStatus(members.choice("status", _STATUSES) or UserStatus.ACTIVE),
+        created_at=members.number("created_at"),
+    )
+    members.nothing_else()
+    if record.created_at is not None and record.created_at < 0:
+        raise invalid_field("created_at", "bad_value", "This member must be in seconds since 1970.")
+    return record
+
+
+def _hash(members: Members) -> str:
+    exported = members.anything("password_hash")
+    if exported is None:
+        return NO_PASSWORD
+    try:
+        return canonical_hash(exported)
+    except UnusableHash as error:
+        raise invalid_field("password_hash", error.code, error.message) from None
+
+
+def _refused(refusal: Refusal) -> dict[str, Any]:
+    """Return a refusal by its first fault: that of a member, or that of the whole record."""
+    error = refusal.error
+    fault = error.fields[0] if error.fields else FieldError("", error.kind.code, error.kind.detail)
+    if error.error is Errors.FORBIDDEN:
+        fault = FieldError("roles", error.kind.code, "A role permits what you may not do yourself.")
+    named = {"field": fault.field} if fault.field else {}
+    return {"index": refusal.index, "code": fault.code, **named, "message": fault.message}
+
+
+def _exported(account: Exported) -> dict[str, Any]:
+    """Return an account as an import takes it, without its empty members."""
+    user = account.user
+    members = {
+        "id": user.sub,
+        "login": user.login,
+        "password_hash": "" if account.password_hash == NO_PASSWORD else account.password_hash,
+        "name": user.name,
+        "locale": user.locale,
+        "source": user.source,
+    }
+    always = {"roles": user.roles, "status": user.status, "created_at": user.created_at}
+    return {name: value for name, value in members.items() if value} | always
