@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check format lock build deploy clean
+.PHONY: help run test bench-import check format lock build deploy clean
 
 # The first Python on the path that is new enough; PYTHON=… overrides it.
 PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 python3.11,\
@@ -13,7 +13,7 @@ SAM := SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam
 PIP_INSTALL := -m pip --disable-pip-version-check --no-input install --quiet --no-deps
 
 help: ## List the commands
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 # PORT, HOST, ISSUER, KEY, LIMITS and DATA reach it as environment: `make run PORT=9000`.
 run: .venv/.installed ## Run the whole service on this machine
@@ -21,6 +21,9 @@ run: .venv/.installed ## Run the whole service on this machine
 
 test: .venv/.installed ## Run all tests
 	@$(PY) -m pytest
+
+bench-import: .venv/.installed ## Import 100,000 users into a twin and measure; USERS=… and DATA=1
+	@$(PY) -m tests.bench.import_users
 
 check: .venv/.installed ## Lint, types, template, locks
 	@$(PY) -m ruff check

@@ -28,6 +28,20 @@ def test_the_walk_ends_where_it_says(limited_twin: RunningTwin) -> None:
     assert limited_twin.output().count('"event":"refresh_reuse"') == 1
 
 
+def test_the_commands_for_moving_users_work(tmp_path: Path) -> None:
+    """The line of the README is imported by the commands below it, and exported again."""
+    section = README.read_text().partition("\n## Move your users here\n")[2]
+    line = section.partition("```json\n")[2].partition("```")[0]
+    (tmp_path / "users.jsonl").write_text(line.replace("$2b$12$…", "$2b$12$" + "." * 53))
+    script = code_below("Move your users here").replace(".venv/bin/", f"{sys.prefix}/bin/")
+    with start_twin(tmp_path):
+        done = subprocess.run(
+            ["bash", "-euc", script], capture_output=True, text=True, check=True, timeout=60, cwd=tmp_path
+        )
+    assert "1 would be imported" in done.stdout
+    assert "ann@example.com" in (tmp_path / "everybody.jsonl").read_text()
+
+
 def test_the_commands_for_the_signing_keys_work(tmp_path: Path) -> None:
     """Show, set, rotate, print and reset, against a twin of this folder."""
     script = code_below("Operate the signing keys").replace(".venv/bin/", f"{sys.prefix}/bin/")

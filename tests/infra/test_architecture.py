@@ -22,6 +22,7 @@ OWNERS = {
     "boto3": "adapters/",
     "botocore": "adapters/",
     "aws_lambda_powertools": "edge/",
+    "bcrypt": "core/foreignhashes.py",
     "jinja2": "adapters/letters.py",
     "jwt": "signing/minting.py",
 }

@@ -31,3 +31,11 @@ def test_the_authorizer_of_api_keys_mints_nothing() -> None:
     program = "import sys, functions.keyauthorizer.app; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
     assert {"jwt", "aws_lambda_powertools", "pydantic"} & set(loaded) == set()
+
+
+@pytest.mark.parametrize("name", ["login", "password", "email", "erase"])
+def test_hashes_of_other_systems_are_loaded_when_one_is_met(name: str) -> None:
+    """Who signs in with one of ours does not wait for what checks all others."""
+    program = f"import sys, functions.{name}.app; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+    assert {"latchkey.core.foreignhashes", "latchkey.core.hashimports"} & set(loaded) == set()

@@ -454,6 +454,19 @@ def test_admin_of_the_policy_changes_keys_and_codes_alone(template: Template) ->
     }
 
 
+def test_moving_accounts_changes_none(template: Template) -> None:
+    """Who imports and exports makes accounts and reads them; it updates nothing but the count of admins."""
+    rights = source.grants(source.functions(template)["transfer"])
+    of_the_table = {(grant.action.removeprefix("dynamodb:"), grant.items) for grant in rights if grant.items}
+    assert of_the_table == {
+        ("Query", frozenset({"USER#*", "USERS"})),
+        ("BatchGetItem", frozenset({"USER#*", "LOGIN#*"})),
+        ("GetItem", frozenset({"USER#*", "LOGIN#*", "CLIENT#*", "CONFIG"})),
+        ("PutItem", frozenset({"USER#*", "LOGIN#*", "USERS"})),
+        ("UpdateItem", frozenset({"ADMINS"})),
+    }
+
+
 def test_validation_only_reads(template: Template) -> None:
     """Saying whether a token is good changes nothing but a counter of attempts."""
     rights = source.grants(source.functions(template)["validate"])

@@ -95,3 +95,51 @@ def test_the_table_is_the_templates(moto_client: DynamoDBClient) -> None:
     assert description["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST"
     ttl = moto_client.describe_time_to_live(TableName=table)["TimeToLiveDescription"]
     assert (ttl["AttributeName"], ttl["TimeToLiveStatus"]) == ("ttl", "ENABLED")
+
+
+def test_refused_transaction_leaves_what_was_there(moto_client: DynamoDBClient) -> None:
+    """Items that it changed, deleted or put before the refusal stand as before; the rest of the table is untouched."""
+    table = new_table(moto_client)
+    for name in ("changed", "deleted", "other"):
+        moto_client.put_item(TableName=table, Item=item(name) | {"n": {"N": "1"}})
+    before = moto_client.scan(TableName=table)["Items"]
+    change: Any = {
+        "TableName": table,
+        "Key": item("changed"),
+        "UpdateExpression": "SET n = :n",
+        "ExpressionAttributeValues": {":n": {"N": "2"}},
+    }
+    actions: list[Any] = [
+        {"Update": change},
+        {"Delete": {"TableName": table, "Key": item("deleted")}},
+        {"Put": {"TableName": table, "Item": item("new")}},
+        {"Put": {"TableName": table, "Item": item("other"), "ConditionExpression": "attribute_not_exists(pk)"}},
+    ]
+    with pytest.raises(moto_client.exceptions.TransactionCanceledException):
+        moto_client.transact_write_items(TransactItems=actions)
+    assert moto_client.scan(TableName=table)["Items"] == before
+    moto_client.transact_write_items(TransactItems=actions[:3])
+    assert {each["sk"]["S"] for each in moto_client.scan(TableName=table)["Items"]} == {"changed", "new", "other"}
+
+
+@pytest.mark.parametrize("forward", [True, False])
+def test_query_sees_its_partition_page_by_page(moto_client: DynamoDBClient, forward: bool) -> None:
+    """In either direction every item comes once, in order, and none of another partition."""
+    table = new_table(moto_client)
+    for name in "cadbe":
+        moto_client.put_item(TableName=table, Item=item(name))
+        moto_client.put_item(TableName=table, Item={"pk": {"S": "another"}, "sk": {"S": name}})
+    pages = moto_client.get_paginator("query").paginate(
+        TableName=table,
+        KeyConditionExpression="pk = :pk",
+        ExpressionAttributeValues={":pk": {"S": "one"}},
+        ScanIndexForward=forward,
+        PaginationConfig={"PageSize": 2},
+    )
+    found = [each for page in pages for each in page["Items"]]
+    assert "".join(each["sk"]["S"] for each in found) == ("abcde" if forward else "edcba")
+    assert {each["pk"]["S"] for each in found} == {"one"}
+
+
+def item(name: str) -> dict[str, Any]:
+    return {"pk": {"S": "one"}, "sk": {"S": name}}

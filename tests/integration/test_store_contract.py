@@ -69,6 +69,17 @@ def test_the_same_registration_is_not_stored_twice(store: Store) -> None:
         store.create_user(user, samples.credential(user))
 
 
+def test_credentials_of_many_logins_are_found_at_once(store: Store) -> None:
+    """Those that are there, each under its login; a login that stands twice is found once, and none is no error."""
+    users = [samples.user() for _ in range(3)]
+    for user in users:
+        store.create_user(user, samples.credential(user))
+    logins = [user.login for user in users]
+    found = store.find_credentials(["nobody@example.com", *logins, *logins])
+    assert found == {user.login: samples.credential(user) for user in users}
+    assert store.find_credentials([]) == {}
+
+
 @pytest.mark.parametrize("login", ["", "nobody@example.com", "#", "a" * 5000, "ADA@example.com"])
 def test_an_unknown_login_has_no_credential(store: Store, login: str) -> None:
     """A login that nobody has, however odd or long, is absent and no error."""

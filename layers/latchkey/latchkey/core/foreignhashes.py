@@ -109,7 +109,7 @@ class _Bcrypt:
     text: str
 
     def matches(self, password: bytes) -> bool:
-        import bcrypt  # for who moved here with such a hash; nobody else waits for it
+        import bcrypt
 
         return bcrypt.checkpw(password[:BCRYPT_READS], self.text.encode())
 

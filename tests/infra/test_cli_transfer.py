@@ -1,0 +1,292 @@
+"""`latchkey import` and `latchkey export`, below the commands: batches, states, tries."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from email.message import Message
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.cli import importing
+from infra.cli.api import Answer, Api, encoded
+from infra.cli.errors import CommandError, NotSignedIn, Unreachable
+from infra.cli.importfile import MAX_BODY, MAX_RECORDS, Batch, batches, read_firebase_config
+from infra.cli.importing import RefusalFile, Sender, run
+from infra.cli.importstate import State, StateFile
+from infra.cli.problems import Refused, read_problem
+from infra.cli.signin import LastingSession
+from infra.cli.targets import Credentials, Target
+from latchkey.core import transfer
+from latchkey.edge import http
+
+
+def lines(*records: object) -> bytes:
+    return b"".join(json.dumps(record).encode() + b"\n" for record in records)
+
+
+def read(text: bytes, **firebase: object) -> list[Batch]:
+    return list(batches(io.BytesIO(text), offset=0, line=0, firebase=firebase))
+
+
+def test_bounds_are_those_of_the_server() -> None:
+    """The command and the server agree on how much goes at once."""
+    assert (MAX_BODY, MAX_RECORDS) == (http.MAX_BODY, transfer.MAX_BATCH)
+
+
+@pytest.mark.parametrize("length", [10, 300, 3000, 9000])
+def test_batches_are_as_large_as_a_request_may_be(length: int) -> None:
+    """Every record is in one batch, in order; none is too large, and no two neighbours would go together."""
+    users = [{"login": f"user{n}", "name": "ж" * (length // 2)} for n in range(250)]
+    found = read(lines(*users))
+    sizes = [len(encoded({"users": batch.records, "dry_run": False})) for batch in found]
+    assert [record for batch in found for record in batch.records] == users
+    assert max(sizes) <= MAX_BODY
+    assert all(len(a.records) == MAX_RECORDS or x + length > MAX_BODY for a, x in zip(found[:-1], sizes, strict=False))
+
+
+def test_batch_ends_where_the_next_begins() -> None:
+    """To go on from the end of any batch finds exactly the rest."""
+    text = lines(*({"login": f"user{n}"} for n in range(250)))
+    first, *rest = read(text)
+    again = list(batches(io.BytesIO(text), offset=first.offset, line=first.line, firebase={}))
+    assert [batch.records for batch in again] == [batch.records for batch in rest]
+    assert [batch.lines for batch in again] == [batch.lines for batch in rest]
+
+
+def test_line_that_cannot_be_sent_refuses_itself() -> None:
+    """It is named by its number; blank lines count and are nothing."""
+    text = b'{"login": "ann"}\n\n{"login": \n[]\n{"login": "a", "login": "b"}\n' + lines(
+        {"login": "x", "n": "x" * 20000}
+    )
+    [batch] = read(text + lines({"login": "bob"}))
+    assert batch.lines == [1, 7]
+    assert [(refusal.line, refusal.code) for refusal in batch.refused] == [
+        (3, "not_json"),
+        (4, "not_an_object"),
+        (5, "duplicate_member"),
+        (6, "payload_too_large"),
+    ]
+
+
+def test_file_of_nothing_but_bad_lines_does_not_pile_up() -> None:
+    """Memory stays flat whatever the file holds."""
+    assert max(len(batch.refused) for batch in read(b"{\n" * 1000)) <= MAX_RECORDS
+
+
+CONSOLE = """hash_config {
+  algorithm: SCRYPT,
+  base64_signer_key: c2lnbmVyX2tleQ==,
+  base64_salt_separator: Bw==,
+  rounds: 8,
+  mem_cost: 14,
+}"""
+AS_JSON = json.dumps(
+    {"base64_signer_key": "c2lnbmVyX2tleQ==", "base64_salt_separator": "Bw==", "rounds": 8, "mem_cost": 14}
+)
+
+
+@pytest.mark.parametrize("text", [CONSOLE, AS_JSON])
+def test_firebase_parameters_complete_what_firebase_exports(tmp_path: Path, text: str) -> None:
+    """As the console shows them or as JSON; a hash of another kind is left as it is."""
+    (tmp_path / "config").write_text(text)
+    firebase = read_firebase_config(tmp_path / "config")
+    exported = {"login": "ann", "password_hash": {"passwordHash": "aa==", "salt": "bb=="}}
+    [batch] = read(lines(exported, {"login": "bob", "password_hash": "$2b$"}), **firebase)
+    parameters = {"signerKey": "c2lnbmVyX2tleQ==", "saltSeparator": "Bw==", "rounds": 8, "memCost": 14}
+    assert batch.records[0]["password_hash"] == {"passwordHash": "aa==", "salt": "bb==", **parameters}
+    assert batch.records[1]["password_hash"] == "$2b$"
+
+
+@pytest.mark.parametrize("text", ["rounds: 8", CONSOLE.replace("rounds: 8", "rounds: many")])
+def test_firebase_parameters_that_are_not_whole_are_refused(tmp_path: Path, text: str) -> None:
+    """The command says so before it sends anything."""
+    (tmp_path / "config").write_text(text)
+    with pytest.raises(CommandError):
+        read_firebase_config(tmp_path / "config")
+
+
+def state_file(tmp_path: Path, fingerprint: str = "abc", address: str = "https://a.example") -> StateFile:
+    return StateFile(tmp_path / "users.progress.json", fingerprint, address)
+
+
+def test_state_is_found_again(tmp_path: Path) -> None:
+    """And nothing but itself lies beside the file."""
+    state = State(100, 3, 1, 1, {"user_exists": 1}, 80)
+    state_file(tmp_path).save(State())
+    state_file(tmp_path).save(state)
+    assert state_file(tmp_path).load() == state
+    assert [path.name for path in tmp_path.iterdir()] == ["users.progress.json"]
+
+
+@pytest.mark.parametrize("other", [{"fingerprint": "xyz"}, {"address": "https://b.example"}])
+def test_state_of_something_else_is_refused(tmp_path: Path, other: dict[str, str]) -> None:
+    """To go on in a changed file, or in another Latchkey, would leave accounts out."""
+    state_file(tmp_path).save(State(100))
+    with pytest.raises(CommandError, match="--restart"):
+        state_file(tmp_path, **other).load()
+
+
+def test_state_that_is_broken_is_refused(tmp_path: Path) -> None:
+    """It is not taken for the beginning."""
+    (tmp_path / "users.progress.json").write_text("{")
+    with pytest.raises(CommandError, match="--restart"):
+        state_file(tmp_path).load()
+
+
+def refused(status: int, **headers: str) -> Refused:
+    message = Message()
+    for name, value in headers.items():
+        message[name.replace("_", "-")] = value
+    return Refused(read_problem(status, message, b"{}"))
+
+
+class FakeSession(LastingSession):
+    """A session whose server does as it is told, then imports everything."""
+
+    def __init__(self, *plan: Exception) -> None:
+        self.plan = list(plan)
+        self.bodies: list[Any] = []
+
+    def call(self, do: Callable[[Api], Answer]) -> Answer:
+        """Raise what is planned, or answer."""
+        if self.plan:
+            raise self.plan.pop(0)
+
+        class Post:
+            def post(_, path: str, members: Any) -> Answer:  # noqa: N805 - the outer self is the session
+                self.bodies.append(members)
+                return Answer("", {"imported": len(members["users"]), "present": 0, "refused": []})
+
+        return do(Post())  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The pauses that were asked for; none is waited."""
+    asked: list[float] = []
+
+    def wait(_: object, seconds: float) -> bool:
+        asked.append(seconds)
+        return False
+
+    monkeypatch.setattr("threading.Event.wait", wait)
+    return asked
+
+
+def test_what_may_pass_is_tried_again(pauses: list[float]) -> None:
+    """After as long as the server says, or ever longer; the outcome is that of the last try."""
+    session = FakeSession(refused(429, Retry_After="7"), refused(503, Retry_After="900"), Unreachable("lost"))
+    [batch] = read(lines({"login": "ann"}))
+    assert Sender(session, dry_run=True).send(batch).imported == 1
+    assert session.bodies == [{"users": [{"login": "ann"}], "dry_run": True}]
+    assert pauses[:2] == [7.0, importing.LONGEST_PAUSE]
+    assert 1.0 <= pauses[2] <= 2.0
+
+
+def test_tries_come_to_an_end(pauses: list[float]) -> None:
+    """A server that stays away ends the command."""
+    session = FakeSession(*[Unreachable("away")] * importing.TRIES)
+    with pytest.raises(Unreachable):
+        Sender(session, dry_run=False).send(read(lines({"login": "ann"}))[0])
+    assert len(pauses) == importing.TRIES - 1
+    assert max(pauses) <= 2 * importing.LONGEST_PAUSE
+
+
+@pytest.mark.parametrize("status", [400, 403, 413, 500])
+def test_what_does_not_pass_is_not_tried_again(pauses: list[float], status: int) -> None:
+    """The server has said its last word."""
+    with pytest.raises(Refused):
+        Sender(FakeSession(refused(status)), dry_run=False).send(read(lines({"login": "ann"}))[0])
+    assert pauses == []
+
+
+def test_states_come_in_order_and_count_everything() -> None:
+    """Whatever order the answers come in."""
+    text = lines(*({"login": f"user{n}"} for n in range(1000))) + b"{\n"
+    states = list(run(io.BytesIO(text), State(), Sender(FakeSession(), dry_run=False), {}))
+    offsets = [state.offset for state, _ in states]
+    last, refusals = states[-1]
+    assert offsets == sorted(offsets)
+    assert (last.offset, last.line, last.imported) == (len(text), 1001, 1000)
+    assert (last.refused, [refusal.line for refusal in refusals]) == ({"not_json": 1}, [1001])
+
+
+def test_failure_ends_behind_the_last_batch_that_is_done() -> None:
+    """What was yielded is done, and what was not is sent again by the next run."""
+    session = FakeSession()
+    text = lines(*({"login": f"user{n}"} for n in range(1000)))
+    running = run(io.BytesIO(text), State(), Sender(session, dry_run=False), {})
+    state, _ = next(running)
+    session.plan = [refused(500)] * 20
+    reached = [state]
+    with pytest.raises(Refused):
+        reached.extend(each for each, _ in running)
+    state = reached[-1]
+    rest = run(io.BytesIO(text), state, Sender(FakeSession(), dry_run=False), {})
+    assert [each for each, _ in rest][-1].imported == 1000
+
+
+def test_refusals_of_an_interrupted_run_stand_once(tmp_path: Path) -> None:
+    """What was written behind the last state is written anew."""
+    path = tmp_path / "refused"
+    [batch] = read(b"{\n")
+    report = RefusalFile(path, State(), keep=False)
+    length = report.add(tuple(batch.refused))
+    report.add(tuple(batch.refused))
+    report.close()
+    RefusalFile(path, State(reported=length), keep=True).close()
+    assert len(path.read_text().splitlines()) == 1
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+TARGET = Target("local", "http://127.0.0.1:1", credentials=Credentials("ann", "secret"))
+
+
+class Server:
+    """What stands behind every `Api`: tokens are numbered, and those in `dead` are refused."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.calls: list[str] = []
+        self.dead: set[str] = set()
+        self.tokens = 0
+
+        def post(api: Any, path: str, members: Any) -> Answer:
+            self.calls.append(path)
+            if api._authorization.get("Authorization", "").removeprefix("Bearer ") in self.dead:
+                raise refused(401)
+            self.tokens += 1
+            return Answer("", {"access_token": f"t{self.tokens}", "refresh_token": f"r{self.tokens}"})
+
+        monkeypatch.setattr(Api, "post", post)
+
+
+def test_session_outlives_its_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A token that has died is renewed once, and the call is made again."""
+    server = Server(monkeypatch)
+    session = LastingSession(TARGET)
+    server.dead = {"t1"}
+    session.call(lambda api: api.post("/work", {}))
+    session.end()
+    assert server.calls == ["/v1/auth/login", "/work", "/v1/auth/refresh", "/work", "/v1/auth/logout"]
+
+
+def test_given_token_that_has_died_ends_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody here can renew it, and the sentence says what to do."""
+    server = Server(monkeypatch)
+    session = LastingSession(Target("auth", "http://127.0.0.1:1", token="given"))
+    server.dead = {"given"}
+    with pytest.raises(NotSignedIn, match="LATCHKEY_TOKEN has expired"):
+        session.call(lambda api: api.post("/work", {}))
+    session.end()
+    assert server.calls == ["/work"]
+
+
+def test_session_begins_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The old one ends first."""
+    server = Server(monkeypatch)
+    LastingSession(TARGET).sign_in_anew()
+    assert server.calls == ["/v1/auth/login", "/v1/auth/logout", "/v1/auth/login"]
