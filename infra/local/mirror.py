@@ -90,7 +90,7 @@ class Mirror:
 
     def _copy_items(self, client: Any, keys: Iterable[Key], known: Mapping[str, Any]) -> None:
         """Read the touched items back, but for those that are known, and store them, all or none."""
-        found = [(table, key, known.get(_encode(key)) or _read_back(client, table, key)) for table, key in keys]
+        found = [(table, key, known.get(_encode((table, key))) or _read_back(client, table, key)) for table, key in keys]
         if not found:
             return
         self._file.execute("BEGIN")
@@ -129,10 +129,10 @@ def touched_keys(operation: str, parameters: Mapping[str, Any]) -> list[Key]:
 
 
 def put_items(operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the items that a call has put, by their keys: as they were sent, so they stand."""
+    """Return the items that a call has put, by table and key: as they were sent, so they stand."""
     actions = parameters.get("TransactItems", []) if operation == "TransactWriteItems" else []
     puts = [action["Put"] for action in actions if "Put" in action]
-    return {_encode(_key(put)[1]): {"Item": put["Item"]} for put in puts}
+    return {_encode(_key(put)): {"Item": put["Item"]} for put in puts}
 
 
 def _read_back(client: Any, table: str, key: dict[str, Any]) -> Any:
