@@ -90,7 +90,9 @@ class Mirror:
 
     def _copy_items(self, client: Any, keys: Iterable[Key], known: Mapping[str, Any]) -> None:
         """Read the touched items back, but for those that are known, and store them, all or none."""
-        found = [(table, key, known.get(_encode((table, key))) or _read_back(client, table, key)) for table, key in keys]
+        found = [
+            (table, key, known.get(_encode((table, key))) or _read_back(client, table, key)) for table, key in keys
+        ]
         if not found:
             return
         self._file.execute("BEGIN")

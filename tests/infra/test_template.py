@@ -86,13 +86,7 @@ BY_API_KEY = {("hello", "GET", "/v1/service/hello")}
 GUARDED_BY_WHAT = {"NONE", "Bearer", "ApiKey"}
 COSTLY = {"register", "login", "refresh", "token", "validate", "recover", "password", "email", "erase"}
 HASHING = {"register", "login", "password", "email", "erase"}
-SEALING = {
-    "users",
-    "clients",
-    "apikeys",
-    "auditlog",
-    "transfer",
-}  # they seal the cursors of their lists with the keys of the refresh tokens
+SEALING = {"users", "clients", "apikeys", "auditlog", "transfer"}  # cursors, by the keys of refresh tokens
 POLICY_READERS = {"login", "refresh", "token", "validate"} | SEALING
 POLICY_WRITERS = {"rotate", "signing"}
 SECRET_READ = "secretsmanager:GetSecretValue"

@@ -158,7 +158,7 @@ def test_nobody_brings_in_more_than_they_are(movers: Movers, roles: tuple[str, .
 def test_imported_admin_counts(movers: Movers) -> None:
     """The one admin there is, is kept."""
     movers.bring_in(replace(ANN, roles=("admin",)))
-    [admin] = movers.world.store.list_users(after="", limit=10).users
+    [admin] = movers.world.store.list_users(after="", limit=10).items
     with refuses(Errors.LAST_ADMIN):
         movers.world.store.set_standing(admin, status=admin.status, roles=("user",), epoch=0)
 
@@ -204,8 +204,8 @@ def test_accounts_go_out_with_their_hashes(movers: Movers) -> None:
     movers.bring_in(ANN, replace(ANN, login="bob@example.com", created_at=NOW - 5))
     first = movers.transfer.hand_out(movers.mover, after="", limit=1, now=NOW)
     rest = movers.transfer.hand_out(movers.mover, after=first.after, limit=9, now=NOW)
-    assert [each.user.login for each in (*first.accounts, *rest.accounts)] == [LOGIN, "bob@example.com"]
-    assert (first.accounts[0].password_hash, rest.after) == (HASH, "")
+    assert [each.user.login for each in (*first.items, *rest.items)] == [LOGIN, "bob@example.com"]
+    assert (first.items[0].password_hash, rest.after) == (HASH, "")
     assert [(e.actor, e.reason) for e in movers.world.journal.events[-2:]] == [("usr_mover", "1 accounts")] * 2
 
 
@@ -224,4 +224,4 @@ def test_account_that_is_being_deleted_stays_behind(movers: Movers) -> None:
     """What its owner was told is not undone by moving."""
     ann = movers.world.register()
     movers.world.store.begin_deletion(ann, mail=None)
-    assert movers.transfer.hand_out(movers.boss, after="", limit=9, now=NOW).accounts == ()
+    assert movers.transfer.hand_out(movers.boss, after="", limit=9, now=NOW).items == ()

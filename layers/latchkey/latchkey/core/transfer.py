@@ -16,7 +16,7 @@ from latchkey.core.identifiers import Entropy, new_id
 from latchkey.core.model import Credential, Event, User, UserStatus
 from latchkey.core.passwords import NO_PASSWORD
 from latchkey.core.policyadmin import RECENT_SIGN_IN
-from latchkey.core.ports import Journal, UserStore
+from latchkey.core.ports import Journal, Page, UserStore
 from latchkey.core.roles import Operator
 from latchkey.core.useradmin import UserAdmin
 
@@ -65,14 +65,6 @@ class Exported:
 
 
 @dataclass(frozen=True, slots=True)
-class ExportPage:
-    """Some of all accounts, and the position to go on after; empty where there are no more."""
-
-    accounts: tuple[Exported, ...]
-    after: str
-
-
-@dataclass(frozen=True, slots=True)
 class Batch:
     """The records of one request by their places, and what was wrong with those that could not be read."""
 
@@ -107,14 +99,14 @@ class UserTransfer:
         present = len(batch.records) + len(batch.refused) - len(refused) - fresh
         return ImportReport(fresh, present, tuple(sorted(refused, key=lambda refusal: refusal.index)))
 
-    def hand_out(self, operator: Operator, *, after: str, limit: int, now: int) -> ExportPage:
+    def hand_out(self, operator: Operator, *, after: str, limit: int, now: int) -> Page[Exported]:
         """Return some of all accounts with their hashes, oldest first. Raises `FORBIDDEN` long after a sign-in."""
         if now - operator.auth_time >= RECENT_SIGN_IN:
             raise ServiceError(Errors.FORBIDDEN, "a fresh sign-in is needed")
         page = self.users.list_users(after=after, limit=limit)
-        accounts = tuple(self._with_credentials(page.users))
+        accounts = tuple(self._with_credentials(page.items))
         self.journal.record(Event("users_exported", actor=operator.sub, reason=f"{len(accounts)} accounts"))
-        return ExportPage(accounts, page.after)
+        return Page(accounts, page.after)
 
     def _bring_in(
         self, operator: Operator, record: ImportRecord, held: Credential | None, *, now: int, dry_run: bool

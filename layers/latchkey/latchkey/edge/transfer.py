@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Any
 
 from latchkey.core.accounts import parse_login
@@ -14,7 +15,7 @@ from latchkey.core.passwords import NO_PASSWORD
 from latchkey.core.ports import PolicySource
 from latchkey.core.transfer import MAX_BATCH, Batch, Exported, ImportRecord, Refusal, UserTransfer
 from latchkey.core.useradmin import MAX_ROLES
-from latchkey.edge.cursors import open_, seal
+from latchkey.edge import listing
 from latchkey.edge.forms import LABEL, LOCALE, LOGIN_NAMES, Members
 from latchkey.edge.http import Request
 from latchkey.edge.operators import permitted
@@ -47,14 +48,8 @@ def _import(request: Request, transfer: UserTransfer) -> dict[str, Any]:
 def _export(request: Request, transfer: UserTransfer, policies: PolicySource) -> dict[str, Any]:
     """Read `?limit=&cursor=`."""
     operator = permitted(request)
-    members = Members.of_query(request)
-    limit, cursor = members.page_size(), members.optional("cursor")
-    members.nothing_else()
-    context, keys = f"{request.path} {operator.sub}", policies.policy().refresh_keys
-    after = open_(cursor, context, keys).get("after", "") if cursor else ""
-    page = transfer.hand_out(operator, after=after, limit=limit, now=request.now)
-    next_cursor = seal({"after": page.after}, context, keys) if page.after else None
-    return {"users": [_exported(account) for account in page.accounts], "cursor": next_cursor}
+    fetch = partial(transfer.hand_out, operator, now=request.now)
+    return listing.page(request, Members.of_query(request), policies, fetch, _exported, name="users")
 
 
 def _batch(users: tuple[dict[str, object], ...]) -> Batch:
