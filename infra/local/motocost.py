@@ -1,8 +1,8 @@
 """Mend what costs moto time in proportion to the table: a transaction copies it, four times over, and a query sorts it.
 
 Left alone, the 450th registration takes 128 ms, and the next one longer; here it takes 2 ms, and so does the last of a
-hundred thousand. A transaction keeps the items that it touches, and a query looks at its own partition. The answers stay
-moto's.
+hundred thousand. A transaction keeps the items that it touches, a query looks at its own partition. The answers stay
+those of moto.
 """
 
 from __future__ import annotations

@@ -27,9 +27,10 @@ def main() -> None:
         folder = Path(name)
         write_users(folder / "users.jsonl", users)
         with start_twin(folder, **({"DATA": str(folder / "twin.db")} if os.environ.get("DATA") else {})) as twin:
-            for _what in ("imported", "imported again"):
-                seconds, _peak = import_into(twin)
-                users / seconds
+            for what in ("imported", "imported again"):
+                seconds, peak = import_into(twin)
+                print(f"{users} users {what}: {seconds:.0f} s, {users / seconds:.0f} a second; {peak:.0f} MB")
+            print(f"the twin: {peak_of(twin.process.pid):.0f} MB")
 
 
 def write_users(path: Path, users: int) -> None:
