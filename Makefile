@@ -15,7 +15,7 @@ PIP_INSTALL := -m pip --disable-pip-version-check --no-input install --quiet --n
 help: ## List the commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
-# PORT, HOST, ISSUER, KEY, LIMITS and DATA reach it as environment: `make run PORT=9000`.
+# PORT, HOST, ISSUER, KEY, LIMITS, ADMIN and DATA reach it as environment: `make run PORT=9000`.
 run: .venv/.installed ## Run the whole service on this machine
 	@exec $(PY) -m infra.local
 

@@ -6,5 +6,5 @@ from latchkey.edge.http import Request, Response, endpoint
 
 @endpoint
 def handler(request: Request) -> Response:
-    """Answer 200 or 201 with the account, or a page of them; 204 where there is nothing to show."""
+    """Answer 200 or 201 with the account, or a page of them; 202 or 204 where there is nothing to show."""
     return users.answer(request, bootstrap.user_admin(), bootstrap.policies())

@@ -35,6 +35,7 @@ def main(  # noqa: PLR0913, PLR0917 - Typer makes an option of each
         Path | None, typer.Option(envvar="KEY", help="PEM file of the key to sign with: RSA, P-256 or Ed25519.")
     ] = None,
     limits: Annotated[Switch, typer.Option(envvar="LIMITS", help="Whether attempts are slowed down.")] = Switch.ON,
+    admin: Annotated[Switch, typer.Option(envvar="ADMIN", help="Whether there is an admin from the start.")] = Switch.ON,
     data: Annotated[
         Path | None, typer.Option(envvar="DATA", help="File that keeps the data; by default it stays in memory.")
     ] = None,
@@ -50,7 +51,16 @@ def main(  # noqa: PLR0913, PLR0917 - Typer makes an option of each
     from infra.local.twin import BadIssuer, Options
 
     try:
-        options = Options(host, port, issuer or None, key, limits is Switch.ON, data, _parameters(parameter or []))
+        options = Options(
+            host,
+            port,
+            issuer or None,
+            key,
+            limits is Switch.ON,
+            data,
+            _parameters(parameter or []),
+            admin=admin is Switch.ON,
+        )
     except BadIssuer as error:
         raise typer.BadParameter(str(error), param_hint="ISSUER") from None
     _run(options)

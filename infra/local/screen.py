@@ -19,15 +19,10 @@ _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 def show(address: str, document: dict[str, Any], options: Options) -> None:
     """Say where the twin is, how to try it, and where its secrets and its data are."""
     console = Console(highlight=False, soft_wrap=True)
-    admin = document["admin"]
-    body = f'{{"login":"{admin["login"]}","password":"{admin["password"]}"}}'
     console.print(f"\n[bold]Latchkey[/bold] runs at [bold cyan]{address}[/bold cyan]")
     if document["issuer"] != address:
         console.print(f"Tokens say   {document['issuer']}")
-    console.print("\nSign in as the admin:")
-    console.print(escape(f"  curl -s {address}/v1/auth/login -H 'Content-Type: application/json' -d '{body}'"))
-    console.print("Then, with its access_token:")
-    console.print(f'  curl -s {address}/v1/hello -H "Authorization: Bearer $TOKEN"\n')
+    _show_admin(console, address, document.get("admin"))
     for client in document["clients"]:
         proof = client["client_secret"] or "public, no secret"
         console.print(escape(f"Client       {client['name']}: {client['client_id']}, {proof}"))
@@ -43,3 +38,15 @@ def show(address: str, document: dict[str, Any], options: Options) -> None:
             "[bold yellow]Warning[/bold yellow]      others on your network can reach this; it is made for you alone"
         )
     console.print("\nCtrl-C stops it.\n")
+
+
+def _show_admin(console: Console, address: str, admin: dict[str, str] | None) -> None:
+    """Say how to sign in as the admin, or how to make one."""
+    if admin is None:
+        console.print("\nThere is no admin yet. In this folder:\n  latchkey init-admin --local\n")
+        return
+    body = f'{{"login":"{admin["login"]}","password":"{admin["password"]}"}}'
+    console.print("\nSign in as the admin:")
+    console.print(escape(f"  curl -s {address}/v1/auth/login -H 'Content-Type: application/json' -d '{body}'"))
+    console.print("Then, with its access_token:")
+    console.print(f'  curl -s {address}/v1/hello -H "Authorization: Bearer $TOKEN"\n')

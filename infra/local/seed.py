@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING, Any
 
+from latchkey.core import firstadmin
 from latchkey.core.accounts import Accounts, Registration
 from latchkey.core.clients import new_api_key, new_client_secret
 from latchkey.core.identifiers import fingerprint, new_id
@@ -41,10 +42,10 @@ def new_credentials() -> Credentials:
 
 
 def plant(credentials: Credentials, accounts: Accounts, store: Store, now: int) -> None:
-    """Store what of the seed is not there yet."""
-    admin = credentials["admin"]
-    if store.find_credential(admin["login"]) is None:
-        accounts.create(Registration(admin["login"], admin["password"]), roles=("admin",), now=now)
+    """Store what of the seed is not there yet; without `admin`, no account."""
+    admin = credentials.get("admin")
+    if admin is not None and store.find_credential(admin["login"]) is None:
+        accounts.create(Registration(admin["login"], admin["password"]), roles=firstadmin.ROLES, now=now)
     for client in credentials["clients"]:
         _plant_client(_to_model(client, now), store)
     _plant_client(Client(credentials["service"], ClientKind.SERVICE, "Service", now, roles=("service",)), store)

@@ -15,6 +15,8 @@ import boto3
 from infra.local import aws, devfile, seed, signingpolicy
 from infra.local.functions import Functions, install_environment, shared_environment
 from infra.local.gateway import Gateway
+from infra.local.invocations import PREFIX as INVOCATIONS
+from infra.local.invocations import Invocations
 from infra.local.logs import LogDelivery
 from infra.local.mail import PATH as MAIL_PATH
 from infra.local.mail import MailCatcher, every_sender_verified
@@ -54,7 +56,10 @@ class BadIssuer(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How a twin is to run. `issuer` of `None` means its own address; `data` of `None`, memory."""
+    """How a twin is to run. `issuer` of `None` means its own address; `data` of `None`, memory.
+
+    Without `admin`, nobody is seeded who could operate it, as in a stack that has just been deployed.
+    """
 
     host: str = "127.0.0.1"
     port: int = 8080
@@ -63,6 +68,7 @@ class Options:
     limits: bool = True
     data: Path | None = None
     parameters: Mapping[str, str] = field(default_factory=dict)
+    admin: bool = True
 
     def __post_init__(self) -> None:
         """Check the issuer: tokens of a twin must never look like those of a real stack."""
@@ -119,7 +125,7 @@ class Twin:
         self._resources.callback(self._logs.stop)
         self._sign(stack, functions, clients)
         document = self._seed(environment)
-        self._serve(Gateway(stack.api, functions))
+        self._serve(Gateway(stack.api, functions), Invocations(stack.api, functions))
         return document
 
     def stop(self) -> None:
@@ -168,26 +174,31 @@ class Twin:
             if self._mirror:
                 # Before the data that needs them: a twin killed in between must find them again.
                 self._mirror.write_note("credentials", credentials)
+        if not self._options.admin:
+            credentials = {name: each for name, each in credentials.items() if name != "admin"}
         seed.plant(credentials, bootstrap.accounts(), bootstrap.store(), int(time.time()))
-        public = {name: credentials[name] for name in ("admin", "clients", "api_key")}
+        public = {name: credentials[name] for name in ("admin", "clients", "api_key") if name in credentials}
         where = {"address": self.address, "issuer": self.issuer, "audience": environment["LATCHKEY_AUDIENCE"]}
         document = {**where, **public}
         devfile.write(document)
         return document
 
-    def _serve(self, gateway: Gateway) -> None:
-        application = _Application(gateway, self._mail)
+    def _serve(self, gateway: Gateway, invocations: Invocations) -> None:
+        application = _Application(gateway, self._mail, invocations)
         threading.Thread(target=self._server.serve, args=(application,), daemon=True).start()
 
 
 class _Application:
     """The gateway, and beside it what exists only in the twin."""
 
-    def __init__(self, gateway: Gateway, mail: MailCatcher) -> None:
+    def __init__(self, gateway: Gateway, mail: MailCatcher, invocations: Invocations) -> None:
         self._gateway = gateway
         self._mail = mail
+        self._invocations = invocations
 
     def __call__(self, request: Request) -> Response:
+        if request.path.startswith(INVOCATIONS):
+            return self._invocations.answer(request)
         return self._mail.answer(request) if request.path == MAIL_PATH else self._gateway(request)
 
     def refuse(self, refused: Refused) -> Response:

@@ -63,6 +63,7 @@ PROTECTED = {
     ("users", "DELETE", "/v1/admin/users/{sub}/sessions"),
     ("transfer", "POST", "/v1/admin/users/import"),
     ("transfer", "GET", "/v1/admin/users/export"),
+    ("users", "POST", "/v1/admin/users/{sub}/password-reset"),
     ("roles", "GET", "/v1/admin/roles"),
     ("roles", "GET", "/v1/admin/roles/{name}"),
     ("roles", "PUT", "/v1/admin/roles/{name}"),

@@ -94,6 +94,16 @@ def race_of_admins_who_delete_themselves(store: Store) -> None:
     assert store.list_users(after="", limit=100).items == tuple(left)
 
 
+def race_for_the_first_admin(store: Store) -> None:
+    """Assert that of thirty who all want to be the first admin of an empty store one is, and nothing is left of others."""
+    users = [samples.user(roles=("admin", "privacy")) for _ in range(RACERS)]
+    made = race(lambda number: _is_first(store, users[number]))
+    winners = [user for user, won in zip(users, made, strict=True) if won]
+    assert len(winners) == 1
+    assert store.list_users(after="", limit=100).items == tuple(winners)
+    assert [user for user in users if store.find_credential(user.login)] == winners
+
+
 def race_for_a_lease(store: Store) -> None:
     """Assert that one of many holds a lease, and that the next round of it is another's."""
     name = samples.unique("lease-")
@@ -170,6 +180,20 @@ def _registers(store: Store, user: User) -> bool:
             raise
         return False
     return True
+
+
+def _is_first(store: Store, user: User) -> bool:
+    """Say whether somebody became the first admin, asking again while others hold the count."""
+    while True:
+        try:
+            store.create_first_admin(user, samples.credential(user))
+        except ServiceError as error:
+            if error.error is Errors.ADMIN_EXISTS:
+                return False
+            if error.error is not Errors.UNAVAILABLE:
+                raise
+        else:
+            return True
 
 
 def _thirty_admins(store: Store) -> list[User]:

@@ -22,6 +22,7 @@ from tests.integration.samples import NOW
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
+FIRST = samples.user("first@example.com", roles=("admin", "privacy"))
 USER = samples.user("ada@example.com")
 ADMIN = samples.user(roles=("admin",))
 LATE_ADMIN = replace(samples.user(roles=("admin",)), status=UserStatus.PENDING)
@@ -35,6 +36,10 @@ EVENT = samples.event()
 DAY = 86_400
 
 OPERATIONS: dict[str, tuple[Callable[[Store], object], list[str]]] = {
+    "create_first_admin": (
+        lambda store: store.create_first_admin(FIRST, samples.credential(FIRST)),
+        ["TransactWriteItems"],
+    ),
     "create_user": (lambda store: store.create_user(USER, samples.credential(USER)), ["TransactWriteItems"]),
     "find_credential": (lambda store: store.find_credential(USER.login), ["GetItem"]),
     "find_credentials": (lambda store: store.find_credentials([USER.login, "nobody"]), ["BatchGetItem"]),
@@ -219,6 +224,9 @@ def stored(moto_client: DynamoDBClient, table: str) -> dict[str, dict[str, Any]]
 def test_keys_are_those_of_the_design(stored: dict[str, dict[str, Any]]) -> None:
     """Each kind of item has its place; what a stranger typed is in no key but as a hash."""
     assert set(stored) == {
+        f"USER#{FIRST.sub}|PROFILE",
+        f"LOGIN#{sha256('first@example.com')}|LOGIN",
+        f"USERS|0{NOW}#{FIRST.sub}",
         f"USER#{USER.sub}|PROFILE",
         f"USER#{USER.sub}|SESSION#{SESSION.sid}",
         f"LOGIN#{sha256('ada@example.com')}|LOGIN",

@@ -70,6 +70,7 @@ CODE = samples.code()
 
 OPERATIONS: dict[str, Callable[[DynamoStore], object]] = {
     "create_user": lambda store: store.create_user(USER, samples.credential(USER)),
+    "create_first_admin": lambda store: store.create_first_admin(USER, samples.credential(USER)),
     "find_credential": lambda store: store.find_credential(USER.login),
     "find_credentials": lambda store: store.find_credentials([USER.login]),
     "find_user": lambda store: store.find_user(USER.sub),

@@ -14,6 +14,8 @@ from tests.integration.contract import refuses
 from tests.integration.samples import NOW
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from latchkey.core.ports import Store
 
 
@@ -241,3 +243,57 @@ def test_deletion_of_an_admin_who_does_not_count_changes_no_count(empty_store: S
     assert empty_store.begin_deletion(late, mail=None)
     other = made(empty_store, "admin")
     assert [may_go(empty_store, each) for each in (admin, other)] == [True, False]
+
+
+# The first admin
+
+
+def first_admin(store: Store, login: str = "") -> User:
+    """Return an admin whom the store has taken as its first."""
+    user = samples.user(login, roles=("admin", "privacy"))
+    store.create_first_admin(user, samples.credential(user))
+    return user
+
+
+def test_the_first_admin_is_there_whole(empty_store: Store) -> None:
+    """Account, credential, line in the list, and the count that keeps the last one."""
+    admin = first_admin(empty_store)
+    assert empty_store.find_user(admin.sub) == admin
+    assert empty_store.find_credential(admin.login) == samples.credential(admin)
+    assert empty_store.list_users(after="", limit=10).items == (admin,)
+    assert not may_go(empty_store, admin)
+
+
+@pytest.mark.parametrize("make", [first_admin, lambda store: made(store, "admin")], ids=["as first", "by an admin"])
+def test_there_is_one_first_admin(empty_store: Store, make: Callable[[Store], User]) -> None:
+    """However the first came to be, nobody else is taken as first, and nothing of the attempt is left."""
+    admin = make(empty_store)
+    with refuses(Errors.ADMIN_EXISTS):
+        first_admin(empty_store, "late@example.com")
+    assert empty_store.find_credential("late@example.com") is None
+    assert empty_store.list_users(after="", limit=10).items == (admin,)
+
+
+def test_the_first_admin_stays_the_first_when_gone(empty_store: Store) -> None:
+    """When another admin stands in and the first goes, the way is not open again."""
+    admin = first_admin(empty_store)
+    made(empty_store, "admin")
+    assert may_go(empty_store, admin)
+    with refuses(Errors.ADMIN_EXISTS):
+        first_admin(empty_store)
+
+
+def test_no_account_becomes_the_first_admin(empty_store: Store) -> None:
+    """A login that somebody holds is refused, and the way stays open for another."""
+    user = made(empty_store)
+    with refuses(Errors.USER_EXISTS):
+        first_admin(empty_store, user.login)
+    assert empty_store.find_user(user.sub) == user
+    assert empty_store.find_credential(user.login) == samples.credential(user)
+    assert first_admin(empty_store)
+
+
+def test_a_further_admin_counts_beside_the_first(empty_store: Store) -> None:
+    """One of the two may go, and then nobody."""
+    admins = [first_admin(empty_store), made(empty_store, "admin")]
+    assert [may_go(empty_store, admin) for admin in admins] == [True, False]

@@ -32,6 +32,7 @@ RACES = [
     races.race_for_the_last_admin,
     races.race_of_admins_who_delete_themselves,
     races.race_for_a_lease,
+    races.race_for_the_first_admin,
 ]
 NETWORK = 0.001
 """Seconds between a read and a write: less than any database needs, and moto answers at once."""
@@ -58,6 +59,12 @@ class ReadThenWriteMemory(MemoryStore):
         time.sleep(NETWORK)
         self._credentials[credential.login] = credential
         self._users[user.sub] = user
+
+    def create_first_admin(self, user: User, credential: Credential) -> None:
+        """Look for an admin, then be one."""
+        if any(is_active_admin(each) for each in list(self._users.values())):
+            raise ServiceError(Errors.ADMIN_EXISTS)
+        self.create_user(user, credential)
 
     def set_standing(self, user: User, *, status: UserStatus, roles: tuple[str, ...], epoch: int) -> User | None:
         """Look whether another admin stays, then change the account."""

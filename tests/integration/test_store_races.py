@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tests.integration import races
+from tests.integration.conftest import NewStore
 
 if TYPE_CHECKING:
     from latchkey.core.ports import Store
@@ -48,3 +49,9 @@ def test_one_admin_stays_when_all_delete_themselves(empty_store: Store) -> None:
     """Thirty admins who delete their accounts at once, five times over, leave exactly one each time."""
     for _ in range(races.ROUNDS // 4):
         races.race_of_admins_who_delete_themselves(empty_store)
+
+
+def test_one_becomes_the_first_admin(new_store: NewStore) -> None:
+    """Thirty who want to be the first admin of an empty store, three times over, make one account each time."""
+    for _ in range(3):
+        races.race_for_the_first_admin(new_store())

@@ -22,7 +22,7 @@ class Office:
     def __init__(self, world: World) -> None:
         self.world = world
         roles = StoredRoles(lambda: registry_with(HELP_DESK))
-        self.admin = UserAdmin(world.store, world.accounts, world.sessions, roles, world.journal)
+        self.admin = UserAdmin(world.store, world.accounts, world.sessions, roles, world.journal, world.outbox)
         self.ann = world.register()
         self.boss = self.account("boss@example.com", "admin")
         self.operator = Operator(self.boss.sub, BUILT_IN.permissions(["admin"]), NOW)

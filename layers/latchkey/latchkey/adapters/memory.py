@@ -59,6 +59,13 @@ class MemoryStore:
             self._users[user.sub] = user
             self._post(mail)
 
+    def create_first_admin(self, user: User, credential: Credential) -> None:
+        """Store the first admin; raise `ADMIN_EXISTS` or `USER_EXISTS`."""
+        with self._lock:
+            if any(is_active_admin(each) for each in self._users.values()):  # the last one never goes
+                raise ServiceError(Errors.ADMIN_EXISTS, "there is an admin")
+            self.create_user(user, credential)
+
     def replace_pending_user(self, old: User, user: User, credential: Credential, *, mail: Mail | None) -> bool:
         """Put another account in the place of a pending one."""
         with self._lock:

@@ -86,6 +86,20 @@ class Errors(Enum):
     LAST_ADMIN = ErrorKind(
         "last_admin", 409, "Last admin", "Somebody must stay who is admin and active.", "invalid_request"
     )
+    ADMIN_EXISTS = ErrorKind(
+        "admin_exists",
+        409,
+        "Admin exists",
+        "This stack has had its first admin already. Its admins make the others.",
+        "invalid_request",
+    )
+    NO_MAIL = ErrorKind(
+        "no_mail",
+        409,
+        "No mail",
+        "No mail can go out: the stack sends none, the login is no e-mail address, or the account is disabled.",
+        "invalid_request",
+    )
     BUILT_IN_ROLE = ErrorKind(
         "built_in_role", 409, "Built-in role", "This role is built in and stays as it is.", "invalid_request"
     )

@@ -65,6 +65,7 @@ ROUTE_PERMISSIONS: Mapping[str, str] = MappingProxyType(
         "GET /v1/admin/users/{sub}": "users:read",
         "PATCH /v1/admin/users/{sub}": "users:write",
         "DELETE /v1/admin/users/{sub}/sessions": "users:write",
+        "POST /v1/admin/users/{sub}/password-reset": "users:write",
         "GET /v1/admin/roles": "roles:read",
         "GET /v1/admin/roles/{name}": "roles:read",
         "PUT /v1/admin/roles/{name}": "roles:write",

@@ -93,6 +93,13 @@ class UserStore(Protocol):
         With `mail`, that is posted in the same write.
         """
 
+    def create_first_admin(self, user: User, credential: Credential) -> None:
+        """Store both and begin the count of active admins, or nothing, however many try at once.
+
+        Raise `ADMIN_EXISTS` when there has ever been an active admin, and `USER_EXISTS` when the login is taken. `user`
+        is an active admin.
+        """
+
     def replace_pending_user(self, old: User, user: User, credential: Credential, *, mail: Mail | None) -> bool:
         """Put another account in the place of one that is still pending and has the same login; say whether it was."""
 

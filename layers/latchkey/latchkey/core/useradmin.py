@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from latchkey.core.accounts import Accounts, Registration, parse_login
 from latchkey.core.errors import Errors, FieldError, ServiceError
 from latchkey.core.identifiers import new_secret
-from latchkey.core.model import ADMIN_ROLE, Event, User, UserStatus
+from latchkey.core.model import ADMIN_ROLE, Event, MailKind, User, UserStatus
+from latchkey.core.outbox import Outbox
 from latchkey.core.ports import Journal, Page, UserStore
 from latchkey.core.roles import BUILT_IN, Operator, Roles
 from latchkey.core.sessions import Sessions
@@ -38,6 +39,7 @@ class UserAdmin:
     sessions: Sessions
     roles: Roles
     journal: Journal
+    outbox: Outbox
 
     def find(self, sub: str) -> User:
         """Return an account. Raises `NOT_FOUND`."""
@@ -101,6 +103,19 @@ class UserAdmin:
         """Raise `VALIDATION_FAILED` for a role that nobody knows, `FORBIDDEN` for one above the operator's."""
         self._require_known(roles)
         self._require_held(operator, roles)
+
+    def send_reset(self, operator: Operator, sub: str, *, now: int) -> None:
+        """Mail the owner of an account a code for a new password, as if the owner had asked for it.
+
+        Raises `NOT_FOUND`, `FORBIDDEN` for an admin's account, and `NO_MAIL` where none could arrive.
+        """
+        user = self.find(sub)
+        self._require_may_touch(operator, user)
+        mail = self.outbox.mail(MailKind.RESET, to=user.login, now=now)
+        if mail is None or user.status not in {UserStatus.ACTIVE, UserStatus.PENDING}:
+            raise ServiceError(Errors.NO_MAIL, f"an account that is {user.status}" if mail else "nowhere to send to")
+        self.outbox.store.post_mail(mail)
+        self.journal.record(Event("password_reset_sent", sub=sub, actor=operator.sub))
 
     def _require_allowed(self, operator: Operator, user: User, roles: tuple[str, ...]) -> None:
         self._require_may_touch(operator, user)

@@ -20,6 +20,7 @@ from latchkey.core.clients import ClientDirectory
 from latchkey.core.emailchange import EmailChanges
 from latchkey.core.emails import Mailroom
 from latchkey.core.erasure import Erasure
+from latchkey.core.firstadmin import FirstAdmin
 from latchkey.core.issuing import Issuer
 from latchkey.core.machines import MachineGrants
 from latchkey.core.mailrequests import MailRequests
@@ -146,7 +147,13 @@ def role_admin() -> RoleAdmin:
 @cache
 def user_admin() -> UserAdmin:
     """Return the accounts in an operator's hands."""
-    return UserAdmin(store(), accounts(), sessions(), roles_now(), LogJournal())
+    return UserAdmin(store(), accounts(), sessions(), roles_now(), LogJournal(), outbox())
+
+
+@cache
+def first_admin() -> FirstAdmin:
+    """Return the opening of the first admin's account."""
+    return FirstAdmin(store(), accounts(), LogJournal())
 
 
 @cache

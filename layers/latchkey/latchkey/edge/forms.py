@@ -170,6 +170,14 @@ def new_account(request: Request) -> tuple[Registration, tuple[str, ...]]:
     return result, roles
 
 
+def first_admin(request: Request) -> Registration:
+    """Read `{login, password}`."""
+    members = Members.of_json(request)
+    result = Registration(members.required("login", longest=320), members.required("password", longest=16_384))
+    members.nothing_else()
+    return result
+
+
 def standing(request: Request) -> Standing:
     """Read `{status?: active|disabled, roles?}`: at least one of them."""
     members = Members.of_json(request)

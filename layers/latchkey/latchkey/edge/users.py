@@ -20,6 +20,10 @@ def answer(request: Request, admin: UserAdmin, policies: PolicySource) -> Respon
     match request.method, request.path.removeprefix("/v1/admin/users"):
         case "GET", "":
             return Response(200, _page(request, admin, policies))
+        case "POST", "/{sub}/password-reset":
+            request.require_empty()
+            admin.send_reset(operator, sub, now=request.now)
+            return Response(202)
         case "POST", _:
             registration, roles = forms.new_account(request)
             user = admin.create(operator, registration, roles, now=request.now)

@@ -10,6 +10,7 @@ from latchkey.core.model import User, is_active_admin
 AS_READ = "#login = :login_read AND #status = :status_read AND #roles = :roles_read AND #epoch = :epoch_read"
 """The condition that an account still stands as it was read."""
 
+FIRST_ADMIN = items.key_item(items.ADMINS) | {"n": items.attribute(1)}
 ONE_ADMIN_MORE = Change(items.ADMINS, {"one": 1}, add="#n :one")
 _ONE_ADMIN_LESS = Change(items.ADMINS, {"minus": -1, "one": 1}, "#n > :one", add="#n :minus")
 

@@ -29,6 +29,20 @@ class Users(TablePart):
         if not self._table.put_all_new(records, also=standing.counted(user)):
             raise ServiceError(Errors.USER_EXISTS, "the login is taken")
 
+    def create_first_admin(self, user: User, credential: Credential) -> None:
+        """Store account, credential and line with the count of admins, which nothing ever deletes."""
+        records = (
+            standing.FIRST_ADMIN,
+            items.encode(items.login(credential.login), credential),
+            items.encode(items.user(user.sub), user),
+            standing.line(user),
+        )
+        is_first, *others = self._table.change_all((), records)
+        if not is_first:
+            raise ServiceError(Errors.ADMIN_EXISTS, "the admins are counted already")
+        if not all(others):
+            raise ServiceError(Errors.USER_EXISTS, "the login is taken")
+
     def find_credential(self, login: str) -> Credential | None:
         """Return the credential of a canonical login."""
         item = self._table.get(items.login(login))
