@@ -15,7 +15,7 @@ from urllib.request import HTTPErrorProcessor, HTTPHandler, HTTPSHandler, Opener
 
 from infra.cli.errors import BadAnswer, Unreachable
 from infra.cli.problems import Refused, read_problem
-from infra.cli.screen import waiting
+from infra.cli.screen import WAITING, waiting
 from latchkey.signing.strictjson import StrictJsonError, loads
 
 TIMEOUT = 30.0
@@ -47,11 +47,11 @@ class Api:
         self._address = address.rstrip("/")
         self._authorization = {"Authorization": f"Bearer {token}"} if token else {}
         self._opener = _opener(address)
-        self._waiting: Callable[[], AbstractContextManager[object]] = nullcontext if quiet else waiting
+        self._waiting: Callable[[str], AbstractContextManager[object]] = nullcontext if quiet else waiting
 
-    def get(self, path: str) -> Answer:
-        """Read; raise `Refused`, `Unreachable` or `BadAnswer`, as the other two do."""
-        return self._call("GET", path, None)
+    def get(self, path: str, doing: str = WAITING) -> Answer:
+        """Read; raise `Refused`, `Unreachable` or `BadAnswer`, as the others do. A terminal shows `doing` meanwhile."""
+        return self._call("GET", path, None, doing)
 
     def post(self, path: str, members: Mapping[str, object]) -> Answer:
         """Do something."""
@@ -61,7 +61,15 @@ class Api:
         """Change the members that are named."""
         return self._call("PATCH", path, members)
 
-    def _call(self, method: str, path: str, members: Mapping[str, object] | None) -> Answer:
+    def put(self, path: str, members: Mapping[str, object]) -> Answer:
+        """Make or replace something."""
+        return self._call("PUT", path, members)
+
+    def delete(self, path: str) -> Answer:
+        """Take something away."""
+        return self._call("DELETE", path, None)
+
+    def _call(self, method: str, path: str, members: Mapping[str, object] | None, doing: str = WAITING) -> Answer:
         headers = {"Accept": "application/json", "User-Agent": "latchkey-cli"} | self._authorization
         body = None if members is None else encoded(members)
         if body is not None:
@@ -69,11 +77,11 @@ class Api:
         request = Request(  # noqa: S310 - the constructor has looked at the scheme
             self._address + path, body, headers, method=method
         )
-        with self._waiting():
+        with self._waiting(doing):
             response, content = self._exchange(request)
         if response.status not in _SUCCESS:
             raise Refused(read_problem(response.status, response.headers, content))
-        return _answer(content)
+        return read_answer(content)
 
     def _exchange(self, request: Request) -> tuple[HTTPResponse, bytes]:
         try:
@@ -118,7 +126,8 @@ def _opener(address: str) -> OpenerDirector:
     return opener
 
 
-def _answer(content: bytes) -> Answer:
+def read_answer(content: bytes) -> Answer:
+    """Return the object in a body, or an empty one; raise `BadAnswer`."""
     if not content:
         return Answer("", {})
     try:

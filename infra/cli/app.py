@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from infra.cli import audit, screen, signing, transfer
+from infra.cli import apikeys, audit, clients, hashkey, initadmin, roles, screen, signing, transfer, users
 from infra.cli.errors import CommandError
 from infra.cli.targets import TOKEN_VARIABLE, Options
 
@@ -59,6 +59,12 @@ app.add_typer(signing.commands, name="signing")
 app.command("audit")(audit.show)
 app.command("import")(transfer.bring_in)
 app.command("export")(transfer.hand_out)
+app.add_typer(users.commands, name="user")
+app.add_typer(roles.commands, name="role")
+app.add_typer(clients.commands, name="client")
+app.add_typer(apikeys.commands, name="api-key")
+app.command("hash-key")(hashkey.hash_key)
+app.command("init-admin")(initadmin.init_admin)
 
 
 @app.callback()

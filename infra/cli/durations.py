@@ -28,6 +28,11 @@ def human(seconds: int, parts: int = len(_UNITS)) -> str:
     return " ".join(said[:parts]) or "0 s"
 
 
+def iso(epoch: int) -> str:
+    """Return a moment in local time, as ISO 8601 writes it."""
+    return datetime.fromtimestamp(epoch).astimezone().isoformat(timespec="seconds")
+
+
 def moment(epoch: int, now: int) -> str:
     """Return a moment in local time, and how far away it is."""
     local = datetime.fromtimestamp(epoch).astimezone().strftime("%Y-%m-%d %H:%M")

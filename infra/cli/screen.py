@@ -17,6 +17,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
+WAITING = "Waiting for the server …"
+
 _WIDTH_OF_FILES = 200
 """Columns where nobody looks: no line of a table is folded for `grep` to miss."""
 
@@ -61,9 +63,9 @@ def ask(question: str, *, hidden: bool = False) -> str | None:
         return None
 
 
-def waiting() -> AbstractContextManager[object]:
+def waiting(what: str = WAITING) -> AbstractContextManager[object]:
     """Show, on a terminal, that something goes on."""
-    return _console(stderr=True).status("Waiting for the server …")
+    return _console(stderr=True).status(what)
 
 
 def progress() -> Progress:

@@ -7,15 +7,23 @@ from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from threading import Lock
 
+import typer
+
 from infra.cli.api import Answer, Api
 from infra.cli.errors import BadAnswer, CommandError, NotSignedIn
 from infra.cli.problems import Refused
 from infra.cli.screen import ask
-from infra.cli.targets import TOKEN_VARIABLE, Credentials, Target
+from infra.cli.targets import LOCAL, TOKEN_VARIABLE, Credentials, Target, find_target
 from latchkey.signing.strictjson import StrictJsonError, string_member
 
 _DEVICE = "latchkey command"
 """What the session is called in a list of sessions."""
+
+
+def connect(ctx: typer.Context) -> tuple[Target, Api]:
+    """Return the target of a command and its API, signed in until the command ends."""
+    target = find_target(ctx.obj)
+    return target, ctx.with_resource(signed_in(target))
 
 
 @contextmanager
@@ -117,5 +125,6 @@ def _ask_credentials(target: Target) -> Credentials:
     login = ask(f"Login at {target.name}")
     password = ask("Password", hidden=True) if login else None
     if not login or not password:
-        raise NotSignedIn(f"Nobody has signed in: give login and password, or set {TOKEN_VARIABLE}.")
+        way = f"set {TOKEN_VARIABLE}" if target.name != LOCAL else "make an admin by `latchkey init-admin --local`"
+        raise NotSignedIn(f"Nobody has signed in: give login and password, or {way}.")
     return Credentials(login, password)

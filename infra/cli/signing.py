@@ -10,12 +10,12 @@ import typer
 
 from infra.cli import screen, signingviews
 from infra.cli.api import Answer, Api
-from infra.cli.durations import parse_duration
+from infra.cli.arguments import DURATION, AsJson
 from infra.cli.errors import BadAnswer, CommandError
 from infra.cli.problems import Problem, Refused
-from infra.cli.signin import signed_in
+from infra.cli.signin import connect
 from infra.cli.signingpolicy import read_policy
-from infra.cli.targets import Target, find_target
+from infra.cli.targets import Target
 from latchkey.signing.keys import Algorithm
 from latchkey.signing.strictjson import StrictJsonError, string_member
 
@@ -33,21 +33,10 @@ _ALGORITHM_NOTES = {
 }
 
 
-def _seconds(text: str) -> int:
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
-
-
-_AsJson = Annotated[bool, typer.Option("--json", help="Print the server's document as it is.")]
-_DURATION = {"parser": _seconds, "metavar": "DURATION"}
-
-
 @commands.command()
-def show(ctx: typer.Context, *, as_json: _AsJson = False) -> None:
+def show(ctx: typer.Context, *, as_json: AsJson = False) -> None:
     """Show the settings and the keys."""
-    _, api = _connect(ctx)
+    _, api = connect(ctx)
     answer = api.get(_POLICY)
     if as_json:
         screen.write(answer.text)
@@ -60,11 +49,11 @@ def change(  # noqa: PLR0913 - Typer makes an option of each
     ctx: typer.Context,
     *,
     algorithm: Annotated[Algorithm | None, typer.Option(help="How the keys made from now on sign.")] = None,
-    access_ttl: Annotated[int | None, typer.Option(help="How long an access token lives.", **_DURATION)] = None,
-    refresh_ttl: Annotated[int | None, typer.Option(help="How long a session lives at most.", **_DURATION)] = None,
-    refresh_idle_ttl: Annotated[int | None, typer.Option(help="How long an unused one lives.", **_DURATION)] = None,
+    access_ttl: Annotated[int | None, typer.Option(help="How long an access token lives.", **DURATION)] = None,
+    refresh_ttl: Annotated[int | None, typer.Option(help="How long a session lives at most.", **DURATION)] = None,
+    refresh_idle_ttl: Annotated[int | None, typer.Option(help="How long an unused one lives.", **DURATION)] = None,
     retry_limit: Annotated[int | None, typer.Option(min=0, help="How many refreshes in a row may be late.")] = None,
-    as_json: _AsJson = False,
+    as_json: AsJson = False,
 ) -> None:
     """Change settings. A DURATION is 900 (seconds), 15m, 24h or 30d."""
     wanted = {
@@ -83,9 +72,9 @@ def change(  # noqa: PLR0913 - Typer makes an option of each
 
 
 @commands.command()
-def rotate(ctx: typer.Context, *, as_json: _AsJson = False) -> None:
+def rotate(ctx: typer.Context, *, as_json: AsJson = False) -> None:
     """Let the next key sign, as soon as every verifier has it."""
-    _, api = _connect(ctx)
+    _, api = connect(ctx)
     answer = api.post(_ROTATE, {})
     if as_json:
         screen.write(answer.text)
@@ -100,10 +89,10 @@ def reset(
     *,
     end_sessions: Annotated[bool, typer.Option("--end-sessions", help="End every session as well.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    as_json: _AsJson = False,
+    as_json: AsJson = False,
 ) -> None:
     """Revoke every key at once, after a leak. What they signed is accepted no more."""
-    target, api = _connect(ctx)
+    target, api = connect(ctx)
     confirmation = _announce(api, target, end_sessions=end_sessions)
     if not yes:
         _confirm(target)
@@ -116,9 +105,9 @@ def reset(
 
 
 @commands.command()
-def key(ctx: typer.Context, *, as_json: _AsJson = False) -> None:
+def key(ctx: typer.Context, *, as_json: AsJson = False) -> None:
     """Print what verifies tokens: the public key in PEM or, for HS256, the secret."""
-    _, api = _connect(ctx)
+    _, api = connect(ctx)
     answer = api.get(_VALIDATION_KEY)
     secret = "secret" in answer.members
     if secret:
@@ -126,14 +115,8 @@ def key(ctx: typer.Context, *, as_json: _AsJson = False) -> None:
     screen.write(answer.text if as_json else _text(answer.members, "secret" if secret else "pem"))
 
 
-def _connect(ctx: typer.Context) -> tuple[Target, Api]:
-    """Return the target and its API, signed in until the command ends."""
-    target = find_target(ctx.obj)
-    return target, ctx.with_resource(signed_in(target))
-
-
 def _change(ctx: typer.Context, members: Mapping[str, object], *, as_json: bool) -> None:
-    _, api = _connect(ctx)
+    _, api = connect(ctx)
     before = api.get(_POLICY)
     answer = api.patch(_POLICY, members)
     if as_json:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from infra.cli.api import is_loopback
 from infra.cli.errors import NotSignedIn, Unreachable
 
 TOKEN_VARIABLE = "LATCHKEY_TOKEN"  # noqa: S105 - the name of the variable
+LOCAL = "local"
+"""What the twin of this folder is called."""
+
 DEV_FILE = Path(".latchkey/dev.json")
 
 _TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]+=*")  # b64token, RFC 6750 section 2.1
@@ -64,14 +68,18 @@ def _local() -> Target:
     try:
         document = json.loads(DEV_FILE.read_text())
         address = document.get("address") or document["issuer"]
-        credentials = Credentials(document["admin"]["login"], document["admin"]["password"])
+        credentials = _credentials(document["admin"]) if "admin" in document else None  # it may run without
     except FileNotFoundError:
         raise Unreachable(f"There is no {DEV_FILE} here. `make run` writes it; go to its folder.") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise Unreachable(f"{DEV_FILE} cannot be read. `make run` writes it anew.") from None
     if not is_loopback(address):
         raise Unreachable(f"{DEV_FILE} names an address that is not on this machine: {address}")
-    return Target("local", address, credentials=credentials)
+    return Target(LOCAL, address, credentials=credentials)
+
+
+def _credentials(admin: Mapping[str, str]) -> Credentials:
+    return Credentials(admin["login"], admin["password"])
 
 
 def _token() -> str | None:

@@ -35,7 +35,7 @@ def main(  # noqa: PLR0913, PLR0917 - Typer makes an option of each
         Path | None, typer.Option(envvar="KEY", help="PEM file of the key to sign with: RSA, P-256 or Ed25519.")
     ] = None,
     limits: Annotated[Switch, typer.Option(envvar="LIMITS", help="Whether attempts are slowed down.")] = Switch.ON,
-    admin: Annotated[Switch, typer.Option(envvar="ADMIN", help="Whether there is an admin from the start.")] = Switch.ON,
+    admin: Annotated[Switch, typer.Option(envvar="ADMIN", help="Whether an admin is seeded.")] = Switch.ON,
     data: Annotated[
         Path | None, typer.Option(envvar="DATA", help="File that keeps the data; by default it stays in memory.")
     ] = None,

@@ -10,12 +10,10 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -23,14 +21,26 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from rich.console import Console
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
 from infra.cli import api, screen
-from infra.cli.app import app, target_first
+from infra.cli.app import target_first
 from infra.cli.errors import Unreachable
+from tests.infra.fakeapi import (
+    LOGIN,
+    LOGOUT,
+    PASSWORD,
+    TOKEN,
+    FakeApi,
+    FakeServer,
+    Handler,
+    aws_error,
+    described,
+    latchkey,
+    problem,
+    write_dev_file,
+)
 
-PASSWORD = "a quiet river at dawn"
-TOKEN = "eyJhbGciOiJSUzI1NiJ9.e30.c2ln"
 GIVEN = "eyJhbGciOiJSUzI1NiJ9.e30.Z2l2ZW4"
 CONFIRMATION = "cnf_not-for-any-screen"
 PRIVATE_SECRET = "aHMyNTYtc2VjcmV0"
@@ -38,10 +48,7 @@ PEM = "-----BEGIN PUBLIC KEY-----\nMIIB\n-----END PUBLIC KEY-----\n"
 
 SIGNING = "/v1/admin/signing"
 ROTATE, RESET, KEY = f"{SIGNING}/rotate", f"{SIGNING}/reset", f"{SIGNING}/validation-key"
-LOGIN, LOGOUT = "/v1/auth/login", "/v1/auth/logout"
 KID = "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"
-
-runner = CliRunner(env={"COLUMNS": "200", "NO_COLOR": None, "FORCE_COLOR": None})
 
 
 def a_key(kid: str, state: str, **times: int) -> dict[str, Any]:
@@ -64,11 +71,6 @@ def a_policy(**members: Any) -> dict[str, Any]:
     } | members
 
 
-def problem(status: int, code: str, detail: str, **members: Any) -> tuple[int, dict[str, Any]]:
-    named = {"type": f"urn:latchkey:error:{code}", "title": "No", "status": status, "detail": detail, "code": code}
-    return status, named | {"request_id": "req-1"} | members
-
-
 IMPACT = {
     "keys_revoked": 2,
     "verifiers_notice_within": 70,
@@ -86,139 +88,10 @@ CONFIRM = problem(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One request, as it came; `token` is that of the Authorization header."""
-
-    method: str
-    path: str
-    token: str
-    body: Any
-
-
-@dataclass
-class FakeApi:
-    """Answers from a table, the last answer of a route again and again, and keeps what it was asked."""
-
-    address: str = ""
-    answers: dict[tuple[str, str], list[tuple[int, Any]]] = field(default_factory=dict)
-    calls: list[Call] = field(default_factory=list)
-    headers: dict[str, str] = field(default_factory=dict)
-
-    def will(self, method: str, path: str, *answers: tuple[int, Any]) -> None:
-        """Prepare the answers of a route."""
-        self.answers[method, path] = list(answers)
-
-    def answer(self, call: Call) -> tuple[int, Any]:
-        """Answer, and remember."""
-        self.calls.append(call)
-        prepared = self.answers[call.method, call.path]
-        return prepared.pop(0) if len(prepared) > 1 else prepared[0]
-
-    def bodies(self, path: str) -> list[Any]:
-        """Return what was sent to a path, in order."""
-        return [call.body for call in self.calls if call.path == path]
-
-
-class _Handler(BaseHTTPRequestHandler):
-    def handle_any(self) -> None:
-        fake = cast("FakeServer", self.server).fake
-        body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
-        kind = self.headers.get("Content-Type", "")
-        call = Call(
-            self.command,
-            self.path,
-            self.headers.get("Authorization", "").removeprefix("Bearer "),
-            json.loads(body) if kind == "application/json" else body.decode(),
-        )
-        status, document = fake.answer(call)
-        content = document if isinstance(document, bytes) else json.dumps(document).encode()
-        content = b"" if status == 204 else content
-        self.send_response(status)
-        for name, value in fake.headers.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    do_GET = do_POST = do_PATCH = handle_any  # noqa: N815 - names of the standard library
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-class FakeServer(ThreadingHTTPServer):
-    """Serves whichever fake the present test has made."""
-
-    fake: FakeApi
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[FakeServer]:
-    with FakeServer(("127.0.0.1", 0), _Handler) as running:
-        threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-        yield running
-        running.shutdown()
-
-
-@pytest.fixture
-def fake(server: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeApi:
-    """An API, and the folder of a twin that serves it, with nothing of Latchkey or AWS in the environment."""
-    for name in ("LATCHKEY_TOKEN", "LATCHKEY_STACK", "AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(tmp_path)
-    server.fake = FakeApi(f"http://127.0.0.1:{server.server_port}")
-    server.fake.will("POST", LOGIN, (200, {"access_token": TOKEN, "token_type": "Bearer"}))
-    server.fake.will("POST", LOGOUT, (204, None))
-    server.fake.will("GET", SIGNING, (200, a_policy()))
-    write_dev_file(server.fake.address)
-    return server.fake
-
-
-def write_dev_file(issuer: str) -> None:
-    Path(".latchkey").mkdir(exist_ok=True)
-    admin = {"login": "admin@example.com", "password": PASSWORD}
-    Path(".latchkey/dev.json").write_text(json.dumps({"issuer": issuer, "admin": admin}))
-
-
-@pytest.fixture
-def stack(fake: FakeApi, monkeypatch: pytest.MonkeyPatch) -> FakeApi:
-    """CloudFormation at the same address: a stack named auth, whose output is the API."""
-    for name, value in {
-        "AWS_ENDPOINT_URL_CLOUDFORMATION": fake.address,
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing",
-        "AWS_DEFAULT_REGION": "eu-central-1",
-        "AWS_CONFIG_FILE": "absent",
-        "AWS_SHARED_CREDENTIALS_FILE": "absent",
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_MAX_ATTEMPTS": "1",
-    }.items():
-        monkeypatch.setenv(name, value)
-    fake.will("POST", "/", described({"JwksUri": "https://elsewhere.example", "ApiUrl": fake.address}))
-    return fake
-
-
-def described(outputs: dict[str, str]) -> tuple[int, bytes]:
-    """Return CloudFormation's answer to DescribeStacks."""
-    members = "".join(
-        f"<member><OutputKey>{name}</OutputKey><OutputValue>{value}</OutputValue></member>"
-        for name, value in outputs.items()
-    )
-    return 200, (
-        "<DescribeStacksResponse><DescribeStacksResult><Stacks><member><StackName>auth</StackName>"
-        f"<Outputs>{members}</Outputs></member></Stacks></DescribeStacksResult></DescribeStacksResponse>"
-    ).encode()
-
-
-def aws_error(status: int, code: str, message: str) -> tuple[int, bytes]:
-    return status, (
-        f"<ErrorResponse><Error><Code>{code}</Code><Message>{message}</Message></Error></ErrorResponse>"
-    ).encode()
-
-
-def latchkey(*arguments: str, typed: str = "", **environment: str) -> Result:
-    return runner.invoke(app, arguments, input=typed, env=environment, catch_exceptions=False)
+@pytest.fixture(autouse=True)
+def policy(fake: FakeApi) -> None:
+    """The policy that the API shows unless a test says otherwise."""
+    fake.will("GET", SIGNING, (200, a_policy()))
 
 
 def local(*arguments: str, typed: str = "") -> Result:
@@ -772,7 +645,7 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
     path.write_bytes(self_signed())
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(path)
-    with FakeServer(("127.0.0.1", 0), _Handler) as running:
+    with FakeServer(("127.0.0.1", 0), Handler) as running:
         running.fake = FakeApi(answers={("GET", SIGNING): [(200, {})]})
         running.socket = context.wrap_socket(running.socket, server_side=True)
         running.handle_error = lambda *_: None  # type: ignore[method-assign] # a refused handshake is expected

@@ -95,7 +95,7 @@ def race_of_admins_who_delete_themselves(store: Store) -> None:
 
 
 def race_for_the_first_admin(store: Store) -> None:
-    """Assert that of thirty who all want to be the first admin of an empty store one is, and nothing is left of others."""
+    """Assert that one of thirty becomes the first admin of an empty store, and that nothing is left of the others."""
     users = [samples.user(roles=("admin", "privacy")) for _ in range(RACERS)]
     made = race(lambda number: _is_first(store, users[number]))
     winners = [user for user, won in zip(users, made, strict=True) if won]
