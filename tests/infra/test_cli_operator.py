@@ -1,0 +1,415 @@
+"""The commands for accounts, roles, clients and API keys, against a small API on loopback."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from typer.testing import Result
+
+from tests.infra.fakeapi import LOGIN, LOGOUT, PASSWORD, Call, FakeApi, latchkey, problem
+
+USERS, ROLES, CLIENTS, KEYS = "/v1/admin/users", "/v1/admin/roles", "/v1/admin/clients", "/v1/admin/api-keys"
+SUB = "usr_" + "a" * 26
+ANN = f"{USERS}?login=ann%40example.com"
+SECRET = "lks_only-once"
+MADE_AT = 1_780_000_000
+
+USER = {
+    "id": SUB,
+    "login": "ann@example.com",
+    "name": "Ann",
+    "locale": "",
+    "status": "active",
+    "roles": ["shop", "user"],
+    "permissions": ["profile:read"],
+    "created_at": MADE_AT,
+}
+ROLE = {"name": "shop", "built_in": False, "permissions": ["users:read"]}
+CLIENT = {
+    "client_id": "cli_x",
+    "kind": "confidential",
+    "name": "Shop",
+    "created_at": MADE_AT,
+    "enabled": True,
+    "roles": [],
+    "secrets": ["0123abcd"],
+}
+API_KEY = {"id": "kid", "prefix": "lk_kid_", "client_id": "cli_x", "name": "Job", "created_at": MADE_AT}
+
+COMMANDS: dict[str, tuple[list[str], Call, Any]] = {
+    "user show": (["user", "show", SUB], Call("GET", f"{USERS}/{SUB}", "", None), USER),
+    "user disable": (["user", "disable", SUB], Call("PATCH", f"{USERS}/{SUB}", "", {"status": "disabled"}), USER),
+    "user enable": (["user", "enable", SUB], Call("PATCH", f"{USERS}/{SUB}", "", {"status": "active"}), USER),
+    "user create": (
+        ["user", "create", "ann@example.com", "--no-password", "--role", "user", "--role", "shop", "--locale", "ru"],
+        Call("POST", USERS, "", {"login": "ann@example.com", "roles": ["user", "shop"], "locale": "ru"}),
+        USER,
+    ),
+    "user end-sessions": (["user", "end-sessions", SUB], Call("DELETE", f"{USERS}/{SUB}/sessions", "", None), None),
+    "user send-reset": (["user", "send-reset", SUB], Call("POST", f"{USERS}/{SUB}/password-reset", "", {}), None),
+    "role show": (["role", "show", "shop"], Call("GET", f"{ROLES}/shop", "", None), ROLE),
+    "role list": (["role", "list"], Call("GET", ROLES, "", None), {"roles": [ROLE]}),
+    "role set": (
+        ["role", "set", "shop", "users:read", "users:write"],
+        Call("PUT", f"{ROLES}/shop", "", {"permissions": ["users:read", "users:write"]}),
+        ROLE,
+    ),
+    "role set to nothing": (["role", "set", "shop"], Call("PUT", f"{ROLES}/shop", "", {"permissions": []}), ROLE),
+    "role delete": (["role", "delete", "a/b"], Call("DELETE", f"{ROLES}/a%2Fb", "", None), None),
+    "client show": (["client", "show", "cli_x"], Call("GET", f"{CLIENTS}/cli_x", "", None), CLIENT),
+    "client create": (
+        ["client", "create", "--kind", "public", "--name", "App", "--redirect-uri", "a:/b", "--grant", "refresh_token"],
+        Call(
+            "POST",
+            CLIENTS,
+            "",
+            {"kind": "public", "name": "App", "redirect_uris": ["a:/b"], "grants": ["refresh_token"]},
+        ),
+        CLIENT,
+    ),
+    "client set": (
+        ["client", "set", "cli_x", "--disable", "--role", "", "--scope", "a", "--scope", "b"],
+        Call("PATCH", f"{CLIENTS}/cli_x", "", {"scopes": ["a", "b"], "roles": [], "enabled": False}),
+        CLIENT,
+    ),
+    "client delete": (["client", "delete", "cli_x"], Call("DELETE", f"{CLIENTS}/cli_x", "", None), None),
+    "client remove-secret": (
+        ["client", "remove-secret", "cli_x", "0123abcd"],
+        Call("DELETE", f"{CLIENTS}/cli_x/secrets/0123abcd", "", None),
+        None,
+    ),
+    "api-key revoke": (["api-key", "revoke", "kid"], Call("DELETE", f"{KEYS}/kid", "", None), None),
+}
+"""A command line, the call that it makes, and the document that the server answers."""
+
+WITH_SECRET: dict[str, tuple[list[str], Call, dict[str, Any]]] = {
+    "client create": (
+        ["client", "create", "--kind", "confidential", "--name", "Shop"],
+        Call("POST", CLIENTS, "", {"kind": "confidential", "name": "Shop"}),
+        CLIENT | {"client_secret": SECRET},
+    ),
+    "client add-secret": (
+        ["client", "add-secret", "cli_x"],
+        Call("POST", f"{CLIENTS}/cli_x/secrets", "", {}),
+        CLIENT | {"client_secret": SECRET},
+    ),
+    "api-key create": (
+        ["api-key", "create", "--client-id", "cli_x", "--name", "Job", "--role", "service"],
+        Call("POST", KEYS, "", {"client_id": "cli_x", "name": "Job", "roles": ["service"]}),
+        API_KEY | {"api_key": SECRET},
+    ),
+    "api-key rotate": (
+        ["api-key", "rotate", "kid", "--overlap", "1h"],
+        Call("POST", f"{KEYS}/kid/rotate", "", {"overlap_seconds": 3600}),
+        API_KEY | {"api_key": SECRET},
+    ),
+}
+
+
+def local(*arguments: str, typed: str = "") -> Result:
+    return latchkey("--local", *arguments, typed=typed)
+
+
+def prepare(fake: FakeApi, call: Call, document: Any) -> None:
+    fake.will(call.method, call.path, (200, document) if document else (204, None))
+
+
+def own_calls(fake: FakeApi) -> list[tuple[str, str, Any]]:
+    """Return what was asked beside signing in and out."""
+    calls = [(call.method, call.path, call.body or None) for call in fake.calls]
+    return [call for call in calls if call[1] not in {LOGIN, LOGOUT}]
+
+
+@pytest.mark.parametrize("name", COMMANDS | WITH_SECRET)
+def test_command_makes_its_call(fake: FakeApi, name: str) -> None:
+    """Signed in as the twin's admin, each command asks once for exactly what was typed, and signs out."""
+    for arguments, call, document in (table[name] for table in (COMMANDS, WITH_SECRET) if name in table):
+        fake.calls.clear()
+        prepare(fake, call, document)
+        result = local(*arguments)
+        assert (result.exit_code, own_calls(fake)) == (0, [(call.method, call.path, call.body or None)])
+        assert [fake.calls[0].path, fake.calls[-1].path] == [LOGIN, LOGOUT]
+        assert result.stdout.strip() != ""
+
+
+@pytest.mark.parametrize("name", [name for name, (_, _, document) in COMMANDS.items() if document])
+def test_json_is_the_servers_document(fake: FakeApi, name: str) -> None:
+    """Byte by byte, members that nobody knows included."""
+    arguments, call, document = COMMANDS[name]
+    text = json.dumps(document | {"news": "of tomorrow"}, indent=3)
+    fake.will(call.method, call.path, (200, text.encode()))
+    assert local(*arguments, "--json").stdout == text + "\n"
+
+
+@pytest.mark.parametrize("name", [name for name, (_, _, document) in COMMANDS.items() if not document])
+def test_json_of_nothing_is_nothing(fake: FakeApi, name: str) -> None:
+    """Where the server has no document, a script gets none."""
+    arguments, call, document = COMMANDS[name]
+    prepare(fake, call, document)
+    result = local(*arguments, "--json")
+    assert (result.exit_code, result.stdout) == (0, "")
+
+
+@pytest.mark.parametrize(("arguments", "call", "document"), WITH_SECRET.values(), ids=WITH_SECRET)
+def test_secret_is_alone_on_stdout(fake: FakeApi, arguments: list[str], call: Call, document: dict[str, Any]) -> None:
+    """What a pipe takes is the secret; who reads is told, beside it, that it comes this once."""
+    prepare(fake, call, document)
+    result = local(*arguments)
+    assert result.stdout == SECRET + "\n"
+    assert "nobody can show it again" in result.stderr
+    assert SECRET not in result.stderr
+
+
+@pytest.mark.parametrize(("arguments", "call", "document"), WITH_SECRET.values(), ids=WITH_SECRET)
+def test_secret_is_in_the_document(fake: FakeApi, arguments: list[str], call: Call, document: dict[str, Any]) -> None:
+    """With `--json` a script gets the whole, and the secret stands in it once."""
+    prepare(fake, call, document)
+    result = local(*arguments, "--json")
+    assert (json.loads(result.stdout), result.output.count(SECRET)) == (document, 1)
+
+
+def test_life_of_a_key_becomes_a_moment(fake: FakeApi) -> None:
+    """The server takes the second at which a key ends."""
+    fake.will("POST", KEYS, (201, API_KEY | {"api_key": SECRET}))
+    local("api-key", "create", "--client-id", "cli_x", "--name", "Job", "--expires-in", "90d")
+    [body] = fake.bodies(KEYS)
+    assert abs(body["expires_at"] - time.time() - 90 * 86_400) < 60
+
+
+# ---- Accounts by login ----
+
+
+def test_account_is_found_by_its_login(fake: FakeApi) -> None:
+    """A login is looked up, and its account changed."""
+    fake.will("GET", ANN, (200, {"users": [USER], "cursor": None}))
+    fake.will("PATCH", f"{USERS}/{SUB}", (200, USER | {"status": "disabled"}))
+    result = local("user", "disable", "ann@example.com")
+    assert result.exit_code == 0
+    assert re.search(r"Status +disabled", result.stdout)
+
+
+def test_login_that_nobody_has_is_said(fake: FakeApi) -> None:
+    """Nothing is changed, and the line says who is missing."""
+    fake.will("GET", ANN, (200, {"users": [], "cursor": None}))
+    result = local("user", "end-sessions", "ann@example.com")
+    assert (result.exit_code, len(own_calls(fake))) == (1, 1)
+    assert "no account with the login ann@example.com" in result.stderr
+
+
+def test_roles_are_given_and_taken_beside_those_held(fake: FakeApi) -> None:
+    """The server takes the whole list: what is held stays unless it is named."""
+    path = f"{USERS}/{SUB}"
+    fake.will("GET", path, (200, USER))
+    fake.will("PATCH", path, (200, USER | {"roles": ["help", "user"]}))
+    result = local("user", "roles", SUB, "--add", "help", "--remove", "shop", "--remove", "never-held")
+    assert (result.exit_code, fake.bodies(path)) == (0, ["", {"roles": ["help", "user"]}])
+
+
+def test_password_is_asked_for_twice_and_never_shown(fake: FakeApi) -> None:
+    """It goes over the wire once, and nowhere on the screen."""
+    fake.will("POST", USERS, (201, USER))
+    result = local("user", "create", "ann@example.com", typed="a walk in the rain\na walk in the rain\n")
+    assert fake.bodies(USERS) == [{"login": "ann@example.com", "password": "a walk in the rain"}]
+    assert "rain" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"), [("a walk\nanother\n", "differ"), ("", "nobody has typed"), ("a walk\n", "nobody has typed")]
+)
+def test_account_without_a_sure_password_is_not_opened(fake: FakeApi, typed: str, said: str) -> None:
+    """A slip of the finger, or nobody at the keyboard, changes nothing."""
+    result = local("user", "create", "ann@example.com", typed=typed)
+    assert (result.exit_code, own_calls(fake)) == (1, [])
+    assert said in result.stderr
+
+
+# ---- Lists ----
+
+
+class Pages:
+    """A list of so many entries, in pages as large as is asked for."""
+
+    def __init__(self, fake: FakeApi, path: str, name: str, entries: list[dict[str, Any]]) -> None:
+        self.asked: list[dict[str, list[str]]] = []
+        self.path, self.name, self.entries = path, name, entries
+        self._otherwise = fake.answer
+        fake.answer = self.answer  # type: ignore[method-assign]
+
+    def answer(self, call: Call) -> tuple[int, Any]:
+        """Answer a page of the list, or as the fake would."""
+        parts = urlsplit(call.path)
+        if (call.method, parts.path) != ("GET", self.path):
+            return self._otherwise(call)
+        query = parse_qs(parts.query)
+        self.asked.append(query)
+        start, size = int(query.get("cursor", ["0"])[0]), int(query["limit"][0])
+        cursor = str(start + size) if start + size < len(self.entries) else None
+        return 200, {self.name: self.entries[start : start + size], "cursor": cursor}
+
+
+LISTS = {
+    "user": (["user", "list"], USERS, "users", USER, "login"),
+    "client": (["client", "list"], CLIENTS, "clients", CLIENT, "client_id"),
+    "api-key": (["api-key", "list"], KEYS, "api_keys", API_KEY, "id"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "path", "name", "entry", "member"), LISTS.values(), ids=LISTS)
+@pytest.mark.parametrize(
+    ("limit", "sizes"), [(None, [100, 100, 100]), (130, [100, 30]), (7, [7]), (201, [100, 100, 1])]
+)
+def test_list_is_one_table_of_all_pages(  # noqa: PLR0913, PLR0917 - which list, and how much of it
+    fake: FakeApi,
+    arguments: list[str],
+    path: str,
+    name: str,
+    entry: dict[str, Any],
+    member: str,
+    limit: int | None,
+    sizes: list[int],
+) -> None:
+    """Page after page, each entry once, no more than asked for, under one heading."""
+    pages = Pages(fake, path, name, [entry | {member: f"entry-{number:03d}"} for number in range(205)])
+    result = local(*arguments, *([] if limit is None else ["--limit", str(limit)]))
+    shown = re.findall(r"entry-\d+", result.stdout)
+    assert [int(query["limit"][0]) for query in pages.asked] == sizes
+    assert shown == [f"entry-{number:03d}" for number in range(205)][:limit]
+    assert result.stdout.count("Created") == 1
+
+
+def test_list_as_json_is_each_pages_document(fake: FakeApi) -> None:
+    """One line of JSON for each page, as it comes."""
+    Pages(fake, USERS, "users", [USER] * 120)
+    documents = [json.loads(line) for line in local("user", "list", "--json").stdout.splitlines()]
+    assert [len(document["users"]) for document in documents] == [100, 20]
+
+
+def test_empty_list_is_a_heading(fake: FakeApi) -> None:
+    """Nobody is shown where nobody is, after one question."""
+    pages = Pages(fake, USERS, "users", [])
+    result = local("user", "list")
+    assert (result.exit_code, len(result.stdout.splitlines()), len(pages.asked)) == (0, 1, 1)
+
+
+def test_list_of_one_login_is_asked_for_by_it(fake: FakeApi) -> None:
+    """The server looks it up; nobody reads through all accounts."""
+    fake.will("GET", ANN, (200, {"users": [USER], "cursor": None}))
+    assert SUB in local("user", "list", "--login", "ann@example.com").stdout
+    assert len(own_calls(fake)) == 1
+
+
+def test_keys_of_one_client_are_asked_for_by_it(fake: FakeApi) -> None:
+    """Every page is narrowed to the client."""
+    pages = Pages(fake, KEYS, "api_keys", [API_KEY] * 101)
+    local("api-key", "list", "--client-id", "cli_x")
+    assert [query["client_id"] for query in pages.asked] == [["cli_x"], ["cli_x"]]
+
+
+# ---- What is shown ----
+
+
+def test_times_are_local_and_iso(fake: FakeApi) -> None:
+    """As `date -Is` writes them."""
+    fake.will("GET", f"{USERS}/{SUB}", (200, USER))
+    [shown] = re.findall(r"Created +(\S+)", local("user", "show", SUB).stdout)
+    assert datetime.fromisoformat(shown).timestamp() == MADE_AT
+
+
+def test_words_of_strangers_are_text(fake: FakeApi) -> None:
+    """A name can neither move the cursor nor be taken for markup, and hides no account from the list."""
+    fake.will("GET", f"{USERS}/{SUB}", (200, USER | {"name": "\x1b]0;x\x07[bold]Ann\x9b31m"}))
+    result = local("user", "show", SUB)
+    assert re.search(r"Name +\S*\[bold\]Ann", result.stdout)
+    assert not re.search(r"[\x1b\x07\x9b]", result.output)
+
+
+@pytest.mark.parametrize(
+    "document", [{}, {"users": None}, {"users": ["ann"]}, []], ids=["no list", "null", "text", "no"]
+)
+def test_list_that_is_none_is_refused(fake: FakeApi, document: Any) -> None:
+    """An answer that cannot be read is a failure in one line."""
+    fake.will("GET", f"{USERS}?limit=100", (200, document))
+    result = local("user", "list")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "cannot be read" in result.stderr
+
+
+@pytest.mark.parametrize("secret", [None, 7, "", "\x1b[31m"])
+def test_secret_that_is_none_is_refused(fake: FakeApi, secret: Any) -> None:
+    """Nothing goes into a pipe that is no secret."""
+    fake.will("POST", KEYS, (201, API_KEY | {"api_key": secret}))
+    result = local("api-key", "create", "--client-id", "cli_x", "--name", "Job")
+    assert (result.exit_code, result.stdout) == (1, "")
+
+
+# ---- How commands end ----
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["user"],
+        ["user", "show"],
+        ["user", "list", "--limit", "0"],
+        ["user", "roles", SUB],
+        ["user", "create", "ann@example.com", "--password", "x"],
+        ["role", "set"],
+        ["client", "create", "--name", "x"],
+        ["client", "create", "--kind", "robot", "--name", "x"],
+        ["client", "set", "cli_x"],
+        ["client", "remove-secret", "cli_x"],
+        ["api-key", "create", "--name", "x"],
+        ["api-key", "create", "--client-id", "c", "--name", "x", "--expires-in", "soon"],
+        ["api-key", "rotate", "kid", "--overlap", "-1"],
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage_asks_nothing(fake: FakeApi, arguments: list[str]) -> None:
+    """It ends with 2 before anybody signs in."""
+    assert local(*arguments).exit_code == 2
+    assert fake.calls == []
+
+
+@pytest.mark.parametrize(
+    ("status", "exit_code"), [(403, 3), (401, 3), (404, 1), (409, 1), (422, 1), (429, 1), (503, 1)]
+)
+@pytest.mark.parametrize("name", ["user show", "role delete", "client set", "api-key revoke", "user send-reset"])
+def test_refusal_ends_as_its_status_says(fake: FakeApi, name: str, status: int, exit_code: int) -> None:
+    """The server's sentence is the one line, and the session ends all the same."""
+    arguments, call, _ = COMMANDS[name]
+    fake.will(call.method, call.path, problem(status, "a_code", "So it is."))
+    result = local(*arguments)
+    assert (result.exit_code, result.stdout) == (exit_code, "")
+    assert result.stderr.startswith("latchkey: So it is.")
+    assert fake.calls[-1].path == LOGOUT
+
+
+@pytest.mark.parametrize("name", ["user", "role", "client", "api-key"])
+def test_help_says_each_command_in_one_line(name: str) -> None:
+    """Without a target, and without a sign-in."""
+    result = latchkey(name, "--help")
+    assert result.exit_code == 0
+    commands = {arguments[1] for arguments, _, _ in COMMANDS.values() if arguments[0] == name}
+    assert all(re.search(rf"│ {command} +\w[^│]*\.", result.stdout) for command in commands)
+
+
+def test_twin_without_an_admin_asks_who_it_is(fake: FakeApi) -> None:
+    """Its file names nobody, so login and password are asked for, and without them it says how to get an admin."""
+    without_admin(fake)
+    fake.will("GET", f"{USERS}/{SUB}", (200, USER))
+    shown = local("user", "show", SUB, typed=f"boss@example.com\n{PASSWORD}\n")
+    refused = local("user", "show", SUB)
+    assert (shown.exit_code, fake.bodies(LOGIN)[0]["login"]) == (0, "boss@example.com")
+    assert (refused.exit_code, "latchkey init-admin --local" in refused.stderr) == (3, True)
+
+
+def without_admin(fake: FakeApi) -> None:
+    """Let the twin's file name no admin, as where it was started without one."""
+    Path(".latchkey/dev.json").write_text(json.dumps({"issuer": fake.address}))
