@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
+from latchkey.core.waves import secure_hash
 from tests.e2e.client import RunningTwin, start_twin
 
 README = Path(__file__).parents[2] / "README.md"
@@ -28,29 +33,46 @@ def test_the_walk_ends_where_it_says(limited_twin: RunningTwin) -> None:
     assert limited_twin.output().count('"event":"refresh_reuse"') == 1
 
 
-def test_the_commands_for_moving_users_work(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder in which a twin runs."""
+    path = tmp_path_factory.mktemp("folder")
+    with start_twin(path):
+        yield path
+
+
+def typed_in(folder: Path, heading: str) -> str:
+    """Type what stands below a heading into a shell in that folder; return what it prints."""
+    script = code_below(heading).replace(".venv/bin/", f"{sys.prefix}/bin/")
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script], capture_output=True, text=True, check=True, timeout=60, cwd=folder
+    )
+    return done.stdout
+
+
+def test_the_commands_for_moving_users_work(folder: Path) -> None:
     """The line of the README is imported by the commands below it, and exported again."""
     section = README.read_text().partition("\n## Move your users here\n")[2]
     line = section.partition("```json\n")[2].partition("```")[0]
-    (tmp_path / "users.jsonl").write_text(line.replace("$2b$12$…", "$2b$12$" + "." * 53))
-    script = code_below("Move your users here").replace(".venv/bin/", f"{sys.prefix}/bin/")
-    with start_twin(tmp_path):
-        done = subprocess.run(
-            ["bash", "-euc", script], capture_output=True, text=True, check=True, timeout=60, cwd=tmp_path
-        )
-    assert "1 would be imported" in done.stdout
-    assert "ann@example.com" in (tmp_path / "everybody.jsonl").read_text()
+    (folder / "users.jsonl").write_text(line.replace("$2b$12$…", "$2b$12$" + "." * 53))
+    assert "1 would be imported" in typed_in(folder, "Move your users here")
+    assert "ann@example.com" in (folder / "everybody.jsonl").read_text()
 
 
-def test_the_commands_for_the_signing_keys_work(tmp_path: Path) -> None:
+def test_the_commands_for_accounts_and_clients_work(folder: Path) -> None:
+    """Open, give, list, disable, register, make a key and hash it, against a twin of this folder."""
+    printed = typed_in(folder, "Operate accounts and clients")
+    assert re.search(r"bob@example.com +active +help_desk, user", printed)
+    assert "disabled" in printed
+    assert re.fullmatch(r"lk_\w+\n", (folder / "nightly.key").read_text())
+    assert printed.splitlines()[-1] == secure_hash((folder / "nightly.key").read_bytes().strip())
+
+
+def test_the_commands_for_the_signing_keys_work(folder: Path) -> None:
     """Show, set, rotate, print and reset, against a twin of this folder."""
-    script = code_below("Operate the signing keys").replace(".venv/bin/", f"{sys.prefix}/bin/")
-    with start_twin(tmp_path):
-        done = subprocess.run(
-            ["bash", "-euc", script], capture_output=True, text=True, check=True, timeout=60, cwd=tmp_path
-        )
-    assert "-----BEGIN PUBLIC KEY-----" in done.stdout
-    assert "ES256" in done.stdout
+    printed = typed_in(folder, "Operate the signing keys")
+    assert "-----BEGIN PUBLIC KEY-----" in printed
+    assert "ES256" in printed
 
 
 def test_the_commands_for_the_audit_log_work(limited_twin: RunningTwin) -> None:

@@ -526,3 +526,26 @@ def test_each_authorizer_is_cached_by_what_it_judges(template: Template) -> None
     identity = authorizers["ApiKey"]["Identity"]
     assert (identity["Headers"], identity["ReauthorizeEvery"]) == (["X-API-Key"], {"Ref": "AuthorizerCacheSeconds"})
     assert authorizers["Bearer"]["Identity"]["Header"] == "Authorization"
+
+
+def test_first_admin_is_made_by_who_may_invoke_and_by_nobody_else(template: Template) -> None:
+    """No route, no schedule and no permission leads to the function: AWS credentials alone do."""
+    function = source.functions(template)["initadmin"]
+    permissions = source.resources(template, "AWS::Lambda::Permission").values()
+    assert "Events" not in function
+    assert "InitAdminFunction" not in json.dumps([*permissions, *source.resources(template, "AWS::Events::Rule")])
+    assert template["Outputs"]["InitAdminFunction"]["Value"] == {"Ref": "InitAdminFunction"}
+
+
+def test_function_of_the_first_admin_changes_nothing_that_is_there(template: Template) -> None:
+    """It puts new items, whose conditions refuse what is there, and reads nothing; no other may put the count."""
+    functions = source.functions(template)
+    rights = {(grant.action, item) for grant in source.grants(functions["initadmin"]) for item in grant.items}
+    assert rights == {("dynamodb:PutItem", item) for item in ("USER#*", "LOGIN#*", "USERS", "ADMINS")}
+    counting = {
+        name
+        for name, function in functions.items()
+        for grant in source.grants(function)
+        if grant.action == "dynamodb:PutItem" and "ADMINS" in grant.items
+    }
+    assert counting == {"initadmin"}

@@ -260,6 +260,18 @@ def test_a_lost_answer_to_a_reset(remote: DynamoStore, network: BadNetwork, faul
 
 
 @pytest.mark.parametrize("fault", [LOST, Fault.FORGOTTEN])
+def test_a_lost_answer_to_the_first_admin(network: BadNetwork, ministack_client: DynamoDBClient, fault: Fault) -> None:
+    """Whose answer is lost is not told that somebody else was first."""
+    store = DynamoStore(connect_to(network.address), new_table(ministack_client))
+    admin = samples.user(roles=("admin", "privacy"))
+    network.spoil(fault)
+    store.create_first_admin(admin, samples.credential(admin))
+    assert store.find_user(admin.sub) == admin
+    with refuses(Errors.ADMIN_EXISTS):
+        store.create_first_admin(admin, samples.credential(admin))
+
+
+@pytest.mark.parametrize("fault", [LOST, Fault.FORGOTTEN])
 def test_a_lost_answer_to_a_move(remote: DynamoStore, network: BadNetwork, fault: Fault) -> None:
     """The account has moved once and the caller is told so, though the old login is gone by then."""
     user, code = samples.user(), samples.code(purpose=CodePurpose.CHANGE_EMAIL)

@@ -8,7 +8,7 @@ import pytest
 
 from latchkey.core.accounts import Registration
 from latchkey.core.errors import Errors, ServiceError
-from latchkey.core.model import User, UserStatus
+from latchkey.core.model import Event, MailKind, User, UserStatus
 from latchkey.core.roles import BUILT_IN, CustomRoles, Operator, StoredRoles, registry_with
 from latchkey.core.useradmin import Standing, UserAdmin
 from tests.world import LOGIN, NOW, PASSWORD, World
@@ -166,3 +166,37 @@ def test_login_is_found_as_it_is_typed(office: Office, typed: str) -> None:
 def test_login_of_nobody_finds_nobody(office: Office) -> None:
     """An empty answer, and no error."""
     assert office.admin.find_login("nobody@example.com") == ()
+
+
+def test_operator_sends_the_mail_that_its_owner_could_ask_for(office: Office) -> None:
+    """The code in it sets a new password, and the journal says who had it sent."""
+    office.admin.send_reset(office.desk, office.ann.sub, now=NOW)
+    code = office.world.code(MailKind.RESET)
+    office.world.passwords.reset(code, "a walk in the rain", now=NOW)
+    assert office.world.log_in(password="a walk in the rain")
+    assert Event("password_reset_sent", sub=office.ann.sub, actor="usr_desk") in office.world.journal.events
+
+
+def no_mail(admin: UserAdmin, operator: Operator, user: User) -> Errors:
+    """Return how a mail to an account is refused."""
+    with pytest.raises(ServiceError) as raised:
+        admin.send_reset(operator, user.sub, now=NOW)
+    return raised.value.error
+
+
+def test_no_mail_goes_where_none_could_arrive(office: Office) -> None:
+    """To a user name, to a disabled account, from a silent stack: the operator is told, and no note is left."""
+    admin, name = office.admin, office.account("annie", "user")
+    silent = replace(admin, outbox=replace(office.world.outbox, sends=False))
+    refused = [no_mail(admin, office.operator, name), no_mail(silent, office.operator, office.ann)]
+    admin.change(office.operator, office.ann.sub, Standing(status=UserStatus.DISABLED))
+    refused.append(no_mail(admin, office.operator, office.ann))
+    assert refused == [Errors.NO_MAIL] * 3
+    assert office.world.waiting() == []
+
+
+def test_mail_to_an_admin_is_an_admins_to_send(office: Office) -> None:
+    """The help desk does not touch an admin's account, nor one that is not there."""
+    nobody = replace(office.ann, sub="usr_nobody")
+    refused = [no_mail(office.admin, office.desk, user) for user in (office.boss, nobody)]
+    assert refused == [Errors.FORBIDDEN, Errors.NOT_FOUND]

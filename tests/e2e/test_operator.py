@@ -1,0 +1,149 @@
+"""The operator's day, with the `latchkey` command as people run it, on a twin that begins without an admin."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from tests.e2e.client import Response, RunningTwin, start_twin
+from tests.e2e.mailbox import code_in, wait_for
+
+BOSS, PASSWORD = "boss@example.com", "a quiet river at dawn"
+ANN, ANNS_PASSWORD = "ann@example.com", "a walk in the rain"
+INVOKE = "/2015-03-31/functions/{}/invocations"
+
+
+@dataclass(slots=True)
+class Operator:
+    """Somebody at a keyboard, in the folder of a twin."""
+
+    twin: RunningTwin
+
+    def types(self, *arguments: str, typed: str = "", code: int = 0) -> str:
+        """Run a command with what is typed into it; return what it prints, which holds no password."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "LATCHKEY_"))}
+        done = subprocess.run(
+            [f"{sys.prefix}/bin/latchkey", *arguments],
+            input=typed,
+            capture_output=True,
+            text=True,
+            cwd=self.twin.folder,
+            env=kept | {"COLUMNS": "200"},
+            start_new_session=True,  # else a password would be asked for on the terminal of whoever runs the tests
+            timeout=30,
+            check=False,
+        )
+        assert done.returncode == code, done.stderr
+        assert not any(password in done.stdout + done.stderr for password in (PASSWORD, ANNS_PASSWORD))
+        return done.stdout if code == 0 else done.stderr
+
+    def does(self, *arguments: str, typed: str = "", code: int = 0) -> str:
+        """Run a command that signs in as the admin."""
+        return self.types("--local", *arguments, typed=f"{BOSS}\n{PASSWORD}\n{typed}", code=code)
+
+    def reads(self, *arguments: str) -> Any:
+        """Run a command that signs in as the admin, and return the server's document."""
+        return json.loads(self.does(*arguments, "--json"))
+
+
+@pytest.fixture(scope="module")
+def twin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningTwin]:
+    """A twin that nobody operates yet."""
+    with start_twin(tmp_path_factory.mktemp("bare-twin"), ADMIN="off", LIMITS="off") as running:
+        running.secrets |= {PASSWORD, ANNS_PASSWORD}
+        yield running
+        assert running.leaks() == []  # not in a log line, whoever was invoked with it
+
+
+def log_in(twin: RunningTwin, password: str = ANNS_PASSWORD) -> Response:
+    return twin.call("POST", "/v1/auth/login", json={"login": ANN, "password": password})
+
+
+def refresh(twin: RunningTwin, tokens: Any) -> Response:
+    return twin.call("POST", "/v1/auth/refresh", json={"refresh_token": tokens["refresh_token"]})
+
+
+def session_of(twin: RunningTwin, key: str) -> int:
+    """Return the status that a service gets which opens a session by its key."""
+    twin.secrets.add(key)
+    return twin.call("POST", "/v1/auth/token", headers={"X-API-Key": key}).status
+
+
+def test_the_operators_day(twin: RunningTwin) -> None:
+    """From a stack without an admin to accounts, roles, clients and keys that work, and stop when told to."""
+    operator = Operator(twin)
+    initial = ("--local", "init-admin", "--password-stdin", "--login")
+    assert "privacy" in operator.types(*initial, BOSS, typed=PASSWORD)
+    assert "admin_exists" in operator.types(*initial, "eve@example.com", typed=PASSWORD, code=1)
+
+    made = operator.does("user", "create", ANN, "--name", "Ann", typed=f"{ANNS_PASSWORD}\n{ANNS_PASSWORD}\n")
+    assert ANN in made
+    operator.does("role", "set", "help_desk", "users:read")
+    assert operator.reads("user", "roles", ANN, "--add", "help_desk")["roles"] == ["help_desk", "user"]
+
+    client = operator.reads("client", "create", "--kind", "service", "--name", "Job", "--role", "service")
+    key = operator.does("api-key", "create", "--client-id", client["client_id"], "--name", "nightly").strip()
+    assert session_of(twin, key) == 200
+    successor = operator.does("api-key", "rotate", key.split("_")[1]).strip()
+    assert (session_of(twin, key), session_of(twin, successor)) == (401, 200)
+    operator.does("api-key", "revoke", successor.split("_")[1])
+    assert session_of(twin, successor) == 401
+
+    tokens = log_in(twin).json
+    operator.does("user", "disable", ANN)
+    assert (refresh(twin, tokens).status, log_in(twin).status) == (401, 401)
+    operator.does("user", "enable", ANN)
+    tokens = log_in(twin).json
+    operator.does("user", "end-sessions", ANN)
+    assert (refresh(twin, tokens).status, log_in(twin).status) == (401, 200)
+
+    operator.does("user", "send-reset", ANN)
+    code = code_in(twin, wait_for(twin, ANN))
+    reset = twin.call("POST", "/v1/user/password/reset", json={"token": code, "password": "some other words"})
+    assert (reset.status, log_in(twin).status) == (204, 401)
+    listed = operator.does("user", "list")
+    assert [login in listed for login in (BOSS, ANN, "eve@example.com")] == [True, True, False]
+
+
+# ---- The Invoke API of the twin ----
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Origin": "http://127.0.0.1"}, {"Host": "attacker.example"}, {"Origin": "null"}, {"Host": "[::1"}]
+)
+def test_no_web_page_invokes(twin: RunningTwin, headers: dict[str, str]) -> None:
+    """Neither one that says where it is from, nor one whose name leads here."""
+    answer = twin.call("POST", INVOKE.format("InitAdminFunction"), json={}, headers=headers)
+    assert (answer.status, answer.headers["x-amzn-errortype"]) == (403, "AccessDeniedException")
+
+
+@pytest.mark.parametrize("name", ["UsersFunction", "AuthorizerFunction", "NoFunction", "InitAdminFunction%2F"])
+def test_what_answers_a_route_is_not_invoked(twin: RunningTwin, name: str) -> None:
+    """Its authorizer would be walked round."""
+    answer = twin.call("POST", INVOKE.format(name), json={})
+    assert (answer.status, answer.json["Type"]) == (404, "User")
+
+
+def test_invocation_is_a_post_that_waits(twin: RunningTwin) -> None:
+    """Another method, another way of invoking and a payload that is none are refused."""
+    path = INVOKE.format("InitAdminFunction")
+    answers = [
+        twin.call("GET", path),
+        twin.call("POST", path, json={}, headers={"X-Amz-Invocation-Type": "Event"}),
+        twin.call("POST", path, body=b"{"),
+    ]
+    assert [answer.status for answer in answers] == [404, 400, 400]
+
+
+def test_error_of_a_function_is_marked(twin: RunningTwin) -> None:
+    """As Lambda marks it, with its type and nothing of the event."""
+    answer = twin.call("POST", INVOKE.format("RotateFunction"), json={})
+    assert (answer.status, answer.headers["x-amz-function-error"]) == (200, "Unhandled")
+    assert answer.json == {"errorType": "KeyError"}
