@@ -214,10 +214,10 @@ def test_a_hash_can_be_another(operator: Person) -> None:
 
 def test_a_message_is_echoed_on_demand_and_never_logged(operator: Person) -> None:
     """It may be somebody's key."""
-    secret = "ключ number 4711"
+    secret = "ключ key-number-4711"
     silent, loud = (hashed(operator, path, secret.encode()).json for path in ("secure", "secure?echo=true"))
     assert ("message" in silent, loud["message"]) == (False, secret)
-    assert "4711" not in operator.twin.output()
+    assert "key-number-4711" not in operator.twin.output()
 
 
 @pytest.mark.parametrize(("path", "size", "status"), [("secure", 1025, 413), ("fast", 1024, 200), ("fast?x=1", 1, 400)])

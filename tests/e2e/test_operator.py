@@ -12,6 +12,9 @@ from typing import Any
 
 import pytest
 
+from infra.local.api import Api, Function
+from infra.local.invocations import Invocations
+from infra.local.messages import Request
 from tests.e2e.client import Response, RunningTwin, start_twin
 from tests.e2e.mailbox import code_in, wait_for
 
@@ -79,6 +82,7 @@ def session_of(twin: RunningTwin, key: str) -> int:
 def test_the_operators_day(twin: RunningTwin) -> None:
     """From a stack without an admin to accounts, roles, clients and keys that work, and stop when told to."""
     operator = Operator(twin)
+    assert ("admin" in twin.dev, "There is no admin yet" in twin.output()) == (False, True)
     initial = ("--local", "init-admin", "--password-stdin", "--login")
     assert "privacy" in operator.types(*initial, BOSS, typed=PASSWORD)
     assert "admin_exists" in operator.types(*initial, "eve@example.com", typed=PASSWORD, code=1)
@@ -122,6 +126,17 @@ def test_no_web_page_invokes(twin: RunningTwin, headers: dict[str, str]) -> None
     """Neither one that says where it is from, nor one whose name leads here."""
     answer = twin.call("POST", INVOKE.format("InitAdminFunction"), json={}, headers=headers)
     assert (answer.status, answer.headers["x-amzn-errortype"]) == (403, "AccessDeniedException")
+
+
+def test_no_other_machine_invokes() -> None:
+    """Where the twin listens for others too, what a request says of itself does not help."""
+    function = Function("F", "arn:F", "app", "handler", {}, 3, 128)
+    invoke = Invocations(Api("api", "live", (), {}, {}, {"F": function}), lambda name, _: name)
+    asked = [
+        Request("POST", INVOKE.format("F"), "", (("Host", "127.0.0.1"),), b"{}", peer)
+        for peer in ("127.0.0.1", "192.0.2.7")
+    ]
+    assert [invoke.answer(request).status for request in asked] == [200, 403]
 
 
 @pytest.mark.parametrize("name", ["UsersFunction", "AuthorizerFunction", "NoFunction", "InitAdminFunction%2F"])

@@ -378,9 +378,17 @@ def test_wrong_usage_asks_nothing(fake: FakeApi, arguments: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "exit_code"), [(403, 3), (401, 3), (404, 1), (409, 1), (422, 1), (429, 1), (503, 1)]
+    ("name", "status", "exit_code"),
+    [
+        ("user show", 404, 1),
+        ("role delete", 409, 1),
+        ("client set", 422, 1),
+        ("user send-reset", 429, 1),
+        ("role set", 403, 3),
+        ("api-key revoke", 401, 3),
+        ("user end-sessions", 503, 1),
+    ],
 )
-@pytest.mark.parametrize("name", ["user show", "role delete", "client set", "api-key revoke", "user send-reset"])
 def test_refusal_ends_as_its_status_says(fake: FakeApi, name: str, status: int, exit_code: int) -> None:
     """The server's sentence is the one line, and the session ends all the same."""
     arguments, call, _ = COMMANDS[name]
