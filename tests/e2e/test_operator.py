@@ -130,7 +130,7 @@ def test_no_web_page_invokes(twin: RunningTwin, headers: dict[str, str]) -> None
 
 def test_no_other_machine_invokes() -> None:
     """Where the twin listens for others too, what a request says of itself does not help."""
-    function = Function("F", "arn:F", "app", "handler", {}, 3, 128)
+    function = Function("F", "arn:F", "app", "handler", {}, 3, 128, "logs")
     invoke = Invocations(Api("api", "live", (), {}, {}, {"F": function}), lambda name, _: name)
     asked = [
         Request("POST", INVOKE.format("F"), "", (("Host", "127.0.0.1"),), b"{}", peer)

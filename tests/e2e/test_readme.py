@@ -77,9 +77,6 @@ def test_the_commands_for_the_signing_keys_work(folder: Path) -> None:
 
 def test_the_commands_for_the_audit_log_work(limited_twin: RunningTwin) -> None:
     """A table of today, and the events of the app's client as JSON."""
-    script = code_below("The audit log").replace(".venv/bin/", f"{sys.prefix}/bin/")
-    done = subprocess.run(
-        ["bash", "-euc", script], capture_output=True, text=True, check=True, timeout=60, cwd=limited_twin.folder
-    )
-    assert "signing_rotated" in done.stdout
-    assert '{"events": [' in done.stdout
+    printed = typed_in(limited_twin.folder, "The audit log")
+    assert "signing_rotated" in printed
+    assert '{"events": [' in printed
