@@ -37,12 +37,12 @@ def pages(api: Api, path: str, name: str, *, limit: int | None, narrowed: Mappin
     """Yield the pages of a list until it ends, or `limit` entries have come."""
     cursor: object = None
     seen = 0
-    while seen == 0 or cursor:
+    while True:
         size = _PAGE if limit is None else min(_PAGE, limit - seen)
         query = {**narrowed, "limit": str(size)} | ({"cursor": str(cursor)} if cursor else {})
         answer = api.get(f"{path}?{urlencode(query)}", f"Reading; {seen} so far …")
         yield answer
         seen += len(records(answer, name))
         cursor = answer.members.get("cursor")
-        if not seen or (limit is not None and seen >= limit):
+        if not cursor or (limit is not None and seen >= limit):
             return

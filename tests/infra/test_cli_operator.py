@@ -298,6 +298,13 @@ def test_empty_list_is_a_heading(fake: FakeApi) -> None:
     assert (result.exit_code, len(result.stdout.splitlines()), len(pages.asked)) == (0, 1, 1)
 
 
+def test_empty_page_is_not_the_end(fake: FakeApi) -> None:
+    """A page may hold nobody, where all of it has been deleted meanwhile; the cursor says whether there is more."""
+    fake.will("GET", f"{USERS}?limit=100", (200, {"users": [], "cursor": "on"}))
+    fake.will("GET", f"{USERS}?limit=100&cursor=on", (200, {"users": [USER], "cursor": None}))
+    assert SUB in local("user", "list").stdout
+
+
 def test_list_of_one_login_is_asked_for_by_it(fake: FakeApi) -> None:
     """The server looks it up; nobody reads through all accounts."""
     fake.will("GET", ANN, (200, {"users": [USER], "cursor": None}))
