@@ -28,7 +28,7 @@ class Movers:
     def __init__(self, world: World) -> None:
         self.world = world
         roles = StoredRoles(lambda: registry_with(MOVERS))
-        admin = UserAdmin(world.store, world.accounts, world.sessions, roles, world.journal)
+        admin = UserAdmin(world.store, world.accounts, world.sessions, roles, world.journal, world.outbox)
         self.transfer = UserTransfer(world.store, admin, world.journal, world.entropy)
         self.boss = Operator("usr_boss", BUILT_IN.permissions(["admin"]), NOW)
         self.mover = Operator("usr_mover", roles.permissions(["mover"]), NOW)
