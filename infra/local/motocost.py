@@ -94,7 +94,7 @@ def _of_one_partition(query: Any) -> Any:
             return query(table, *arguments, **named)
         items: list[Any] = list(table.items.get(hash_key, {}).values())
         if start:
-            position = start[table.range_key_attr]["S"]
+            position = start[str(table.range_key_attr)]["S"]
             is_behind = operator.gt if ascending else operator.lt
             items = [item for item in items if is_behind(item.range_key.value, position)]
         if limit and comparison is None:
