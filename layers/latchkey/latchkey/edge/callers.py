@@ -67,7 +67,7 @@ def profile(who: User, registry: Roles) -> dict[str, Any]:
     }
 
 
-def export(
+def export(  # noqa: PLR0913 - as many as is kept of an account
     who: User,
     sessions: tuple[Session, ...],
     links: tuple[Link, ...],
