@@ -189,7 +189,12 @@ def test_each_of_two_keys_proves_by_its_own_id(world: PartnerWorld) -> None:
     assert world.enter(new.sign(claims(partner.issuer))).tokens.access_token
 
 
-RELAXED = {"jti": {"jti": None}, "iss": {"iss": None}, "aud": {"aud": None}, "iat": {"iat": None}}
+RELAXED: dict[str, dict[str, Any]] = {
+    "jti": {"jti": None},
+    "iss": {"iss": None},
+    "aud": {"aud": None},
+    "iat": {"iat": None},
+}
 
 
 def relaxed(world: PartnerWorld, *flags: str) -> Partner:
@@ -211,7 +216,7 @@ def test_claim_may_be_missing_where_the_record_says_so(world: PartnerWorld, flag
 def test_claim_that_is_there_must_be_right_all_the_same(world: PartnerWorld) -> None:
     """A relaxation is for what is absent."""
     partner = relaxed(world, "jti", "iss", "aud", "kid", "iat")
-    wrong = {"aud": "https://other.example", "iss": ISSUER, "iat": NOW + 60, "jti": 7}
+    wrong: dict[str, Any] = {"aud": "https://other.example", "iss": ISSUER, "iat": NOW + 60, "jti": 7}
     reasons = [
         refusal(world, world.signer.sign(claims(partner.issuer, **{name: value})), issuer_id=partner.partner_id)
         for name, value in wrong.items()
