@@ -112,9 +112,7 @@ def change(  # noqa: PLR0913 - Typer makes an option of each
     default_role: _Many = None,
     client: _Many = None,
     scope: _Many = None,
-    allow_missing: Annotated[
-        list[str] | None, typer.Option(help="jti, iss, aud, kid or iat; none for nothing.")
-    ] = None,
+    allow_missing: Annotated[list[str] | None, typer.Option(help="jti, iss, aud, kid, iat, or none.")] = None,
     tokens_per_minute: _Limit = None,
     max_users: _Limit = None,
     profile_updates: Annotated[str | None, typer.Option(help="first or always.")] = None,
@@ -169,7 +167,7 @@ def keygen(
 
 
 @commands.command("add-key")
-def add_key(
+def add_key(  # noqa: PLR0913 - Typer makes an option of each
     ctx: typer.Context,
     partner: _Partner,
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The public key: PEM, or a JWK.")],
