@@ -276,3 +276,20 @@ def test_nothing_is_used_up_for_tokens_that_cannot_be_made(world: PartnerWorld) 
         world.enter(assertion)
     world.source.away = False
     assert world.enter(assertion).created
+
+
+@pytest.mark.parametrize(("exp", "last"), [(NOW + 300, NOW + 329), (NOW + 3600, NOW + 630)], ids=["exp", "age"])
+def test_use_is_remembered_for_as_long_as_the_assertion_holds(
+    world: PartnerWorld, monkeypatch: pytest.MonkeyPatch, exp: int, last: int
+) -> None:
+    """To the last second at which its signature would still be good, and not for as long as its sender likes."""
+    kept: list[int] = []
+
+    def keep(_: str, *, until: int) -> bool:
+        kept.append(until)
+        return True
+
+    monkeypatch.setattr(world.store, "use_assertion", keep)
+    world.enter(world.signer.sign(claims(ISSUER, exp=exp)), now=last)
+    refusal(world, world.signer.sign(claims(ISSUER, exp=exp)), now=last + 1)
+    assert last <= kept[0] <= last + 1

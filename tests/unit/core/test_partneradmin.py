@@ -128,6 +128,12 @@ def test_address_of_keys_is_kept(world: PartnerWorld, address: str) -> None:
     assert world.set_partner(keyless(world), jwks_uri=address).jwks_uri == address
 
 
+def test_keys_come_from_one_place(world: PartnerWorld) -> None:
+    """From the record or from an address: else nobody could say which of two keys of one id counts."""
+    with refuses(Errors.VALIDATION_FAILED):
+        world.set_partner(world.partner(), jwks_uri="https://keys.example/")
+
+
 def keyless(world: PartnerWorld) -> Partner:
     """Return a partner without keys."""
     return world.admin.create(ADMIN, {"name": "S", "issuer": "https://s.example"}, [], now=NOW)
