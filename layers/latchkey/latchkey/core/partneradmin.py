@@ -95,13 +95,17 @@ class PartnerAdmin:
         self._require_sound(changed)
         before = {*held.default_roles, *held.role_map.values()}
         self._require_below(operator, {*changed.default_roles, *changed.role_map.values()} - before)
-        return self._replace(operator, changed, "partner_changed", " ".join(sorted(members)))
+        stored = self._replace(changed)
+        self._report("partner_changed", operator, stored, " ".join(sorted(members)))
+        return stored
 
     def add_key(self, operator: Operator, partner_id: str, key: AssertionKey) -> Partner:
         """Register one more key. Raises `NOT_FOUND`, `VALIDATION_FAILED` where it does not fit, `CONFLICT`."""
         changed = _with_key(self.find(partner_id), key)
         self._require_sound(changed)
-        return self._replace(operator, changed, "partner_key_added", key.kid)
+        stored = self._replace(changed)
+        self._report("partner_key_added", operator, stored, key.kid)
+        return stored
 
     def remove_key(self, operator: Operator, partner_id: str, kid: str) -> Partner:
         """Take a key away: from now on it proves nothing. Raises `NOT_FOUND`, `CONFLICT`."""
@@ -109,7 +113,9 @@ class PartnerAdmin:
         if kid not in partner.keys:
             raise ServiceError(Errors.NOT_FOUND, "no such key")
         rest = {each: jwk for each, jwk in partner.keys.items() if each != kid}
-        return self._replace(operator, replace(partner, keys=rest), "partner_key_removed", kid)
+        stored = self._replace(replace(partner, keys=rest))
+        self._report("partner_key_removed", operator, stored, kid)
+        return stored
 
     def delete(self, operator: Operator, partner_id: str) -> None:
         """Delete a partner: its sessions end at their next refresh, its users stay. Raises `NOT_FOUND`, `CONFLICT`."""
@@ -118,11 +124,10 @@ class PartnerAdmin:
             raise ServiceError(Errors.CONFLICT, "the partner has changed meanwhile")
         self._report("partner_deleted", operator, partner, partner.issuer)
 
-    def _replace(self, operator: Operator, changed: Partner, event: str, what: str) -> Partner:
+    def _replace(self, changed: Partner) -> Partner:
         stored = replace(changed, version=changed.version + 1)
         if not self.store.replace_partner(stored):
             raise ServiceError(Errors.CONFLICT, "the partner has changed meanwhile")
-        self._report(event, operator, stored, what)
         return stored
 
     def _report(self, event: str, operator: Operator, partner: Partner, what: str) -> None:

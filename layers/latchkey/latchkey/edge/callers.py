@@ -101,6 +101,7 @@ def event(each: RecordedEvent) -> dict[str, Any]:
         "reason": each.reason,
         "request_id": each.request_id,
         "address": each.address,
+        "partner_id": each.partner_id,
     }
 
 
