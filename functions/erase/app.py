@@ -8,5 +8,6 @@ from latchkey.edge.http import Request, Response, endpoint
 def handler(request: Request) -> Response:
     """Answer 204 when the account is gone; to ask again finishes what was broken off."""
     me = callers.user(request)
-    bootstrap.erasure()(me.sub, me.sid, accountforms.own_password(request), now=request.now)
+    password = accountforms.own_password(request)
+    bootstrap.erasure()(me.sub, me.sid, password, auth_time=me.auth_time, now=request.now)
     return Response(204)

@@ -17,5 +17,6 @@ def handler(request: Request) -> Response:
     user, sessions = accounts.present(me.sub, me.sid, now=request.now)
     if request.path.endswith("/export"):
         page = bootstrap.store().events_of(me.sub, after="", limit=EXPORTED_EVENTS, now=request.now)
-        return Response(200, callers.export(user, sessions, page.items, roles, current=me.sid))
+        links = bootstrap.store().list_links(me.sub)
+        return Response(200, callers.export(user, sessions, links, page.items, roles, current=me.sid))
     return Response(200, callers.profile(user, roles))

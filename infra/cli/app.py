@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from infra.cli import apikeys, audit, clients, hashkey, initadmin, roles, screen, signing, transfer, users
+from infra.cli import apikeys, audit, clients, hashkey, initadmin, partner, roles, screen, signing, transfer, users
 from infra.cli.errors import CommandError
 from infra.cli.targets import TOKEN_VARIABLE, Options
 
@@ -56,6 +56,7 @@ app = typer.Typer(
     f"4 not reachable. With --stack, an access token in {TOKEN_VARIABLE} spares login and password.",
 )
 app.add_typer(signing.commands, name="signing")
+app.add_typer(partner.commands, name="partner")
 app.command("audit")(audit.show)
 app.command("import")(transfer.bring_in)
 app.command("export")(transfer.hand_out)

@@ -20,7 +20,7 @@ ADMIN_LOGIN = "admin@example.com"
 Credentials = dict[str, Any]
 """`admin`, `clients` and `api_key` as `.latchkey/dev.json` has them, and `service`, the client that owns the key."""
 
-_APP_GRANTS = [str(Grant.AUTHORIZATION_CODE), str(Grant.REFRESH_TOKEN)]
+_APP_GRANTS = [str(Grant.AUTHORIZATION_CODE), str(Grant.REFRESH_TOKEN), str(Grant.JWT_BEARER)]
 _MACHINE_GRANTS = [str(Grant.CLIENT_CREDENTIALS)]
 _APP_SCOPES = FIRST_PARTY_SCOPE.split(" ")
 _MACHINE_SCOPES = ["orders:read", "orders:write"]

@@ -152,6 +152,7 @@ class Twin:
         return {
             "LATCHKEY_ISSUER": self.issuer,
             "LATCHKEY_JWKS_URI": f"{self.address}/.well-known/jwks.json",
+            "LATCHKEY_LOCAL_JWKS": "true",  # a partner on this machine may publish its keys over plain http
             "LATCHKEY_LIMITS": "on" if self._options.limits else "off",
         }
 

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -46,23 +43,6 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         front.target = twin.address
         yield Stage(twin, front)
         assert twin.leaks() == []
-
-
-@pytest.fixture(scope="session")
-def packages(request: pytest.FixtureRequest) -> None:
-    """Install the Node packages, unless these very ones are; skip where there is no Node, but never in CI."""
-    if not (shutil.which("node") and shutil.which("npm")):
-        reason = "Node verifiers were not run: node and npm are not on the path"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
-            print(reason)  # noqa: T201 - pytest itself names the reason only when asked
-        pytest.skip(reason)
-    lock, installed = FOLDER / "package-lock.json", FOLDER / "node_modules" / ".lock"
-    if not installed.exists() or installed.read_bytes() != lock.read_bytes():
-        command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        subprocess.run(command, cwd=FOLDER, check=True, capture_output=True, timeout=120)
-        shutil.copyfile(lock, installed)
 
 
 def verdicts(verifiers: list[Verifier], token: str) -> Verdicts:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -11,16 +12,18 @@ from pathlib import Path
 import pytest
 
 from latchkey.core.waves import secure_hash
+from tests.e2e.accounts import admin
 from tests.e2e.client import RunningTwin, start_twin
+from tests.e2e.foreignverifiers import FOLDER
 
 README = Path(__file__).parents[2] / "README.md"
 ADDRESS = "http://127.0.0.1:8080"
 
 
-def code_below(heading: str) -> str:
-    """Return the first shell block below a heading."""
+def code_below(heading: str, language: str = "sh") -> str:
+    """Return the first block of a language, the shell's by default, below a heading."""
     section = README.read_text().partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
-    return section.partition("```sh\n")[2].partition("```")[0]
+    return section.partition(f"```{language}\n")[2].partition("\n```")[0]
 
 
 def test_the_walk_ends_where_it_says(limited_twin: RunningTwin) -> None:
@@ -80,3 +83,37 @@ def test_the_commands_for_the_audit_log_work(limited_twin: RunningTwin) -> None:
     printed = typed_in(limited_twin.folder, "The audit log")
     assert "signing_rotated" in printed
     assert '{"events": [' in printed
+
+
+LONGEST_CLIENT = 15
+
+
+@pytest.fixture(scope="module")
+def key_of_the_shop(twin: RunningTwin) -> Iterator[Path]:
+    """The partner of the text, registered as the text says, and the file with its key."""
+    script = code_below("Partners").replace(".venv/bin/", f"{sys.prefix}/bin/")
+    subprocess.run(["bash", "-euc", script], capture_output=True, check=True, timeout=60, cwd=twin.folder)
+    yield twin.folder / "shop.pem"
+    boss = admin(twin)
+    partners = twin.call("GET", "/v1/admin/partners?limit=100", headers=boss.bearer).json["partners"]
+    [shop] = [each["id"] for each in partners if each["issuer"] == "https://shop.example"]
+    twin.call("DELETE", f"/v1/admin/partners/{shop}", headers=boss.bearer)
+
+
+def test_partners_client_in_python_signs_its_user_in(twin: RunningTwin, key_of_the_shop: Path) -> None:
+    """As it stands, in fifteen lines."""
+    program = code_below("Partners", "python")
+    command = [sys.executable, "-c", program, twin.address, str(key_of_the_shop)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    user = ast.literal_eval(done.stdout)
+    assert (user["external_id"], user["created"]) == ("user-42", True)
+    assert len(program.splitlines()) <= LONGEST_CLIENT
+
+
+def test_partners_client_in_node_signs_its_user_in(twin: RunningTwin, packages: None, key_of_the_shop: Path) -> None:
+    """As it stands, in fifteen lines."""
+    program = code_below("Partners", "js")
+    command = ["node", "--input-type=module", "-", twin.address, str(key_of_the_shop)]
+    done = subprocess.run(command, input=program, capture_output=True, text=True, check=True, timeout=60, cwd=FOLDER)
+    assert '"external_id":"user-43","created":true' in done.stdout
+    assert len(program.splitlines()) <= LONGEST_CLIENT

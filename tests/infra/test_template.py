@@ -26,6 +26,7 @@ PUBLIC = {
     ("token", "POST", "/v1/auth/token"),
     ("token", "POST", "/oauth2/token"),
     ("validate", "POST", "/v1/auth/validate"),
+    ("token", "POST", "/v1/auth/external-token"),
     ("wellknown", "GET", "/.well-known/jwks.json"),
     ("wellknown", "GET", "/.well-known/openid-configuration"),
     ("wellknown", "GET", "/.well-known/oauth-authorization-server"),
@@ -82,13 +83,23 @@ PROTECTED = {
     ("hash", "POST", "/utils/hash/secure"),
     ("hash", "POST", "/utils/hash/fast"),
     ("auditlog", "GET", "/v1/admin/audit"),
+    ("partners", "GET", "/v1/admin/partners"),
+    ("partners", "POST", "/v1/admin/partners"),
+    ("partners", "GET", "/v1/admin/partners/{partner}"),
+    ("partners", "PATCH", "/v1/admin/partners/{partner}"),
+    ("partners", "DELETE", "/v1/admin/partners/{partner}"),
+    ("partners", "POST", "/v1/admin/partners/{partner}/keys"),
+    ("partners", "DELETE", "/v1/admin/partners/{partner}/keys/{kid}"),
+    ("links", "GET", "/v1/auth/me/links"),
+    ("links", "POST", "/v1/auth/me/links"),
+    ("links", "DELETE", "/v1/auth/me/links/{partner}"),
 }
 BY_API_KEY = {("hello", "GET", "/v1/service/hello")}
 GUARDED_BY_WHAT = {"NONE", "Bearer", "ApiKey"}
-COSTLY = {"register", "login", "refresh", "token", "validate", "recover", "password", "email", "erase"}
-HASHING = {"register", "login", "password", "email", "erase"}
-SEALING = {"users", "clients", "apikeys", "auditlog", "transfer"}  # cursors, by the keys of refresh tokens
-POLICY_READERS = {"login", "refresh", "token", "validate"} | SEALING
+COSTLY = {"register", "login", "refresh", "token", "validate", "recover", "password", "email", "erase", "links"}
+HASHING = {"register", "login", "password", "email", "erase", "links"}
+SEALING = {"users", "clients", "apikeys", "auditlog", "transfer", "partners"}  # cursors, by the keys of refresh tokens
+POLICY_READERS = {"login", "refresh", "token", "validate", "links"} | SEALING
 POLICY_WRITERS = {"rotate", "signing"}
 SECRET_READ = "secretsmanager:GetSecretValue"
 IN_FORCE = frozenset({"AWSCURRENT"})

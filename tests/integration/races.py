@@ -172,6 +172,41 @@ def _rotates(store: Store, key: ApiKey, new: ApiKey) -> bool:
         return False
 
 
+def race_for_an_external_id(store: Store) -> None:
+    """Assert that one of many first sign-ins of one external id makes the account, and nothing is left of the rest."""
+    partner_id, external_id = samples.unique("prt_"), samples.unique("u-")
+    users = [samples.external_user() for _ in range(RACERS)]
+    made = race(
+        lambda number: store.create_external_user(users[number], samples.link(users[number], partner_id, external_id))
+    )
+    winners = [user for user, won in zip(users, made, strict=True) if won]
+    assert len(winners) == 1
+    assert store.find_external(partner_id, external_id) == winners[0].sub
+    assert [user for user in users if store.find_user(user.sub)] == winners
+
+
+def race_for_an_assertion(store: Store) -> None:
+    """Assert that one of many uses of one assertion is the first."""
+    digest = samples.unique("")
+    assert sum(race(lambda _: store.use_assertion(digest, until=NOW))) == 1
+
+
+def race_for_an_issuer(store: Store) -> None:
+    """Assert that one of many partners gets an issuer, and nothing is left of the others."""
+    issuer = samples.unique("https://shop.example/")
+    partners = [samples.partner(issuer) for _ in range(RACERS)]
+    made = race(lambda number: store.create_partner(partners[number]))
+    winners = [partner for partner, won in zip(partners, made, strict=True) if won]
+    assert [store.find_issuer(issuer)] == winners
+    assert [each for each in partners if store.find_partner(each.partner_id)] == winners
+
+
+def race_for_seats(store: Store) -> None:
+    """Assert that as many of many get a seat as there are."""
+    partner_id = samples.unique("prt_")
+    assert sum(race(lambda _: store.take_seat(partner_id, 7))) == 7
+
+
 def _registers(store: Store, user: User) -> bool:
     try:
         store.create_user(user, samples.credential(user))

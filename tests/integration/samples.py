@@ -14,9 +14,12 @@ from latchkey.core.model import (
     ClientKind,
     CodePurpose,
     Credential,
+    Link,
     Mail,
     MailKind,
     OneTimeCode,
+    Partner,
+    ProfileUpdates,
     Session,
     User,
     UserStatus,
@@ -157,4 +160,47 @@ def event(sub: str = "", *, ms: int = 0, expires_at: int = NOW + 600) -> Recorde
         actor=unique("usr_"),
         request_id=unique(""),
         address="192.0.2.7",
+    )
+
+
+def partner(issuer: str = "") -> Partner:
+    """Return a partner with every member set."""
+    return Partner(
+        partner_id=unique("prt_"),
+        name="Shop",
+        issuer=issuer or unique("https://shop.example/"),
+        created_at=NOW,
+        enabled=False,
+        profile="nodul",
+        audience="latchkey",
+        tenant="7",
+        org="acme",
+        keys={"k1": '{"kty":"EC"}', "k2": "{}"},
+        jwks_uri="https://shop.example/jwks.json",
+        role_map={"1": "user"},
+        default_roles=("user",),
+        clients=("cli_app", "cli_web"),
+        scopes=("openid",),
+        tokens_per_minute=60,
+        max_users=9,
+        allow_missing=("jti",),
+        profile_updates=ProfileUpdates.ALWAYS,
+    )
+
+
+def external_user() -> User:
+    """Return a user without a login."""
+    return replace(user(), login="")
+
+
+def link(owner: User, partner_id: str = "", external_id: str = "") -> Link:
+    """Return a link of an account with every member set."""
+    return Link(
+        sub=owner.sub,
+        partner_id=partner_id or unique("prt_"),
+        external_id=external_id or unique("ext#"),
+        created_at=NOW,
+        roles=("user", "shop"),
+        attributes='{"a":1}',
+        first='{"plan_id":3}',
     )

@@ -33,6 +33,11 @@ CLIENT = samples.client()
 KEY = replace(samples.api_key(expires_at=NOW + 60), client_id=CLIENT.client_id)
 SUCCESSOR = replace(samples.api_key(), client_id=KEY.client_id)
 EVENT = samples.event()
+PARTNER = samples.partner("https://shop.example")
+GUEST = samples.external_user()
+LINK = samples.link(GUEST, PARTNER.partner_id, "u-1")
+OTHER_LINK = samples.link(USER, PARTNER.partner_id, "u-2")
+GONE = samples.partner()
 DAY = 86_400
 
 OPERATIONS: dict[str, tuple[Callable[[Store], object], list[str]]] = {
@@ -108,6 +113,24 @@ OPERATIONS: dict[str, tuple[Callable[[Store], object], list[str]]] = {
     "record_events": (lambda store: store.record_events([EVENT]), ["BatchWriteItem"]),
     "events_of_day": (lambda store: store.events_of_day(EVENT.day, after="", limit=9, now=NOW), ["Query"]),
     "events_of": (lambda store: store.events_of(EVENT.subject, after="", limit=9, now=NOW), ["Query"]),
+    "create_partner": (lambda store: store.create_partner(PARTNER), ["TransactWriteItems"]),
+    "create_partner that goes": (lambda store: store.create_partner(GONE), ["TransactWriteItems"]),
+    "find_partner": (lambda store: store.find_partner(PARTNER.partner_id), ["GetItem"]),
+    "find_issuer": (lambda store: store.find_issuer(PARTNER.issuer), ["GetItem", "GetItem"]),
+    "list_partners": (lambda store: store.list_partners(after="", limit=9), ["Query", "BatchGetItem"]),
+    "replace_partner": (lambda store: store.replace_partner(replace(PARTNER, version=2)), ["UpdateItem"]),
+    "delete_partner": (lambda store: store.delete_partner(GONE), ["TransactWriteItems"]),
+    "use_assertion": (lambda store: store.use_assertion("d" * 64, until=NOW + 330), ["PutItem"]),
+    "take_seat": (lambda store: store.take_seat(PARTNER.partner_id, 9), ["UpdateItem"]),
+    "return_seat": (lambda store: store.return_seat(PARTNER.partner_id), ["UpdateItem"]),
+    "create_external_user": (lambda store: store.create_external_user(GUEST, LINK), ["TransactWriteItems"]),
+    "find_external": (lambda store: store.find_external(PARTNER.partner_id, "u-1"), ["GetItem"]),
+    "find_link": (lambda store: store.find_link(GUEST.sub, PARTNER.partner_id), ["GetItem"]),
+    "list_links": (lambda store: store.list_links(GUEST.sub), ["Query"]),
+    "renew_link": (lambda store: store.renew_link(GUEST, replace(GUEST, name="Eve"), LINK), ["TransactWriteItems"]),
+    "add_link": (lambda store: store.add_link(USER, OTHER_LINK), ["TransactWriteItems"]),
+    "remove_link": (lambda store: store.remove_link(OTHER_LINK), ["TransactWriteItems"]),
+    "forget_links": (lambda store: store.forget_links(GUEST.sub), ["Query", "DeleteItem"]),
 }
 """Every operation of the port, in an order in which each has something to do, and the calls that it may cost."""
 
@@ -216,7 +239,7 @@ def stored(moto_client: DynamoDBClient, table: str) -> dict[str, dict[str, Any]]
     """The items of a table in which everything has happened once but the deletions, by partition key."""
     store: Store = DynamoStore(moto_client, table)
     for operation, (call, _) in OPERATIONS.items():
-        if not operation.startswith(("end_", "remove_")) and not operation.endswith("clears"):
+        if not operation.startswith(("end_", "remove_", "forget_")) and not operation.endswith("clears"):
             call(store)
     return {f"{item['pk']['S']}|{item['sk']['S']}": item for item in moto_client.scan(TableName=table)["Items"]}
 
@@ -243,6 +266,15 @@ def test_keys_are_those_of_the_design(stored: dict[str, dict[str, Any]]) -> None
         f"USERS|0{NOW}#{USER.sub}",
         "CONFIG|LEASE#signing",
         f"AUDIT#2033-05-18|{NOW}000#{EVENT.event_id}",
+        f"PARTNER#{PARTNER.partner_id}|PARTNER",
+        f"ISSUER#{sha256('https://shop.example')}|ISSUER",
+        f"PARTNERS|0{NOW}#{PARTNER.partner_id}",
+        f"SEATS#{PARTNER.partner_id}|SEATS",
+        f"EXTERNAL#{PARTNER.partner_id}#{sha256('u-1')}|EXTERNAL",
+        f"USER#{GUEST.sub}|PROFILE",
+        f"USER#{GUEST.sub}|LINK#{PARTNER.partner_id}",
+        f"USERS|0{NOW}#{GUEST.sub}",
+        f"JTI#{'d' * 64}|JTI",
     }
 
 
@@ -255,8 +287,9 @@ def test_keys_are_those_of_the_design(stored: dict[str, dict[str, Any]]) -> None
         ("THROTTLE#", NOW + RULE.window),
         ("CONFIG|LEASE#", NOW + 60),
         ("AUDIT#", EVENT.expires_at),
+        ("JTI#", NOW + 330),
     ],
-    ids=["session", "code", "mail", "throttle", "lease", "event"],
+    ids=["session", "code", "mail", "throttle", "lease", "event", "assertion"],
 )
 def test_what_expires_is_swept_a_day_later(stored: dict[str, dict[str, Any]], prefix: str, expiry: int) -> None:
     """DynamoDB may sweep an item a day after its expiry, when no clock can still take it for alive."""
@@ -265,7 +298,11 @@ def test_what_expires_is_swept_a_day_later(stored: dict[str, dict[str, Any]], pr
 
 
 @pytest.mark.parametrize(
-    "prefix", ["LOGIN#", "CLIENT#", "APIKEY#", "CONFIG|JWKS", "CONFIG|ROLES", "ADMINS|ADMINS", "USERS"]
+    "prefix",
+    [
+        *["LOGIN#", "CLIENT#", "APIKEY#", "CONFIG|JWKS", "CONFIG|ROLES", "ADMINS|ADMINS", f"USERS|0{NOW}#{USER.sub}"],
+        *["PARTNER#", "ISSUER#", "PARTNERS|", "SEATS#", "EXTERNAL#", f"USER#{GUEST.sub}|LINK#"],
+    ],
 )
 def test_what_does_not_expire_is_never_swept(stored: dict[str, dict[str, Any]], prefix: str) -> None:
     """An item that must stay carries no time to live."""

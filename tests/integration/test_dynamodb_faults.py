@@ -67,6 +67,8 @@ def test_the_client_waits_briefly_and_tries_twice(moto: None) -> None:
 USER = samples.user()
 SESSION = samples.session(USER.sub)
 CODE = samples.code()
+PARTNER = samples.partner()
+LINK = samples.link(USER)
 
 OPERATIONS: dict[str, Callable[[DynamoStore], object]] = {
     "create_user": lambda store: store.create_user(USER, samples.credential(USER)),
@@ -118,6 +120,23 @@ OPERATIONS: dict[str, Callable[[DynamoStore], object]] = {
     "record_events": lambda store: store.record_events([samples.event()]),
     "events_of_day": lambda store: store.events_of_day("2033-05-18", after="", limit=9, now=NOW),
     "events_of": lambda store: store.events_of("usr_a", after="", limit=9, now=NOW),
+    "create_partner": lambda store: store.create_partner(PARTNER),
+    "find_partner": lambda store: store.find_partner("prt_shop"),
+    "find_issuer": lambda store: store.find_issuer("https://shop.example"),
+    "list_partners": lambda store: store.list_partners(after="", limit=9),
+    "replace_partner": lambda store: store.replace_partner(PARTNER),
+    "delete_partner": lambda store: store.delete_partner(PARTNER),
+    "use_assertion": lambda store: store.use_assertion("digest", until=NOW),
+    "take_seat": lambda store: store.take_seat("prt_shop", 9),
+    "return_seat": lambda store: store.return_seat("prt_shop"),
+    "find_external": lambda store: store.find_external("prt_shop", "u-1"),
+    "create_external_user": lambda store: store.create_external_user(USER, LINK),
+    "add_link": lambda store: store.add_link(USER, LINK),
+    "find_link": lambda store: store.find_link(USER.sub, "prt_shop"),
+    "list_links": lambda store: store.list_links(USER.sub),
+    "renew_link": lambda store: store.renew_link(USER, USER, LINK),
+    "remove_link": lambda store: store.remove_link(LINK),
+    "forget_links": lambda store: store.forget_links(USER.sub),
 }
 
 
@@ -497,3 +516,26 @@ def test_page_that_lacks_a_part_is_asked_for_again(
 
     monkeypatch.setattr(moto_client, "batch_get_item", one_at_a_time)
     assert {user.sub for user in store.list_users(after="", limit=3).items} == {user.sub for user in users}
+
+
+def test_a_lost_answer_to_a_use_of_an_assertion(remote: DynamoStore, network: BadNetwork) -> None:
+    """The use knows that it was itself, and the next one that it was not."""
+    digest = samples.unique("")
+    network.spoil(LOST)
+    assert [remote.use_assertion(digest, until=NOW) for _ in range(2)] == [True, False]
+
+
+def test_a_lost_answer_to_an_account_just_in_time(remote: DynamoStore, network: BadNetwork) -> None:
+    """The account was made by this very call, whether or not DynamoDB still knows the request."""
+    for fault in (LOST, Fault.FORGOTTEN):
+        user = samples.external_user()
+        network.spoil(fault)
+        assert remote.create_external_user(user, samples.link(user))
+        assert remote.find_user(user.sub) == user
+
+
+def test_a_lost_answer_to_a_seat(remote: DynamoStore, network: BadNetwork) -> None:
+    """It is counted once."""
+    partner_id = samples.unique("prt_")
+    network.spoil(LOST)
+    assert [remote.take_seat(partner_id, 2) for _ in range(3)] == [True, True, False]

@@ -55,3 +55,25 @@ def test_one_becomes_the_first_admin(new_store: NewStore) -> None:
     """Thirty who want to be the first admin of an empty store, three times over, make one account each time."""
     for _ in range(3):
         races.race_for_the_first_admin(new_store())
+
+
+def test_one_external_id_belongs_to_one_user(empty_store: Store) -> None:
+    """Thirty first sign-ins of one external id, five times over, make one user each time and leave nothing else."""
+    for _ in range(races.ROUNDS // 4):
+        races.race_for_an_external_id(empty_store)
+
+
+def test_one_assertion_is_used_once(store: Store) -> None:
+    """Thirty uses of one assertion, ten times over, succeed once each time."""
+    for _ in range(races.ROUNDS // 2):
+        races.race_for_an_assertion(store)
+
+
+def test_one_issuer_belongs_to_one_partner(store: Store) -> None:
+    """Thirty partners who claim one issuer at once leave one who has it."""
+    races.race_for_an_issuer(store)
+
+
+def test_seats_are_never_more(store: Store) -> None:
+    """Thirty newcomers for seven seats at once fill exactly seven."""
+    races.race_for_seats(store)

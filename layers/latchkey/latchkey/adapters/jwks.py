@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from threading import Lock
+from typing import Generic, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from latchkey.adapters.lastgood import LastGood, Patience, Unreadable
@@ -23,26 +24,26 @@ _PATIENCE = Patience(fresh=300, stale=3600, pause=UNKNOWN_KID_PAUSE, pause_empty
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _OK = 200
 
+K = TypeVar("K")
+
 
 class KeysUnavailable(Exception):
     """There is no key to verify with, not even an old one. The message is for the log."""
 
 
-class KeyCache:
+class KeyCache(Generic[K]):
     """Keys by id from a source that may fail: read on use when older than `max_age`, kept for 60 min while it fails.
 
     `max_age` is in seconds.
     """
 
-    def __init__(
-        self, read: Callable[[], Mapping[str, VerificationKey]], clock: Callable[[], float], max_age: float
-    ) -> None:
+    def __init__(self, read: Callable[[], Mapping[str, K]], clock: Callable[[], float], max_age: float) -> None:
         self._clock = clock
         self._keys = LastGood(lambda _: read(), clock, replace(_PATIENCE, fresh=max_age))
         self._gate = Lock()
         self._missed_at: float | None = None
 
-    def find(self, kid: str) -> VerificationKey | None:
+    def find(self, kid: str) -> K | None:
         """Return the key of this id; an unknown one is asked for anew, but by no stranger more often than every 10 s.
 
         Raises `KeysUnavailable`.
@@ -65,7 +66,7 @@ class KeyCache:
             return True
 
 
-class RemoteKeys(KeyCache):
+class RemoteKeys(KeyCache[VerificationKey]):
     """The keys of an issuer's JWKS. `timeout` is in seconds.
 
     Only https, or plain http to this machine; no redirect, no proxy; `ValueError` otherwise.
@@ -99,7 +100,11 @@ def _checked(jwks_uri: str) -> SplitResult:
 
 
 def _fetch(uri: SplitResult, timeout: float, max_bytes: int) -> bytes:
-    connection = _connection(uri, timeout)
+    return exchanged(_connection(uri, timeout), uri, max_bytes)
+
+
+def exchanged(connection: HTTPConnection, uri: SplitResult, max_bytes: int) -> bytes:
+    """Return the body of a JWKS asked for over this connection, which ends with it. Raises `Unreadable`, `OSError`."""
     try:
         target = f"{uri.path or '/'}?{uri.query}" if uri.query else uri.path or "/"
         connection.request("GET", target, headers={"Accept": "application/json", "Connection": "close"})
@@ -123,6 +128,15 @@ def _connection(uri: SplitResult, timeout: float) -> HTTPConnection:
 
 def _parse(body: bytes) -> dict[str, VerificationKey]:
     """Return the keys by id; one that is unknown or odd is left out, as RFC 7517 section 5 asks."""
+    members = members_of(body)
+    keys = [key for member in members if (key := _key(member))]
+    if members and not keys:  # an empty list is an answer: an issuer that signs with shared secrets has no other
+        raise Unreadable("JWKS: not one key of use")
+    return {key.kid: key for key in keys}
+
+
+def members_of(body: bytes) -> list[object]:
+    """Return what stands in the list of a JWKS. Raises `Unreadable`."""
     try:
         document = loads(body)
     except StrictJsonError as error:
@@ -130,10 +144,7 @@ def _parse(body: bytes) -> dict[str, VerificationKey]:
     members = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(members, list):
         raise Unreadable("JWKS: no list of keys")
-    keys = [key for member in members if (key := _key(member))]
-    if members and not keys:  # an empty list is an answer: an issuer that signs with shared secrets has no other
-        raise Unreadable("JWKS: not one key of use")
-    return {key.kid: key for key in keys}
+    return members
 
 
 def _key(member: object) -> VerificationKey | None:

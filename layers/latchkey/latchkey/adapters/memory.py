@@ -14,8 +14,10 @@ from latchkey.core.model import (
     ApiKey,
     Client,
     Credential,
+    Link,
     Mail,
     OneTimeCode,
+    Partner,
     Session,
     User,
     UserStatus,
@@ -49,6 +51,11 @@ class MemoryStore:
         self._published: PublishedKeys | None = None
         self._roles = CustomRoles()
         self._events: dict[str, RecordedEvent] = {}
+        self._partners: dict[str, Partner] = {}
+        self._used_assertions: set[str] = set()
+        self._seats: dict[str, int] = {}
+        self._externals: dict[tuple[str, str], str] = {}
+        self._links: dict[tuple[str, str], Link] = {}
 
     def create_user(self, user: User, credential: Credential, *, mail: Mail | None = None) -> None:
         """Store both or neither; raise `USER_EXISTS` when the login is taken."""
@@ -133,9 +140,12 @@ class MemoryStore:
         """Delete an account that is marked, with its login."""
         with self._lock:
             standing, held = self._users.get(user.sub), self._credentials.get(user.login)
-            if standing is None or standing.status is not UserStatus.DELETING or held is None or held.sub != user.sub:
+            if standing is None or standing.status is not UserStatus.DELETING:
                 return False
-            del self._users[user.sub], self._credentials[user.login]
+            if user.login and (held is None or held.sub != user.sub):
+                return False
+            del self._users[user.sub]
+            self._credentials.pop(user.login, None)
             return True
 
     def find_credential(self, login: str) -> Credential | None:
@@ -190,7 +200,7 @@ class MemoryStore:
             if held is None or _standing(held) != _standing(user):
                 return None
             changed = self._restand(replace(held, status=status, roles=roles, epoch=epoch))
-            if epoch != held.epoch:
+            if epoch != held.epoch and held.login:
                 self._credentials[held.login] = replace(self._credentials[held.login], epoch=epoch)
             return changed
 
@@ -454,6 +464,139 @@ class MemoryStore:
         with self._lock:
             mine = {at: each for at, each in self._events.items() if each.subject == subject}
             return _newest(mine, after, limit, now)
+
+    def create_partner(self, partner: Partner) -> bool:
+        """Store a new partner if its issuer is free."""
+        with self._lock:
+            if partner.partner_id in self._partners or self.find_issuer(partner.issuer):
+                return False
+            self._partners[partner.partner_id] = partner
+            return True
+
+    def find_partner(self, partner_id: str) -> Partner | None:
+        """Return the partner, enabled or not."""
+        with self._lock:
+            return self._partners.get(partner_id)
+
+    def find_issuer(self, issuer: str) -> Partner | None:
+        """Return the partner of an issuer, enabled or not."""
+        with self._lock:
+            return next((each for each in self._partners.values() if each.issuer == issuer), None)
+
+    def list_partners(self, *, after: str, limit: int) -> Page[Partner]:
+        """Return the partners behind a position, oldest first."""
+        with self._lock:
+            positions = {f"{each.created_at:011d}#{each.partner_id}": each for each in self._partners.values()}
+        behind = sorted(position for position in positions if position > after)
+        page = behind[:limit]
+        return Page(tuple(positions[each] for each in page), page[-1] if len(behind) > limit else "")
+
+    def replace_partner(self, partner: Partner) -> bool:
+        """Store if the version stored is the one before."""
+        with self._lock:
+            held = self._partners.get(partner.partner_id)
+            if held is None or held.version != partner.version - 1:
+                return False
+            self._partners[partner.partner_id] = replace(partner, issuer=held.issuer)
+            return True
+
+    def delete_partner(self, partner: Partner) -> bool:
+        """Delete a partner of this version."""
+        with self._lock:
+            held = self._partners.get(partner.partner_id)
+            if held is None or held.version != partner.version:
+                return False
+            del self._partners[partner.partner_id]
+            self._seats.pop(partner.partner_id, None)
+            return True
+
+    def use_assertion(self, digest: str, *, until: int) -> bool:  # noqa: ARG002 - memory is never swept
+        """Remember an assertion; say whether this was the first time."""
+        with self._lock:
+            if digest in self._used_assertions:
+                return False
+            self._used_assertions.add(digest)
+            return True
+
+    def take_seat(self, partner_id: str, most: int) -> bool:
+        """Count one more user of a partner, if there is room."""
+        with self._lock:
+            taken = self._seats.get(partner_id, 0)
+            if most and taken >= most:
+                return False
+            self._seats[partner_id] = taken + 1
+            return True
+
+    def return_seat(self, partner_id: str) -> None:
+        """Count one user less."""
+        with self._lock:
+            self._seats[partner_id] = self._seats.get(partner_id, 0) - 1
+
+    def find_external(self, partner_id: str, external_id: str) -> str | None:
+        """Return the `sub` that an external id leads to."""
+        with self._lock:
+            return self._externals.get((partner_id, external_id))
+
+    def create_external_user(self, user: User, link: Link) -> bool:
+        """Store an account without a login, and its link, or neither."""
+        with self._lock:
+            if (link.partner_id, link.external_id) in self._externals or user.sub in self._users:
+                return False
+            self._users[user.sub] = user
+            return self.add_link(user, link)
+
+    def add_link(self, user: User, link: Link) -> bool:
+        """Link an external id to an account that stands as it was read."""
+        with self._lock:
+            standing, place = self._users.get(user.sub), (link.sub, link.partner_id)
+            if standing is None or _standing(standing) != _standing(user) or place in self._links:
+                return False
+            if (link.partner_id, link.external_id) in self._externals:
+                return False
+            self._externals[link.partner_id, link.external_id] = link.sub
+            self._links[place] = link
+            return True
+
+    def find_link(self, sub: str, partner_id: str) -> Link | None:
+        """Return the link of an account with a partner."""
+        with self._lock:
+            return self._links.get((sub, partner_id))
+
+    def list_links(self, sub: str) -> tuple[Link, ...]:
+        """Return the links of an account, by partner."""
+        with self._lock:
+            return tuple(self._links[place] for place in sorted(self._links) if place[0] == sub)
+
+    def renew_link(self, user: User, renewed: User, link: Link) -> bool:
+        """Store what a partner says anew, if the account still stands as it was read."""
+        with self._lock:
+            standing = self._users.get(user.sub)
+            if (
+                standing is None
+                or _standing(standing) != _standing(user)
+                or self.find_link(link.sub, link.partner_id) is None
+            ):
+                return False
+            self._users[user.sub] = replace(standing, roles=renewed.roles, name=renewed.name, locale=renewed.locale)
+            self._links[link.sub, link.partner_id] = link
+            return True
+
+    def remove_link(self, link: Link) -> bool:
+        """Take a link away and set its external id free."""
+        with self._lock:
+            if self._links.get((link.sub, link.partner_id)) is None:
+                return False
+            del self._links[link.sub, link.partner_id]
+            self._externals.pop((link.partner_id, link.external_id), None)
+            return True
+
+    def forget_links(self, sub: str) -> int:
+        """Delete the links of an account, all but where its external ids lead."""
+        with self._lock:
+            gone = [place for place in self._links if place[0] == sub]
+            for place in gone:
+                del self._links[place]
+            return len(gone)
 
     def _post(self, mail: Mail | None) -> None:
         if mail is not None:

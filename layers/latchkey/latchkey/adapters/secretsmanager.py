@@ -54,7 +54,7 @@ class SecretPolicySource:
         return policy
 
 
-class SecretKeys(KeyCache):
+class SecretKeys(KeyCache[VerificationKey]):
     """The keys of the policy itself: for the authorizer of a stack that signs with a shared secret.
 
     `clock` is monotonic, `now` the time of day; both in seconds.

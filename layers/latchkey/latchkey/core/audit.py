@@ -29,11 +29,12 @@ class RecordedEvent:
     actor: str = ""
     request_id: str = ""
     address: str = ""
+    partner_id: str = ""
 
     @property
     def subject(self) -> str:
-        """Whom it is found by: the account, else the client, else the operator; empty where nobody is known."""
-        return self.sub or self.client_id or self.actor
+        """Whom it is found by: the account, else client, operator or partner; empty where nobody is known."""
+        return self.sub or self.client_id or self.actor or self.partner_id
 
     @property
     def position(self) -> str:

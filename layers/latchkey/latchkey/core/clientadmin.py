@@ -21,8 +21,13 @@ FINGERPRINT_LENGTH = 16
 """Hex digits of a secret's SHA-256 that tell it from the other."""
 
 GRANTS: Mapping[ClientKind, tuple[Grant, ...]] = {
-    ClientKind.PUBLIC: (Grant.AUTHORIZATION_CODE, Grant.REFRESH_TOKEN),
-    ClientKind.CONFIDENTIAL: (Grant.AUTHORIZATION_CODE, Grant.REFRESH_TOKEN, Grant.CLIENT_CREDENTIALS),
+    ClientKind.PUBLIC: (Grant.AUTHORIZATION_CODE, Grant.REFRESH_TOKEN, Grant.JWT_BEARER),
+    ClientKind.CONFIDENTIAL: (
+        Grant.AUTHORIZATION_CODE,
+        Grant.REFRESH_TOKEN,
+        Grant.CLIENT_CREDENTIALS,
+        Grant.JWT_BEARER,
+    ),
     ClientKind.SERVICE: (Grant.CLIENT_CREDENTIALS,),
 }
 """What a client of each kind may be allowed: who keeps no secret acts for users alone, and a service has no user."""

@@ -71,6 +71,9 @@ class Errors(Enum):
     FORBIDDEN = ErrorKind(
         "forbidden", 403, "Forbidden", "This token does not carry the permission needed.", "insufficient_scope"
     )
+    ACCOUNT_DISABLED = ErrorKind(
+        "account_disabled", 403, "Account disabled", "This account is disabled or deleted.", "invalid_grant"
+    )
     NOT_FOUND = ErrorKind("not_found", 404, "Not found", "There is nothing here.", "invalid_request")
     USER_EXISTS = ErrorKind("user_exists", 409, "User exists", "This login is taken.", "invalid_request")
     CODE_USED_OR_EXPIRED = ErrorKind(
@@ -105,6 +108,12 @@ class Errors(Enum):
     )
     LIMIT_REACHED = ErrorKind(
         "limit_reached", 409, "Limit reached", "There are as many of these as there may be.", "invalid_request"
+    )
+    ISSUER_TAKEN = ErrorKind(
+        "issuer_taken", 409, "Issuer taken", "This issuer belongs to another partner.", "invalid_request"
+    )
+    ALREADY_LINKED = ErrorKind(
+        "already_linked", 409, "Already linked", "This identity, or this partner, is linked already.", "invalid_request"
     )
     CONFIRMATION_REQUIRED = ErrorKind(
         "confirmation_required",

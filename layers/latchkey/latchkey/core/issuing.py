@@ -59,6 +59,7 @@ class Issuer:
             permissions=beyond_built_in(self.registry, roles),
             auth_time=session.auth_time,
             amr=session.amr,
+            org=session.org or None,
         )
         refresh = RefreshToken(session.sub, session.sid, session.generation)
         return TokenAnswer(

@@ -37,11 +37,15 @@ class Grant(StrEnum):
     AUTHORIZATION_CODE = "authorization_code"
     CLIENT_CREDENTIALS = "client_credentials"
     REFRESH_TOKEN = "refresh_token"  # noqa: S105 - the name of a grant
+    JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """An account. `sub` is `usr_` + 128 random bits; `login` is canonical; `epoch` rises when sessions must end."""
+    """An account. `sub` is `usr_` + 128 random bits; `login` is canonical; `epoch` rises when sessions must end.
+
+    A user whom a partner brought has no login, an empty one, and so no password.
+    """
 
     sub: str
     login: str
@@ -76,7 +80,7 @@ class Session:
     `generation` counts the rotations, the last of which was at `rotated_at`. `late` is the generation whose token came
     back after its successor's window, `streak` how many generations in a row did. The session is alive while
     `now < expires_at`, which moves with every rotation and never passes `ends_at`. `epoch` is the credential's of the
-    sign-in.
+    sign-in. `partner_id` and `org` are those of the partner who opened it, if one did.
     """
 
     sub: str
@@ -95,6 +99,8 @@ class Session:
     streak: int = 0
     device: str = ""
     api_key_id: str = ""
+    partner_id: str = ""
+    org: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +138,61 @@ class ApiKey:
     enabled: bool = True
     last_used_on: str = ""
     successor: str = ""
+
+
+class ProfileUpdates(StrEnum):
+    """When what a partner says of a user's name and locale is taken over."""
+
+    FIRST = "first"
+    ALWAYS = "always"
+
+
+@dataclass(frozen=True, slots=True)
+class Partner:
+    """An outside issuer whose signed JWTs sign its users in (RFC 7523). `partner_id` is `prt_` + 128 random bits.
+
+    `keys` are public JWKs as JSON, by `kid`; instead of them there may be a `jwks_uri`. `audience` is what its tokens
+    must say under `aud`; empty is this stack's issuer. `tenant` is what they must say of a tenant or project where the
+    profile has such a claim. `role_map` leads from the partner's roles to ours. `allow_missing` names the claims that
+    may be absent. A limit of 0 is none. `version` rises with every change.
+    """
+
+    partner_id: str
+    name: str
+    issuer: str
+    created_at: int
+    version: int = 1
+    enabled: bool = True
+    profile: str = "standard"
+    audience: str = ""
+    tenant: str = ""
+    org: str = ""
+    keys: Mapping[str, str] = field(default_factory=dict)
+    jwks_uri: str = ""
+    role_map: Mapping[str, str] = field(default_factory=dict)
+    default_roles: tuple[str, ...] = ("user",)
+    clients: tuple[str, ...] = (FIRST_PARTY_CLIENT,)
+    scopes: tuple[str, ...] = ("openid", "profile", "offline_access")
+    tokens_per_minute: int = 0
+    max_users: int = 0
+    allow_missing: tuple[str, ...] = ()
+    profile_updates: ProfileUpdates = ProfileUpdates.FIRST
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """The identity that an account has with a partner. `roles` are those that the partner's token gave last.
+
+    `attributes` is what else that token said, as JSON, `first` what only the first one could say.
+    """
+
+    sub: str
+    partner_id: str
+    external_id: str
+    created_at: int
+    roles: tuple[str, ...] = ()
+    attributes: str = "{}"
+    first: str = "{}"
 
 
 class CodePurpose(StrEnum):
@@ -194,3 +255,4 @@ class Event:
     client_id: str = ""
     reason: str = ""
     actor: str = ""
+    partner_id: str = ""

@@ -36,7 +36,7 @@ class Outbox:
         now: int,
     ) -> Mail | None:
         """Return a mail for a change to be stored with, or `None` where none can be sent."""
-        if not self.sends or (to and not is_email(to)):
+        if not self.sends or not (to or sub) or (to and not is_email(to)):
             return None
         return Mail(new_id("mail_", self.entropy), about, now, now + MAIL_LIFE, to, sub, locale, data or {})
 

@@ -10,6 +10,9 @@ from latchkey.core.passwords import Argon2Cost, WrongPassword, verify_password
 from latchkey.core.ports import Journal, Store
 from latchkey.core.throttle import login_attempts
 
+RECENT = 600
+"""Seconds after signing in during which that is proof enough for who has no password."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ownership:
@@ -22,6 +25,8 @@ class Ownership:
 
     def prove(self, user: User, password: str, *, now: int) -> Credential:
         """Return the credential that the password opens. Raises `RATE_LIMITED` or `INVALID_CREDENTIALS`."""
+        if not user.login:
+            raise ServiceError(Errors.INVALID_CREDENTIALS, "a partner's user has no password")
         if self.throttled:
             self.store.reserve_attempt(login_attempts(user.login), now)
         credential = self.store.find_credential(user.login)

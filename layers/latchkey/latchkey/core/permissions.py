@@ -37,6 +37,7 @@ ROUTE_PERMISSIONS: Mapping[str, str] = MappingProxyType(
         "POST /v1/auth/validate": PUBLIC,
         "POST /v1/auth/token": PUBLIC,
         "POST /oauth2/token": PUBLIC,
+        "POST /v1/auth/external-token": PUBLIC,
         "GET /.well-known/jwks.json": PUBLIC,
         "GET /.well-known/openid-configuration": PUBLIC,
         "GET /.well-known/oauth-authorization-server": PUBLIC,
@@ -47,6 +48,9 @@ ROUTE_PERMISSIONS: Mapping[str, str] = MappingProxyType(
         "PATCH /v1/auth/me": USER,
         "DELETE /v1/auth/me": USER,
         "GET /v1/auth/me/export": USER,
+        "GET /v1/auth/me/links": USER,
+        "POST /v1/auth/me/links": USER,
+        "DELETE /v1/auth/me/links/{partner}": USER,
         "GET /auth/me": USER,
         "GET /v1/user/profile": USER,
         "POST /v1/auth/logout": USER,
@@ -84,6 +88,13 @@ ROUTE_PERMISSIONS: Mapping[str, str] = MappingProxyType(
         "POST /utils/hash/secure": "api_keys:write",
         "POST /utils/hash/fast": "api_keys:write",
         "GET /v1/admin/audit": "audit:read",
+        "GET /v1/admin/partners": "partners:read",
+        "POST /v1/admin/partners": "partners:write",
+        "GET /v1/admin/partners/{partner}": "partners:read",
+        "PATCH /v1/admin/partners/{partner}": "partners:write",
+        "DELETE /v1/admin/partners/{partner}": "partners:write",
+        "POST /v1/admin/partners/{partner}/keys": "partners:write",
+        "DELETE /v1/admin/partners/{partner}/keys/{kid}": "partners:write",
     }
 )
 """By method and path as the template spells them: one of the four above, or the permission that is needed."""

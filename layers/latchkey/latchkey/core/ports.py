@@ -17,15 +17,18 @@ from latchkey.core.model import (
     Client,
     Credential,
     Event,
+    Link,
     Mail,
     MailKind,
     OneTimeCode,
+    Partner,
     Session,
     User,
     UserStatus,
 )
 from latchkey.core.roles import CustomRoles
 from latchkey.core.throttle import Attempts, Counter
+from latchkey.signing.assertionkeys import AssertionKey
 from latchkey.signing.policy import SigningPolicy
 
 T = TypeVar("T")
@@ -346,6 +349,71 @@ class AuditStore(Protocol):
         """Return the events of an account, a client or an operator in the same way, as they stood a moment ago."""
 
 
+class PartnerStore(Protocol):
+    """Partners. An issuer belongs to one of them at a time."""
+
+    def create_partner(self, partner: Partner) -> bool:
+        """Store a new partner and claim its issuer, or neither; say whether the issuer was free, whoever else tries."""
+
+    def find_partner(self, partner_id: str) -> Partner | None:
+        """Return the partner, enabled or not, read consistently."""
+
+    def find_issuer(self, issuer: str) -> Partner | None:
+        """Return the partner of an issuer, enabled or not, read consistently."""
+
+    def list_partners(self, *, after: str, limit: int) -> Page[Partner]:
+        """Return the partners behind a position, oldest first; an empty position is the beginning."""
+
+    def replace_partner(self, partner: Partner) -> bool:
+        """Store if the version stored is the one before; say whether it was. Its issuer never changes."""
+
+    def delete_partner(self, partner: Partner) -> bool:
+        """Delete a partner of this version, and free its issuer, in one write; say whether this call did."""
+
+
+class LinkStore(Protocol):
+    """Which account is whose with a partner. An external id leads to one account, and an account has one per partner.
+
+    Where an external id leads stays when its account is deleted, so that nobody comes back under it.
+    """
+
+    def use_assertion(self, digest: str, *, until: int) -> bool:
+        """Remember an assertion until at least that second; of many callers one is told that it was the first."""
+
+    def take_seat(self, partner_id: str, most: int) -> bool:
+        """Count one more user of a partner, if there are fewer than `most` or that is 0; say whether it was counted."""
+
+    def return_seat(self, partner_id: str) -> None:
+        """Count one user less."""
+
+    def find_external(self, partner_id: str, external_id: str) -> str | None:
+        """Return the `sub` that an external id leads to, though its account may be gone."""
+
+    def create_external_user(self, user: User, link: Link) -> bool:
+        """Store an account without a login, and its link, or neither; say whether the external id was free."""
+
+    def add_link(self, user: User, link: Link) -> bool:
+        """Link an external id to an account that stands as it was read; say whether both id and place were free."""
+
+    def find_link(self, sub: str, partner_id: str) -> Link | None:
+        """Return the link of an account with a partner, read consistently."""
+
+    def list_links(self, sub: str) -> tuple[Link, ...]:
+        """Return the links of an account, by partner."""
+
+    def renew_link(self, user: User, renewed: User, link: Link) -> bool:
+        """Store name, locale and roles of `renewed` and what the link now says, if `user` still stands as it was read.
+
+        Say whether both were stored.
+        """
+
+    def remove_link(self, link: Link) -> bool:
+        """Take a link away and set its external id free, in one write; say whether this call did."""
+
+    def forget_links(self, sub: str) -> int:
+        """Delete what is kept of an account's links, all but where its external ids lead; return how many it had."""
+
+
 class Store(
     UserStore,
     SessionStore,
@@ -357,6 +425,8 @@ class Store(
     LeaseStore,
     RoleStore,
     AuditStore,
+    PartnerStore,
+    LinkStore,
     Protocol,
 ):
     """One table."""
@@ -389,6 +459,17 @@ class PolicySource(Protocol):
 
         Raise `UNAVAILABLE` when there is none.
         """
+
+
+class KeysUnreachable(Exception):
+    """A partner's keys cannot be had. The message is for the log."""
+
+
+class PartnerKeys(Protocol):
+    """The keys that partners publish."""
+
+    def find(self, jwks_uri: str, kid: str) -> AssertionKey | None:
+        """Return the key of this id. Raise `KeysUnreachable` when there are none, not even old ones."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,6 +114,15 @@ PERMISSIONS = frozenset[str]().union(*BUILT_IN.roles.values())
 """Every permission that some route or some API behind Latchkey asks for."""
 
 
+OPERATOR_PERMISSIONS = BUILT_IN.roles["admin"] | BUILT_IN.roles["service"]
+"""What only operators and services may do: nothing of it ever comes from a partner."""
+
+
+def below_operators(registry: Roles, roles: Iterable[str]) -> tuple[str, ...]:
+    """Return those among the roles that permit nothing of an operator's, in their order."""
+    return tuple(role for role in roles if OPERATOR_PERMISSIONS.isdisjoint(registry.permissions((role,))))
+
+
 def registry_with(custom: CustomRoles) -> RoleRegistry:
     """Return the built-in roles and those of a stack's own.
 

@@ -23,7 +23,7 @@ from latchkey.core.issuing import Issuer, TokenAnswer
 from latchkey.core.model import FIRST_PARTY_CLIENT, Event, MailKind, Session, UserStatus
 from latchkey.core.outbox import Outbox
 from latchkey.core.ports import Journal, PolicySource, Store
-from latchkey.core.roles import Roles
+from latchkey.core.roles import Roles, below_operators
 from latchkey.signing.jws import InvalidToken
 from latchkey.signing.policy import SigningPolicy
 from latchkey.signing.refresh import RefreshToken, verify_refresh
@@ -81,8 +81,8 @@ class Sessions:
 
         `client_id` is the authenticated client, or the public one that the request names; without one, the session must
         be the first-party app's, or a service's own. `scope` may narrow the new access token and never widens it.
-        Raises `INVALID_GRANT` or `INVALID_SCOPE`. One read and one write; further reads where `scope` is asked for or
-        a service refreshes.
+        Raises `INVALID_GRANT` or `INVALID_SCOPE`. One read and one write; further reads where `scope` is asked for, a
+        service refreshes, or a partner opened the session.
         """
         policy = self.policies.policy()
         try:
@@ -92,7 +92,8 @@ class Sessions:
         granted = self._narrowed(token, scope, now)
         holder = self._holder(token, now)
         session = self._advance(token, client_id or _own_client(token), holder, policy, now)
-        return self.issuer.for_session(session, holder.roles, policy, scope=granted or session.scope, now=now)
+        roles = self._within_partner(session, holder.roles)
+        return self.issuer.for_session(session, roles, policy, scope=granted or session.scope, now=now)
 
     def end(self, sub: str, sid: str, *, reason: str) -> bool:
         """End one session of this subject; say whether it was there to end."""
@@ -131,6 +132,16 @@ class Sessions:
             self.end(token.sub, token.sid, reason="holder_not_active")
             raise ServiceError(Errors.INVALID_GRANT, "the account is gone or not active")
         return Holder(holder.epoch, self.roles.effective_roles(holder.roles))
+
+    def _within_partner(self, session: Session, roles: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the roles that a session may carry; end it when the partner who opened it is gone or disabled."""
+        if not session.partner_id:
+            return roles
+        partner = self.store.find_partner(session.partner_id)
+        if partner is None or not partner.enabled:
+            self.end(session.sub, session.sid, reason="partner_not_active")
+            raise ServiceError(Errors.INVALID_GRANT, "the partner is gone or disabled")
+        return below_operators(self.roles, roles)
 
     def _service(self, token: RefreshToken, now: int) -> Holder | None:
         session = self.store.find_session(token.sub, token.sid, now)

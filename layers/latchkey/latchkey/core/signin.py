@@ -23,7 +23,7 @@ from latchkey.core.passwords import (
     spend_time,
     verify_password,
 )
-from latchkey.core.ports import Journal, PolicySource, Store
+from latchkey.core.ports import Journal, PolicySource, SessionStore, Store
 from latchkey.core.roles import Roles
 from latchkey.core.throttle import ADDRESS_RULE, Counter, login_attempts
 from latchkey.signing.policy import SigningPolicy
@@ -70,7 +70,7 @@ class PasswordSignIn:
         user, sessions = self._admit(credential, request, now)
         if stale_hash:
             self._renew_hash(credential, request.password)
-        self._make_room(sessions)
+        make_room(self.store, self.journal, sessions)
         return self._open_session(user, credential, policy, request.device, now)
 
     def _reserve(self, login: str, address: str, now: int) -> None:
@@ -114,11 +114,6 @@ class PasswordSignIn:
         renewed = hash_password(password, self.cost, self.entropy(SALT_BYTES))
         self.store.replace_password_hash(credential.login, credential.password_hash, renewed)
 
-    def _make_room(self, sessions: tuple[Session, ...]) -> None:
-        for oldest in sessions[: max(0, len(sessions) + 1 - MAX_SESSIONS)]:
-            self.store.end_session(oldest.sub, oldest.sid)
-            self.journal.record(Event("session_ended", sub=oldest.sub, sid=oldest.sid, reason="too_many"))
-
     def _open_session(
         self, user: User, credential: Credential, policy: SigningPolicy, device: str, now: int
     ) -> TokenAnswer:
@@ -140,6 +135,13 @@ class PasswordSignIn:
         self.journal.record(Event("login", sub=user.sub, sid=session.sid, client_id=session.client_id))
         roles = self.roles.effective_roles(user.roles)
         return self.issuer.for_session(session, roles, policy, scope=session.scope, now=now)
+
+
+def make_room(store: SessionStore, journal: Journal, sessions: tuple[Session, ...]) -> None:
+    """End the oldest of an account's live sessions, so that one more fits."""
+    for oldest in sessions[: max(0, len(sessions) + 1 - MAX_SESSIONS)]:
+        store.end_session(oldest.sub, oldest.sid)
+        journal.record(Event("session_ended", sub=oldest.sub, sid=oldest.sid, reason="too_many"))
 
 
 def _of_address(address: str) -> Counter:

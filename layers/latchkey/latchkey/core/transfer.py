@@ -162,8 +162,9 @@ class UserTransfer:
         return "usr_" + b32encode(digest[:16]).decode().rstrip("=").lower()
 
     def _with_credentials(self, users: Sequence[User]) -> Iterator[Exported]:
-        held = self.users.find_credentials([user.login for user in users])
-        for listed in users:
+        own = [user for user in users if user.login]  # a partner's user has no hash to take along
+        held = self.users.find_credentials([user.login for user in own])
+        for listed in own:
             user: User | None = listed
             credential = held.get(listed.login)
             if credential is None or credential.sub != listed.sub:  # the login has changed between the two reads

@@ -44,9 +44,9 @@ def email_change(request: Request) -> tuple[str, str]:
 
 
 def own_password(request: Request) -> str:
-    """Read `{password}`."""
+    """Read `{password?}`: a partner's user has none."""
     members = Members.of_json(request)
-    password = members.required("password", longest=_LONGEST_PASSWORD)
+    password = members.optional("password", longest=_LONGEST_PASSWORD) or ""
     members.nothing_else()
     return password
 

@@ -21,6 +21,7 @@ from latchkey.adapters.jwks import KeyCache, KeysUnavailable, RemoteKeys
 from latchkey.core.roles import BUILT_IN
 from latchkey.edge.settings import Environment
 from latchkey.signing.jws import InvalidToken
+from latchkey.signing.keys import VerificationKey
 from latchkey.signing.tokens import AccessClaims, verify
 
 Event = Mapping[str, Any]
@@ -102,7 +103,7 @@ def _issuer_of(arn: str) -> str:
 
 
 @cache
-def _keys(issuer: str) -> KeyCache:
+def _keys(issuer: str) -> KeyCache[VerificationKey]:
     """Return where keys come from: the issuer's JWKS or, where the stack allows HS256, its secret."""
     env = Environment(os.environ)
     max_age = min(OWN_JWKS_AGE, env.number("LATCHKEY_JWKS_MAX_AGE", 300, low=1, high=300))

@@ -12,9 +12,11 @@ from functools import cache
 from importlib.resources import files
 
 from latchkey.adapters import dynamodb, secretsmanager
+from latchkey.adapters.partnerkeys import PublishedPartnerKeys
 from latchkey.adapters.rolecache import RoleCache
 from latchkey.core.accounts import Accounts
 from latchkey.core.apikeyadmin import ApiKeyAdmin
+from latchkey.core.assertions import AssertionCheck
 from latchkey.core.clientadmin import ClientAdmin
 from latchkey.core.clients import ClientDirectory
 from latchkey.core.emailchange import EmailChanges
@@ -22,10 +24,13 @@ from latchkey.core.emails import Mailroom
 from latchkey.core.erasure import Erasure
 from latchkey.core.firstadmin import FirstAdmin
 from latchkey.core.issuing import Issuer
+from latchkey.core.links import Links
 from latchkey.core.machines import MachineGrants
 from latchkey.core.mailrequests import MailRequests
 from latchkey.core.outbox import Outbox
 from latchkey.core.ownership import Ownership
+from latchkey.core.partneradmin import PartnerAdmin
+from latchkey.core.partnersignin import PartnerSignIn
 from latchkey.core.passwordchange import PasswordChanges
 from latchkey.core.passwords import Argon2Cost, BlockList, PasswordRules
 from latchkey.core.policyadmin import PolicyAdmin
@@ -172,6 +177,40 @@ def token_check() -> TokenCheck:
 def outbox() -> Outbox:
     """Return the outbox; it takes nothing where the stack has no address to send from."""
     return Outbox(store(), secrets.token_bytes, bool(settings().mail_from))
+
+
+@cache
+def assertion_check() -> AssertionCheck:
+    """Return the check of partners' assertions. Only a laptop's twin lets keys come from the machine itself."""
+    keys = PublishedPartnerKeys(time.monotonic, local=Environment(os.environ).flag("LATCHKEY_LOCAL_JWKS"))
+    return AssertionCheck(store(), keys, policies(), LogJournal(), settings().throttled)
+
+
+@cache
+def partner_sign_in() -> PartnerSignIn:
+    """Return the sign-in by a partner's assertion."""
+    return PartnerSignIn(
+        store=store(),
+        check=assertion_check(),
+        policies=policies(),
+        issuer=_issuer(),
+        roles=roles(),
+        journal=LogJournal(),
+        entropy=secrets.token_bytes,
+    )
+
+
+@cache
+def partner_admin() -> PartnerAdmin:
+    """Return the partners in an operator's hands."""
+    local = Environment(os.environ).flag("LATCHKEY_LOCAL_JWKS")
+    return PartnerAdmin(store(), policies(), roles_now(), LogJournal(), secrets.token_bytes, local_keys=local)
+
+
+@cache
+def links() -> Links:
+    """Return the links of accounts with partners."""
+    return Links(store(), accounts(), assertion_check(), _ownership(), LogJournal())
 
 
 @cache

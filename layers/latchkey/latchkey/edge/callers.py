@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from latchkey.edge.http import Request
 
 if TYPE_CHECKING:  # `hello` needs none of it and would pay for all at its cold start
     from latchkey.core.audit import RecordedEvent
-    from latchkey.core.model import Session, User
+    from latchkey.core.model import Link, Session, User
     from latchkey.core.roles import Roles
     from latchkey.core.sessions import Sessions
 
@@ -66,9 +67,10 @@ def profile(who: User, registry: Roles) -> dict[str, Any]:
     }
 
 
-def export(
+def export(  # noqa: PLR0913 - as many as is kept of an account
     who: User,
     sessions: tuple[Session, ...],
+    links: tuple[Link, ...],
     events: tuple[RecordedEvent, ...],
     registry: Roles,
     *,
@@ -82,6 +84,7 @@ def export(
     return {
         "account": profile(who, registry) | {"source": who.source},
         "sessions": [session(each, current=current) | {"auth_time": each.auth_time} for each in sessions],
+        "links": [link(each) for each in links],
         "events": own,
     }
 
@@ -98,6 +101,7 @@ def event(each: RecordedEvent) -> dict[str, Any]:
         "reason": each.reason,
         "request_id": each.request_id,
         "address": each.address,
+        "partner_id": each.partner_id,
     }
 
 
@@ -111,6 +115,17 @@ def session(each: Session, *, current: str) -> dict[str, Any]:
         "last_used_at": each.rotated_at,
         "expires_at": each.expires_at,
         "current": each.sid == current,
+    }
+
+
+def link(each: Link) -> dict[str, Any]:
+    """Return a link with a partner as its owner sees it: all that is kept of it."""
+    return {
+        "partner": each.partner_id,
+        "external_id": each.external_id,
+        "roles": each.roles,
+        "attributes": json.loads(each.attributes) | json.loads(each.first),
+        "created_at": each.created_at,
     }
 
 

@@ -33,7 +33,7 @@ def metadata(keys: PublishedKeys) -> dict[str, Any]:
         "issuer": keys.issuer,
         "jwks_uri": f"{keys.issuer}/.well-known/jwks.json",
         "token_endpoint": f"{keys.issuer}/oauth2/token",
-        "grant_types_supported": [Grant.CLIENT_CREDENTIALS, Grant.REFRESH_TOKEN],
+        "grant_types_supported": [Grant.CLIENT_CREDENTIALS, Grant.REFRESH_TOKEN, Grant.JWT_BEARER],
         "response_types_supported": [],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": [keys.algorithm],

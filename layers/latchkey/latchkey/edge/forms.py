@@ -127,6 +127,40 @@ class Members:
         """Take a member that its taker reads; `None` where it is absent."""
         return self._left.pop(name, None)
 
+    def pairs(self, name: str, *, most: int) -> dict[str, str] | None:
+        """Take an object of texts that may be absent."""
+        value = self.record(name)
+        if value is None:
+            return None
+        if len(value) > most or not all(isinstance(each, str) for each in value.values()):
+            raise invalid_field(name, "not_pairs", f"This member must be an object of at most {most} texts.")
+        return {each: str(text) for each, text in value.items()}
+
+    def record(self, name: str) -> dict[str, object] | None:
+        """Take an object that may be absent."""
+        value = self._left.pop(name, _MISSING)
+        if value is _MISSING:
+            return None
+        if not isinstance(value, dict):
+            raise invalid_field(name, "not_an_object", "This member must be an object.")
+        return value
+
+    def records(self, name: str, *, most: int) -> list[dict[str, object]]:
+        """Take a list of objects that may be absent, which means an empty one."""
+        value = self._left.pop(name, [])
+        if not isinstance(value, list) or len(value) > most or not all(isinstance(each, dict) for each in value):
+            raise invalid_field(name, "not_a_list", f"This member must be a list of at most {most} objects.")
+        return value
+
+    def block(self, name: str, *, longest: int) -> str | None:
+        """Take a text that may be absent and may have several lines, as PEM does."""
+        value = self._left.pop(name, _MISSING)
+        if value is _MISSING:
+            return None
+        if not isinstance(value, str) or len(value) > longest:
+            raise invalid_field(name, "bad_format", f"This member must be a text of at most {longest} characters.")
+        return value
+
     def page_size(self) -> int:
         """Take `limit` out of a query: how many entries a page has."""
         text = self.optional("limit", longest=3)

@@ -212,7 +212,7 @@ def _error_response(error: ServiceError, path: str, request_id: str) -> Response
     status = error.kind.status
     headers = {} if error.retry_after is None else {"Retry-After": str(max(1, error.retry_after))}
     if path.startswith(_OAUTH):
-        status = 400 if error.error is Errors.INVALID_GRANT else status  # RFC 6749 section 5.2
+        status = 400 if error.kind.oauth == Errors.INVALID_GRANT.value.oauth else status  # RFC 6749 section 5.2
         challenge = 'Basic realm="latchkey"'
     else:
         headers["Content-Type"] = "application/problem+json"

@@ -8,10 +8,11 @@ from urllib.parse import unquote_plus
 
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.issuing import TokenAnswer
-from latchkey.core.model import FIRST_PARTY_CLIENT, Grant
+from latchkey.core.model import FIRST_PARTY_CLIENT, Client, Grant
+from latchkey.core.partnersignin import Exchange, PartnerAnswer
 from latchkey.edge import bootstrap
 from latchkey.edge.forms import Members
-from latchkey.edge.http import Request
+from latchkey.edge.http import MAX_BODY, Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,9 @@ class TokenRequest:
     grant_type: str
     refresh_token: str
     scope: str | None
+    assertion: str
+    issuer_id: str
+    address: str
 
 
 def token_request(request: Request) -> TokenRequest:
@@ -35,7 +39,7 @@ def token_request(request: Request) -> TokenRequest:
         raise ServiceError(Errors.INVALID_REQUEST, "parameters in the address")
     members = Members.of_form(request)
     grant_type = members.required("grant_type")
-    if grant_type not in {Grant.CLIENT_CREDENTIALS, Grant.REFRESH_TOKEN}:
+    if grant_type not in {Grant.CLIENT_CREDENTIALS, Grant.REFRESH_TOKEN, Grant.JWT_BEARER}:
         raise ServiceError(Errors.UNSUPPORTED_GRANT_TYPE, grant_type[:64])
     client_id, client_secret = _client(request, members)
     return TokenRequest(
@@ -44,15 +48,22 @@ def token_request(request: Request) -> TokenRequest:
         grant_type=grant_type,
         refresh_token=members.required("refresh_token") if grant_type == Grant.REFRESH_TOKEN else "",
         scope=members.optional("scope") or None,
+        assertion=members.required("assertion", longest=MAX_BODY) if grant_type == Grant.JWT_BEARER else "",
+        issuer_id=members.optional("issuer_id") or "",
+        address=request.address,
     )
 
 
-def grant(asked: TokenRequest, *, now: int) -> TokenAnswer:
+def grant(asked: TokenRequest, *, now: int) -> TokenAnswer | PartnerAnswer:
     """Answer the request of an authenticated client, or of the first-party app, which has nothing to prove."""
     first_party = asked.client_id in {"", FIRST_PARTY_CLIENT} and not asked.client_secret
+    if asked.grant_type == Grant.JWT_BEARER:
+        client = None if first_party else _authenticated(asked, now)
+        exchange = Exchange(asked.assertion, asked.address, asked.issuer_id, client, asked.scope)
+        return bootstrap.partner_sign_in()(exchange, now=now)
     if asked.grant_type == Grant.REFRESH_TOKEN and first_party:
         return bootstrap.sessions().refresh(asked.refresh_token, now=now, scope=asked.scope)
-    client = bootstrap.clients().authenticate(asked.client_id, asked.client_secret, now=now)
+    client = _authenticated(asked, now)
     if asked.grant_type == Grant.CLIENT_CREDENTIALS:
         return bootstrap.machine_grants().client_credentials(client, asked.scope, now=now)
     if Grant.REFRESH_TOKEN not in client.grants:
@@ -74,6 +85,19 @@ def service_token(request: Request) -> str:
     if bootstrap.settings().auth_mode == ("bearer" if header else "api-key"):
         raise ServiceError(Errors.INVALID_API_KEY, "the stack's AuthMode takes no key here")
     return header or bearer
+
+
+def external_token(request: Request) -> Exchange:
+    """Read `{token|externalAccessToken, issuer_id?}`: a partner's assertion, from the first-party app."""
+    members = Members.of_json(request)
+    assertion = members.one_of(("token", "externalAccessToken"), longest=MAX_BODY)
+    issuer_id = members.optional("issuer_id") or ""
+    members.nothing_else()
+    return Exchange(assertion, request.address, issuer_id)
+
+
+def _authenticated(asked: TokenRequest, now: int) -> Client:
+    return bootstrap.clients().authenticate(asked.client_id, asked.client_secret, now=now)
 
 
 def _client(request: Request, members: Members) -> tuple[str, str]:

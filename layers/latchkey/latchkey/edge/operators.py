@@ -20,8 +20,10 @@ def permitted(request: Request) -> Operator:
     """
     who = caller(request)
     if who.sub.startswith("usr_"):
-        account, _ = bootstrap.accounts().present(who.sub, who.sid, now=request.now)
+        account, sessions = bootstrap.accounts().present(who.sub, who.sid, now=request.now)
         roles = account.roles
+        if any(session.partner_id for session in sessions if session.sid == who.sid):
+            raise ServiceError(Errors.FORBIDDEN, "a session that a partner opened operates nothing")
     else:
         client = bootstrap.clients().present(who.sub)
         roles = tuple(role for role in client.roles if role in who.roles)  # an API key may hold fewer than its owner

@@ -32,7 +32,7 @@ MIN_SECRET_BYTES = 32
 _P256_OCTETS = 32
 
 # RFC 7518 section 6, RFC 8037 section 2: what a private or symmetric JWK has and a public one never does.
-_PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
+PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 # RFC 7638 section 3.2: the members that make a key what it is.
 _REQUIRED_MEMBERS = {"RSA": ("e", "kty", "n"), "EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x")}
 
@@ -79,7 +79,7 @@ def verification_key_from_jwk(jwk: Mapping[str, object]) -> VerificationKey:
     Raises `InvalidKey` for one that is malformed, private, symmetric, or meant for anything but signatures;
     `WeakKey` for one that is too weak.
     """
-    if not jwk.keys().isdisjoint(_PRIVATE_MEMBERS):
+    if not jwk.keys().isdisjoint(PRIVATE_MEMBERS):
         raise InvalidKey("a JWK with private members")
     if jwk.get("use", "sig") != "sig":
         raise InvalidKey("a JWK that is not for signatures")

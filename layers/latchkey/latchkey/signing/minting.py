@@ -1,4 +1,4 @@
-"""Where access tokens are signed; the only importer of PyJWT."""
+"""Where access tokens are signed; one of two importers of PyJWT."""
 
 from __future__ import annotations
 

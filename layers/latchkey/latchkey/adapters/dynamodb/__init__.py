@@ -12,7 +12,9 @@ from latchkey.adapters.dynamodb.audit import AuditItems
 from latchkey.adapters.dynamodb.clients import Clients
 from latchkey.adapters.dynamodb.codes import Codes
 from latchkey.adapters.dynamodb.leases import Leases
+from latchkey.adapters.dynamodb.links import Links
 from latchkey.adapters.dynamodb.outbox import OutboxItems
+from latchkey.adapters.dynamodb.partners import Partners
 from latchkey.adapters.dynamodb.publickeys import PublicKeys
 from latchkey.adapters.dynamodb.roles import CustomRoleItem
 from latchkey.adapters.dynamodb.sessions import SessionItems
@@ -38,6 +40,8 @@ class DynamoStore(
     Leases,
     CustomRoleItem,
     AuditItems,
+    Partners,
+    Links,
 ):
     """Implements `latchkey.core.ports.Store`."""
 

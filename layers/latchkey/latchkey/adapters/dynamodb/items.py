@@ -9,7 +9,7 @@ from dataclasses import fields
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
-from latchkey.core.model import ClientKind, CodePurpose, MailKind, UserStatus
+from latchkey.core.model import ClientKind, CodePurpose, MailKind, ProfileUpdates, UserStatus
 from latchkey.core.throttle import Counter
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ _ENUMERATIONS: Mapping[str, type[StrEnum]] = {
     "kind": ClientKind,
     "purpose": CodePurpose,
     "about": MailKind,
+    "profile_updates": ProfileUpdates,
 }
 
 
@@ -90,6 +91,41 @@ def api_keys_of(client_id: str) -> str:
     return f"{_identifier(client_id)}#"
 
 
+def partner(partner_id: str) -> Key:
+    """Return the key of a partner."""
+    return Key(f"PARTNER#{_identifier(partner_id)}", "PARTNER")
+
+
+def seats(partner_id: str) -> Key:
+    """Return the key of the number of a partner's users: apart, so that who counts them cannot change the partner."""
+    return Key(f"SEATS#{_identifier(partner_id)}", "SEATS")
+
+
+def issuer(iss: str) -> Key:
+    """Return the key of what an issuer belongs to."""
+    return Key(f"ISSUER#{_digest(iss)}", "ISSUER")
+
+
+def listed_partner(position: str) -> Key:
+    """Return the key under which a partner is listed."""
+    return Key(PARTNERS, position)
+
+
+def external(partner_id: str, external_id: str) -> Key:
+    """Return the key of where an external id leads."""
+    return Key(f"EXTERNAL#{_identifier(partner_id)}#{_digest(external_id)}", "EXTERNAL")
+
+
+def link(sub: str, partner_id: str) -> Key:
+    """Return the key of a link: beside its account."""
+    return Key(user(sub).pk, f"{LINK}{_identifier(partner_id)}")
+
+
+def assertion(digest: str) -> Key:
+    """Return the key of an assertion that was used."""
+    return Key(f"JTI#{_identifier(digest)}", "JTI")
+
+
 def throttle(counter: Counter, now: int) -> Key:
     """Return the key of a counter's present window."""
     return Key(f"THROTTLE#{counter.what}#{_digest(counter.who)}#{counter.rule.window_index(now)}", "THROTTLE")
@@ -116,6 +152,13 @@ CLIENTS = "CLIENTS"
 
 API_KEYS = "APIKEYS"
 """The partition that lists all API keys, those of one client together."""
+
+
+PARTNERS = "PARTNERS"
+"""The partition that lists all partners, by age."""
+
+LINK = "LINK#"
+"""How the sort keys of links begin."""
 
 
 def listed_user(position: str) -> Key:

@@ -93,7 +93,7 @@ class UserChanges(TablePart):
         """Change what an account may do if it still stands as it was read, and some admin stays."""
         changed = replace(user, status=status, roles=roles, epoch=epoch)
         changes = [_new_standing(user, changed), *standing.recounted(user, changed)]
-        if epoch != user.epoch:
+        if epoch != user.epoch and user.login:
             key = items.login(user.login)
             changes.append(Change(key, {"epoch": epoch}, "attribute_exists(#pk)", set="#epoch = :epoch"))
         return changed if self._stands_anew(changes) else None
@@ -105,9 +105,10 @@ class UserChanges(TablePart):
 
     def delete_user(self, user: User) -> bool:
         """Delete an account that is marked, with its login and its line in the list."""
+        login = (Change(items.login(user.login), {"sub": user.sub}, "#sub = :sub"),) if user.login else ()
         changes = (
             Change(items.user(user.sub), {"deleting": str(UserStatus.DELETING)}, "#status = :deleting"),
-            Change(items.login(user.login), {"sub": user.sub}, "#sub = :sub"),
+            *login,
             standing.no_line(user),
         )
         return all(self._table.change_all(changes))

@@ -63,7 +63,7 @@ class Users(TablePart):
         key = items.user(sub)
         found = self._table.query(key.pk)
         profile = next((item for item in found if item["sk"] == {"S": key.sk}), None)
-        sessions = [item for item in found if item is not profile]
+        sessions = [item for item in found if item["sk"]["S"].startswith("SESSION#")]
         return items.decode(User, profile) if profile else None, live_sessions(sessions, now)
 
     def replace_password_hash(self, login: str, old_hash: str, new_hash: str) -> bool:

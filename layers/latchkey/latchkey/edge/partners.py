@@ -1,0 +1,174 @@
+"""The routes of partners, and of the links with them: what they take, and what they show."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from latchkey.core.errors import invalid_field
+from latchkey.core.links import Links, NewLink
+from latchkey.core.model import Partner, ProfileUpdates
+from latchkey.core.partneradmin import MAX_KEYS, PartnerAdmin, read_key
+from latchkey.core.partnerprofiles import PROFILES, RELAXATIONS
+from latchkey.core.ports import PolicySource
+from latchkey.edge import callers, listing
+from latchkey.edge.forms import Members, nothing_given
+from latchkey.edge.http import MAX_BODY, Request, Response
+from latchkey.edge.operators import Operator, permitted
+from latchkey.signing.assertionkeys import AssertionAlgorithm, AssertionKey
+
+_PARTNERS = "/v1/admin/partners"
+_MOST = 32
+_HIGHEST = 1_000_000_000
+_ISSUER = re.compile(r"[\x21-\x7E]+")
+_LABEL = re.compile(r"[A-Za-z0-9_.:-]*")
+_TEXTS = ("default_roles", "clients", "scopes")
+_LIMITS = ("tokens_per_minute", "max_users")
+
+
+def answer(request: Request, admin: PartnerAdmin, policies: PolicySource) -> Response:
+    """Do what the route says. Raises `FORBIDDEN` without its permission."""
+    operator = permitted(request)
+    partner_id = request.path_parameters.get("partner", "")
+    match request.method, request.path.removeprefix(_PARTNERS):
+        case "GET", "":
+            return Response(
+                200, listing.page(request, Members.of_query(request), policies, admin.page, shown, name="partners")
+            )
+        case "POST", "":
+            return _created(admin.create(operator, *_new_partner(request), now=request.now))
+        case "GET", _:
+            return Response(200, shown(admin.find(partner_id)))
+        case "PATCH", _:
+            return Response(200, shown(admin.change(operator, partner_id, _changes(request))))
+        case "POST", _:
+            return Response(201, shown(admin.add_key(operator, partner_id, _new_key(Members.of_json(request)))))
+        case _:
+            request.require_empty()
+            _remove(operator, admin, partner_id, request.path_parameters.get("kid"))
+            return Response(204)
+
+
+def _remove(operator: Operator, admin: PartnerAdmin, partner_id: str, kid: str | None) -> None:
+    if kid is None:
+        admin.delete(operator, partner_id)
+    else:
+        admin.remove_key(operator, partner_id, kid)
+
+
+def answer_links(request: Request, links: Links) -> Response:
+    """Do what the route of one's own links says."""
+    me = callers.user(request)
+    match request.method:
+        case "GET":
+            return Response(200, {"links": [callers.link(each) for each in links.of(me.sub, me.sid, now=request.now)]})
+        case "POST":
+            return Response(201, callers.link(links.add(me.sub, me.sid, _new_link(request), now=request.now)))
+        case _:
+            request.require_empty()
+            links.remove(me.sub, me.sid, request.path_parameters["partner"], now=request.now)
+            return Response(204)
+
+
+def shown(partner: Partner) -> dict[str, Any]:
+    """Return a partner as an operator sees it."""
+    return {
+        "id": partner.partner_id,
+        "name": partner.name,
+        "issuer": partner.issuer,
+        "state": "enabled" if partner.enabled else "disabled",
+        "profile": partner.profile,
+        "audience": partner.audience,
+        "tenant": partner.tenant,
+        "org": partner.org,
+        "keys": [json.loads(partner.keys[kid]) for kid in sorted(partner.keys)],
+        "jwks_uri": partner.jwks_uri,
+        "role_map": dict(partner.role_map),
+        "default_roles": partner.default_roles,
+        "clients": partner.clients,
+        "scopes": partner.scopes,
+        "tokens_per_minute": partner.tokens_per_minute,
+        "max_users": partner.max_users,
+        "allow_missing": partner.allow_missing,
+        "profile_updates": partner.profile_updates,
+        "created_at": partner.created_at,
+    }
+
+
+def _created(partner: Partner) -> Response:
+    return Response(201, shown(partner), {"Location": f"{_PARTNERS}/{partner.partner_id}"})
+
+
+def _new_partner(request: Request) -> tuple[dict[str, Any], list[AssertionKey]]:
+    """Read `{name, issuer, profile?, keys?}` and all that may be changed later."""
+    members = Members.of_json(request)
+    issuer = members.shaped("issuer", _ISSUER, longest=512)
+    if not issuer:
+        raise invalid_field("issuer", "required", "This member is required.")
+    given = {"issuer": issuer, "profile": members.choice("profile", tuple(PROFILES)) or "standard"}
+    keys = [_new_key(Members(each)) for each in members.records("keys", most=MAX_KEYS)]
+    given |= _changeable(members)
+    members.nothing_else()
+    if not given.get("name"):
+        raise invalid_field("name", "required", "This member is required.")
+    return given, keys
+
+
+def _changes(request: Request) -> dict[str, Any]:
+    members = Members.of_json(request)
+    given = _changeable(members)
+    members.nothing_else()
+    if not given:
+        raise nothing_given("name", "state", "role_map")
+    return given
+
+
+def _changeable(members: Members) -> dict[str, Any]:
+    """Take what may be changed of a partner, as far as it is there."""
+    given: dict[str, Any] = {
+        "name": members.optional("name", longest=128),
+        "audience": members.optional("audience", longest=512),
+        "tenant": members.optional("tenant", longest=256),
+        "org": members.shaped("org", _LABEL, longest=64),
+        "jwks_uri": members.optional("jwks_uri", longest=512),
+        "role_map": members.pairs("role_map", most=_MOST),
+        "allow_missing": members.texts("allow_missing", most=len(RELAXATIONS)),
+    }
+    given |= {name: members.texts(name, most=_MOST) for name in _TEXTS}
+    given |= {name: _limit(members, name) for name in _LIMITS}
+    state = members.choice("state", ("enabled", "disabled"))
+    updates = members.choice("profile_updates", tuple(ProfileUpdates))
+    given["enabled"] = None if state is None else state == "enabled"
+    given["profile_updates"] = None if updates is None else ProfileUpdates(updates)
+    if given["name"] == "":
+        raise invalid_field("name", "required", "This member must not be empty.")
+    if not set(given["allow_missing"] or ()) <= set(RELAXATIONS):
+        raise invalid_field("allow_missing", "bad_value", f"These may be missing: {', '.join(RELAXATIONS)}.")
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _limit(members: Members, name: str) -> int | None:
+    value = members.number(name)
+    if value is not None and not 0 <= value <= _HIGHEST:
+        raise invalid_field(name, "bad_value", "This must be 0, which is no limit, or a number above it.")
+    return value
+
+
+def _new_key(members: Members) -> AssertionKey:
+    """Read `{kid?, alg?, pem|jwk}`."""
+    kid = members.optional("kid", longest=128) or ""
+    alg = members.choice("alg", tuple(AssertionAlgorithm)) or ""
+    pem, jwk = members.block("pem", longest=8192) or "", members.record("jwk")
+    members.nothing_else()
+    return read_key(kid=kid, alg=alg, pem=pem, jwk=jwk)
+
+
+def _new_link(request: Request) -> NewLink:
+    """Read `{token|externalAccessToken, issuer_id?, password?}`."""
+    members = Members.of_json(request)
+    assertion = members.one_of(("token", "externalAccessToken"), longest=MAX_BODY)
+    issuer_id = members.optional("issuer_id") or ""
+    password = members.optional("password", longest=MAX_BODY) or ""
+    members.nothing_else()
+    return NewLink(assertion, issuer_id, password, request.address)

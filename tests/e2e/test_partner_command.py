@@ -1,0 +1,109 @@
+"""`latchkey partner`, against a twin."""
+
+from __future__ import annotations
+
+import json
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from typer.testing import CliRunner, Result
+
+from infra.cli.app import app
+from tests.e2e.accounts import admin
+from tests.e2e.client import RunningTwin
+from tests.e2e.partners import TestPartner
+from tests.partnerworld import Signer
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(twin: RunningTwin, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run the command in the twin's folder."""
+    monkeypatch.chdir(twin.folder)
+
+    def run(*words: str) -> Result:
+        return CliRunner(env={"COLUMNS": "200"}).invoke(app, ["--local", "partner", *words])
+
+    return run
+
+
+@pytest.fixture
+def shop(run: Run) -> dict[str, Any]:
+    """A partner made by the command."""
+    made = run("create", "Shop", "--issuer", f"https://{id(run)}.example", "--role", "a=b=user", "--json")
+    assert made.exit_code == 0, made.output
+    record: dict[str, Any] = json.loads(made.stdout)
+    return record
+
+
+def of(run: Run, shop: dict[str, Any]) -> dict[str, Any]:
+    """Return the partner as it now is."""
+    record: dict[str, Any] = json.loads(run("show", shop["id"], "--json").stdout)
+    return record
+
+
+def test_partner_is_made_shown_and_listed(run: Run, shop: dict[str, Any]) -> None:
+    """The role map takes the last = for its own."""
+    assert shop["role_map"] == {"a=b": "user"}
+    assert shop["id"] in run("list").stdout
+    assert shop["id"] in [each["id"] for each in json.loads(run("list", "--json").stdout)["partners"]]
+    assert "standard" in run("show", shop["id"]).stdout
+
+
+def test_pair_made_here_signs_users_in(twin: RunningTwin, run: Run, shop: dict[str, Any], tmp_path: Path) -> None:
+    """The private half lies in a file of the operator's alone, and the service never sees it."""
+    file = tmp_path / "shop.pem"
+    made = run("keygen", shop["id"], "--kid", "k1", "--out", str(file))
+    assert (made.exit_code, stat.S_IMODE(file.stat().st_mode), made.stdout) == (0, 0o600, "")
+    private = load_pem_private_key(file.read_bytes(), None)
+    partner = TestPartner(twin, admin(twin), of(run, shop), Signer("k1", "ES256", private))  # type: ignore[arg-type]
+    assert partner.exchange(partner.token()).status == 201
+    assert run("keygen", shop["id"], "--out", str(file)).exit_code == 1
+    assert len(of(run, shop)["keys"]) == 1
+
+
+@pytest.mark.parametrize("alg", ["RS256", "EdDSA"])
+def test_private_half_is_printed_once(run: Run, shop: dict[str, Any], alg: str) -> None:
+    """On stdout and nothing else there, so that it can be piped."""
+    made = run("keygen", shop["id"], "--alg", alg)
+    assert made.stdout.startswith("-----BEGIN PRIVATE KEY-----")
+    assert [key["alg"] for key in of(run, shop)["keys"]] == [alg]
+
+
+def test_file_is_not_left_when_the_key_is_refused(run: Run, tmp_path: Path) -> None:
+    """A private key that nothing knows is of no use."""
+    file = tmp_path / "nobody.pem"
+    assert run("keygen", "prt_nobody", "--out", str(file)).exit_code == 1
+    assert not file.exists()
+
+
+def test_keys_of_the_partners_own_come_and_go(run: Run, shop: dict[str, Any], tmp_path: Path) -> None:
+    """As PEM with its algorithm, or as a JWK."""
+    pem, jwk = tmp_path / "a.pem", tmp_path / "b.json"
+    pem.write_text(Signer().pem())
+    jwk.write_text(json.dumps(Signer("b").key().to_jwk()))
+    assert run("add-key", shop["id"], str(pem), "--alg", "ES256", "--kid", "a").exit_code == 0
+    assert run("add-key", shop["id"], str(jwk)).exit_code == 0
+    assert run("remove-key", shop["id"], "a").exit_code == 0
+    assert [key["kid"] for key in of(run, shop)["keys"]] == ["b"]
+
+
+def test_settings_change(run: Run, shop: dict[str, Any]) -> None:
+    """State and limits, and at last the partner is gone."""
+    run("disable", shop["id"])
+    assert of(run, shop)["state"] == "disabled"
+    run("enable", shop["id"])
+    assert run("set", shop["id"], "--max-users", "5", "--allow-missing", "jti").exit_code == 0
+    shown = of(run, shop)
+    assert (shown["state"], shown["max_users"], shown["allow_missing"]) == ("enabled", 5, ["jti"])
+    assert run("set", shop["id"], "--allow-missing", "none").exit_code == 0
+    assert of(run, shop)["allow_missing"] == []
+    assert run("set", shop["id"]).exit_code == 2
+    assert run("delete", shop["id"]).exit_code == 1
+    assert run("delete", shop["id"], "--yes").exit_code == 0
+    assert run("show", shop["id"]).exit_code == 1

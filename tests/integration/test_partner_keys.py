@@ -1,0 +1,154 @@
+"""Keys that partners publish: only the public internet is asked, and never for long."""
+
+from __future__ import annotations
+
+import json
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+
+from latchkey.adapters.partnerkeys import PinnedConnection, PublishedPartnerKeys, is_public
+from latchkey.core.ports import KeysUnreachable
+from tests.e2e.partners import published
+from tests.e2e.tlsfront import TlsFront
+from tests.integration.contract import Clock
+from tests.partnerworld import Signer
+
+MODULE = "latchkey.adapters.partnerkeys"
+ADDRESS = "https://keys.example/jwks.json"
+PRIVATE = [
+    *["127.0.0.1", "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1"],  # noqa: S104
+    *["::1", "fe80::1", "fd00::1", "::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe", "2002:a9fe:a9fe::", "2001:db8::1"],
+    *["2001::1", "ff02::1", "::", "192.0.2.1", "240.0.0.1", "3fff::1"],
+]
+
+
+@pytest.mark.parametrize("address", PRIVATE)
+def test_address_that_is_not_public_is_never_connected_to(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever name leads there, and even if the first address is a public one."""
+    connected: list[object] = []
+    monkeypatch.setattr(f"{MODULE}.socket.create_connection", lambda *args: connected.append(args))
+    for found in ([address], ["93.184.216.34", address]):
+        keys = PublishedPartnerKeys(Clock(), resolve=lambda *_, found=found: found)
+        with pytest.raises(KeysUnreachable, match="not public"):
+            keys.find(ADDRESS, "k1")
+    assert connected == []
+
+
+@pytest.mark.parametrize("address", ["93.184.216.34", "8.8.8.8", "2606:4700::1111"])
+def test_public_address_is_public(address: str) -> None:
+    """Else no partner could be reached."""
+    assert is_public(ip_address(address))
+
+
+def test_address_that_was_looked_at_is_the_one_connected_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The name is resolved once: a second answer of its server would find nobody asking."""
+    asked: list[str] = []
+    connected: list[tuple[str, int]] = []
+
+    def resolve(host: str, _: int) -> list[str]:
+        asked.append(host)
+        return ["93.184.216.34"]
+
+    def connect(address: tuple[str, int], timeout: float) -> socket.socket:
+        connected.append(address)
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(f"{MODULE}.socket.create_connection", connect)
+    with pytest.raises(KeysUnreachable, match="ConnectionRefusedError"):
+        PublishedPartnerKeys(Clock(), resolve=resolve).find(ADDRESS, "k1")
+    assert (asked, connected) == (["keys.example"], [("93.184.216.34", 443)])
+
+
+@pytest.mark.parametrize("address", ["http://keys.example/jwks.json", "http://127.0.0.1:1/jwks.json", "ftp://x/"])
+def test_nothing_but_https_is_asked(address: str) -> None:
+    """Nor plain http to this machine, unless the twin says so."""
+    with pytest.raises(KeysUnreachable, match="not https"):
+        PublishedPartnerKeys(Clock(), resolve=lambda *_: ["93.184.216.34"]).find(address, "k1")
+
+
+def test_certificate_must_be_the_hosts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """TLS proves the name, though the connection goes to an address: with another name there is no connection."""
+    with TlsFront(tmp_path) as front:
+        trusting = ssl.create_default_context(cafile=front.certificate)
+        monkeypatch.setattr(f"{MODULE}.ssl.create_default_context", lambda: trusting)
+        port = int(front.address.rpartition(":")[2])
+        right = PinnedConnection("localhost", port, "127.0.0.1", 2)
+        right.connect()
+        right.close()
+        with pytest.raises(ssl.SSLCertVerificationError):
+            PinnedConnection("keys.example", port, "127.0.0.1", 2).connect()
+
+
+@contextmanager
+def answering(*parts: bytes, pause: float = 0) -> Iterator[str]:
+    """Answer any request with these bytes, with a pause before each part."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(4096)
+                for part in parts:
+                    time.sleep(pause)
+                    try:
+                        connection.sendall(part)
+                    except OSError:
+                        return
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}/jwks.json"
+
+
+def ok(body: bytes) -> bytes:
+    return b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + body
+
+
+MANY = json.dumps({"keys": [Signer(f"k{number}").key().to_jwk() for number in range(101)]}).encode()
+HOSTILE = {
+    "redirect": (b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nConnection: close\r\n\r\n", "status 302"),
+    "failure": (b"HTTP/1.1 500 No\r\nConnection: close\r\n\r\n", "status 500"),
+    "HTML": (ok(b"<html></html>"), "not_json"),
+    "too large": (ok(b" " * 300_000), "over 262144 bytes"),
+    "too many keys": (ok(MANY), "over 100 keys"),
+    "no keys": (ok(b'{"keys":[]}'), "not one key"),
+    "shared secret": (ok(b'{"keys":[{"kty":"oct","k":"AAAA","alg":"HS256","kid":"k1"}]}'), "not one key"),
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_hostile_answer_is_no_key(kind: str) -> None:
+    """It is refused with a reason, and followed nowhere."""
+    answer, reason = HOSTILE[kind]
+    with answering(answer) as address, pytest.raises(KeysUnreachable, match=reason):
+        PublishedPartnerKeys(Clock(), local=True).find(address, "k1")
+
+
+def test_dripping_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time is for all of it, not for each byte."""
+    monkeypatch.setattr(f"{MODULE}.TIMEOUT", 0.2)
+    began = time.monotonic()
+    with answering(*[b"H"] * 20, pause=0.1) as address, pytest.raises(KeysUnreachable, match="too slow"):
+        PublishedPartnerKeys(Clock(), local=True).find(address, "k1")
+    assert time.monotonic() - began < 1
+
+
+def test_keys_are_kept_and_strangers_cause_no_fetches() -> None:
+    """One fetch for all who come, and the last keys go on when the address is gone."""
+    signer, clock = Signer(), Clock()
+    keys = PublishedPartnerKeys(clock, local=True)
+    with published(signer) as address:
+        assert keys.find(address, "k1") is not None
+    clock.now += 400
+    assert keys.find(address, "k1") is not None
+    assert not any(keys.find(address, f"stranger{number}") for number in range(100))
+    clock.now += 3600
+    with pytest.raises(KeysUnreachable):
+        keys.find(address, "k1")

@@ -1,0 +1,219 @@
+"""What the store promises of partners and of the links with them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from latchkey.core.model import UserStatus
+from tests.integration import samples
+from tests.integration.samples import NOW
+
+if TYPE_CHECKING:
+    from latchkey.core.model import Link, User
+    from latchkey.core.ports import Store
+
+
+def test_partner_is_found_as_it_was_stored(store: Store) -> None:
+    """By its id and by its issuer, every member of it."""
+    partner = samples.partner()
+    assert store.create_partner(partner)
+    assert store.find_partner(partner.partner_id) == store.find_issuer(partner.issuer) == partner
+    assert (store.find_partner("prt_none"), store.find_issuer("https://none.example")) == (None, None)
+
+
+def test_issuer_has_one_partner(store: Store) -> None:
+    """The second that claims it is not stored at all."""
+    first = samples.partner()
+    second = samples.partner(first.issuer)
+    assert (store.create_partner(first), store.create_partner(second)) == (True, False)
+    assert store.find_partner(second.partner_id) is None
+    assert store.find_issuer(first.issuer) == first
+
+
+def test_next_version_replaces_the_last(store: Store) -> None:
+    """A change of what is no longer there, or of nothing, changes nothing."""
+    partner = samples.partner()
+    store.create_partner(partner)
+    changed = replace(partner, version=2, name="Other", enabled=True, keys={}, role_map={}, jwks_uri="")
+    assert [store.replace_partner(each) for each in (changed, changed, replace(partner, version=4))] == [
+        True,
+        False,
+        False,
+    ]
+    assert store.find_partner(partner.partner_id) == changed
+    assert not store.replace_partner(samples.partner())
+
+
+def test_deleted_partner_is_gone_and_its_issuer_free(store: Store) -> None:
+    """Only the version that was read is deleted."""
+    partner = samples.partner()
+    store.create_partner(partner)
+    assert [store.delete_partner(each) for each in (replace(partner, version=2), partner, partner)] == [
+        False,
+        True,
+        False,
+    ]
+    assert (store.find_partner(partner.partner_id), store.find_issuer(partner.issuer)) == (None, None)
+    assert store.create_partner(samples.partner(partner.issuer))
+
+
+def test_partners_are_listed_oldest_first(empty_store: Store) -> None:
+    """Page after page each comes once, and the deleted one no more."""
+    partners = [replace(samples.partner(), created_at=NOW + number) for number in (2, 0, 1, 3)]
+    for partner in partners:
+        empty_store.create_partner(partner)
+    empty_store.delete_partner(partners[3])
+    first = empty_store.list_partners(after="", limit=2)
+    rest = empty_store.list_partners(after=first.after, limit=2)
+    assert (*first.items, *rest.items) == (partners[1], partners[2], partners[0])
+    assert rest.after == ""
+
+
+def test_assertion_is_used_once(store: Store) -> None:
+    """However long ago its time has passed: an item that is still there is in the way."""
+    digest = samples.unique("")
+    assert [store.use_assertion(digest, until=1) for _ in range(2)] == [True, False]
+
+
+def test_seats_are_as_many_as_allowed(store: Store) -> None:
+    """One that is given back is free, a limit of 0 is none, and every seat counts where one is set later."""
+    partner_id = samples.unique("prt_")
+    assert [store.take_seat(partner_id, 2) for _ in range(3)] == [True, True, False]
+    store.return_seat(partner_id)
+    assert [store.take_seat(partner_id, 2), store.take_seat(partner_id, 0), store.take_seat(partner_id, 3)] == [
+        True,
+        True,
+        False,
+    ]
+
+
+def guest(store: Store) -> tuple[User, Link]:
+    """Store a user without a login."""
+    user = samples.external_user()
+    link = samples.link(user)
+    assert store.create_external_user(user, link)
+    return user, link
+
+
+def test_user_without_a_login_is_stored_with_the_link(store: Store) -> None:
+    """Account, place in the list, link and where the external id leads."""
+    user, link = guest(store)
+    assert store.find_user(user.sub) == user
+    assert store.find_link(user.sub, link.partner_id) == link
+    assert store.list_links(user.sub) == (link,)
+    assert store.find_external(link.partner_id, link.external_id) == user.sub
+
+
+def test_user_without_a_login_is_listed(empty_store: Store) -> None:
+    """Among all others."""
+    user, _ = guest(empty_store)
+    assert empty_store.list_users(after="", limit=9).items == (user,)
+
+
+def test_taken_external_id_stores_nothing(store: Store) -> None:
+    """And it is taken for one partner alone."""
+    user, link = guest(store)
+    other = samples.external_user()
+    assert not store.create_external_user(other, replace(link, sub=other.sub))
+    assert (store.find_user(other.sub), store.find_link(other.sub, link.partner_id)) == (None, None)
+    assert store.create_external_user(other, samples.link(other, external_id=link.external_id))
+    assert store.find_external(link.partner_id, link.external_id) == user.sub
+
+
+def test_links_are_no_sessions(store: Store) -> None:
+    """Where both lie beside the account."""
+    user, _ = guest(store)
+    session = samples.session(user.sub)
+    store.create_session(session)
+    assert store.find_user_with_sessions(user.sub, NOW) == (user, (session,))
+    assert store.end_sessions(user.sub) == 1
+    assert len(store.list_links(user.sub)) == 1
+
+
+def test_user_without_a_login_is_disabled(store: Store) -> None:
+    """There is no credential whose epoch would rise with it."""
+    user, _ = guest(store)
+    changed = store.set_standing(user, status=UserStatus.DISABLED, roles=("user",), epoch=4)
+    assert changed == replace(user, status=UserStatus.DISABLED, roles=("user",), epoch=4) == store.find_user(user.sub)
+
+
+def test_user_without_a_login_is_deleted(empty_store: Store) -> None:
+    """Where the external id led is all that stays."""
+    user, link = guest(empty_store)
+    assert not empty_store.delete_user(user)
+    assert empty_store.begin_deletion(user, mail=None)
+    assert empty_store.forget_links(user.sub) == 1
+    assert (empty_store.delete_user(user), empty_store.delete_user(user)) == (True, False)
+    assert (empty_store.find_user(user.sub), empty_store.list_links(user.sub)) == (None, ())
+    assert empty_store.list_users(after="", limit=9).items == ()
+    assert empty_store.find_external(link.partner_id, link.external_id) == user.sub
+    assert not empty_store.create_external_user(samples.external_user(), link)
+
+
+def ann(store: Store) -> User:
+    """Store somebody with a login."""
+    user = samples.user()
+    store.create_user(user, samples.credential(user))
+    return user
+
+
+def test_link_is_added_to_an_account(store: Store) -> None:
+    """Several, one of each partner."""
+    user = ann(store)
+    links = [samples.link(user), samples.link(user)]
+    assert [store.add_link(user, link) for link in links] == [True, True]
+    assert store.list_links(user.sub) == tuple(sorted(links, key=lambda link: link.partner_id))
+    assert store.find_user(user.sub) == user
+
+
+@pytest.mark.parametrize("taken", ["external id", "place", "account changed", "account gone"])
+def test_link_that_does_not_fit_is_not_added(store: Store, taken: str) -> None:
+    """Then nothing changes."""
+    user, (other, theirs) = ann(store), guest(store)
+    link = samples.link(user)
+    match taken:
+        case "external id":
+            link = replace(theirs, sub=user.sub)
+        case "place":
+            assert store.add_link(user, samples.link(user, link.partner_id))
+        case "account changed":
+            store.set_standing(user, status=user.status, roles=("user",), epoch=user.epoch)
+        case _:
+            user = samples.user()
+            link = samples.link(user)
+    before = store.list_links(user.sub)
+    assert not store.add_link(user, link)
+    assert store.list_links(user.sub) == before
+    assert store.find_external(theirs.partner_id, theirs.external_id) == other.sub
+
+
+def test_link_is_renewed_with_its_account(store: Store) -> None:
+    """Name, locale and roles of the account; roles and attributes of the link."""
+    user, link = guest(store)
+    renewed = replace(user, name="Eve", locale="ru", roles=("shop",))
+    said = replace(link, roles=("shop",), attributes="{}")
+    assert store.renew_link(user, renewed, said)
+    assert (store.find_user(user.sub), store.find_link(user.sub, link.partner_id)) == (renewed, said)
+
+
+def test_link_of_an_account_that_changed_is_not_renewed(store: Store) -> None:
+    """Nor is the account; and neither is one that has no such link."""
+    user, link = guest(store)
+    assert store.set_standing(user, status=UserStatus.DISABLED, roles=user.roles, epoch=user.epoch)
+    assert not store.renew_link(user, replace(user, name="Eve"), replace(link, attributes="{}"))
+    assert store.find_link(user.sub, link.partner_id) == link
+    other = ann(store)
+    assert not store.renew_link(other, replace(other, name="Eve"), samples.link(other))
+    assert store.find_user(other.sub) == other
+
+
+def test_removed_link_sets_its_external_id_free(store: Store) -> None:
+    """And to remove it again does nothing."""
+    user = ann(store)
+    link = samples.link(user)
+    store.add_link(user, link)
+    assert [store.remove_link(link), store.remove_link(link)] == [True, False]
+    assert (store.list_links(user.sub), store.find_external(link.partner_id, link.external_id)) == ((), None)
