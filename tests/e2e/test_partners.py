@@ -368,7 +368,6 @@ def test_issuer_is_taken_once(boss: Person, shop: TestPartner) -> None:
         ({"name": ""}, 400),
         ({"issuer": ""}, 400),
     ],
-    ids=str,
 )
 def test_bad_partner_is_refused(boss: Person, members: dict[str, Any], status: int) -> None:
     """A role above the operator's or an operator's own, a key that is none, and what is not understood."""

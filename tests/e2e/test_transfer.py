@@ -211,13 +211,16 @@ def test_users_move_to_another_stack(twin: RunningTwin, latchkey: Command, tmp_p
     boss = admin(twin)
     report = post(boss, [records[moving], records[disabled]])
     assert (report["imported"], report["refused"]) == (2, [])
-    found = {login: boss.twin.call("GET", f"/v1/admin/users?login={login}", headers=boss.bearer) for login in records}
-    [here] = found[moving].json["users"]
-    [away] = found[disabled].json["users"]
+    here, away = (_account(boss, login) for login in (moving, disabled))
     assert [here[name] for name in ("id", "name", "created_at")] == [records[moving]["id"], "Änn", 17]
     assert (here["roles"], away["status"], away["locale"]) == (["user"], "disabled", "de-CH")
     assert sign_in(twin, moving, "U*U").me().status == 200
     assert post(boss, [records[moving], records[disabled]])["present"] == 2
+
+
+def _account(boss: Person, login: str) -> dict[str, Any]:
+    [account] = boss.twin.call("GET", f"/v1/admin/users?login={login}", headers=boss.bearer).json["users"]
+    return dict(account)
 
 
 def test_batch_is_refused_whole_where_it_is_no_batch(office: RunningTwin) -> None:

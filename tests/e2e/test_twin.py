@@ -88,13 +88,13 @@ def test_dev_file_is_for_its_owner_alone(twin: RunningTwin) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signal_ends_it_cleanly_and_soon(tmp_path: Path, number: signal.Signals) -> None:
-    """Ctrl-C and SIGTERM: exit 0 within a second, with a client still connected, and no traceback."""
+    """Ctrl-C and SIGTERM: exit 0 within three seconds, with a client still connected, and no traceback."""
     with start_twin(tmp_path) as running, connected(running.address):
         began = time.monotonic()
         code = running.stop(number)
         seconds = time.monotonic() - began
     assert code == 0
-    assert seconds < 1
+    assert seconds < 3
     assert "Traceback" not in running.output()
 
 
@@ -272,6 +272,7 @@ def test_mirror_follows_every_kind_of_write(tmp_path: Path) -> None:
     first.close()
     second = Mirror(tmp_path / "state.db")
     with aws.running():
+        _forget_everything()
         dynamodb, secrets = boto3.client("dynamodb"), boto3.client("secretsmanager")
         aws.create_table(dynamodb, "Table", TABLE)
         second.restore(dynamodb, secrets)
@@ -300,6 +301,14 @@ def _write_everything() -> dict[str, Any]:
     secrets.create_secret(Name="Secret", SecretString="one")
     secrets.put_secret_value(SecretId="Secret", SecretString="two")
     return _read_everything()
+
+
+def _forget_everything() -> None:
+    """Delete what is still there: moto is one in a process, and other tests may keep it running."""
+    dynamodb, secrets = boto3.client("dynamodb"), boto3.client("secretsmanager")
+    if "Table" in dynamodb.list_tables()["TableNames"]:
+        dynamodb.delete_table(TableName="Table")
+        secrets.delete_secret(SecretId="Secret", ForceDeleteWithoutRecovery=True)
 
 
 def _read_everything() -> dict[str, Any]:

@@ -303,6 +303,7 @@ def test_what_expires_is_swept_a_day_later(stored: dict[str, dict[str, Any]], pr
         *["LOGIN#", "CLIENT#", "APIKEY#", "CONFIG|JWKS", "CONFIG|ROLES", "ADMINS|ADMINS", f"USERS|0{NOW}#{USER.sub}"],
         *["PARTNER#", "ISSUER#", "PARTNERS|", "SEATS#", "EXTERNAL#", f"USER#{GUEST.sub}|LINK#"],
     ],
+    ids=lambda prefix: prefix.replace(USER.sub, "user").replace(GUEST.sub, "guest"),
 )
 def test_what_does_not_expire_is_never_swept(stored: dict[str, dict[str, Any]], prefix: str) -> None:
     """An item that must stay carries no time to live."""

@@ -91,7 +91,7 @@ GOOD: dict[str, Any] = dict(AssertionKey("k1", AssertionAlgorithm.ES256, MATERIA
         {"kty": "DSA"},
         {"kid": ""},
     ],
-    ids=str,
+    ids=[f"bad-{number}" for number in range(14)],
 )
 def test_bad_jwk_is_refused(change: dict[str, Any]) -> None:
     """Private, symmetric, for another use, or not a key at all."""
