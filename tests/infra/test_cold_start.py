@@ -10,7 +10,7 @@ import pytest
 HEAVY = {"boto3", "botocore.session", "jwt", "pydantic", "aws_xray_sdk", "asyncio"}
 
 
-@pytest.mark.parametrize("name", ["status", "hello", "preflight"])
+@pytest.mark.parametrize("name", ["status", "hello", "preflight", "adminpreflight"])
 def test_a_function_without_data_does_not_load_the_sdk(name: str) -> None:
     """Boto3 alone costs more than everything else of such a function together."""
     program = f"import sys, functions.{name}.app; print(*sys.modules)"

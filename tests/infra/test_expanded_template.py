@@ -58,6 +58,32 @@ def test_no_resources_wait_for_each_other(resources: dict[str, Any]) -> None:
     assert circles(resources) == set()
 
 
+def policy_sizes(resources: dict[str, Any]) -> dict[str, int]:
+    """Return how many bytes the resource policy of each function has, with names as long as AWS makes them."""
+    sizes: dict[str, int] = {}
+    for permission in of_type(resources, "AWS::Lambda::Permission").values():
+        function = str(permission["FunctionName"])
+        arn = permission.get("SourceArn", "")
+        path = arn["Fn::Sub"][0].partition("${__Stage__}")[2] if isinstance(arn, dict) and "Fn::Sub" in arn else ""
+        statement = {
+            "Sid": "s" * 100,
+            "Effect": "Allow",
+            "Principal": {"Service": permission["Principal"]},
+            "Action": permission["Action"],
+            "Resource": f"arn:aws:lambda:ap-southeast-1:123456789012:function:{'f' * 64}",
+            "Condition": {
+                "ArnLike": {"AWS:SourceArn": f"arn:aws:execute-api:ap-southeast-1:123456789012:a123456789/*{path}"}
+            },
+        }
+        sizes[function] = sizes.get(function, 100) + len(json.dumps(statement, separators=(",", ":"))) + 1
+    return sizes
+
+
+def test_no_function_is_invoked_by_more_routes_than_its_policy_holds(resources: dict[str, Any]) -> None:
+    """Lambda refuses a resource policy over 20 KB, and so would the deployment be."""
+    assert {name: size for name, size in policy_sizes(resources).items() if size > 20_480} == {}
+
+
 def test_circle_is_noticed(resources: dict[str, Any]) -> None:
     """A function that the API calls, told the API's address, closes a circle."""
     told = resources["LoginFunction"] | {"Told": {"Fn::Sub": "https://${Api}.example"}}
