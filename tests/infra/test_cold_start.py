@@ -39,3 +39,12 @@ def test_hashes_of_other_systems_are_loaded_when_one_is_met(name: str) -> None:
     program = f"import sys, functions.{name}.app; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
     assert {"latchkey.core.foreignhashes", "latchkey.core.hashimports"} & set(loaded) == set()
+
+
+@pytest.mark.parametrize("name", ["login", "refresh", "register", "me"])
+def test_what_people_wait_for_loads_nothing_of_operators_or_partners(name: str) -> None:
+    """What few functions build is imported by who builds it."""
+    program = f"import sys, functions.{name}.app; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+    core = {module.removeprefix("latchkey.core.") for module in loaded if module.startswith("latchkey.core.")}
+    assert core.isdisjoint({"clientadmin", "partneradmin", "partnersignin", "policyadmin", "transfer", "useradmin"})

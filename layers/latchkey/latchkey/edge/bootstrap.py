@@ -1,5 +1,7 @@
 """The composition root: builds each service once per execution environment, when it is first asked for.
 
+What people wait for is imported at the start, where Lambda gives most CPU; what few functions build, by its builder.
+
 Nothing random is made here, so that environments copied from one snapshot stay different.
 """
 
@@ -10,46 +12,47 @@ import secrets
 import time
 from functools import cache
 from importlib.resources import files
+from typing import TYPE_CHECKING
 
 from latchkey.adapters import dynamodb, secretsmanager
-from latchkey.adapters.partnerkeys import PublishedPartnerKeys
 from latchkey.adapters.rolecache import RoleCache
 from latchkey.core.accounts import Accounts
-from latchkey.core.apikeyadmin import ApiKeyAdmin
-from latchkey.core.assertions import AssertionCheck
-from latchkey.core.clientadmin import ClientAdmin
 from latchkey.core.clients import ClientDirectory
-from latchkey.core.emailchange import EmailChanges
-from latchkey.core.emails import Mailroom
-from latchkey.core.erasure import Erasure
-from latchkey.core.firstadmin import FirstAdmin
 from latchkey.core.issuing import Issuer
-from latchkey.core.links import Links
 from latchkey.core.machines import MachineGrants
-from latchkey.core.mailrequests import MailRequests
 from latchkey.core.outbox import Outbox
-from latchkey.core.ownership import Ownership
-from latchkey.core.partneradmin import PartnerAdmin
-from latchkey.core.partnersignin import PartnerSignIn
-from latchkey.core.passwordchange import PasswordChanges
 from latchkey.core.passwords import Argon2Cost, BlockList, PasswordRules
-from latchkey.core.policyadmin import PolicyAdmin
 from latchkey.core.ports import Store
 from latchkey.core.roleadmin import RoleAdmin
 from latchkey.core.roles import Roles, StoredRoles
-from latchkey.core.rotation import FirstPolicy, PolicyWriter, Rotation
 from latchkey.core.sessions import Sessions
 from latchkey.core.signin import PasswordSignIn
 from latchkey.core.signup import MailedSignUp
-from latchkey.core.transfer import UserTransfer
-from latchkey.core.useradmin import UserAdmin
 from latchkey.core.validation import TokenCheck
-from latchkey.edge.audit import Recorder
 from latchkey.edge.settings import Environment, Settings
 from latchkey.edge.telemetry import LogJournal
-from latchkey.signing.keys import Algorithm
 from latchkey.signing.keyset import Caches
-from latchkey.signing.policy import Lifetimes, Moment
+from latchkey.signing.policy import Moment
+
+if TYPE_CHECKING:
+    from latchkey.core.apikeyadmin import ApiKeyAdmin
+    from latchkey.core.assertions import AssertionCheck
+    from latchkey.core.clientadmin import ClientAdmin
+    from latchkey.core.emailchange import EmailChanges
+    from latchkey.core.emails import Mailroom
+    from latchkey.core.erasure import Erasure
+    from latchkey.core.firstadmin import FirstAdmin
+    from latchkey.core.links import Links
+    from latchkey.core.mailrequests import MailRequests
+    from latchkey.core.ownership import Ownership
+    from latchkey.core.partneradmin import PartnerAdmin
+    from latchkey.core.partnersignin import PartnerSignIn
+    from latchkey.core.passwordchange import PasswordChanges
+    from latchkey.core.policyadmin import PolicyAdmin
+    from latchkey.core.rotation import PolicyWriter, Rotation
+    from latchkey.core.transfer import UserTransfer
+    from latchkey.core.useradmin import UserAdmin
+    from latchkey.edge.audit import Recorder
 
 
 @cache
@@ -116,12 +119,16 @@ def clients() -> ClientDirectory:
 @cache
 def client_admin() -> ClientAdmin:
     """Return the clients in an operator's hands."""
+    from latchkey.core.clientadmin import ClientAdmin
+
     return ClientAdmin(store(), roles_now(), LogJournal(), secrets.token_bytes)
 
 
 @cache
 def api_key_admin() -> ApiKeyAdmin:
     """Return the API keys in an operator's hands."""
+    from latchkey.core.apikeyadmin import ApiKeyAdmin
+
     return ApiKeyAdmin(store(), roles_now(), LogJournal(), secrets.token_bytes)
 
 
@@ -152,18 +159,24 @@ def role_admin() -> RoleAdmin:
 @cache
 def user_admin() -> UserAdmin:
     """Return the accounts in an operator's hands."""
+    from latchkey.core.useradmin import UserAdmin
+
     return UserAdmin(store(), accounts(), sessions(), roles_now(), LogJournal(), outbox())
 
 
 @cache
 def first_admin() -> FirstAdmin:
     """Return the opening of the first admin's account."""
+    from latchkey.core.firstadmin import FirstAdmin
+
     return FirstAdmin(store(), accounts(), LogJournal())
 
 
 @cache
 def user_transfer() -> UserTransfer:
     """Return the accounts on the move."""
+    from latchkey.core.transfer import UserTransfer
+
     return UserTransfer(store(), user_admin(), LogJournal(), secrets.token_bytes)
 
 
@@ -182,6 +195,9 @@ def outbox() -> Outbox:
 @cache
 def assertion_check() -> AssertionCheck:
     """Return the check of partners' assertions. Only a laptop's twin lets keys come from the machine itself."""
+    from latchkey.adapters.partnerkeys import PublishedPartnerKeys
+    from latchkey.core.assertions import AssertionCheck
+
     keys = PublishedPartnerKeys(time.monotonic, local=Environment(os.environ).flag("LATCHKEY_LOCAL_JWKS"))
     return AssertionCheck(store(), keys, policies(), LogJournal(), settings().throttled)
 
@@ -189,6 +205,8 @@ def assertion_check() -> AssertionCheck:
 @cache
 def partner_sign_in() -> PartnerSignIn:
     """Return the sign-in by a partner's assertion."""
+    from latchkey.core.partnersignin import PartnerSignIn
+
     return PartnerSignIn(
         store=store(),
         check=assertion_check(),
@@ -203,6 +221,8 @@ def partner_sign_in() -> PartnerSignIn:
 @cache
 def partner_admin() -> PartnerAdmin:
     """Return the partners in an operator's hands."""
+    from latchkey.core.partneradmin import PartnerAdmin
+
     local = Environment(os.environ).flag("LATCHKEY_LOCAL_JWKS")
     return PartnerAdmin(store(), policies(), roles_now(), LogJournal(), secrets.token_bytes, local_keys=local)
 
@@ -210,12 +230,16 @@ def partner_admin() -> PartnerAdmin:
 @cache
 def links() -> Links:
     """Return the links of accounts with partners."""
+    from latchkey.core.links import Links
+
     return Links(store(), accounts(), assertion_check(), _ownership(), LogJournal())
 
 
 @cache
 def mail_requests() -> MailRequests:
     """Return the requests for mail."""
+    from latchkey.core.mailrequests import MailRequests
+
     return MailRequests(store(), outbox(), settings().throttled)
 
 
@@ -228,18 +252,24 @@ def signup() -> MailedSignUp:
 @cache
 def password_changes() -> PasswordChanges:
     """Return the changes of passwords."""
+    from latchkey.core.passwordchange import PasswordChanges
+
     return PasswordChanges(store(), accounts(), _ownership(), outbox(), LogJournal())
 
 
 @cache
 def email_changes() -> EmailChanges:
     """Return the changes of e-mail addresses."""
+    from latchkey.core.emailchange import EmailChanges
+
     return EmailChanges(store(), accounts(), _ownership(), outbox(), LogJournal(), settings().throttled)
 
 
 @cache
 def erasure() -> Erasure:
     """Return the deletion of accounts."""
+    from latchkey.core.erasure import Erasure
+
     return Erasure(store(), _ownership(), outbox(), LogJournal())
 
 
@@ -248,6 +278,7 @@ def mailroom() -> Mailroom:
     """Return the sender of mails. It alone loads Jinja2 and SES."""
     from latchkey.adapters import ses
     from latchkey.adapters.letters import JinjaWriter
+    from latchkey.core.emails import Mailroom
 
     env = Environment(os.environ)
     return Mailroom(
@@ -264,6 +295,8 @@ def mailroom() -> Mailroom:
 @cache
 def recorder() -> Recorder:
     """Return the writer of the audit log."""
+    from latchkey.edge.audit import Recorder
+
     env = Environment(os.environ)
     table = dynamodb.DynamoStore(dynamodb.connect(), env.text("LATCHKEY_TABLE"))
     return Recorder(table, env.number("LATCHKEY_AUDIT_RETENTION_DAYS", 365, low=1, high=3653))
@@ -272,12 +305,18 @@ def recorder() -> Recorder:
 @cache
 def policy_admin() -> PolicyAdmin:
     """Return the signing policy in an admin's hands."""
+    from latchkey.core.policyadmin import PolicyAdmin
+
     return PolicyAdmin(_policy_writer(), store(), Environment(os.environ).flag("LATCHKEY_ALLOW_HS256"))
 
 
 @cache
 def rotation() -> Rotation:
     """Return the rotation of the signing secret, with the stack's parameters for the very first policy."""
+    from latchkey.core.rotation import FirstPolicy, Rotation
+    from latchkey.signing.keys import Algorithm
+    from latchkey.signing.policy import Lifetimes
+
     env = Environment(os.environ)
     lifetimes = Lifetimes(
         access_ttl=env.number("LATCHKEY_ACCESS_TTL", 900, low=60, high=86_400),
@@ -301,10 +340,14 @@ def moment(now: int) -> Moment:
 
 
 def _ownership() -> Ownership:
+    from latchkey.core.ownership import Ownership
+
     return Ownership(store(), LogJournal(), Argon2Cost(), settings().throttled)
 
 
 def _policy_writer() -> PolicyWriter:
+    from latchkey.core.rotation import PolicyWriter
+
     env = Environment(os.environ)
     table = dynamodb.DynamoStore(dynamodb.connect(), env.text("LATCHKEY_TABLE"))
     secret = secretsmanager.SigningSecret(secretsmanager.connect(), env.text("LATCHKEY_SIGNING_SECRET"))
