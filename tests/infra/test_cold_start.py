@@ -47,4 +47,4 @@ def test_what_people_wait_for_loads_nothing_of_operators_or_partners(name: str) 
     program = f"import sys, functions.{name}.app; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
     core = {module.removeprefix("latchkey.core.") for module in loaded if module.startswith("latchkey.core.")}
-    assert core.isdisjoint({"clientadmin", "partneradmin", "partnersignin", "policyadmin", "transfer", "useradmin"})
+    assert core.isdisjoint({"clientadmin", "partneradmin", "partnersignin", "policyadmin", "transfer"})
