@@ -14,9 +14,9 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def catalogue() -> set[str]:
-    """Return the events that the README lists."""
-    listed = (ROOT / "README.md").read_text().partition("JSON lines and metrics of the same name:")[2]
-    return set(re.findall(r"`([a-z_]+)`", listed.partition("A formatter")[0]))
+    """Return the events in the table of the README."""
+    rows = (ROOT / "README.md").read_text().partition("| event |")[2].partition("\n\n")[0].splitlines()
+    return {name for row in rows[2:] for name in re.findall(r"`([a-z_]+)`", row.split("|")[1])}
 
 
 def names_in(tree: ast.Module) -> Iterator[set[str]]:

@@ -105,6 +105,17 @@ def test_admins_account_is_out_of_reach_below(office: Office, wanted: Standing) 
         office.admin.end_sessions(office.desk, office.boss.sub)
 
 
+def test_log_names_the_operator_who_ends_sessions(office: Office) -> None:
+    """With the account itself, or with all its sessions alone."""
+    office.admin.end_sessions(office.operator, office.ann.sub)
+    office.admin.change(office.operator, office.ann.sub, Standing(UserStatus.DISABLED))
+    ended = [event for event in office.world.journal.events if event.name == "sessions_ended"]
+    assert [(event.reason, event.actor) for event in ended] == [
+        ("ended_by_operator", office.boss.sub),
+        ("account_disabled", office.boss.sub),
+    ]
+
+
 def test_last_admin_stays(office: Office) -> None:
     """Neither disabled nor degraded by themselves or by others of the same rights."""
     for wanted in (Standing(UserStatus.DISABLED), Standing(roles=("user",))):

@@ -102,10 +102,13 @@ class Sessions:
             self.journal.record(Event("session_ended", sub=sub, sid=sid, reason=reason))
         return ended
 
-    def end_all(self, sub: str, *, reason: str, keep: str = "") -> int:
-        """End every session of this subject but the one named `keep`; return how many there were."""
+    def end_all(self, sub: str, *, reason: str, keep: str = "", actor: str = "") -> int:
+        """End every session of this subject but the one named `keep`; return how many there were.
+
+        `actor` is the operator who ends them, where one does.
+        """
         ended = self.store.end_sessions(sub, keep=keep)
-        self.journal.record(Event("sessions_ended", sub=sub, reason=reason))
+        self.journal.record(Event("sessions_ended", sub=sub, reason=reason, actor=actor))
         return ended
 
     def _narrowed(self, token: RefreshToken, scope: str | None, now: int) -> str:

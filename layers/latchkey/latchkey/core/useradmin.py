@@ -91,13 +91,13 @@ class UserAdmin:
             raise ServiceError(Errors.CONFLICT, "the account has changed meanwhile")
         self._report(operator, user, changed)
         if disabling:
-            self.sessions.end_all(sub, reason="account_disabled")
+            self.sessions.end_all(sub, reason="account_disabled", actor=operator.sub)
         return changed
 
     def end_sessions(self, operator: Operator, sub: str) -> None:
         """End every session of an account. Raises `NOT_FOUND`, and `FORBIDDEN` for an admin's."""
         self._require_may_touch(operator, self.find(sub))
-        self.sessions.end_all(sub, reason="ended_by_operator")
+        self.sessions.end_all(sub, reason="ended_by_operator", actor=operator.sub)
 
     def require_grantable(self, operator: Operator, roles: tuple[str, ...]) -> None:
         """Raise `VALIDATION_FAILED` for a role that nobody knows, `FORBIDDEN` for one above the operator's."""
