@@ -157,7 +157,9 @@ def test_events_name_the_operator(office: Office) -> None:
     """Who did it stands beside to whom."""
     office.admin.change(office.operator, office.ann.sub, Standing(UserStatus.DISABLED, ("user", "help_desk")))
     found = [(each.name, each.sub, each.actor) for each in office.world.journal.events if each.actor]
-    assert found == [(name, office.ann.sub, office.boss.sub) for name in ("user_disabled", "roles_changed")]
+    assert found == [
+        (name, office.ann.sub, office.boss.sub) for name in ("user_disabled", "roles_changed", "sessions_ended")
+    ]
 
 
 def test_account_without_a_password_lets_nobody_in(office: Office) -> None:
