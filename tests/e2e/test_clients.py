@@ -89,7 +89,6 @@ def test_a_public_client_has_no_secret(operator: Person) -> None:
         ({"scopes": ["two words"]}, "scopes", "bad_scope"),
         ({"scopes": "openid"}, "scopes", "not_a_list"),
         ({"scopes": ["a"] * 51}, "scopes", "too_long"),
-        ({"roles": ["emperor"]}, "roles", "unknown_role"),
     ],
 )
 def test_what_a_client_may_not_be_is_named(operator: Person, members: dict[str, Any], field: str, code: str) -> None:
@@ -97,6 +96,23 @@ def test_what_a_client_may_not_be_is_named(operator: Person, members: dict[str, 
     answer = create(operator, **members)
     [fault] = answer.json["errors"]
     assert (answer.status, fault["field"], fault["code"]) == (400, field, code)
+
+
+def test_an_unknown_role_is_refused_as_for_accounts(operator: Person) -> None:
+    """Clients, API keys and accounts give the same status, and name every role that nobody knows."""
+    made, roles = created(operator, roles=["admin"]), ["emperor", "admin", "duke"]
+    key = {"client_id": made["client_id"], "name": "nightly", "roles": roles}
+    answers = [
+        create(operator, roles=roles),
+        ask(operator, "PATCH", f"/{made['client_id']}", {"roles": roles}),
+        operator.twin.call("POST", "/v1/admin/api-keys", json=key, headers=operator.bearer),
+        operator.twin.call(
+            "POST", "/v1/admin/users", json={"login": new_login(), "roles": roles}, headers=operator.bearer
+        ),
+    ]
+    assert {(answer.status, answer.json["code"]) for answer in answers} == {(422, "validation_failed")}
+    faults = [[(fault["field"], fault["message"]) for fault in answer.json["errors"]] for answer in answers]
+    assert faults == [[("roles", "duke is not known."), ("roles", "emperor is not known.")]] * len(answers)
 
 
 def test_nobody_gives_a_role_that_he_lacks(operator: Person) -> None:

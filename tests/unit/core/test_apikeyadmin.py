@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pytest
 
@@ -20,6 +21,7 @@ from latchkey.core.roles import BUILT_IN, Operator
 NOW = 1_800_000_000
 DAY = 86_400
 ADMIN = Operator("usr_admin", BUILT_IN.permissions(["admin"]), NOW)
+CLERK = Operator("usr_clerk", ("clients:read", "clients:write"), NOW)
 OWNER_ROLES = ("service", "privacy", "admin")
 
 
@@ -41,6 +43,7 @@ class Desk:
         self.directory = ClientDirectory(self.store, self, BUILT_IN)
         self.owner = Client("cli_owner", ClientKind.SERVICE, "Owner", NOW, scopes=("a", "b"), roles=OWNER_ROLES)
         self.store.create_client(self.owner)
+        self.store.create_client(Client("cli_web", ClientKind.CONFIDENTIAL, "Site", NOW, roles=("admin",)))
 
     def record(self, event: Event) -> None:
         """Keep the event."""
@@ -262,3 +265,28 @@ def test_a_client_that_keeps_getting_keys_is_not_deleted(desk: Desk, monkeypatch
     with refusal(Errors.CONFLICT):
         desk.clients.delete(ADMIN, "cli_owner")
     assert desk.store.find_client("cli_owner") == desk.owner
+
+
+@pytest.mark.parametrize("changes", [{"roles": ()}, {"enabled": True}, {"redirect_uris": ("https://eve.example/",)}])
+def test_a_client_above_the_operator_is_not_changed(desk: Desk, changes: dict[str, Any]) -> None:
+    """Emptied of its roles it would give a secret, which is good again as soon as somebody gives them back."""
+    with refusal(Errors.FORBIDDEN):
+        desk.clients.change(CLERK, "cli_web", changes)
+    assert desk.clients.get("cli_web").roles == ("admin",)
+
+
+def test_a_client_above_the_operator_can_be_locked_out(desk: Desk) -> None:
+    """A secret that has leaked is no time to look for an admin."""
+    assert not desk.clients.change(CLERK, "cli_web", {"enabled": False}).enabled
+
+
+def test_a_role_that_went_out_of_use_is_not_in_the_way(desk: Desk) -> None:
+    """It permits nothing: its client gets secrets and keys, and keeps it until somebody takes it away."""
+    owner = ("admin", "gone")
+    desk.store.update_client("cli_owner", {"roles": owner})
+    desk.clients.change(ADMIN, "cli_owner", {"roles": ("admin", "gone", "service")})
+    key, _ = desk.keys.create(ADMIN, NewApiKey("cli_owner", "nightly"), now=NOW)
+    successor, _ = desk.keys.rotate(ADMIN, key.key_id, 0, now=NOW)
+    client, _ = desk.clients.add_secret(ADMIN, "cli_owner")
+    assert "gone" in successor.roles
+    assert "gone" in client.roles

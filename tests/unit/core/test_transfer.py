@@ -12,7 +12,6 @@ from latchkey.core.model import UserStatus
 from latchkey.core.passwords import NO_PASSWORD
 from latchkey.core.roles import BUILT_IN, CustomRoles, Operator, StoredRoles, registry_with
 from latchkey.core.transfer import Batch, ImportRecord, ImportReport, Refusal, UserTransfer
-from latchkey.core.useradmin import UserAdmin
 from tests.integration.contract import refuses
 from tests.world import LOGIN, NOW, World
 
@@ -28,8 +27,7 @@ class Movers:
     def __init__(self, world: World) -> None:
         self.world = world
         roles = StoredRoles(lambda: registry_with(MOVERS))
-        admin = UserAdmin(world.store, world.accounts, world.sessions, roles, world.journal, world.outbox)
-        self.transfer = UserTransfer(world.store, admin, world.journal, world.entropy)
+        self.transfer = UserTransfer(world.store, roles, world.journal, world.entropy)
         self.boss = Operator("usr_boss", BUILT_IN.permissions(["admin"]), NOW)
         self.mover = Operator("usr_mover", roles.permissions(["mover"]), NOW)
 
@@ -225,3 +223,17 @@ def test_account_that_is_being_deleted_stays_behind(movers: Movers) -> None:
     ann = movers.world.register()
     movers.world.store.begin_deletion(ann, mail=None)
     assert movers.transfer.hand_out(movers.boss, after="", limit=9, now=NOW).items == ()
+
+
+def test_hash_of_who_may_do_more_is_not_handed_out(movers: Movers) -> None:
+    """Who may export and nothing else gets no admin's hash to guess at; an admin does."""
+    movers.bring_in(ANN, replace(ANN, login="boss2@example.com", roles=("admin",)))
+    by_mover, by_boss = (
+        {
+            each.user.roles: each.password_hash
+            for each in movers.transfer.hand_out(operator, after="", limit=10, now=NOW).items
+        }
+        for operator in (movers.mover, movers.boss)
+    )
+    assert by_mover == {("user",): HASH, ("admin",): NO_PASSWORD}
+    assert by_boss == {("user",): HASH, ("admin",): HASH}

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
-from latchkey.core.clientadmin import check_scopes, require_givable
+from latchkey.core.clientadmin import check_scopes
 from latchkey.core.clients import new_api_key
 from latchkey.core.errors import Errors, ServiceError, invalid_field
+from latchkey.core.granting import OF_MACHINES, require_held, require_known
 from latchkey.core.identifiers import Entropy
 from latchkey.core.model import ApiKey, Client, ClientKind, Event
 from latchkey.core.ports import MAX_API_KEYS, Journal, Page, Store
@@ -46,8 +47,8 @@ class ApiKeyAdmin:
     def create(self, operator: Operator, asked: NewApiKey, *, now: int) -> tuple[ApiKey, str]:
         """Return the new key and its text, which is shown this once.
 
-        Raises `INVALID_REQUEST` for what its client lacks, `FORBIDDEN` for what the operator lacks, and `LIMIT_REACHED`
-        when its client has a hundred keys that live.
+        Raises `INVALID_REQUEST` for what its client lacks, `VALIDATION_FAILED` for a role that is not known,
+        `FORBIDDEN` for what the operator lacks, and `LIMIT_REACHED` when its client has a hundred keys that live.
         """
         owner = self._owner(asked.client_id)
         key_id, text, stored = new_api_key(self.entropy)
@@ -61,8 +62,9 @@ class ApiKeyAdmin:
             roles=owner.roles if asked.roles is None else asked.roles,
             expires_at=asked.expires_at,
         )
+        require_known(asked.roles or (), self.roles)
         _check(key, owner, now)
-        require_givable(operator, key.roles, self.roles)
+        require_held(operator, key.roles, self.roles, free=OF_MACHINES)
         self._with_room(owner.client_id, now, lambda: self.store.create_api_key(key))
         self._record("api_key_created", operator, key)
         return key, text
@@ -89,7 +91,7 @@ class ApiKeyAdmin:
         old = self._find(key_id)
         if old.expires_at is not None and old.expires_at <= now:
             raise ServiceError(Errors.NOT_FOUND, "the key has expired")
-        require_givable(operator, old.roles, self.roles)
+        require_held(operator, old.roles, self.roles, free=OF_MACHINES)
         new_id, text, stored = new_api_key(self.entropy)
         new = replace(
             old, key_id=new_id, secret_hash=stored, created_at=now, expires_at=_renewed(old, now), last_used_on=""

@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from latchkey.core.clients import ISSUE_PERMISSION, new_client_secret
+from latchkey.core.clients import new_client_secret
 from latchkey.core.errors import Errors, ServiceError, invalid_field
+from latchkey.core.granting import OF_MACHINES, require_grantable, require_held
 from latchkey.core.identifiers import Entropy, new_id
 from latchkey.core.model import Client, ClientKind, Event, Grant
 from latchkey.core.ports import Journal, Page, Store
@@ -60,8 +61,8 @@ class ClientAdmin:
     def create(self, operator: Operator, asked: NewClient, *, now: int) -> tuple[Client, str]:
         """Return the new client and its secret, which is shown this once; a public client has none.
 
-        Raises `INVALID_REQUEST` for a member that its kind may not have, and `FORBIDDEN` for a role with permissions
-        that the operator lacks.
+        Raises `INVALID_REQUEST` for a member that its kind may not have, `VALIDATION_FAILED` for a role that is not
+        known, and `FORBIDDEN` for one with permissions that the operator lacks.
         """
         grants = tuple(GRANTS[asked.kind]) if asked.grants is None else asked.grants
         text, stored = ("", "") if asked.kind is ClientKind.PUBLIC else new_client_secret(self.entropy)
@@ -77,7 +78,7 @@ class ClientAdmin:
             roles=asked.roles,
         )
         _check(client)
-        require_givable(operator, client.roles, self.roles)
+        require_grantable(operator, client.roles, self.roles, free=OF_MACHINES)
         self.store.create_client(client)
         self._record("client_created", operator, client)
         return client, text
@@ -94,11 +95,18 @@ class ClientAdmin:
         return client
 
     def change(self, operator: Operator, client_id: str, changes: Mapping[str, str | bool | tuple[str, ...]]) -> Client:
-        """Change some members of a client and return it. Raises as `create` does, and `NOT_FOUND`."""
-        wanted = replace(self.get(client_id), **changes)  # type: ignore[arg-type]
+        """Change some members of a client and return it.
+
+        A client that may do more than the operator can be locked out by them, and nothing else: its secret, its
+        address or its freedom could serve whoever changes it. Raises as `create` does, and `NOT_FOUND`.
+        """
+        client = self.get(client_id)
+        wanted = replace(client, **changes)  # type: ignore[arg-type]
         _check(wanted)
-        if "roles" in changes:
-            require_givable(operator, wanted.roles, self.roles)
+        if changes != {"enabled": False}:
+            require_held(operator, client.roles, self.roles, free=OF_MACHINES)
+        added = set(wanted.roles) - set(client.roles)
+        require_grantable(operator, added, self.roles, free=OF_MACHINES)
         changed = self.store.update_client(client_id, changes)
         if changed is None:
             raise ServiceError(Errors.NOT_FOUND, "deleted meanwhile")
@@ -129,7 +137,7 @@ class ClientAdmin:
         `NOT_FOUND`, `FORBIDDEN`, `LIMIT_REACHED`, `CONFLICT`, and `INVALID_REQUEST` for a public client.
         """
         client = self.get(client_id)
-        require_givable(operator, client.roles, self.roles)
+        require_held(operator, client.roles, self.roles, free=OF_MACHINES)
         if client.kind is ClientKind.PUBLIC:
             raise invalid_field("client_id", "public_client", "A public client has no secret.")
         if len(client.secret_hashes) >= MAX_SECRETS:
@@ -171,18 +179,6 @@ class ClientAdmin:
 
     def _record(self, name: str, operator: Operator, client: Client, reason: str = "") -> None:
         self.journal.record(Event(name, client_id=client.client_id, reason=reason, actor=operator.sub))
-
-
-def require_givable(operator: Operator, roles: Iterable[str], registry: Roles) -> None:
-    """Raise `FORBIDDEN` when the roles permit what the operator lacks, `INVALID_REQUEST` for a role that is not known.
-
-    What lets a key open sessions is for services alone, so no operator has it: it adds no right to those of its roles.
-    """
-    for role in roles:
-        if not registry.effective_roles((role,)):
-            raise invalid_field("roles", "unknown_role", "This role is not known.")
-    if not operator.holds(set(registry.permissions(roles)) - {ISSUE_PERMISSION}):
-        raise ServiceError(Errors.FORBIDDEN, "a role with permissions that the operator lacks")
 
 
 def check_scopes(scopes: Iterable[str]) -> None:

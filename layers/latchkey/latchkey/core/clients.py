@@ -12,8 +12,6 @@ from latchkey.core.ports import Journal, Store
 from latchkey.core.roles import Roles
 from latchkey.core.throttle import CLIENT_RULE, Counter
 
-ISSUE_PERMISSION = "token:issue"
-
 _KEY_PREFIX, _SECRET_PREFIX = "lk_", "lks_"
 _KEY_LENGTH = len(_KEY_PREFIX) + 26 + 1 + 52 + 7  # id of 128 bits, secret of 256, checksum of 32, in base32
 

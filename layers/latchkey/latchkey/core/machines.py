@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from latchkey.core.clients import ISSUE_PERMISSION, ClientDirectory, ServiceRights
+from latchkey.core.clients import ClientDirectory, ServiceRights
 from latchkey.core.errors import Errors, ServiceError
+from latchkey.core.granting import ISSUE_PERMISSION
 from latchkey.core.identifiers import Entropy, new_id
 from latchkey.core.issuing import Issuer, TokenAnswer
 from latchkey.core.model import Client, ClientKind, Event, Grant, Session

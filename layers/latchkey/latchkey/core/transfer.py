@@ -9,16 +9,16 @@ from __future__ import annotations
 import hashlib
 from base64 import b32encode
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from latchkey.core.errors import Errors, FieldError, ServiceError
+from latchkey.core.granting import require_grantable
 from latchkey.core.identifiers import Entropy, new_id
 from latchkey.core.model import Credential, Event, User, UserStatus
 from latchkey.core.passwords import NO_PASSWORD
 from latchkey.core.policyadmin import RECENT_SIGN_IN
 from latchkey.core.ports import Journal, Page, UserStore
-from latchkey.core.roles import Operator
-from latchkey.core.useradmin import UserAdmin
+from latchkey.core.roles import Operator, Roles
 
 MAX_BATCH = 100
 """Records of one request: their credentials are read at once."""
@@ -74,10 +74,10 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class UserTransfer:
-    """Brings accounts in and hands them out, for operators."""
+    """Brings accounts in and hands them out, for operators. `roles` are those of this moment."""
 
     users: UserStore
-    admin: UserAdmin
+    roles: Roles
     journal: Journal
     entropy: Entropy
 
@@ -100,19 +100,27 @@ class UserTransfer:
         return ImportReport(fresh, present, tuple(sorted(refused, key=lambda refusal: refusal.index)))
 
     def hand_out(self, operator: Operator, *, after: str, limit: int, now: int) -> Page[Exported]:
-        """Return some of all accounts with their hashes, oldest first. Raises `FORBIDDEN` long after a sign-in."""
+        """Return some of all accounts with their hashes, oldest first. Raises `FORBIDDEN` long after a sign-in.
+
+        Who guesses a password becomes its owner, so the hash of who may do more than the operator stays here.
+        """
         if now - operator.auth_time >= RECENT_SIGN_IN:
             raise ServiceError(Errors.FORBIDDEN, "a fresh sign-in is needed")
         page = self.users.list_users(after=after, limit=limit)
-        accounts = tuple(self._with_credentials(page.items))
+        accounts = tuple(self._guarded(each, operator) for each in self._with_credentials(page.items))
         self.journal.record(Event("users_exported", actor=operator.sub, reason=f"{len(accounts)} accounts"))
         return Page(accounts, page.after)
+
+    def _guarded(self, account: Exported, operator: Operator) -> Exported:
+        if operator.holds(self.roles.permissions(account.user.roles)):
+            return account
+        return replace(account, password_hash=NO_PASSWORD)
 
     def _bring_in(
         self, operator: Operator, record: ImportRecord, held: Credential | None, *, now: int, dry_run: bool
     ) -> bool:
         """Say whether the account is new; raise where it can be neither imported nor be the one that is there."""
-        self.admin.require_grantable(operator, record.roles)
+        require_grantable(operator, record.roles, self.roles)
         if record.created_at is not None and record.created_at > now:
             fault = FieldError("created_at", "bad_value", "This time is yet to come.")
             raise ServiceError(Errors.INVALID_REQUEST, "created_at", fields=(fault,))

@@ -6,11 +6,11 @@ their own account, and an admin's account is touched only by who has all that ad
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from latchkey.core.accounts import Accounts, Registration, parse_login
-from latchkey.core.errors import Errors, FieldError, ServiceError
+from latchkey.core.errors import Errors, ServiceError
+from latchkey.core.granting import require_grantable, require_held, require_known
 from latchkey.core.identifiers import new_secret
 from latchkey.core.model import ADMIN_ROLE, Event, MailKind, User, UserStatus
 from latchkey.core.outbox import Outbox
@@ -61,10 +61,11 @@ class UserAdmin:
     def create(self, operator: Operator, registration: Registration, roles: tuple[str, ...], *, now: int) -> User:
         """Open an account; without a password nobody can sign in before one is set.
 
-        Raises `FORBIDDEN` for a role above the operator's, and what a registration raises.
+        Raises `VALIDATION_FAILED` for a role that nobody knows, `FORBIDDEN` for one above the operator's, and what a
+        registration raises.
         """
         roles = roles or ("user",)
-        self.require_grantable(operator, roles)
+        require_grantable(operator, roles, self.roles)
         secret = registration.password or new_secret("", self.accounts.entropy)
         user = self.accounts.create(replace(registration, password=secret), roles=roles, now=now)
         self.journal.record(Event("user_created", sub=user.sub, reason=" ".join(roles), actor=operator.sub))
@@ -99,11 +100,6 @@ class UserAdmin:
         self._require_may_touch(operator, self.find(sub))
         self.sessions.end_all(sub, reason="ended_by_operator", actor=operator.sub)
 
-    def require_grantable(self, operator: Operator, roles: tuple[str, ...]) -> None:
-        """Raise `VALIDATION_FAILED` for a role that nobody knows, `FORBIDDEN` for one above the operator's."""
-        self._require_known(roles)
-        self._require_held(operator, roles)
-
     def send_reset(self, operator: Operator, sub: str, *, now: int) -> None:
         """Mail the owner of an account a code for a new password, as if the owner had asked for it.
 
@@ -120,24 +116,14 @@ class UserAdmin:
     def _require_allowed(self, operator: Operator, user: User, roles: tuple[str, ...]) -> None:
         self._require_may_touch(operator, user)
         added = set(roles) - {*user.roles, *self.roles.effective_roles(user.roles)}  # `user` comes with any other
-        self._require_known(added)
+        require_known(added, self.roles)
         if added and operator.sub == user.sub:
             raise ServiceError(Errors.FORBIDDEN, "nobody promotes themselves")
-        self._require_held(operator, added)
+        require_held(operator, added, self.roles)
 
     def _require_may_touch(self, operator: Operator, user: User) -> None:
         if ADMIN_ROLE in user.roles and not operator.holds(BUILT_IN.permissions((ADMIN_ROLE,))):
             raise ServiceError(Errors.FORBIDDEN, "an admin's account")
-
-    def _require_held(self, operator: Operator, roles: Iterable[str]) -> None:
-        if not operator.holds(self.roles.permissions(roles)):
-            raise ServiceError(Errors.FORBIDDEN, "a role with permissions that the operator lacks")
-
-    def _require_known(self, roles: Iterable[str]) -> None:
-        unknown = sorted(role for role in roles if not self.roles.effective_roles((role,)))
-        if unknown:
-            faults = tuple(FieldError("roles", "unknown_role", f"{role[:64]} is not known.") for role in unknown)
-            raise ServiceError(Errors.VALIDATION_FAILED, "unknown roles", fields=faults)
 
     def _report(self, operator: Operator, before: User, after: User) -> None:
         if before.status is not after.status:

@@ -177,7 +177,7 @@ def user_transfer() -> UserTransfer:
     """Return the accounts on the move."""
     from latchkey.core.transfer import UserTransfer
 
-    return UserTransfer(store(), user_admin(), LogJournal(), secrets.token_bytes)
+    return UserTransfer(store(), roles_now(), LogJournal(), secrets.token_bytes)
 
 
 @cache

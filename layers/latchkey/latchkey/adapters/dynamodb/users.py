@@ -46,12 +46,12 @@ class Users(TablePart):
     def find_credential(self, login: str) -> Credential | None:
         """Return the credential of a canonical login."""
         item = self._table.get(items.login(login))
-        return items.decode(Credential, item) if item else None
+        return _credential(item) if item else None
 
     def find_credentials(self, logins: Sequence[str]) -> Mapping[str, Credential]:
         """Return the credentials of those logins that are taken: one read for all of them."""
         found = self._table.get_all([items.login(login) for login in dict.fromkeys(logins)])
-        return {credential.login: credential for credential in (items.decode(Credential, item) for item in found)}
+        return {credential.login: credential for credential in map(_credential, found)}
 
     def find_user(self, sub: str) -> User | None:
         """Return the account."""
@@ -92,3 +92,8 @@ class Users(TablePart):
         found = [items.decode(User, item) for item in self._table.get_all([items.user(sub) for sub in subs])]
         by_sub = {user.sub: user for user in found}
         return Page(tuple(by_sub[sub] for sub in subs if sub in by_sub), last)
+
+
+def _credential(item: items.AnyItem) -> Credential:
+    """Return the credential of an item; one without a hash has an empty one, which no password opens."""
+    return items.decode(Credential, {"password_hash": {"S": ""}, **item})
