@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from errno import EPIPE
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from infra.cli import apikeys, audit, clients, hashkey, initadmin, partner, roles, screen, signing, transfer, users
-from infra.cli.errors import CommandError
+from infra.cli.errors import CommandError, ExitCode
 from infra.cli.targets import TOKEN_VARIABLE, Options
 
 
@@ -17,6 +18,8 @@ class _Commands(TyperGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read the command line."""
+        if not all(_is_utf8(argument) for argument in args):
+            raise typer.BadParameter("it is not UTF-8", param_hint="an argument")
         return super().parse_args(ctx, target_first(args))
 
     def invoke(self, ctx: Any) -> Any:
@@ -26,6 +29,19 @@ class _Commands(TyperGroup):
         except CommandError as error:
             screen.fail(str(error))
             raise typer.Exit(error.exit_code) from None
+        except OSError as error:
+            if error.errno == EPIPE:  # whoever read our output has seen enough: Click ends that quietly
+                raise
+            screen.fail(f"{error.filename or 'A file'}: {error.strerror or type(error).__name__}.")
+            raise typer.Exit(ExitCode.FAILED) from None
+
+
+def _is_utf8(argument: str) -> bool:
+    try:
+        argument.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 _FLAGS = {"--local"}

@@ -29,8 +29,11 @@ def human(seconds: int, parts: int = len(_UNITS)) -> str:
 
 
 def iso(epoch: int) -> str:
-    """Return a moment in local time, as ISO 8601 writes it."""
-    return datetime.fromtimestamp(epoch).astimezone().isoformat(timespec="seconds")
+    """Return a moment in local time, as ISO 8601 writes it; one beyond every calendar as the number that it is."""
+    try:
+        return datetime.fromtimestamp(epoch).astimezone().isoformat(timespec="seconds")
+    except (OverflowError, ValueError, OSError):
+        return str(epoch)
 
 
 def moment(epoch: int, now: int) -> str:

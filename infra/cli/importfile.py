@@ -71,7 +71,7 @@ def fingerprint(path: Path) -> str:
 
 def read_firebase_config(path: Path) -> Record:
     """Return the password hash parameters of a project: as the Firebase console shows them, or as JSON."""
-    found = dict(_FIREBASE_SETTING.findall(path.read_text()))
+    found = dict(_FIREBASE_SETTING.findall(path.read_text(errors="replace")))
     if missing := sorted(_FIREBASE_NAMES.keys() - found.keys()):
         raise CommandError(f"{path} lacks {', '.join(missing)}.")
     if not (found["rounds"].isdecimal() and found["mem_cost"].isdecimal()):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import AbstractContextManager
+from getpass import GetPassWarning
+from warnings import catch_warnings, simplefilter
 
 import typer
 from rich.console import Console, RenderableType
@@ -56,8 +59,11 @@ def ask(question: str, *, hidden: bool = False) -> str | None:
     """Return what is typed, unseen if `hidden`, or `None` when nobody is there to type."""
     typer.echo(f"{question}: ", nl=False, err=True)
     try:
-        # The prompt is written above, since this would put a part of it among the results.
-        return str(typer.prompt("", prompt_suffix="", hide_input=hidden, err=True))
+        with catch_warnings():
+            if not sys.stdin.isatty():  # nothing is echoed where there is no terminal
+                simplefilter("ignore", GetPassWarning)
+            # The prompt is written above, since this would put a part of it among the results.
+            return str(typer.prompt("", prompt_suffix="", hide_input=hidden, err=True))
     except typer.Abort:
         typer.echo(err=True)
         return None

@@ -67,6 +67,9 @@ def hand_out(
 ) -> None:
     """Export every account with its password hash. Who reads the file can try passwords at leisure: guard it."""
     target = find_target(ctx.obj)
+    file = file.resolve()  # what a link leads to is replaced, and not the link
+    if file.exists() and not file.is_file():
+        raise typer.BadParameter(f"{file} is no file", param_hint="FILE")
     unfinished = file.with_name(file.name + ".unfinished")
     unfinished.unlink(missing_ok=True)
     descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

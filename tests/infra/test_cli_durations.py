@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from infra.cli.durations import human, moment, parse_duration
+from infra.cli.durations import human, iso, moment, parse_duration
 
 NOW = 1_780_000_000  # 2026-05-28 20:26:40 UTC
 
@@ -61,3 +61,8 @@ def test_moment_says_how_far_away_it_is(epoch: int, distance: str) -> None:
 def test_moment_is_in_local_time() -> None:
     """The operator's clock is the one that counts: in Tokyo this is the morning after."""
     assert moment(NOW, NOW + 60).startswith("2026-05-29 05:26 ")
+
+
+def test_moment_beyond_the_calendar_is_its_number() -> None:
+    """A server's time that no date can name breaks no list."""
+    assert iso(86_400 * 999_999_999) == "86399999913600"

@@ -428,3 +428,11 @@ def test_twin_without_an_admin_asks_who_it_is(fake: FakeApi) -> None:
 def without_admin(fake: FakeApi) -> None:
     """Let the twin's file name no admin, as where it was started without one."""
     Path(".latchkey/dev.json").write_text(json.dumps({"issuer": fake.address}))
+
+
+@pytest.mark.parametrize(
+    "arguments", [["user", "show", "\udcff"], ["role", "set", "x", "\udcff"], ["audit", "--user", "\udcff"]]
+)
+def test_argument_that_is_no_utf8_is_wrong_usage(fake: FakeApi, arguments: list[str]) -> None:
+    """What a broken locale makes of a name is never sent."""
+    assert (local(*arguments).exit_code, fake.calls) == (2, [])

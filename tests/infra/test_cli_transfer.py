@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import re
 from collections.abc import Callable
 from email.message import Message
 from pathlib import Path
@@ -22,6 +24,7 @@ from infra.cli.signin import LastingSession
 from infra.cli.targets import Credentials, Target
 from latchkey.core import transfer
 from latchkey.edge import http
+from tests.infra.fakeapi import LOGIN, LOGOUT, TOKEN, FakeApi, latchkey
 
 
 def lines(*records: object) -> bytes:
@@ -290,3 +293,38 @@ def test_session_begins_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     server = Server(monkeypatch)
     LastingSession(TARGET).sign_in_anew()
     assert server.calls == ["/v1/auth/login", "/v1/auth/logout", "/v1/auth/login"]
+
+
+@pytest.mark.parametrize("name", ["folder", "pipe", "link"])
+def test_export_replaces_nothing_but_files(fake: FakeApi, tmp_path: Path, name: str) -> None:
+    """A device, a pipe or a folder stays what it is, and nobody is asked for anything."""
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to(tmp_path / "pipe")
+    result = latchkey("export", str(tmp_path / name), "--local")
+    assert (result.exit_code, fake.calls) == (2, [])
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name in {"folder", "pipe", "link"}) == [
+        "folder",
+        "link",
+        "pipe",
+    ]
+
+
+def test_folder_that_takes_no_file_is_said_in_one_line(fake: FakeApi, tmp_path: Path) -> None:
+    """The path and why, for an export and for an import alike."""
+    accounts = tmp_path / "users.jsonl"
+    accounts.write_bytes(lines({"login": "ann@example.com"}))
+    (tmp_path / "users.jsonl.refused.jsonl").mkdir()
+    fake.will("POST", LOGIN, (200, {"access_token": TOKEN, "refresh_token": "r"}))
+    fake.will("POST", LOGOUT, (204, b""))
+    for arguments in (["export", str(tmp_path / "nowhere" / "all.jsonl")], ["import", str(accounts)]):
+        result = latchkey(*arguments, "--local")
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert re.fullmatch(r"latchkey: /\S+: (No such file or|Is a) directory\.\n", result.stderr)
+
+
+def test_firebase_config_that_is_no_text_lacks_everything(tmp_path: Path) -> None:
+    """A picture chosen by mistake is no crash."""
+    (tmp_path / "config").write_bytes(b"\x89PNG\xff\xfe")
+    with pytest.raises(CommandError, match="lacks base64_salt_separator"):
+        read_firebase_config(tmp_path / "config")

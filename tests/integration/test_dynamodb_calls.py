@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from latchkey.adapters.dynamodb import DynamoStore
+from latchkey.adapters.dynamodb import DynamoStore, items
 from latchkey.core.model import CodePurpose, UserStatus
 from latchkey.core.ports import PublishedKeys, Store
 from latchkey.core.roles import CustomRoles
@@ -340,3 +340,15 @@ def iam_actions(operation: str, parameters: dict[str, Any]) -> set[str]:
 def sha256(text: str) -> str:
     """Return the hash in hex."""
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_a_credential_that_lost_its_hash_has_an_empty_one(moto_client: DynamoDBClient) -> None:
+    """An item that something damaged is read, so that its login is refused like any other and nobody gets a crash."""
+    table = new_table(moto_client)
+    store, user = DynamoStore(moto_client, table), samples.user()
+    store.create_user(user, samples.credential(user))
+    key = items.key_item(items.login(user.login))
+    moto_client.update_item(TableName=table, Key=key, UpdateExpression="REMOVE password_hash")
+    damaged = replace(samples.credential(user), password_hash="")
+    assert store.find_credential(user.login) == damaged
+    assert store.find_credentials([user.login]) == {user.login: damaged}

@@ -130,12 +130,13 @@ def test_a_success_does_not_clear_the_address(world: World) -> None:
     assert refusal(world, "fresh@example.com").error is Errors.RATE_LIMITED
 
 
-def test_a_corrupt_hash_never_opens_an_account_and_is_reported(world: World) -> None:
+@pytest.mark.parametrize("damaged", ["$argon2id$broken", ""])
+def test_a_corrupt_hash_never_opens_an_account_and_is_reported(world: World, damaged: str) -> None:
     """A damaged store locks out, and says so in the log."""
     world.register()
     credential = world.store.find_credential(LOGIN)
     assert credential is not None
-    world.store.replace_password_hash(LOGIN, credential.password_hash, "$argon2id$broken")
+    world.store.replace_password_hash(LOGIN, credential.password_hash, damaged)
     assert refusal(world, password=PASSWORD).error is Errors.INVALID_CREDENTIALS
     assert world.journal.events[-1].reason == "corrupt_hash"
 

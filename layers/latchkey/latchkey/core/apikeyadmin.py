@@ -19,6 +19,9 @@ from latchkey.core.roles import Operator, Roles
 MAX_OVERLAP = 604_800
 """Seconds that a rotated key may live on beside its successor: a week."""
 
+LATEST_END = 253_402_300_799
+"""The last second that a calendar has a date for. A key without an end lives for ever."""
+
 _ALL = ""
 
 T = TypeVar("T")
@@ -145,3 +148,5 @@ def _check(key: ApiKey, owner: Client, now: int) -> None:
         raise invalid_field("scopes", "beyond_client", "A key has no scope that its client lacks.")
     if key.expires_at is not None and key.expires_at <= now:
         raise invalid_field("expires_at", "in_the_past", "This moment has passed.")
+    if key.expires_at is not None and key.expires_at > LATEST_END:
+        raise invalid_field("expires_at", "out_of_range", "This moment is beyond the year 9999.")
