@@ -46,6 +46,8 @@ def bring_in(  # noqa: PLR0913 - Typer makes an option of each
     as_json: _AsJson = False,
 ) -> None:
     """Import accounts with the password hashes of another system. Repeated or resumed, it imports each once."""
+    if not file.is_file():  # it is read twice: what a pipe holds would be gone by then
+        raise typer.BadParameter(f"{file} is no file", param_hint="FILE")
     target = find_target(ctx.obj)
     firebase = read_firebase_config(firebase_config) if firebase_config else {}
     kept = StateFile(file.with_name(file.name + ".progress.json"), fingerprint(file), target.address)
@@ -67,10 +69,10 @@ def hand_out(
 ) -> None:
     """Export every account with its password hash. Who reads the file can try passwords at leisure: guard it."""
     target = find_target(ctx.obj)
-    file = file.resolve()  # what a link leads to is replaced, and not the link
-    if file.exists() and not file.is_file():
+    place = file.resolve()  # what a link leads to is replaced, and not the link
+    if place.exists() and not place.is_file():
         raise typer.BadParameter(f"{file} is no file", param_hint="FILE")
-    unfinished = file.with_name(file.name + ".unfinished")
+    unfinished = place.with_name(place.name + ".unfinished")
     unfinished.unlink(missing_ok=True)
     descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
@@ -78,7 +80,7 @@ def hand_out(
             count = _export(target, opened)
             opened.flush()
             os.fsync(opened.fileno())
-        unfinished.replace(file)
+        unfinished.replace(place)
     finally:
         unfinished.unlink(missing_ok=True)
     screen.write(json.dumps({"exported": count}) if as_json else f"{count} accounts are in {file}.")

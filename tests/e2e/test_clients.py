@@ -167,6 +167,19 @@ def test_an_odd_query_is_refused(operator: Person, query: str) -> None:
 # Change and deletion
 
 
+def test_a_deletion_takes_no_body(operator: Person) -> None:
+    """Whoever sends one means something else, and nothing is deleted."""
+    made = created(operator)
+    path = f"/{made['client_id']}"
+    answers = [
+        ask(operator, "DELETE", path, {"enabled": False}),
+        ask(operator, "DELETE", f"{path}/secrets/{made['secrets'][0]}", {"keep": True}),
+        operator.twin.call("DELETE", "/v1/admin/api-keys/any", json={"at": 1}, headers=operator.bearer),
+    ]
+    assert [answer.status for answer in answers] == [400, 400, 400]
+    assert ask(operator, "GET", path).json["secrets"] == made["secrets"]
+
+
 def test_a_change_touches_what_it_names(operator: Person) -> None:
     """A PATCH sets its members and leaves the others."""
     made = created(operator, scopes=["openid"])

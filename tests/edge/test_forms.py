@@ -187,3 +187,9 @@ def test_a_list_may_be_empty_or_absent() -> None:
     """Which are two things: to take all roles away, and to say nothing of them."""
     members = forms.Members({"roles": []})
     assert (members.texts("roles", most=2), members.texts("scopes", most=2)) == ((), None)
+
+
+def test_an_empty_password_is_not_the_wish_for_none() -> None:
+    """An operator who wants an account without a password leaves it out."""
+    assert fault(forms.new_account, request({"login": "ann", "password": ""})) == ("password", "required")
+    assert forms.new_account(request({"login": "ann"}))[0].password == ""

@@ -328,3 +328,10 @@ def test_firebase_config_that_is_no_text_lacks_everything(tmp_path: Path) -> Non
     (tmp_path / "config").write_bytes(b"\x89PNG\xff\xfe")
     with pytest.raises(CommandError, match="lacks base64_salt_separator"):
         read_firebase_config(tmp_path / "config")
+
+
+def test_import_of_a_pipe_is_refused(fake: FakeApi, tmp_path: Path) -> None:
+    """A file is read twice; of a pipe nothing would be left, and nobody imported without a word."""
+    os.mkfifo(tmp_path / "pipe")
+    result = latchkey("import", str(tmp_path / "pipe"), "--local")
+    assert (result.exit_code, fake.calls) == (2, [])

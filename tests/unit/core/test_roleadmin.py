@@ -97,7 +97,7 @@ def test_roles_have_a_limit(admin: RoleAdmin) -> None:
     """One more than the limit is refused, and a change of one of them is not."""
     for number in range(MAX_CUSTOM_ROLES):
         admin.put(ADMIN, f"role{number}", ())
-    with pytest.raises(ServiceError, match="validation_failed"):
+    with pytest.raises(ServiceError, match="limit_reached"):
         admin.put(ADMIN, "one_more", ())
     assert not admin.put(ADMIN, "role0", ("users:read",))
 

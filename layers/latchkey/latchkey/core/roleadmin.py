@@ -39,7 +39,8 @@ class RoleAdmin:
         """Make a role or change what it permits; say whether it is new.
 
         Raises `FORBIDDEN` where the operator lacks one of the permissions, before or after: nobody gives, or takes
-        from others, what is not theirs. Raises `BUILT_IN_ROLE`, `INVALID_REQUEST`, `VALIDATION_FAILED`, `CONFLICT`.
+        from others, what is not theirs. Raises `BUILT_IN_ROLE`, `INVALID_REQUEST`, `VALIDATION_FAILED`,
+        `LIMIT_REACHED`, `CONFLICT`.
         """
         _require_own(name)
         _require_known(permissions)
@@ -48,7 +49,7 @@ class RoleAdmin:
         if not operator.holds({*permissions, *PERMISSIONS.intersection((before or "").split())}):
             raise ServiceError(Errors.FORBIDDEN, "a role with permissions that the operator lacks")
         if before is None and len(stored.roles) >= MAX_CUSTOM_ROLES:
-            raise ServiceError(Errors.VALIDATION_FAILED, f"more than {MAX_CUSTOM_ROLES} roles")
+            raise ServiceError(Errors.LIMIT_REACHED, f"more than {MAX_CUSTOM_ROLES} roles")
         self._replace(stored, {**stored.roles, name: " ".join(sorted(set(permissions)))})
         self.journal.record(Event("role_changed", reason=name, actor=operator.sub))
         return before is None

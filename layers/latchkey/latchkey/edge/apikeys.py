@@ -29,6 +29,7 @@ def answer(request: Request, admin: ApiKeyAdmin, policies: PolicySource) -> Resp
         case "POST", _:
             return _with_text(*admin.rotate(operator, key_id, _overlap(request), now=request.now))
         case _:
+            request.require_empty()
             admin.revoke(operator, key_id)
     return Response(204)
 

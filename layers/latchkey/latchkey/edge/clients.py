@@ -36,8 +36,10 @@ def answer(request: Request, admin: ClientAdmin, policies: PolicySource) -> Resp
             request.require_empty()
             return _with_secret(*admin.add_secret(operator, client_id))
         case _, "/{client_id}":
+            request.require_empty()
             admin.delete(operator, client_id)
         case _:
+            request.require_empty()
             admin.remove_secret(operator, client_id, request.path_parameters.get("fingerprint", ""))
     return Response(204)
 

@@ -191,11 +191,17 @@ class Members:
 
 
 def new_account(request: Request) -> tuple[Registration, tuple[str, ...]]:
-    """Read `{login|username|email, password?, roles?, name?, locale?}`: an account that an operator opens."""
+    """Read `{login|username|email, password?, roles?, name?, locale?}`: an account that an operator opens.
+
+    An empty password is a form that lost it, and not the wish for an account without one.
+    """
     members = Members.of_json(request)
+    password = members.optional("password", longest=16_384)
+    if password == "":
+        raise invalid_field("password", "required", "This member must be left out, or not be empty.")
     result = Registration(
         login=members.one_of(LOGIN_NAMES, longest=320),
-        password=members.optional("password", longest=16_384) or "",
+        password=password or "",
         name=members.optional("name", longest=128) or "",
         locale=members.shaped("locale", LOCALE, longest=35) or "",
     )
