@@ -14,6 +14,7 @@ from latchkey.core.roles import BUILT_IN, CustomRoles, Operator, StoredRoles, re
 from latchkey.core.transfer import Batch, ImportRecord, ImportReport, Refusal, UserTransfer
 from tests.integration.contract import refuses
 from tests.world import LOGIN, NOW, World
+from tests.world import PASSWORD as OLD_PASSWORD
 
 HASH = canonical_hash("$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW")
 PASSWORD = "U*U"
@@ -237,3 +238,16 @@ def test_hash_of_who_may_do_more_is_not_handed_out(movers: Movers) -> None:
     )
     assert by_mover == {("user",): HASH, ("admin",): NO_PASSWORD}
     assert by_boss == {("user",): HASH, ("admin",): HASH}
+
+
+def test_sessions_of_a_deleted_account_stay_dead(movers: Movers) -> None:
+    """Who comes back under the old id, as from an export, revives no session that a sign-in left beside the sweep."""
+    world = movers.world
+    ann = world.register()
+    tokens = world.log_in()
+    [session] = world.store.list_sessions(ann.sub, NOW)
+    world.erasure(ann.sub, session.sid, OLD_PASSWORD, now=NOW)
+    world.store.create_session(session)
+    assert outcome(movers.bring_in(replace(ANN, sub=ann.sub))) == (1, 0, [])
+    with refuses(Errors.INVALID_GRANT):
+        world.refresh(tokens, now=NOW + 1)

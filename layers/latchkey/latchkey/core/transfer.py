@@ -155,7 +155,7 @@ class UserTransfer:
             login=record.login,
             status=record.status,
             roles=record.roles,
-            epoch=0,
+            epoch=now,  # later than any session or code of a deleted account that had this id
             created_at=now if record.created_at is None else record.created_at,
             name=record.name,
             locale=record.locale,
