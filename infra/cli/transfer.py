@@ -107,7 +107,7 @@ def _import(  # noqa: PLR0913 - what an import is made of
     finally:
         report.close()
     if not state.refused:
-        refusals.unlink()
+        refusals.unlink(missing_ok=True)  # a second import of the same file may have been faster
     if kept:
         kept.remove()
     return state

@@ -335,3 +335,20 @@ def test_import_of_a_pipe_is_refused(fake: FakeApi, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     result = latchkey("import", str(tmp_path / "pipe"), "--local")
     assert (result.exit_code, fake.calls) == (2, [])
+
+
+def test_second_import_of_the_same_file_is_no_failure(
+    fake: FakeApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever ends first takes the empty file of refusals away; the other has imported as well."""
+    accounts, close = tmp_path / "users.jsonl", RefusalFile.close
+    accounts.write_bytes(lines({"login": "ann@example.com"}))
+    fake.will("POST", LOGIN, (200, {"access_token": TOKEN, "refresh_token": "r"}))
+    fake.will("POST", "/v1/admin/users/import", (200, {"imported": 1, "present": 0, "refused": []}))
+
+    def close_and_lose(report: RefusalFile) -> None:
+        close(report)
+        (tmp_path / "users.jsonl.refused.jsonl").unlink()
+
+    monkeypatch.setattr(RefusalFile, "close", close_and_lose)
+    assert latchkey("import", str(accounts), "--local").exit_code == 0
