@@ -85,6 +85,26 @@ def test_session_ends_with_its_partner(world: PartnerWorld, shop: Partner, delet
     assert world.store.list_sessions(answer.sub, NOW) == ()
 
 
+def test_disabling_ends_sessions_that_slept_through_it(world: PartnerWorld, shop: Partner) -> None:
+    """Whoever holds a stolen key cannot wait with the refresh until the partner is enabled again."""
+    answer = world.come(shop)
+    world.set_partner(shop, enabled=False)
+    world.set_partner(shop, enabled=True)
+    with pytest.raises(ServiceError, match="invalid_grant"):
+        world.refresh(answer.tokens, now=NOW + 60)
+    later = world.come(shop, now=NOW + 1)
+    assert world.refresh(later.tokens, now=NOW + 60)
+
+
+def test_session_that_began_while_its_account_was_parted_ends(world: PartnerWorld, shop: Partner) -> None:
+    """A partner that goes on signing in until the very moment keeps nothing."""
+    answer = world.come(shop)
+    assert world.store.remove_link(world.link_of(answer, shop))
+    with pytest.raises(ServiceError, match="invalid_grant"):
+        world.refresh(answer.tokens, now=NOW + 60)
+    assert world.store.list_sessions(answer.sub, NOW) == ()
+
+
 def test_disabled_account_is_not_revived(world: PartnerWorld, shop: Partner) -> None:
     """The partner is told; the assertion is not even used up."""
     answer = world.come(shop)
