@@ -148,12 +148,12 @@ def test_only_a_laptop_takes_keys_from_itself() -> None:
     assert "LATCHKEY_LOCAL_JWKS" not in source.PATH.read_text()
 
 
-def test_sign_in_of_a_known_user_costs_six_reads_and_three_writes(world: Watched) -> None:
-    """Address, issuer, partner, external id, account with sessions, link; the minute, the assertion, the session."""
+def test_sign_in_of_a_known_user_costs_seven_reads_and_three_writes(world: Watched) -> None:
+    """Address, issuer, partner, external id, account with sessions, link, assertion; the minute, the assertion, the session."""
     world.come(world.shop)
     world.cost()
     world.come(world.shop)
-    reads = ["GetItem", "GetItem", "GetItem", "GetItem", "Query", "GetItem"]
+    reads = ["GetItem", "GetItem", "GetItem", "GetItem", "Query", "GetItem", "GetItem"]
     assert world.cost() == [*reads, "UpdateItem", "PutItem", "PutItem"]
 
 

@@ -75,7 +75,9 @@ def test_partners_are_listed_oldest_first(empty_store: Store) -> None:
 def test_assertion_is_used_once(store: Store) -> None:
     """However long ago its time has passed: an item that is still there is in the way."""
     digest = samples.unique("")
+    assert not store.was_used(digest)
     assert [store.use_assertion(digest, until=1) for _ in range(2)] == [True, False]
+    assert store.was_used(digest)
 
 
 def test_seats_are_as_many_as_allowed(store: Store) -> None:

@@ -217,6 +217,17 @@ def test_no_more_tokens_a_minute_than_allowed(world: PartnerWorld) -> None:
     assert world.enter(assertion, now=start + 60).created is False
 
 
+def test_replays_take_no_part_of_the_minute(world: PartnerWorld) -> None:
+    """Whoever has one used token cannot lock the partner's users out with it."""
+    partner = world.partner(tokens_per_minute=2)
+    assertion = world.signer.sign(claims(partner.issuer))
+    world.enter(assertion)
+    for _ in range(3):
+        with pytest.raises(ServiceError, match="invalid_grant"):
+            world.enter(assertion)
+    assert world.come(partner).created is False
+
+
 def a_client(*grants: str) -> Client:
     return Client("cli_web", ClientKind.CONFIDENTIAL, "Web", NOW, scopes=("profile", "orders:read"), grants=grants)
 

@@ -518,6 +518,11 @@ class MemoryStore:
             self._used_assertions.add(digest)
             return True
 
+    def was_used(self, digest: str) -> bool:
+        """Say whether an assertion is remembered as used."""
+        with self._lock:
+            return digest in self._used_assertions
+
     def take_seat(self, partner_id: str, most: int) -> bool:
         """Count one more user of a partner, if there is room."""
         with self._lock:

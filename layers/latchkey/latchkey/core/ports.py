@@ -380,6 +380,9 @@ class LinkStore(Protocol):
     def use_assertion(self, digest: str, *, until: int) -> bool:
         """Remember an assertion until at least that second; of many callers one is told that it was the first."""
 
+    def was_used(self, digest: str) -> bool:
+        """Say whether an assertion is remembered as used, read consistently. `use_assertion` alone decides."""
+
     def take_seat(self, partner_id: str, most: int) -> bool:
         """Count one more user of a partner, if there are fewer than `most` or that is 0; say whether it was counted."""
 

@@ -13,7 +13,7 @@ from latchkey.core.model import Link, User
 if TYPE_CHECKING:
     from latchkey.adapters.dynamodb.table import Write
 
-# An assertion in time. Nobody reads the mark: it is in the way or it is not, so no clock that runs ahead can lose it.
+# An assertion in time. The mark is in the way or it is not: nobody reads its time, so no clock that runs ahead can lose it.
 #
 #   used          until                    ttl
 #   --|-------------|-----------------------|---->
@@ -30,6 +30,10 @@ class Links(TablePart):
     def use_assertion(self, digest: str, *, until: int) -> bool:
         """Remember an assertion; say whether this was the first time."""
         return self._table.put_new(items.key_item(items.assertion(digest)) | {"ttl": items.attribute(until + LINGER)})
+
+    def was_used(self, digest: str) -> bool:
+        """Say whether an assertion is remembered as used."""
+        return self._table.get(items.assertion(digest)) is not None
 
     def take_seat(self, partner_id: str, most: int) -> bool:
         """Count one more user of a partner, if there is room."""
