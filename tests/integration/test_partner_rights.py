@@ -149,7 +149,7 @@ def test_only_a_laptop_takes_keys_from_itself() -> None:
 
 
 def test_sign_in_of_a_known_user_costs_seven_reads_and_three_writes(world: Watched) -> None:
-    """Address, issuer, partner, external id, account with sessions, link, assertion; the minute, the assertion, the session."""
+    """Address, issuer, partner, external id, account with sessions, link, assertion; minute, assertion, session."""
     world.come(world.shop)
     world.cost()
     world.come(world.shop)

@@ -13,7 +13,7 @@ from latchkey.core.model import Link, User
 if TYPE_CHECKING:
     from latchkey.adapters.dynamodb.table import Write
 
-# An assertion in time. The mark is in the way or it is not: nobody reads its time, so no clock that runs ahead can lose it.
+# An assertion in time. The mark is there or it is not: nobody reads its time, so no clock that runs ahead can lose it.
 #
 #   used          until                    ttl
 #   --|-------------|-----------------------|---->
