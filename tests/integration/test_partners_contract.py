@@ -212,6 +212,17 @@ def test_link_of_an_account_that_changed_is_not_renewed(store: Store) -> None:
     assert store.find_user(other.sub) == other
 
 
+def test_link_stays_where_the_other_is_gone(store: Store) -> None:
+    """So an account that nothing else opens keeps one of them."""
+    user = ann(store)
+    one, two = samples.link(user), samples.link(user)
+    for link in (one, two):
+        store.add_link(user, link)
+    assert store.remove_link(one, besides=two)
+    assert not store.remove_link(two, besides=one)
+    assert store.list_links(user.sub) == (two,)
+
+
 def test_removed_link_sets_its_external_id_free(store: Store) -> None:
     """And to remove it again does nothing."""
     user = ann(store)

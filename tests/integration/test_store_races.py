@@ -69,6 +69,11 @@ def test_one_assertion_is_used_once(store: Store) -> None:
         races.race_for_an_assertion(store)
 
 
+def test_last_link_stays(store: Store) -> None:
+    """Thirty links that are removed at once, each while the next is there, leave one."""
+    races.race_to_part(store)
+
+
 def test_one_issuer_belongs_to_one_partner(store: Store) -> None:
     """Thirty partners who claim one issuer at once leave one who has it."""
     races.race_for_an_issuer(store)

@@ -586,10 +586,10 @@ class MemoryStore:
             self._links[link.sub, link.partner_id] = link
             return True
 
-    def remove_link(self, link: Link) -> bool:
+    def remove_link(self, link: Link, *, besides: Link | None = None) -> bool:
         """Take a link away and set its external id free."""
         with self._lock:
-            if self._links.get((link.sub, link.partner_id)) is None:
+            if any((each.sub, each.partner_id) not in self._links for each in (link, besides) if each):
                 return False
             del self._links[link.sub, link.partner_id]
             self._externals.pop((link.partner_id, link.external_id), None)

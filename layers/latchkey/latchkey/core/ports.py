@@ -410,8 +410,11 @@ class LinkStore(Protocol):
         Say whether both were stored.
         """
 
-    def remove_link(self, link: Link) -> bool:
-        """Take a link away and set its external id free, in one write; say whether this call did."""
+    def remove_link(self, link: Link, *, besides: Link | None = None) -> bool:
+        """Take a link away and set its external id free, in one write; say whether this call did.
+
+        With `besides`, only while that link of the account is there: of two that are removed at once one stays.
+        """
 
     def forget_links(self, sub: str) -> int:
         """Delete what is kept of an account's links, all but where its external ids lead; return how many it had."""

@@ -93,9 +93,10 @@ class Links(TablePart):
         )
         return all(self._table.change_all(changes))
 
-    def remove_link(self, link: Link) -> bool:
+    def remove_link(self, link: Link, *, besides: Link | None = None) -> bool:
         """Take a link away and set its external id free."""
         changes = (
+            *([_still_there(besides)] if besides else []),
             Change(items.link(link.sub, link.partner_id), {"id": link.external_id}, "#external_id = :id"),
             Change(items.external(link.partner_id, link.external_id), {"sub": link.sub}, "#sub = :sub"),
         )
@@ -104,6 +105,12 @@ class Links(TablePart):
     def forget_links(self, sub: str) -> int:
         """Delete the links of an account, all but where its external ids lead."""
         return sum(self._table.delete(items.link(sub, link.partner_id)) for link in self.list_links(sub))
+
+
+def _still_there(link: Link) -> Change:
+    """Return a step that changes nothing, and fails where the link is gone."""
+    there = "#external_id = :kept"
+    return Change(items.link(link.sub, link.partner_id), {"kept": link.external_id}, there, set=there)
 
 
 def _linked(link: Link) -> tuple[Item, ...]:
