@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from typer.testing import CliRunner, Result
 
 from infra.cli.app import app
@@ -91,6 +91,24 @@ def test_keys_of_the_partners_own_come_and_go(run: Run, shop: dict[str, Any], tm
     assert run("add-key", shop["id"], str(jwk)).exit_code == 0
     assert run("remove-key", shop["id"], "a").exit_code == 0
     assert [key["kid"] for key in of(run, shop)["keys"]] == ["b"]
+
+
+@pytest.mark.parametrize("name", ["a.pem", "b.json"])
+def test_private_key_is_not_sent(run: Run, shop: dict[str, Any], tmp_path: Path, name: str) -> None:
+    """Whoever names the wrong file is told so here, and the key stays on the machine."""
+    private, file = Signer().private, tmp_path / name
+    text = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    file.write_text(text if name == "a.pem" else json.dumps(Signer().key().to_jwk() | {"d": "AAAA"}))
+    refused = run("add-key", shop["id"], str(file), "--alg", "ES256")
+    assert (refused.exit_code, "private key" in refused.stderr) == (2, True)
+
+
+def test_lists_are_emptied(run: Run, shop: dict[str, Any]) -> None:
+    """By one word, as no option can be given without a value."""
+    words = [word for name in ("role", "default-role", "client", "scope") for word in (f"--{name}", "none")]
+    assert run("set", shop["id"], *words).exit_code == 0
+    shown = of(run, shop)
+    assert [shown[name] for name in ("role_map", "default_roles", "clients", "scopes")] == [{}, [], [], []]
 
 
 def test_settings_change(run: Run, shop: dict[str, Any]) -> None:
