@@ -6,6 +6,7 @@ import json
 import stat
 from collections.abc import Callable
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import pytest
@@ -35,7 +36,7 @@ def run(twin: RunningTwin, monkeypatch: pytest.MonkeyPatch) -> Run:
 @pytest.fixture
 def shop(run: Run) -> dict[str, Any]:
     """A partner made by the command."""
-    made = run("create", "Shop", "--issuer", f"https://{id(run)}.example", "--role", "a=b=user", "--json")
+    made = run("create", "Shop", "--issuer", f"https://{token_hex(8)}.example", "--role", "a=b=user", "--json")
     assert made.exit_code == 0, made.output
     record: dict[str, Any] = json.loads(made.stdout)
     return record
@@ -53,6 +54,13 @@ def test_partner_is_made_shown_and_listed(run: Run, shop: dict[str, Any]) -> Non
     assert shop["id"] in run("list").stdout
     assert shop["id"] in [each["id"] for each in json.loads(run("list", "--json").stdout)["partners"]]
     assert "standard" in run("show", shop["id"]).stdout
+
+
+def test_partner_of_a_vendor_is_made(run: Run) -> None:
+    """Its profile is not mistaken for that of AWS."""
+    words = ["--issuer", f"https://{token_hex(8)}.example", "--token-profile", "nodul", "--tenant", "7", "--json"]
+    made = json.loads(run("create", "Nodul", *words).stdout)
+    assert (made["profile"], made["tenant"]) == ("nodul", "7")
 
 
 def test_pair_made_here_signs_users_in(twin: RunningTwin, run: Run, shop: dict[str, Any], tmp_path: Path) -> None:
