@@ -191,6 +191,18 @@ def race_for_an_assertion(store: Store) -> None:
     assert sum(race(lambda _: store.use_assertion(digest, until=NOW))) == 1
 
 
+def race_to_link(store: Store) -> None:
+    """Assert that one of many accounts gets an identity that all would be linked with."""
+    partner_id, external_id = samples.unique("prt_"), samples.unique("u-")
+    users = [samples.user() for _ in range(RACERS)]
+    for user in users:
+        store.create_user(user, samples.credential(user))
+    made = race(lambda number: store.add_link(users[number], samples.link(users[number], partner_id, external_id)))
+    [winner] = [user for user, won in zip(users, made, strict=True) if won]
+    assert store.find_external(partner_id, external_id) == winner.sub
+    assert [user for user in users if store.list_links(user.sub)] == [winner]
+
+
 def race_to_part(store: Store) -> None:
     """Assert that one link is left where all are removed at once, each while another is there."""
     user = samples.user()

@@ -152,6 +152,15 @@ def test_roles_follow_the_token(world: PartnerWorld, shop: Partner) -> None:
     assert roles_of(world, answer.sub) == {"user", "privacy"}
 
 
+def test_roles_follow_the_map(world: PartnerWorld, shop: Partner) -> None:
+    """What is no longer mapped is gone at the next sign-in, whatever the token says."""
+    shop = with_roles(world, shop, **ROLES)
+    answer = world.come(shop, roles=["editor"])
+    with_roles(world, shop, viewer="user")
+    world.come(shop, roles=["editor"])
+    assert roles_of(world, answer.sub) == {"user"}
+
+
 @pytest.mark.parametrize("role", ["admin", "service", "nothing"])
 def test_partner_gives_no_operators_role(world: PartnerWorld, shop: Partner, role: str) -> None:
     """Whatever its record says: neither a new account nor a known one gets it."""
