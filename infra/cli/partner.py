@@ -63,7 +63,7 @@ def create(  # noqa: PLR0913 - Typer makes an option of each
     name: Annotated[str, typer.Argument(help="What people call it.")],
     issuer: Annotated[str, typer.Option(help="What its tokens say under iss.")],
     *,
-    token_profile: Annotated[str | None, typer.Option(help="standard, nodul or activepieces.")] = None,
+    token_profile: Annotated[str | None, typer.Option(help="standard, nodul, activepieces; --profile is AWS's")] = None,
     audience: Annotated[str | None, typer.Option(help="What its tokens say under aud; by default our issuer.")] = None,
     tenant: Annotated[str | None, typer.Option(help="Its tenant or project, where the profile has one.")] = None,
     org: Annotated[str | None, typer.Option(help="What our tokens say under org.")] = None,
