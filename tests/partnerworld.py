@@ -111,7 +111,7 @@ class PartnerWorld(World):
 
     def set_partner(self, partner: Partner, **members: Any) -> Partner:
         """Change a partner as an operator does."""
-        return self.admin.change(ADMIN, partner.partner_id, members)
+        return self.admin.change(ADMIN, partner.partner_id, members, now=NOW)
 
     def link_of(self, answer: PartnerAnswer, partner: Partner) -> Link:
         """Return what is kept of a user's link."""

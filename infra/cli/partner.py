@@ -19,7 +19,7 @@ from infra.cli.keypairs import PairAlgorithm, new_pair, write_private
 from infra.cli.signin import signed_in
 from infra.cli.targets import find_target
 from latchkey.signing.assertionkeys import AssertionAlgorithm, assertion_key_from_pem
-from latchkey.signing.keys import thumbprint
+from latchkey.signing.keys import PRIVATE_MEMBERS, thumbprint
 
 commands = typer.Typer(no_args_is_help=True, help="Partners: systems whose tokens sign their users in.")
 
@@ -28,6 +28,7 @@ _PARTNERS = "/v1/admin/partners"
 _AsJson = Annotated[bool, typer.Option("--json", help="Print the server's document as it is.")]
 _Partner = Annotated[str, typer.Argument(metavar="PARTNER", help="Its id, as `list` shows it.")]
 _Many = Annotated[list[str] | None, typer.Option()]
+_NONE = ["none"]
 _Limit = Annotated[int | None, typer.Option(min=0, help="0 is no limit.")]
 
 
@@ -62,7 +63,7 @@ def create(  # noqa: PLR0913 - Typer makes an option of each
     name: Annotated[str, typer.Argument(help="What people call it.")],
     issuer: Annotated[str, typer.Option(help="What its tokens say under iss.")],
     *,
-    profile: Annotated[str | None, typer.Option(help="standard, nodul or activepieces.")] = None,
+    token_profile: Annotated[str | None, typer.Option(help="standard, nodul, activepieces; --profile is AWS's")] = None,
     audience: Annotated[str | None, typer.Option(help="What its tokens say under aud; by default our issuer.")] = None,
     tenant: Annotated[str | None, typer.Option(help="Its tenant or project, where the profile has one.")] = None,
     org: Annotated[str | None, typer.Option(help="What our tokens say under org.")] = None,
@@ -81,7 +82,7 @@ def create(  # noqa: PLR0913 - Typer makes an option of each
     wanted = {
         "name": name,
         "issuer": issuer,
-        "profile": profile,
+        "profile": token_profile,  # --profile is AWS's
         "audience": audience,
         "tenant": tenant,
         "org": org,
@@ -112,24 +113,24 @@ def change(  # noqa: PLR0913 - Typer makes an option of each
     default_role: _Many = None,
     client: _Many = None,
     scope: _Many = None,
-    allow_missing: Annotated[list[str] | None, typer.Option(help="jti, iss, aud, kid, iat, or none.")] = None,
+    allow_missing: Annotated[list[str] | None, typer.Option(help="jti, iss, aud, kid, iat.")] = None,
     tokens_per_minute: _Limit = None,
     max_users: _Limit = None,
     profile_updates: Annotated[str | None, typer.Option(help="first or always.")] = None,
     as_json: _AsJson = False,
 ) -> None:
-    """Change settings; a list that is given replaces the one before."""
+    """Change settings; a list that is given replaces the one before, and `none` empties it."""
     wanted = {
         "name": name,
         "audience": audience,
         "tenant": tenant,
         "org": org,
         "jwks_uri": jwks_uri,
-        "role_map": _pairs(role),
-        "default_roles": default_role,
-        "clients": client,
-        "scopes": scope,
-        "allow_missing": [] if allow_missing == ["none"] else allow_missing,
+        "role_map": {} if role == _NONE else _pairs(role),
+        "default_roles": [] if default_role == _NONE else default_role,
+        "clients": [] if client == _NONE else client,
+        "scopes": [] if scope == _NONE else scope,
+        "allow_missing": [] if allow_missing == _NONE else allow_missing,
         "tokens_per_minute": tokens_per_minute,
         "max_users": max_users,
         "profile_updates": profile_updates,
@@ -236,11 +237,19 @@ def _pairs(texts: list[str] | None) -> dict[str, str] | None:
 def _key_in(text: str) -> dict[str, object]:
     """Return the member that a file is: a JWK where it begins as JSON does, else PEM."""
     if not text.lstrip().startswith("{"):
+        _require_public("PRIVATE KEY" not in text)
         return {"pem": text}
     try:
-        return {"jwk": json.loads(text)}
+        jwk = json.loads(text)
     except ValueError:
         raise typer.BadParameter("neither PEM nor a JWK", param_hint="FILE") from None
+    _require_public(jwk.keys().isdisjoint(PRIVATE_MEMBERS))
+    return {"jwk": jwk}
+
+
+def _require_public(is_public: object) -> None:
+    if not is_public:
+        raise typer.BadParameter("a private key: the partner keeps that, and it is not sent", param_hint="FILE")
 
 
 def _show(answer: Answer, *, as_json: bool) -> None:

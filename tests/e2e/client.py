@@ -20,6 +20,8 @@ START_LIMIT = 30.0
 
 _READY = "Ctrl-C stops it."
 _SECRET_MEMBERS = {
+    "assertion",
+    "externalAccessToken",
     "password",
     "access_token",
     "refresh_token",

@@ -6,10 +6,11 @@ import json
 import stat
 from collections.abc import Callable
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from typer.testing import CliRunner, Result
 
 from infra.cli.app import app
@@ -35,7 +36,7 @@ def run(twin: RunningTwin, monkeypatch: pytest.MonkeyPatch) -> Run:
 @pytest.fixture
 def shop(run: Run) -> dict[str, Any]:
     """A partner made by the command."""
-    made = run("create", "Shop", "--issuer", f"https://{id(run)}.example", "--role", "a=b=user", "--json")
+    made = run("create", "Shop", "--issuer", f"https://{token_hex(8)}.example", "--role", "a=b=user", "--json")
     assert made.exit_code == 0, made.output
     record: dict[str, Any] = json.loads(made.stdout)
     return record
@@ -53,6 +54,13 @@ def test_partner_is_made_shown_and_listed(run: Run, shop: dict[str, Any]) -> Non
     assert shop["id"] in run("list").stdout
     assert shop["id"] in [each["id"] for each in json.loads(run("list", "--json").stdout)["partners"]]
     assert "standard" in run("show", shop["id"]).stdout
+
+
+def test_partner_of_a_vendor_is_made(run: Run) -> None:
+    """Its profile is not mistaken for that of AWS."""
+    words = ["--issuer", f"https://{token_hex(8)}.example", "--token-profile", "nodul", "--tenant", "7", "--json"]
+    made = json.loads(run("create", "Nodul", *words).stdout)
+    assert (made["profile"], made["tenant"]) == ("nodul", "7")
 
 
 def test_pair_made_here_signs_users_in(twin: RunningTwin, run: Run, shop: dict[str, Any], tmp_path: Path) -> None:
@@ -91,6 +99,24 @@ def test_keys_of_the_partners_own_come_and_go(run: Run, shop: dict[str, Any], tm
     assert run("add-key", shop["id"], str(jwk)).exit_code == 0
     assert run("remove-key", shop["id"], "a").exit_code == 0
     assert [key["kid"] for key in of(run, shop)["keys"]] == ["b"]
+
+
+@pytest.mark.parametrize("name", ["a.pem", "b.json"])
+def test_private_key_is_not_sent(run: Run, shop: dict[str, Any], tmp_path: Path, name: str) -> None:
+    """Whoever names the wrong file is told so here, and the key stays on the machine."""
+    private, file = Signer().private, tmp_path / name
+    text = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    file.write_text(text if name == "a.pem" else json.dumps(Signer().key().to_jwk() | {"d": "AAAA"}))
+    refused = run("add-key", shop["id"], str(file), "--alg", "ES256")
+    assert (refused.exit_code, "private key" in refused.stderr) == (2, True)
+
+
+def test_lists_are_emptied(run: Run, shop: dict[str, Any]) -> None:
+    """By one word, as no option can be given without a value."""
+    words = [word for name in ("role", "default-role", "client", "scope") for word in (f"--{name}", "none")]
+    assert run("set", shop["id"], *words).exit_code == 0
+    shown = of(run, shop)
+    assert [shown[name] for name in ("role_map", "default_roles", "clients", "scopes")] == [{}, [], [], []]
 
 
 def test_settings_change(run: Run, shop: dict[str, Any]) -> None:

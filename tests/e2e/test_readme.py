@@ -6,9 +6,11 @@ import ast
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import jwt
 import pytest
 
 from latchkey.core.waves import secure_hash
@@ -20,9 +22,9 @@ README = Path(__file__).parents[2] / "README.md"
 ADDRESS = "http://127.0.0.1:8080"
 
 
-def code_below(heading: str, language: str = "sh") -> str:
+def code_below(heading: str, language: str = "sh", *, mark: str = "##") -> str:
     """Return the first block of a language, the shell's by default, below a heading."""
-    section = README.read_text().partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    section = README.read_text().partition(f"\n{mark} {heading}\n")[2].partition("\n## ")[0]
     return section.partition(f"```{language}\n")[2].partition("\n```")[0]
 
 
@@ -117,3 +119,32 @@ def test_partners_client_in_node_signs_its_user_in(twin: RunningTwin, packages: 
     done = subprocess.run(command, input=program, capture_output=True, text=True, check=True, timeout=60, cwd=FOLDER)
     assert '"external_id":"user-43","created":true' in done.stdout
     assert len(program.splitlines()) <= LONGEST_CLIENT
+
+
+def token_of(file: Path, kid: str | None, claims: dict[str, object]) -> str:
+    """Sign as both vendors do."""
+    return jwt.encode(claims, file.read_text(), "RS256", headers={"kid": kid} if kid else None)
+
+
+def test_partners_of_the_vendors_sign_their_users_in(twin: RunningTwin) -> None:
+    """Registered as the text says, by tokens as their documents have them, one under the vendor's own member."""
+    script = code_below("Nodul, Latenode, Activepieces", mark="###").replace(".venv/bin/", f"{sys.prefix}/bin/")
+    command = ["bash", "-euo", "pipefail", "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60, cwd=twin.folder)
+    now, (nodul, pieces) = int(time.time()), done.stdout.split()
+    access = {"tenant_id": 123, "user_id": "n-1", "exp": now + 600, "grant_access": [{"space_id": 1, "role_id": 4}]}
+    user = {"version": "v3", "externalUserId": "p-1", "externalProjectId": "project-1", "role": "EDITOR"}
+    bodies = (
+        {"token": token_of(twin.folder / "nodul.pem", None, access), "issuer_id": nodul},
+        {
+            "externalAccessToken": token_of(
+                twin.folder / "pieces.pem", "key-1", user | {"iat": now, "exp": now + 3600}
+            ),
+            "issuer_id": pieces,
+        },
+    )
+    answers = [twin.call("POST", "/v1/auth/external-token", json=body) for body in bodies]
+    assert [(answer.status, answer.json["user"]["external_id"]) for answer in answers] == [(201, "n-1"), (201, "p-1")]
+    boss = admin(twin)
+    for partner in (nodul, pieces):
+        twin.call("DELETE", f"/v1/admin/partners/{partner}", headers=boss.bearer)

@@ -16,7 +16,7 @@ from tests.integration import samples
 from tests.integration.samples import NOW
 
 if TYPE_CHECKING:
-    from latchkey.core.model import ApiKey, User
+    from latchkey.core.model import ApiKey, Link, User
     from latchkey.core.ports import Store
 
 RACERS = 30
@@ -189,6 +189,38 @@ def race_for_an_assertion(store: Store) -> None:
     """Assert that one of many uses of one assertion is the first."""
     digest = samples.unique("")
     assert sum(race(lambda _: store.use_assertion(digest, until=NOW))) == 1
+
+
+def race_to_link(store: Store) -> None:
+    """Assert that one of many accounts gets an identity that all would be linked with."""
+    partner_id, external_id = samples.unique("prt_"), samples.unique("u-")
+    users = [samples.user() for _ in range(RACERS)]
+    for user in users:
+        store.create_user(user, samples.credential(user))
+    made = race(lambda number: store.add_link(users[number], samples.link(users[number], partner_id, external_id)))
+    [winner] = [user for user, won in zip(users, made, strict=True) if won]
+    assert store.find_external(partner_id, external_id) == winner.sub
+    assert [user for user in users if store.list_links(user.sub)] == [winner]
+
+
+def race_to_part(store: Store) -> None:
+    """Assert that one link is left where all are removed at once, each while another is there."""
+    user = samples.user()
+    store.create_user(user, samples.credential(user))
+    links = [samples.link(user) for _ in range(RACERS)]
+    for link in links:
+        assert store.add_link(user, link)
+    race(lambda number: _parts(store, links[number], links[number - 1]))
+    assert store.list_links(user.sub)
+
+
+def _parts(store: Store, link: Link, other: Link) -> bool:
+    try:
+        return store.remove_link(link, besides=other)
+    except ServiceError as error:
+        if error.error is not Errors.UNAVAILABLE:
+            raise
+        return False
 
 
 def race_for_an_issuer(store: Store) -> None:

@@ -121,6 +121,7 @@ OPERATIONS: dict[str, tuple[Callable[[Store], object], list[str]]] = {
     "replace_partner": (lambda store: store.replace_partner(replace(PARTNER, version=2)), ["UpdateItem"]),
     "delete_partner": (lambda store: store.delete_partner(GONE), ["TransactWriteItems"]),
     "use_assertion": (lambda store: store.use_assertion("d" * 64, until=NOW + 330), ["PutItem"]),
+    "was_used": (lambda store: store.was_used("d" * 64), ["GetItem"]),
     "take_seat": (lambda store: store.take_seat(PARTNER.partner_id, 9), ["UpdateItem"]),
     "return_seat": (lambda store: store.return_seat(PARTNER.partner_id), ["UpdateItem"]),
     "create_external_user": (lambda store: store.create_external_user(GUEST, LINK), ["TransactWriteItems"]),

@@ -127,6 +127,7 @@ OPERATIONS: dict[str, Callable[[DynamoStore], object]] = {
     "replace_partner": lambda store: store.replace_partner(PARTNER),
     "delete_partner": lambda store: store.delete_partner(PARTNER),
     "use_assertion": lambda store: store.use_assertion("digest", until=NOW),
+    "was_used": lambda store: store.was_used("digest"),
     "take_seat": lambda store: store.take_seat("prt_shop", 9),
     "return_seat": lambda store: store.return_seat("prt_shop"),
     "find_external": lambda store: store.find_external("prt_shop", "u-1"),

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from latchkey.adapters.partnerkeys import PinnedConnection, PublishedPartnerKeys, is_public
+from latchkey.adapters.partnerkeys import Line, PinnedConnection, PublishedPartnerKeys, is_public
 from latchkey.core.ports import KeysUnreachable
 from tests.e2e.partners import published
 from tests.e2e.tlsfront import TlsFront
@@ -40,6 +40,13 @@ def test_address_that_is_not_public_is_never_connected_to(address: str, monkeypa
         with pytest.raises(KeysUnreachable, match="not public"):
             keys.find(ADDRESS, "k1")
     assert connected == []
+
+
+@pytest.mark.parametrize("host", ["2130706433", "0x7f.1", "0177.0.0.1", "127.1", "0", "[::ffff:7f00:1]", "localhost"])
+def test_this_machine_is_known_by_every_spelling(host: str) -> None:
+    """What counts is where a name leads, as the system itself reads it."""
+    with pytest.raises(KeysUnreachable, match="not public"):
+        PublishedPartnerKeys(Clock()).find(f"https://{host}/jwks.json", "k1")
 
 
 @pytest.mark.parametrize("address", ["93.184.216.34", "8.8.8.8", "2606:4700::1111"])
@@ -80,11 +87,14 @@ def test_certificate_must_be_the_hosts(tmp_path: Path, monkeypatch: pytest.Monke
         trusting = ssl.create_default_context(cafile=front.certificate)
         monkeypatch.setattr(f"{MODULE}.ssl.create_default_context", lambda: trusting)
         port = int(front.address.rpartition(":")[2])
-        right = PinnedConnection("localhost", port, "127.0.0.1", 2)
+        line = Line()
+        right = PinnedConnection("localhost", port, "127.0.0.1", 2, line)
         right.connect()
         right.close()
+        line.release()
         with pytest.raises(ssl.SSLCertVerificationError):
-            PinnedConnection("keys.example", port, "127.0.0.1", 2).connect()
+            PinnedConnection("keys.example", port, "127.0.0.1", 2, line).connect()
+        line.release()
 
 
 @contextmanager
@@ -131,13 +141,49 @@ def test_hostile_answer_is_no_key(kind: str) -> None:
         PublishedPartnerKeys(Clock(), local=True).find(address, "k1")
 
 
-def test_dripping_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The time is for all of it, not for each byte."""
+DRIPS = {
+    "headers": (b"HTTP/1.1 200 OK\r\n", *[b"x"] * 50),
+    "body": (ok(b""), *[b" "] * 50),
+}
+
+
+@pytest.mark.parametrize("kind", DRIPS)
+def test_dripping_answer_is_given_up(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    """The time is for all of it, not for each byte, and nobody goes on listening."""
     monkeypatch.setattr(f"{MODULE}.TIMEOUT", 0.2)
-    began = time.monotonic()
-    with answering(*[b"H"] * 20, pause=0.1) as address, pytest.raises(KeysUnreachable, match="too slow"):
+    began, before = time.monotonic(), threading.active_count()
+    with answering(*DRIPS[kind], pause=0.1) as address, pytest.raises(KeysUnreachable, match="too slow"):
         PublishedPartnerKeys(Clock(), local=True).find(address, "k1")
     assert time.monotonic() - began < 1
+    while threading.active_count() > before:
+        time.sleep(0.01)
+    assert time.monotonic() - began < 2
+
+
+def test_line_that_was_cut_takes_no_socket() -> None:
+    """A name that took too long to resolve leads nowhere any more."""
+    line = Line()
+    line.cut()
+    with socket.create_server(("127.0.0.1", 0)) as server, pytest.raises(TimeoutError):
+        line.hold(socket.create_connection(server.getsockname()))
+
+
+def test_strangers_cause_one_fetch_in_ten_seconds_while_the_address_is_away() -> None:
+    """Whoever names a partner whose keys cannot be had."""
+    clock, asked = Clock(), 0
+
+    def nowhere(_host: str, _port: int) -> list[str]:
+        nonlocal asked
+        asked += 1
+        raise OSError
+
+    keys = PublishedPartnerKeys(clock, resolve=nowhere)
+    for second in range(20):
+        for stranger in range(5):
+            with pytest.raises(KeysUnreachable):
+                keys.find("https://keys.example/", f"k{second}-{stranger}")
+        clock.now += 1
+    assert asked == 2
 
 
 def test_keys_are_kept_and_strangers_cause_no_fetches() -> None:

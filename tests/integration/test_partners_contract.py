@@ -75,7 +75,9 @@ def test_partners_are_listed_oldest_first(empty_store: Store) -> None:
 def test_assertion_is_used_once(store: Store) -> None:
     """However long ago its time has passed: an item that is still there is in the way."""
     digest = samples.unique("")
+    assert not store.was_used(digest)
     assert [store.use_assertion(digest, until=1) for _ in range(2)] == [True, False]
+    assert store.was_used(digest)
 
 
 def test_seats_are_as_many_as_allowed(store: Store) -> None:
@@ -208,6 +210,17 @@ def test_link_of_an_account_that_changed_is_not_renewed(store: Store) -> None:
     other = ann(store)
     assert not store.renew_link(other, replace(other, name="Eve"), samples.link(other))
     assert store.find_user(other.sub) == other
+
+
+def test_link_stays_where_the_other_is_gone(store: Store) -> None:
+    """So an account that nothing else opens keeps one of them."""
+    user = ann(store)
+    one, two = samples.link(user), samples.link(user)
+    for link in (one, two):
+        store.add_link(user, link)
+    assert store.remove_link(one, besides=two)
+    assert not store.remove_link(two, besides=one)
+    assert store.list_links(user.sub) == (two,)
 
 
 def test_removed_link_sets_its_external_id_free(store: Store) -> None:

@@ -9,11 +9,12 @@ from typing import Any
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.model import Partner
 from latchkey.core.throttle import ADDRESS_RULE
-from latchkey.signing.base64url import b64url_encode
+from latchkey.signing.base64url import b64url_decode, b64url_encode
 from tests.partnerworld import ADMIN, PartnerWorld, Signer, claims
 from tests.world import NOW
 
@@ -60,6 +61,27 @@ def of_another_algorithm(world: PartnerWorld) -> str:
     return Signer("k1", "EdDSA", Ed25519PrivateKey.generate()).sign(claims(ISSUER))
 
 
+def with_claim(name: str, text: str) -> Forge:
+    """Return the maker of a token in which one claim is this JSON text, rightly signed."""
+
+    def forge(world: PartnerWorld) -> str:
+        rest = json.dumps({each: value for each, value in claims(ISSUER).items() if each != name})
+        payload = f'{rest[:-1]},"{name}":{text}}}'.encode()
+        return jwt.PyJWS().encode(payload, world.signer.private, "ES256", headers={"kid": "k1"})
+
+    return forge
+
+
+def resigned(change: Callable[[bytes], bytes]) -> Forge:
+    """Return the maker of a token whose signature was changed."""
+
+    def forge(world: PartnerWorld) -> str:
+        signed, _, signature = world.signer.sign(claims(ISSUER)).rpartition(".")
+        return f"{signed}.{b64url_encode(change(b64url_decode(signature)))}"
+
+    return forge
+
+
 FLAWS: dict[str, tuple[Forge, str]] = {
     "wrong audience": (signed(aud="https://other.example"), "wrong_audience"),
     "our audience among others": (signed(aud=["https://id.example", "https://other.example"]), "wrong_audience"),
@@ -85,6 +107,24 @@ FLAWS: dict[str, tuple[Forge, str]] = {
     "subject with a line break": (lambda world: world.signer.sign(claims(ISSUER, "a\nb")), "bad_subject"),
     "roles that are no texts": (signed(roles=[["admin"]]), "bad_roles"),
     "attributes of 3 KB": (signed(more="x" * 3000), "attributes_too_large"),
+    "expiry that is true": (with_claim("exp", "true"), "bad_exp"),
+    "expiry before the epoch": (with_claim("exp", "-1"), "expired"),
+    "expiry without end": (with_claim("exp", "1e400"), "malformed: bad_number"),
+    "expiry of 3,000 digits": (with_claim("exp", "9" * 3000), "malformed: bad_number"),
+    "subject twice, once escaped": (with_claim("s\\u0075b", '"u-2"'), "malformed: duplicate_member"),
+    "claim nested 2,000 deep": (with_claim("x", "[" * 2000 + "]" * 2000), "malformed: too_deep"),
+    "subject that is a number": (signed(sub=7), "bad_subject"),
+    "subject that turns the text round": (signed(sub="a\u202eb"), "bad_subject"),
+    "subject that is half a character": (with_claim("sub", '"\\ud800"'), "malformed: bad_string"),
+    "issuer with a slash more": (signed(iss=ISSUER + "/"), "unknown_partner"),
+    "issuer of another case": (signed(iss=ISSUER.upper()), "unknown_partner"),
+    "signature of 63 bytes": (resigned(lambda good: good[:63]), "wrong_signature"),
+    "signature of 65 bytes": (resigned(lambda good: good + b"\0"), "wrong_signature"),
+    "signature in ASN.1": (
+        resigned(lambda good: encode_dss_signature(int.from_bytes(good[:32]), int.from_bytes(good[32:]))),
+        "wrong_signature",
+    ),
+    "signature of nothing": (resigned(lambda _: bytes(64)), "wrong_signature"),
     "unknown kid": (headed(kid="k2"), "unknown_kid"),
     "kid of another case": (headed(kid="K1"), "unknown_kid"),
     "no kid": (headed(kid=None), "unknown_kid"),
@@ -134,6 +174,20 @@ def test_assertion_works_once(world: PartnerWorld) -> None:
     world.enter(assertion)
     assert refusal(world, assertion) == "replayed"
     assert refusal(world, assertion, now=NOW + 329) == "replayed"
+
+
+def test_replay_in_another_spelling_is_a_replay(world: PartnerWorld) -> None:
+    """An ECDSA signature has a twin that proves the same: a token is known by its jti, or by what is signed."""
+    order = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+    world.partner("https://other.example", allow_missing=("jti",))
+    for assertion in (
+        world.signer.sign(claims(ISSUER)),
+        world.signer.sign(claims("https://other.example", jti=None)),
+    ):
+        world.enter(assertion)
+        text, _, signature = assertion.rpartition(".")
+        r, s = b64url_decode(signature)[:32], int.from_bytes(b64url_decode(signature)[32:])
+        assert refusal(world, f"{text}.{b64url_encode(r + (order - s).to_bytes(32))}") == "replayed"
 
 
 def test_same_jti_in_another_token_is_a_replay(world: PartnerWorld) -> None:

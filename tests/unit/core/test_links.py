@@ -120,6 +120,23 @@ def test_only_way_in_stays(world: PartnerWorld, shop: Partner) -> None:
     assert len(world.links.of(answer.sub, sid, now=NOW)) == 1
 
 
+def test_last_two_ways_in_do_not_go_at_once(
+    world: PartnerWorld, shop: Partner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two requests that each saw the other's link leave one of them."""
+    other = world.partner("https://other.example")
+    answer = world.come(shop)
+    sid = world.claims(answer.tokens).sid or ""
+    token = world.signer.sign(claims(other.issuer, "me-there"))
+    world.links.add(answer.sub, sid, NewLink(token, "", "", ADDRESS), now=NOW)
+    both = world.store.list_links(answer.sub)
+    world.links.remove(answer.sub, sid, other.partner_id, now=NOW)
+    monkeypatch.setattr(world.store, "list_links", lambda _: both)
+    with refuses(Errors.CONFLICT):
+        world.links.remove(answer.sub, sid, shop.partner_id, now=NOW)
+    assert world.come(shop).sub == answer.sub
+
+
 @pytest.mark.parametrize("act", ["of", "remove"])
 def test_ended_session_sees_and_changes_nothing(world: PartnerWorld, shop: Partner, ann: Owner, act: str) -> None:
     """A token outlives its session, but not here."""

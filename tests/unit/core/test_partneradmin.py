@@ -50,6 +50,32 @@ def test_nobody_maps_above_himself(world: PartnerWorld) -> None:
     assert world.set_partner(made, name="T").role_map == {"x": "private"}
 
 
+def test_nobody_signs_for_roles_above_himself(world: PartnerWorld) -> None:
+    """Whoever decides whose tokens count says who has the roles of the map; to take a key away is free."""
+    officer = Operator("usr_officer", (*ADMIN.permissions, *BUILT_IN.permissions(("privacy",))), NOW)
+    given = {"name": "S", "issuer": "https://s.example", "role_map": {"x": "private"}}
+    made = world.admin.create(officer, given, [Signer("k1").key()], now=NOW)
+    with refuses(Errors.FORBIDDEN):
+        world.admin.add_key(ADMIN, made.partner_id, Signer("k2").key())
+    assert world.admin.remove_key(ADMIN, made.partner_id, "k1").keys == {}
+    changes: tuple[dict[str, Any], ...] = (
+        {"jwks_uri": "https://k.example/"},
+        {"audience": "x"},
+        {"allow_missing": ("aud",)},
+    )
+    for members in changes:
+        with refuses(Errors.FORBIDDEN):
+            world.set_partner(made, **members)
+    assert set(world.admin.add_key(officer, made.partner_id, Signer("k2").key()).keys) == {"k2"}
+
+
+def test_key_comes_though_a_role_of_the_map_is_gone(world: PartnerWorld) -> None:
+    """What nobody gets any more is in nobody's way."""
+    made = world.partner(role_map={"x": "desk"})
+    world.admin = replace(world.admin, roles=BUILT_IN)
+    assert set(world.admin.add_key(ADMIN, made.partner_id, Signer("k2").key()).keys) == {"k1", "k2"}
+
+
 def test_role_of_a_stacks_own_is_mapped(world: PartnerWorld) -> None:
     """Where it permits nothing of an operator's; one that is not there is named."""
     assert world.partner(role_map={"x": "desk"}).role_map == {"x": "desk"}

@@ -85,6 +85,26 @@ def test_session_ends_with_its_partner(world: PartnerWorld, shop: Partner, delet
     assert world.store.list_sessions(answer.sub, NOW) == ()
 
 
+def test_disabling_ends_sessions_that_slept_through_it(world: PartnerWorld, shop: Partner) -> None:
+    """Whoever holds a stolen key cannot wait with the refresh until the partner is enabled again."""
+    answer = world.come(shop)
+    world.set_partner(shop, enabled=False)
+    world.set_partner(shop, enabled=True)
+    with pytest.raises(ServiceError, match="invalid_grant"):
+        world.refresh(answer.tokens, now=NOW + 60)
+    later = world.come(shop, now=NOW + 1)
+    assert world.refresh(later.tokens, now=NOW + 60)
+
+
+def test_session_that_began_while_its_account_was_parted_ends(world: PartnerWorld, shop: Partner) -> None:
+    """A partner that goes on signing in until the very moment keeps nothing."""
+    answer = world.come(shop)
+    assert world.store.remove_link(world.link_of(answer, shop))
+    with pytest.raises(ServiceError, match="invalid_grant"):
+        world.refresh(answer.tokens, now=NOW + 60)
+    assert world.store.list_sessions(answer.sub, NOW) == ()
+
+
 def test_disabled_account_is_not_revived(world: PartnerWorld, shop: Partner) -> None:
     """The partner is told; the assertion is not even used up."""
     answer = world.come(shop)
@@ -130,6 +150,15 @@ def test_roles_follow_the_token(world: PartnerWorld, shop: Partner) -> None:
     world.store.set_standing(user, status=user.status, roles=("user", "privacy"), epoch=user.epoch)
     world.come(shop)
     assert roles_of(world, answer.sub) == {"user", "privacy"}
+
+
+def test_roles_follow_the_map(world: PartnerWorld, shop: Partner) -> None:
+    """What is no longer mapped is gone at the next sign-in, whatever the token says."""
+    shop = with_roles(world, shop, **ROLES)
+    answer = world.come(shop, roles=["editor"])
+    with_roles(world, shop, viewer="user")
+    world.come(shop, roles=["editor"])
+    assert roles_of(world, answer.sub) == {"user"}
 
 
 @pytest.mark.parametrize("role", ["admin", "service", "nothing"])
@@ -195,6 +224,17 @@ def test_no_more_tokens_a_minute_than_allowed(world: PartnerWorld) -> None:
         world.enter(assertion, now=start + 1)
     assert (refused.value.error, refused.value.retry_after) == (Errors.RATE_LIMITED, 59)
     assert world.enter(assertion, now=start + 60).created is False
+
+
+def test_replays_take_no_part_of_the_minute(world: PartnerWorld) -> None:
+    """Whoever has one used token cannot lock the partner's users out with it."""
+    partner = world.partner(tokens_per_minute=2)
+    assertion = world.signer.sign(claims(partner.issuer))
+    world.enter(assertion)
+    for _ in range(3):
+        with pytest.raises(ServiceError, match="invalid_grant"):
+            world.enter(assertion)
+    assert world.come(partner).created is False
 
 
 def a_client(*grants: str) -> Client:

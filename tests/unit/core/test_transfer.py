@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pytest
 
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.hashimports import canonical_hash
-from latchkey.core.model import UserStatus
+from latchkey.core.model import Credential, Link, User, UserStatus
 from latchkey.core.passwords import NO_PASSWORD
 from latchkey.core.roles import BUILT_IN, CustomRoles, Operator, StoredRoles, registry_with
 from latchkey.core.transfer import Batch, ImportRecord, ImportReport, Refusal, UserTransfer
@@ -206,6 +207,24 @@ def test_accounts_go_out_with_their_hashes(movers: Movers) -> None:
     assert [each.user.login for each in (*first.items, *rest.items)] == [LOGIN, "bob@example.com"]
     assert (first.items[0].password_hash, rest.after) == (HASH, "")
     assert [(e.actor, e.reason) for e in movers.world.journal.events[-2:]] == [("usr_mover", "1 accounts")] * 2
+
+
+def test_nobody_is_looked_up_by_no_login(movers: Movers, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two partners' users on one page would be one key twice, which DynamoDB refuses for the whole page."""
+    movers.bring_in(ANN)
+    store, asked = movers.world.store, list[Sequence[str]]()
+    for number in range(2):
+        guest = User(f"usr_guest{number}", "", UserStatus.ACTIVE, ("user",), 0, NOW)
+        assert store.create_external_user(guest, Link(guest.sub, "prt_shop", f"u-{number}", NOW))
+    find = store.find_credentials
+
+    def watched(logins: Sequence[str]) -> Mapping[str, Credential]:
+        asked.append(logins)
+        return find(logins)
+
+    monkeypatch.setattr(store, "find_credentials", watched)
+    page = movers.transfer.hand_out(movers.boss, after="", limit=9, now=NOW)
+    assert ([each.user.login for each in page.items], asked) == ([LOGIN], [[LOGIN]])
 
 
 @pytest.mark.parametrize(("age", "allowed"), [(0, True), (599, True), (600, False)])

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, SECP384R1, SECP521R1, generate_private_key
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey, RSAPublicNumbers
+from cryptography.hazmat.primitives.asymmetric.padding import MGF1, PSS
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey, RSAPublicNumbers
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from latchkey.signing.assertionkeys import (
@@ -18,9 +20,11 @@ from latchkey.signing.assertionkeys import (
     assertion_key_from_pem,
 )
 from latchkey.signing.assertions import parse, prove
+from latchkey.signing.base64url import b64url_encode
 from latchkey.signing.jws import InvalidToken
-from latchkey.signing.keys import InvalidKey, WeakKey
+from latchkey.signing.keys import Algorithm, InvalidKey, WeakKey
 from tests.partnerworld import Signer
+from tests.unit.signing.forge import signing_key
 
 
 def rsa(bits: int = 2048, e: int = 65537) -> RSAPublicKey:
@@ -126,6 +130,22 @@ def test_signature_is_proven(alg: str) -> None:
     prove(assertion, signers[0].key())
     with pytest.raises(InvalidToken, match="wrong_signature"):
         prove(assertion, signers[1].key())
+
+
+@pytest.mark.parametrize(("salt", "holds"), [(32, True), (0, False), (20, False), (PSS.MAX_LENGTH, False)])
+def test_salt_is_as_long_as_the_hash(salt: int, holds: bool) -> None:
+    """RFC 7518 section 3.5 allows no other length."""
+    private = signing_key(Algorithm.RS256).material
+    assert isinstance(private, RSAPrivateKey)
+    signer = Signer("k1", "PS256", private)
+    text = signer.sign({"sub": "u"}).rpartition(".")[0]
+    signature = private.sign(text.encode(), PSS(MGF1(SHA256()), salt), SHA256())
+    assertion = parse(f"{text}.{b64url_encode(signature)}")
+    if holds:
+        prove(assertion, signer.key())
+    else:
+        with pytest.raises(InvalidToken, match="wrong_signature"):
+            prove(assertion, signer.key())
 
 
 _PRIVATE: dict[str, Any] = {"ES256": lambda: generate_private_key(SECP256R1()), "EdDSA": Ed25519PrivateKey.generate}

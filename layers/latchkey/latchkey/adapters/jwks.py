@@ -34,12 +34,18 @@ class KeysUnavailable(Exception):
 class KeyCache(Generic[K]):
     """Keys by id from a source that may fail: read on use when older than `max_age`, kept for 60 min while it fails.
 
-    `max_age` is in seconds.
+    `max_age` is in seconds, and so is `pause_empty`: how long a read that failed is the last one while there is no key.
     """
 
-    def __init__(self, read: Callable[[], Mapping[str, K]], clock: Callable[[], float], max_age: float) -> None:
+    def __init__(
+        self,
+        read: Callable[[], Mapping[str, K]],
+        clock: Callable[[], float],
+        max_age: float,
+        pause_empty: float = _PATIENCE.pause_empty,
+    ) -> None:
         self._clock = clock
-        self._keys = LastGood(lambda _: read(), clock, replace(_PATIENCE, fresh=max_age))
+        self._keys = LastGood(lambda _: read(), clock, replace(_PATIENCE, fresh=max_age, pause_empty=pause_empty))
         self._gate = Lock()
         self._missed_at: float | None = None
 

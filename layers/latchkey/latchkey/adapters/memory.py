@@ -518,6 +518,11 @@ class MemoryStore:
             self._used_assertions.add(digest)
             return True
 
+    def was_used(self, digest: str) -> bool:
+        """Say whether an assertion is remembered as used."""
+        with self._lock:
+            return digest in self._used_assertions
+
     def take_seat(self, partner_id: str, most: int) -> bool:
         """Count one more user of a partner, if there is room."""
         with self._lock:
@@ -581,10 +586,10 @@ class MemoryStore:
             self._links[link.sub, link.partner_id] = link
             return True
 
-    def remove_link(self, link: Link) -> bool:
+    def remove_link(self, link: Link, *, besides: Link | None = None) -> bool:
         """Take a link away and set its external id free."""
         with self._lock:
-            if self._links.get((link.sub, link.partner_id)) is None:
+            if any((each.sub, each.partner_id) not in self._links for each in (link, besides) if each):
                 return False
             del self._links[link.sub, link.partner_id]
             self._externals.pop((link.partner_id, link.external_id), None)

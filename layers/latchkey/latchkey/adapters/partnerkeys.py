@@ -10,6 +10,7 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
@@ -18,7 +19,7 @@ from threading import Lock, Thread
 from typing import TypeAlias
 from urllib.parse import SplitResult, urlsplit
 
-from latchkey.adapters.jwks import KeyCache, KeysUnavailable, exchanged, members_of
+from latchkey.adapters.jwks import UNKNOWN_KID_PAUSE, KeyCache, KeysUnavailable, exchanged, members_of
 from latchkey.adapters.lastgood import Unreadable
 from latchkey.core.ports import KeysUnreachable
 from latchkey.signing.assertionkeys import AssertionKey, assertion_key_from_jwk
@@ -74,57 +75,106 @@ class PublishedPartnerKeys:
             if jwks_uri not in self._caches:
                 if len(self._caches) >= _MOST_PARTNERS:
                     self._caches.pop(next(iter(self._caches)))
-                self._caches[jwks_uri] = KeyCache(partial(self._read, jwks_uri), self._clock, _MAX_AGE)
+                self._caches[jwks_uri] = KeyCache(
+                    partial(self._read, jwks_uri),
+                    self._clock,
+                    _MAX_AGE,
+                    pause_empty=UNKNOWN_KID_PAUSE,  # any stranger may name a partner whose address is away
+                )
             return self._caches[jwks_uri]
 
     def _read(self, jwks_uri: str) -> Mapping[str, AssertionKey]:
         uri = urlsplit(jwks_uri)
-        return within(TIMEOUT, lambda: _keys(exchanged(self._connection(uri), uri, MAX_BYTES)))
+        return within(TIMEOUT, lambda line: _keys(exchanged(self._connection(uri, line), uri, MAX_BYTES)))
 
-    def _connection(self, uri: SplitResult) -> HTTPConnection:
+    def _connection(self, uri: SplitResult, line: Line) -> HTTPConnection:
         """Return a connection to the public address of the host."""
         host = uri.hostname or ""
         if self._local and uri.scheme == "http" and host == "127.0.0.1":
-            return HTTPConnection(host, uri.port, timeout=TIMEOUT)
+            return PinnedConnection(host, uri.port or 80, host, TIMEOUT, line, tls=False)
         if uri.scheme != "https":
             raise Unreadable("JWKS: not https")
         port = uri.port or 443
         addresses = self._resolve(host, port)
         if not addresses or not all(is_public(ip_address(each)) for each in addresses):
             raise Unreadable("JWKS: an address that is not public")
-        return PinnedConnection(host, port, addresses[0], TIMEOUT)
+        return PinnedConnection(host, port, addresses[0], TIMEOUT, line)
 
 
-class PinnedConnection(HTTPSConnection):
-    """HTTPS to one address, whose certificate must be the host's."""
+class Line:
+    """The socket of one fetch, which another thread may cut, in whatever state TLS and HTTP are."""
 
-    def __init__(self, host: str, port: int, address: str, timeout: float) -> None:
-        self._tls = ssl.create_default_context()
-        super().__init__(host, port, timeout=timeout, context=self._tls)
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._socket: socket.socket | None = None
+        self._is_cut = False
+
+    def hold(self, opened: socket.socket) -> None:
+        """Keep hold of a socket, though its owner may wrap or forget it. Raises `TimeoutError` after a cut."""
+        with self._lock:
+            if self._is_cut:
+                opened.close()
+                raise TimeoutError
+            self._socket = opened.dup()
+
+    def cut(self) -> None:
+        """End what goes over the socket, now or whenever it is there."""
+        with self._lock:
+            self._is_cut = True
+            if self._socket is not None:
+                with suppress(OSError):  # the other side was first
+                    self._socket.shutdown(socket.SHUT_RDWR)
+
+    def release(self) -> None:
+        """Let go."""
+        with self._lock:
+            if self._socket is not None:
+                self._socket.close()
+
+
+class PinnedConnection(HTTPConnection):
+    """HTTPS to one address, whose certificate must be the host's; plain HTTP without `tls`."""
+
+    default_port = HTTPSConnection.default_port
+
+    def __init__(  # noqa: PLR0913 - as many as a connection has parts
+        self, host: str, port: int, address: str, timeout: float, line: Line, *, tls: bool = True
+    ) -> None:
+        super().__init__(host, port, timeout=timeout)
+        self._tls = ssl.create_default_context() if tls else None
         self._address = address
+        self._line = line
 
     def connect(self) -> None:
         """Connect to the address, and prove the host's name."""
         plain = socket.create_connection((self._address, self.port), self.timeout)
-        self.sock = self._tls.wrap_socket(plain, server_hostname=self.host)
+        self._line.hold(plain)
+        self.sock = self._tls.wrap_socket(plain, server_hostname=self.host) if self._tls else plain
 
 
-def within(seconds: float, read: Callable[[], Mapping[str, AssertionKey]]) -> Mapping[str, AssertionKey]:
-    """Return what is read within that time, however slowly its source drips. Raises `Unreadable`."""
+def within(seconds: float, read: Callable[[Line], Mapping[str, AssertionKey]]) -> Mapping[str, AssertionKey]:
+    """Return what is read within that time, and end the reading, however slowly its source drips.
+
+    Raises `Unreadable`.
+    """
     answer: SimpleQueue[Mapping[str, AssertionKey] | str] = SimpleQueue()
+    line = Line()
 
     def run() -> None:
         try:
-            answer.put(read())
+            answer.put(read(line))
         except Unreadable as error:
             answer.put(str(error))
         except (OSError, HTTPException, ValueError) as error:
             answer.put(f"JWKS: {type(error).__name__}")
+        finally:
+            line.release()
 
     Thread(target=run, daemon=True).start()
     try:
         outcome = answer.get(timeout=seconds)
     except Empty:
+        line.cut()  # else each would go on for as long as its source likes
         raise Unreadable("JWKS: too slow") from None
     if isinstance(outcome, str):
         raise Unreadable(outcome)

@@ -64,6 +64,8 @@ class AssertionCheck:
         """Use an assertion up. Raises `INVALID_GRANT` if it was before, `RATE_LIMITED` above the partner's limit."""
         partner = proven.partner
         if partner.tokens_per_minute:
+            if self.store.was_used(proven.digest):  # or one stolen token, sent again and again, would lock out all
+                raise self.refusal("replayed", partner)
             rule = ThrottleRule(free=partner.tokens_per_minute, waits=(60,), window=60)
             self.store.reserve_attempt(Counter("partner", partner.partner_id, rule), now)
         if not self.store.use_assertion(proven.digest, until=proven.until):

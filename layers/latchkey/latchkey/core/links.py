@@ -66,14 +66,16 @@ class Links:
         link = self.store.find_link(sub, partner_id)
         if link is None:
             raise ServiceError(Errors.NOT_FOUND, "no such link")
-        if not user.login and len(self.store.list_links(sub)) == 1:
+        rest = [each for each in self.store.list_links(sub) if each.partner_id != partner_id]
+        if not user.login and not rest:
             fault = FieldError("partner", "only_way_in", "Nothing else opens this account.")
             raise ServiceError(Errors.VALIDATION_FAILED, "the only way in", fields=(fault,))
         own = tuple(role for role in user.roles if role not in link.roles)
         if own != user.roles and self.store.set_standing(user, status=user.status, roles=own, epoch=user.epoch) is None:
             raise ServiceError(Errors.CONFLICT, "the account changed meanwhile")
-        if self.store.remove_link(link):
-            self.journal.record(Event("identity_unlinked", sub=sub, sid=sid, partner_id=partner_id))
+        if not self.store.remove_link(link, besides=None if user.login else rest[0]):
+            raise ServiceError(Errors.CONFLICT, "the links changed meanwhile")
+        self.journal.record(Event("identity_unlinked", sub=sub, sid=sid, partner_id=partner_id))
         for session in sessions:
             if session.partner_id == partner_id:
                 self.store.end_session(sub, session.sid)

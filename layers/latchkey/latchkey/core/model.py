@@ -154,7 +154,8 @@ class Partner:
     `keys` are public JWKs as JSON, by `kid`; instead of them there may be a `jwks_uri`. `audience` is what its tokens
     must say under `aud`; empty is this stack's issuer. `tenant` is what they must say of a tenant or project where the
     profile has such a claim. `role_map` leads from the partner's roles to ours. `allow_missing` names the claims that
-    may be absent. A limit of 0 is none. `version` rises with every change.
+    may be absent. A limit of 0 is none. `closed_until` is when it was last disabled or enabled again: the sessions that
+    it opened up to then are over. `version` rises with every change.
     """
 
     partner_id: str
@@ -163,6 +164,7 @@ class Partner:
     created_at: int
     version: int = 1
     enabled: bool = True
+    closed_until: int = 0
     profile: str = "standard"
     audience: str = ""
     tenant: str = ""

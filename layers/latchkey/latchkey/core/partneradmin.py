@@ -25,6 +25,9 @@ from latchkey.signing.keys import InvalidKey, thumbprint
 MAX_KEYS = 8
 """Registered keys of one partner: enough to rotate, and they share its item."""
 
+_TRUST = frozenset({"jwks_uri", "audience", "tenant", "allow_missing"})
+"""What decides, like a key, whose tokens are believed: who changes that could take every role of the map himself."""
+
 _KID = re.compile(r"[A-Za-z0-9._~-]{1,128}")
 _SCOPE = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]{1,64}")  # RFC 6749 section 3.3
 _PATH = r"(/[A-Za-z0-9._~%!$&'()*+,;=:@/?-]*)?"
@@ -80,7 +83,7 @@ class PartnerAdmin:
         for key in keys:
             partner = _with_key(partner, key)
         self._require_sound(partner)
-        self._require_below(operator, {*partner.default_roles, *partner.role_map.values()})
+        self._require_below(operator, _reached(partner))
         if partner.issuer == self.policies.policy().issuer:
             raise _fault("issuer", "own_issuer", "This issuer is the service itself.")
         if not self.store.create_partner(partner):
@@ -88,21 +91,29 @@ class PartnerAdmin:
         self._report("partner_created", operator, partner, partner.issuer)
         return partner
 
-    def change(self, operator: Operator, partner_id: str, members: Mapping[str, Any]) -> Partner:
+    def change(self, operator: Operator, partner_id: str, members: Mapping[str, Any], *, now: int) -> Partner:
         """Change members of a partner and return it. Raises as `create` does, `NOT_FOUND` and `CONFLICT`."""
         held = self.find(partner_id)
         changed = replace(held, **members)
+        if changed.enabled is not held.enabled:  # both times: a sign-in may be under way while it is disabled
+            changed = replace(changed, closed_until=now)
         self._require_sound(changed)
-        before = {*held.default_roles, *held.role_map.values()}
-        self._require_below(operator, {*changed.default_roles, *changed.role_map.values()} - before)
+        self._require_below(operator, _reached(changed) - _reached(held))
+        if _TRUST & members.keys():
+            self._require_holder(operator, changed)
         stored = self._replace(changed)
         self._report("partner_changed", operator, stored, " ".join(sorted(members)))
         return stored
 
     def add_key(self, operator: Operator, partner_id: str, key: AssertionKey) -> Partner:
-        """Register one more key. Raises `NOT_FOUND`, `VALIDATION_FAILED` where it does not fit, `CONFLICT`."""
+        """Register one more key.
+
+        Raises `NOT_FOUND`, `VALIDATION_FAILED` where it does not fit, `FORBIDDEN` where the partner gives roles that
+        are too high for the operator, `CONFLICT`.
+        """
         changed = _with_key(self.find(partner_id), key)
         self._require_sound(changed)
+        self._require_holder(operator, changed)
         stored = self._replace(changed)
         self._report("partner_key_added", operator, stored, key.kid)
         return stored
@@ -154,7 +165,7 @@ class PartnerAdmin:
         local = self.local_keys and _LOCAL_JWKS_URI.fullmatch(address)
         return bool(local or _JWKS_URI.fullmatch(address))
 
-    def _require_below(self, operator: Operator, roles: set[str]) -> None:
+    def _require_below(self, operator: Operator, roles: frozenset[str]) -> None:
         unknown = sorted(role for role in roles if not self.roles.effective_roles((role,)))
         if unknown:
             raise _fault("role_map", "unknown_role", f"{unknown[0][:64]} is not known.")
@@ -164,6 +175,15 @@ class PartnerAdmin:
             raise ServiceError(Errors.FORBIDDEN, "a role with an operator's permission")
         if not operator.holds(self.roles.permissions(roles)):
             raise ServiceError(Errors.FORBIDDEN, "a role with permissions that the operator lacks")
+
+    def _require_holder(self, operator: Operator, partner: Partner) -> None:
+        """Raise `FORBIDDEN` unless the operator may do all that the partner's tokens can give."""
+        if not operator.holds(self.roles.permissions(below_operators(self.roles, _reached(partner)))):
+            raise ServiceError(Errors.FORBIDDEN, "the partner gives permissions that the operator lacks")
+
+
+def _reached(partner: Partner) -> frozenset[str]:
+    return frozenset({*partner.default_roles, *partner.role_map.values()})
 
 
 def _with_key(partner: Partner, key: AssertionKey) -> Partner:

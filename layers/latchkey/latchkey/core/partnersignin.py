@@ -119,6 +119,8 @@ class PartnerSignIn:
     def _first_sight(self, proven: Proven, now: int) -> tuple[_Held, bool]:
         """Make the account, or return the one that somebody else has made at the same time; say whether it was made."""
         partner, identity = proven.partner, proven.identity
+        # The seat is a write of its own: DynamoDB refuses transactions that meet in one item, so all newcomers of a
+        # moment would stand in each other's way. A crash before the account is made costs a seat, never the limit.
         if not self.store.take_seat(partner.partner_id, partner.max_users):
             held = self._held(proven, now)
             if held is None:

@@ -380,6 +380,9 @@ class LinkStore(Protocol):
     def use_assertion(self, digest: str, *, until: int) -> bool:
         """Remember an assertion until at least that second; of many callers one is told that it was the first."""
 
+    def was_used(self, digest: str) -> bool:
+        """Say whether an assertion is remembered as used, read consistently. `use_assertion` alone decides."""
+
     def take_seat(self, partner_id: str, most: int) -> bool:
         """Count one more user of a partner, if there are fewer than `most` or that is 0; say whether it was counted."""
 
@@ -407,8 +410,11 @@ class LinkStore(Protocol):
         Say whether both were stored.
         """
 
-    def remove_link(self, link: Link) -> bool:
-        """Take a link away and set its external id free, in one write; say whether this call did."""
+    def remove_link(self, link: Link, *, besides: Link | None = None) -> bool:
+        """Take a link away and set its external id free, in one write; say whether this call did.
+
+        With `besides`, only while that link of the account is there: of two that are removed at once one stays.
+        """
 
     def forget_links(self, sub: str) -> int:
         """Delete what is kept of an account's links, all but where its external ids lead; return how many it had."""

@@ -137,14 +137,21 @@ class Sessions:
         return Holder(holder.epoch, self.roles.effective_roles(holder.roles))
 
     def _within_partner(self, session: Session, roles: tuple[str, ...]) -> tuple[str, ...]:
-        """Return the roles that a session may carry; end it when the partner who opened it is gone or disabled."""
+        """Return the roles that a session may carry; end it when the partner who opened it may do so no more."""
         if not session.partner_id:
             return roles
-        partner = self.store.find_partner(session.partner_id)
-        if partner is None or not partner.enabled:
+        if not self._is_upheld(session):
             self.end(session.sub, session.sid, reason="partner_not_active")
-            raise ServiceError(Errors.INVALID_GRANT, "the partner is gone or disabled")
+            raise ServiceError(Errors.INVALID_GRANT, "the partner is gone, was disabled, or is parted from the account")
         return below_operators(self.roles, roles)
+
+    def _is_upheld(self, session: Session) -> bool:
+        """Say whether the partner who opened a session still stands by it, and the account by the partner."""
+        partner = self.store.find_partner(session.partner_id)
+        if partner is None or not partner.enabled or session.created_at <= partner.closed_until:
+            return False
+        # A session that began at the moment of parting was not there to be ended with the others.
+        return self.store.find_link(session.sub, session.partner_id) is not None
 
     def _service(self, token: RefreshToken, now: int) -> Holder | None:
         session = self.store.find_session(token.sub, token.sid, now)

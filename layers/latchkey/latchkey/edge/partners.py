@@ -41,7 +41,7 @@ def answer(request: Request, admin: PartnerAdmin, policies: PolicySource) -> Res
         case "GET", _:
             return Response(200, shown(admin.find(partner_id)))
         case "PATCH", _:
-            return Response(200, shown(admin.change(operator, partner_id, _changes(request))))
+            return Response(200, shown(admin.change(operator, partner_id, _changes(request), now=request.now)))
         case "POST", _:
             return Response(201, shown(admin.add_key(operator, partner_id, _new_key(Members.of_json(request)))))
         case _:

@@ -13,7 +13,7 @@ from latchkey.core.model import Link, User
 if TYPE_CHECKING:
     from latchkey.adapters.dynamodb.table import Write
 
-# An assertion in time. Nobody reads the mark: it is in the way or it is not, so no clock that runs ahead can lose it.
+# An assertion in time. The mark is there or it is not: nobody reads its time, so no clock that runs ahead can lose it.
 #
 #   used          until                    ttl
 #   --|-------------|-----------------------|---->
@@ -30,6 +30,10 @@ class Links(TablePart):
     def use_assertion(self, digest: str, *, until: int) -> bool:
         """Remember an assertion; say whether this was the first time."""
         return self._table.put_new(items.key_item(items.assertion(digest)) | {"ttl": items.attribute(until + LINGER)})
+
+    def was_used(self, digest: str) -> bool:
+        """Say whether an assertion is remembered as used."""
+        return self._table.get(items.assertion(digest)) is not None
 
     def take_seat(self, partner_id: str, most: int) -> bool:
         """Count one more user of a partner, if there is room."""
@@ -89,9 +93,10 @@ class Links(TablePart):
         )
         return all(self._table.change_all(changes))
 
-    def remove_link(self, link: Link) -> bool:
+    def remove_link(self, link: Link, *, besides: Link | None = None) -> bool:
         """Take a link away and set its external id free."""
         changes = (
+            *([_still_there(besides)] if besides else []),
             Change(items.link(link.sub, link.partner_id), {"id": link.external_id}, "#external_id = :id"),
             Change(items.external(link.partner_id, link.external_id), {"sub": link.sub}, "#sub = :sub"),
         )
@@ -100,6 +105,12 @@ class Links(TablePart):
     def forget_links(self, sub: str) -> int:
         """Delete the links of an account, all but where its external ids lead."""
         return sum(self._table.delete(items.link(sub, link.partner_id)) for link in self.list_links(sub))
+
+
+def _still_there(link: Link) -> Change:
+    """Return a step that changes nothing, and fails where the link is gone."""
+    there = "#external_id = :kept"
+    return Change(items.link(link.sub, link.partner_id), {"kept": link.external_id}, there, set=there)
 
 
 def _linked(link: Link) -> tuple[Item, ...]:
