@@ -34,12 +34,14 @@ _EVERY_CALL = "_make_api_call"  # the one method that every call of every client
 
 Call = Callable[[BaseClient, str, Mapping[str, Any]], Any]
 Observer = Callable[[BaseClient, str, Mapping[str, Any]], None]
-"""Told the client, the operation (`PutItem`) and its parameters after a call has succeeded, under the lock."""
+"""Told the client, the operation (`PutItem`) and its parameters. Who observes is told after success, under the lock."""
 
 
 @contextmanager
-def running(observe: Observer | None = None) -> Iterator[None]:
+def running(observe: Observer | None = None, check: Observer | None = None) -> Iterator[None]:
     """Answer every AWS call of this process from moto, with made-up credentials, until the context ends.
+
+    `check` may refuse a call, `observe` is told of it afterwards.
 
     A service that `AWS_ENDPOINT_URL` or `AWS_ENDPOINT_URL_<SERVICE>` sends elsewhere is left to that endpoint.
     """
@@ -49,7 +51,7 @@ def running(observe: Observer | None = None) -> Iterator[None]:
         patch.dict(os.environ, environment),
         mock_aws(),
         in_proportion(),
-        patch.object(BaseClient, _EVERY_CALL, _locked(call, observe)),
+        patch.object(BaseClient, _EVERY_CALL, _locked(call, observe, check)),
     ):
         yield
 
@@ -62,11 +64,13 @@ def create_table(client: DynamoDBClient, name: str, properties: Mapping[str, Any
     client.update_time_to_live(TableName=name, TimeToLiveSpecification=sweeping)
 
 
-def _locked(call: Call, observe: Observer | None) -> Call:
+def _locked(call: Call, observe: Observer | None, check: Observer | None) -> Call:
     @wraps(call)
     def under_lock(client: BaseClient, operation: str, parameters: Mapping[str, Any]) -> Any:
         if not _is_answered_by_moto(client):
             return call(client, operation, parameters)
+        if check is not None:
+            check(client, operation, parameters)
         with LOCK:
             answer = call(client, operation, parameters)
             if observe is not None:

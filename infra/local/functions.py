@@ -20,22 +20,22 @@ if TYPE_CHECKING:
     from infra.local.api import Function
 
 
-_LOG_GROUP: ContextVar[str] = ContextVar("log_group", default="")
+_FUNCTION: ContextVar[Function | None] = ContextVar("function", default=None)
 
 
-def current_log_group() -> str:
-    """Return the log group of the function that runs in this thread; empty where none does."""
-    return _LOG_GROUP.get()
+def current_function() -> Function | None:
+    """Return the function that runs in this thread, if one does."""
+    return _FUNCTION.get()
 
 
 @contextmanager
-def running_in(log_group: str) -> Iterator[None]:
-    """Run a function, whose lines belong into this group, in this thread until the context ends."""
-    outside = _LOG_GROUP.set(log_group)
+def running_as(function: Function | None) -> Iterator[None]:
+    """Take what this thread does for the function's, or for nobody's, until the context ends."""
+    outside = _FUNCTION.set(function)
     try:
         yield
     finally:
-        _LOG_GROUP.reset(outside)
+        _FUNCTION.reset(outside)
 
 
 class Conflict(ValueError):
@@ -81,7 +81,7 @@ class Functions:
         """Invoke one function; return what its handler returns, raise what it raises."""
         function = self._functions[name]
         context = LambdaContext(name, function.arn, function.memory, function.timeout, function.log_group)
-        with running_in(function.log_group):
+        with running_as(function):
             return self._handlers[name](event, context)
 
 

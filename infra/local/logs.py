@@ -15,7 +15,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from infra.local.api import resources
-from infra.local.functions import current_log_group
+from infra.local.functions import current_function
 from infra.local.intrinsics import ACCOUNT
 from infra.local.template import BadTemplate
 
@@ -67,8 +67,10 @@ class LogDelivery:
 
     def observe(self, line: str) -> None:
         """Note a line that has been written, if the function that wrote it logs into the group of the filter."""
-        subscription = self._subscription
-        if subscription is None or current_log_group() != subscription.group or not subscription.selects(line):
+        subscription, function = self._subscription, current_function()
+        if not subscription or not function or function.log_group != subscription.group:
+            return
+        if not subscription.selects(line):
             return
         now = time.time_ns()
         number = f"{now}{next(self._numbers):012d}"

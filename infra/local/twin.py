@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 
 from infra.local import aws, devfile, seed, signingpolicy
-from infra.local.functions import Functions, install_environment, shared_environment
+from infra.local.functions import Functions, install_environment, running_as, shared_environment
 from infra.local.gateway import Gateway
 from infra.local.invocations import PREFIX as INVOCATIONS
 from infra.local.invocations import Invocations
@@ -22,6 +22,7 @@ from infra.local.mail import PATH as MAIL_PATH
 from infra.local.mail import MailCatcher, every_sender_verified
 from infra.local.messages import Refused, Response
 from infra.local.mirror import Mirror
+from infra.local.rights import Rights
 from infra.local.server import Server
 from infra.local.stack import Clients, Stack, create_stack, rotate_at_creation
 from infra.local.stream import Stream
@@ -92,6 +93,7 @@ class Twin:
         self._mail = MailCatcher()
         self._stream = Stream()
         self._logs = LogDelivery()
+        self._rights = Rights()
         self._mirror: Mirror | None = None
 
     @property
@@ -110,7 +112,7 @@ class Twin:
         if self._options.data is not None:
             self._mirror = Mirror(self._options.data)
             self._resources.callback(self._mirror.close)
-        self._resources.enter_context(aws.running(self._observe))
+        self._resources.enter_context(aws.running(self._observe, self._rights.check))
         self._resources.enter_context(every_sender_verified())
         clients = Clients(boto3.client("dynamodb"), boto3.client("secretsmanager"))
         parameters = SHORT_CACHES | MAIL_IS_CAUGHT | dict(self._options.parameters)
@@ -119,6 +121,7 @@ class Twin:
         environment = shared_environment(stack.api.functions.values(), self._overrides())
         install_environment(environment)
         functions = Functions(stack.api.functions)
+        self._rights.start(template, stack.resolver)
         self._stream.start(template, stack.resolver, functions)
         self._resources.callback(self._stream.stop)
         self._logs.start(template, stack.resolver, functions)
@@ -139,10 +142,11 @@ class Twin:
         self._logs.observe(line)
 
     def _observe(self, client: BaseClient, operation: str, parameters: Mapping[str, Any]) -> None:
-        self._mail.observe(client, operation, parameters)
-        self._stream.observe(client, operation, parameters)
-        if self._mirror is not None:
-            self._mirror.observe(client, operation, parameters)
+        with running_as(None):  # what the twin does with it is no function's doing
+            self._mail.observe(client, operation, parameters)
+            self._stream.observe(client, operation, parameters)
+            if self._mirror is not None:
+                self._mirror.observe(client, operation, parameters)
 
     def _overrides(self) -> dict[str, str]:
         """Return what the functions are told that only the twin knows.

@@ -68,6 +68,19 @@ def test_a_key_opens_the_routes_of_its_authorizer(operator: Person, service: str
     assert shown["last_used_on"] == time.strftime("%Y-%m-%d", time.gmtime())
 
 
+def test_a_revoked_key_takes_its_tokens_from_operators(operator: Person) -> None:
+    """A service that operates with a key's token does so no longer than the key lives."""
+    members = {"kind": "service", "name": "Deployer", "roles": ["service", "admin"]}
+    made = operator.twin.call("POST", "/v1/admin/clients", json=members, headers=operator.bearer).json
+    key = new_key(operator, made["client_id"])
+    tokens = operator.twin.call("POST", "/v1/auth/token", headers={"X-API-Key": key["api_key"]}).json
+    by_service = bearer(tokens["access_token"])
+    before = operator.twin.call("GET", "/v1/admin/clients", headers=by_service).status
+    ask(operator, "DELETE", f"/{key['id']}")
+    after = operator.twin.call("GET", "/v1/admin/clients", headers=by_service)
+    assert (before, after.status, after.json["code"]) == (200, 401, "invalid_token")
+
+
 def test_a_key_buys_tokens(operator: Person, service: str) -> None:
     """With the scopes that it was given."""
     made = new_key(operator, service)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pytest
 
 from infra.packaging import template as source
 from latchkey.core.permissions import API_KEY, BEARER, PUBLIC, ROUTE_PERMISSIONS, USER
-from tests.e2e.accounts import admin, bearer, person
+from latchkey.core.roles import BUILT_IN
+from tests.e2e.accounts import PASSWORD, admin, bearer, person, sign_in
 from tests.e2e.client import Response, RunningTwin
 
 ROUTES = sorted({f"{r.method} {r.path}" for r in source.routes(source.load()) if r.method != "OPTIONS"})
@@ -19,14 +20,23 @@ READ_ONLY = "GET"
 
 @dataclass(slots=True)
 class Crowd:
-    """Who asks. Those whose tokens a route may end sign in anew each time."""
+    """Who asks. For a route that may end their sessions they sign in anew."""
 
     twin: RunningTwin
     owner: dict[str, str]
     session: str
+    signed_in: dict[str, dict[str, str]] = field(default_factory=dict)
 
-    def headers(self, who: str, method: str) -> dict[str, str]:
-        """Return the Authorization header of somebody, or none for nobody."""
+    def headers(self, who: str, route: str) -> dict[str, str]:
+        """Return what somebody shows on a route."""
+        if ROUTE_PERMISSIONS[route] == USER and not route.startswith(READ_ONLY):
+            self.signed_in.pop(who, None)  # it may end their other sessions too
+            return self._shown("other user" if who == "user" else who)
+        if who not in self.signed_in:
+            self.signed_in[who] = self._shown(who)
+        return self.signed_in[who]
+
+    def _shown(self, who: str) -> dict[str, str]:
         match who:
             case "nobody" | "stranger with a forged token" | "holder of an API key":
                 return self._without_sign_in(who)
@@ -34,10 +44,21 @@ class Crowd:
                 return self._service()
             case "admin":
                 return admin(self.twin).bearer
-            case "user" if method == READ_ONLY:
+            case "operator by an own role":
+                return self._deputy()
+            case "user":
                 return self.owner
             case _:
                 return person(self.twin).bearer
+
+    def _deputy(self) -> dict[str, str]:
+        """Sign in somebody whose role, one of the stack's own, permits what admins may do."""
+        boss, login = admin(self.twin).bearer, "deputy@example.com"
+        permissions = sorted(BUILT_IN.roles["admin"])
+        self.twin.call("PUT", "/v1/admin/roles/deputy", json={"permissions": permissions}, headers=boss)
+        account = {"login": login, "password": PASSWORD, "roles": ["deputy"]}
+        self.twin.call("POST", "/v1/admin/users", json=account, headers=boss)
+        return sign_in(self.twin, login).bearer
 
     def _without_sign_in(self, who: str) -> dict[str, str]:
         if who == "nobody":
@@ -65,7 +86,7 @@ def ask(crowd: Crowd, route: str, who: str) -> Response:
     method, path = route.split(" ")
     path = re.sub(r"{\w+}", "nothing", path.replace("{sid}", crowd.session))
     body = None if method == READ_ONLY else {"not_a_member": True}
-    return crowd.twin.call(method, path, json=body, headers=crowd.headers(who, method))
+    return crowd.twin.call(method, path, json=body, headers=crowd.headers(who, route))
 
 
 def is_let_in(answer: Response) -> bool:
@@ -84,7 +105,16 @@ def is_decided_by_the_function(answer: Response) -> bool:
 
 
 NO_TOKEN, NO_RIGHT = is_sent_away(401, "invalid_token"), is_sent_away(403, "forbidden")
-CALLERS = ["nobody", "stranger with a forged token", "user", "other user", "service", "holder of an API key", "admin"]
+CALLERS = [
+    "nobody",
+    "stranger with a forged token",
+    "user",
+    "other user",
+    "service",
+    "holder of an API key",
+    "admin",
+    "operator by an own role",
+]
 
 
 def expected(needed: str, who: str) -> Callable[[Response], bool]:
@@ -99,7 +129,7 @@ def expected(needed: str, who: str) -> Callable[[Response], bool]:
         return is_let_in
     if needed == USER:
         return NO_RIGHT if who == "service" else is_let_in
-    return is_let_in if who == "admin" else NO_RIGHT
+    return is_let_in if who in {"admin", "operator by an own role"} else NO_RIGHT
 
 
 @pytest.mark.parametrize("who", CALLERS)

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from infra.local import logs
-from infra.local.functions import running_in
+from infra.local.api import Function
+from infra.local.functions import running_as
 from infra.local.intrinsics import Resolver
 from infra.local.logs import LogDelivery
 from infra.local.template import BadTemplate
@@ -64,6 +65,11 @@ def delivering(receiver: Receiver) -> Iterator[LogDelivery]:
     delivery.stop()
 
 
+def function_in(log_group: str) -> Function:
+    """Return a function that logs into a group."""
+    return Function("Writer", "arn:writer", "writer.app", "handler", {}, timeout=3, memory=128, log_group=log_group)
+
+
 def messages(receiver: Receiver) -> list[str]:
     """Return the lines that have arrived."""
     found = []
@@ -75,7 +81,7 @@ def messages(receiver: Receiver) -> list[str]:
 def test_a_line_arrives_as_cloudwatch_hands_it_over() -> None:
     """Packed, with an id of its own."""
     receiver = Receiver()
-    with delivering(receiver) as delivery, running_in(GROUP):
+    with delivering(receiver) as delivery, running_as(function_in(GROUP)):
         delivery.observe(MARKED)
         delivery.observe(MARKED)
     document = receiver.got.get(timeout=1)
@@ -96,7 +102,7 @@ def test_a_line_arrives_as_cloudwatch_hands_it_over() -> None:
 def test_a_line_without_the_member_stays(line: str) -> None:
     """What the filter does not select is nobody's business."""
     receiver = Receiver()
-    with delivering(receiver) as delivery, running_in(GROUP):
+    with delivering(receiver) as delivery, running_as(function_in(GROUP)):
         delivery.observe(line)
         delivery.observe(MARKED)
     assert messages(receiver) == [MARKED]
@@ -107,9 +113,9 @@ def test_a_line_of_another_group_stays(group: str) -> None:
     """As those of the function that is called, and what the twin itself says."""
     receiver = Receiver()
     with delivering(receiver) as delivery:
-        with running_in(group):
+        with running_as(function_in(group)):
             delivery.observe(MARKED)
-        with running_in(GROUP):
+        with running_as(function_in(GROUP)):
             delivery.observe('{"marked": 2}')
     assert messages(receiver) == ['{"marked": 2}']
 
@@ -117,7 +123,7 @@ def test_a_line_of_another_group_stays(group: str) -> None:
 def test_a_line_is_found_among_others_that_are_written_with_it() -> None:
     """The standard output sees what a function writes line by line, in the function's own thread."""
     receiver = Receiver()
-    with delivering(receiver) as delivery, running_in(GROUP):
+    with delivering(receiver) as delivery, running_as(function_in(GROUP)):
         output = WholeLines(io.StringIO(), delivery.observe)
         output.write('one\n{"mark')
         output.write('ed": 3}\ntwo\n')
@@ -128,7 +134,7 @@ def test_a_delivery_that_fails_comes_again(monkeypatch: pytest.MonkeyPatch) -> N
     """Twice, as Lambda does."""
     monkeypatch.setattr(logs, "_PAUSE", 0)
     receiver = Receiver(failures=2)
-    with delivering(receiver) as delivery, running_in(GROUP):
+    with delivering(receiver) as delivery, running_as(function_in(GROUP)):
         delivery.observe(MARKED)
     assert messages(receiver) == [MARKED]
 

@@ -128,6 +128,22 @@ def test_token_of_a_services_session_is_good(world: World) -> None:
     assert check(world, answer.access_token).sub == SERVICE.client_id
 
 
+@pytest.mark.parametrize("end", ["session", "key"])
+def test_token_of_a_services_session_dies_with_the_session_and_with_its_key(world: World, end: str) -> None:
+    """A revoked API key leaves no token behind that would still be good here."""
+    key_id, text, stored = new_api_key(world.entropy)
+    key = ApiKey(key_id, SERVICE.client_id, "nightly", stored, NOW, roles=("service",))
+    world.store.create_client(SERVICE)
+    world.store.create_api_key(key)
+    answer = world.machines.exchange_api_key(text, now=NOW)
+    if end == "key":
+        world.store.delete_api_key(key)
+    else:
+        claims = check(world, answer.access_token)
+        world.store.end_session(claims.sub, claims.sid or "")
+    assert refused(world, answer.access_token) is Errors.INVALID_TOKEN
+
+
 def test_token_of_a_previous_key_is_good(world: World, token: str) -> None:
     """A rotation refuses nobody."""
     world.source.held = rotate(world.source.held, Moment(NOW + 60, world.entropy))

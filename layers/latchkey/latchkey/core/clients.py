@@ -81,12 +81,21 @@ class ClientDirectory:
         self._note_use(key, now)
         return ServiceRights(key, _shared(key.roles, owner.roles), _shared(key.scopes, owner.scopes))
 
-    def present(self, client_id: str) -> Client:
-        """Return the client behind a verified token. Raises `INVALID_TOKEN` when it is gone or disabled."""
-        client = self.store.find_client(client_id)
-        if client is None or not client.enabled:
-            raise ServiceError(Errors.INVALID_TOKEN, "the client is gone or disabled")
-        return client
+    def present(self, client_id: str, sid: str, *, now: int) -> tuple[str, ...]:
+        """Return the roles of the client behind a verified token, as they are at this moment.
+
+        In a session they are those of the API key that opened it. Raises `INVALID_TOKEN` when client, session or key is
+        gone, expired or disabled.
+        """
+        if sid:
+            session = self.store.find_session(client_id, sid, now)
+            roles = self.service_roles(session.api_key_id, now=now) if session else None
+        else:
+            client = self.store.find_client(client_id)
+            roles = client.roles if client and client.enabled else None
+        if roles is None:
+            raise ServiceError(Errors.INVALID_TOKEN, "the client, its session or its API key is gone or disabled")
+        return roles
 
     def service_roles(self, api_key_id: str, *, now: int) -> tuple[str, ...] | None:
         """Return the roles of a service whose session this key opened; `None` when the key or its owner is gone."""

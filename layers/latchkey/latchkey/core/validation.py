@@ -54,5 +54,5 @@ class TokenCheck:
         if claims.sub.startswith("usr_"):
             self.accounts.present(claims.sub, claims.sid or "", now=now)
         else:
-            self.clients.present(claims.sub)
+            self.clients.present(claims.sub, claims.sid or "", now=now)
         return claims

@@ -16,7 +16,7 @@ def permitted(request: Request) -> Operator:
     """Return the caller if it has the permission that the table names for this route.
 
     It counts what the roles in the store permit at this moment, so that a change acts at once. Raises `FORBIDDEN`, and
-    `INVALID_TOKEN` when session, account or client is gone.
+    `INVALID_TOKEN` when session, account, client or API key is gone.
     """
     who = caller(request)
     if who.sub.startswith("usr_"):
@@ -25,8 +25,7 @@ def permitted(request: Request) -> Operator:
         if any(session.partner_id for session in sessions if session.sid == who.sid):
             raise ServiceError(Errors.FORBIDDEN, "a session that a partner opened operates nothing")
     else:
-        client = bootstrap.clients().present(who.sub)
-        roles = tuple(role for role in client.roles if role in who.roles)  # an API key may hold fewer than its owner
+        roles = bootstrap.clients().present(who.sub, who.sid, now=request.now)
     operator = Operator(who.sub, bootstrap.roles_now().permissions(roles), who.auth_time)
     needed = ROUTE_PERMISSIONS[f"{request.method} {request.path}"]
     if needed not in operator.permissions:
