@@ -69,6 +69,17 @@ def test_nobody_signs_for_roles_above_himself(world: PartnerWorld) -> None:
     assert set(world.admin.add_key(officer, made.partner_id, Signer("k2").key()).keys) == {"k2"}
 
 
+def test_nobody_opens_again_what_gives_more_than_they_have(world: PartnerWorld) -> None:
+    """To close a partner, after a theft say, is free."""
+    officer = Operator("usr_officer", (*ADMIN.permissions, *BUILT_IN.permissions(("privacy",))), NOW)
+    given = {"name": "S", "issuer": "https://s.example", "role_map": {"x": "private"}}
+    made = world.admin.create(officer, given, [Signer("k1").key()], now=NOW)
+    assert not world.set_partner(made, enabled=False).enabled
+    with refuses(Errors.FORBIDDEN):
+        world.set_partner(made, enabled=True)
+    assert world.admin.change(officer, made.partner_id, {"enabled": True}, now=NOW).enabled
+
+
 def test_key_comes_though_a_role_of_the_map_is_gone(world: PartnerWorld) -> None:
     """What nobody gets any more is in nobody's way."""
     made = world.partner(role_map={"x": "desk"})

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from latchkey.core.errors import Errors, FieldError, ServiceError, invalid_field
+from latchkey.core.granting import require_held, require_known
 from latchkey.core.identifiers import Entropy, new_id
 from latchkey.core.model import FIRST_PARTY_CLIENT, Event, Partner
 from latchkey.core.partnerprofiles import PROFILES
@@ -99,7 +100,7 @@ class PartnerAdmin:
             changed = replace(changed, closed_until=now)
         self._require_sound(changed)
         self._require_below(operator, _reached(changed) - _reached(held))
-        if _TRUST & members.keys():
+        if _TRUST & members.keys() or (changed.enabled and not held.enabled):
             self._require_holder(operator, changed)
         stored = self._replace(changed)
         self._report("partner_changed", operator, stored, " ".join(sorted(members)))
@@ -166,20 +167,16 @@ class PartnerAdmin:
         return bool(local or _JWKS_URI.fullmatch(address))
 
     def _require_below(self, operator: Operator, roles: frozenset[str]) -> None:
-        unknown = sorted(role for role in roles if not self.roles.effective_roles((role,)))
-        if unknown:
-            raise _fault("role_map", "unknown_role", f"{unknown[0][:64]} is not known.")
+        require_known(roles, self.roles, field="role_map")
         if len(roles) > MAX_ROLES:
             raise _fault("role_map", "too_long", f"At most {MAX_ROLES} roles can be reached.")
         if len(below_operators(self.roles, roles)) < len(roles):
             raise ServiceError(Errors.FORBIDDEN, "a role with an operator's permission")
-        if not operator.holds(self.roles.permissions(roles)):
-            raise ServiceError(Errors.FORBIDDEN, "a role with permissions that the operator lacks")
+        require_held(operator, roles, self.roles)
 
     def _require_holder(self, operator: Operator, partner: Partner) -> None:
         """Raise `FORBIDDEN` unless the operator may do all that the partner's tokens can give."""
-        if not operator.holds(self.roles.permissions(below_operators(self.roles, _reached(partner)))):
-            raise ServiceError(Errors.FORBIDDEN, "the partner gives permissions that the operator lacks")
+        require_held(operator, below_operators(self.roles, _reached(partner)), self.roles)
 
 
 def _reached(partner: Partner) -> frozenset[str]:
