@@ -455,7 +455,7 @@ def test_admin_of_the_policy_changes_keys_and_codes_alone(template: Template) ->
     of_the_table = {(grant.action.removeprefix("dynamodb:"), grant.items) for grant in rights if grant.items}
     assert of_the_table == {
         ("Query", frozenset({"USER#*"})),
-        ("GetItem", frozenset({"CLIENT#*", "CONFIG"})),
+        ("GetItem", frozenset({"USER#*", "CLIENT#*", "APIKEY#*", "CONFIG"})),
         ("PutItem", frozenset({"CONFIG", "CODE#*"})),
         ("UpdateItem", frozenset({"CONFIG", "CODE#*"})),
     }
@@ -468,7 +468,7 @@ def test_moving_accounts_changes_none(template: Template) -> None:
     assert of_the_table == {
         ("Query", frozenset({"USER#*", "USERS"})),
         ("BatchGetItem", frozenset({"USER#*", "LOGIN#*"})),
-        ("GetItem", frozenset({"USER#*", "LOGIN#*", "CLIENT#*", "CONFIG"})),
+        ("GetItem", frozenset({"USER#*", "LOGIN#*", "CLIENT#*", "APIKEY#*", "CONFIG"})),
         ("PutItem", frozenset({"USER#*", "LOGIN#*", "USERS"})),
         ("UpdateItem", frozenset({"ADMINS"})),
     }
