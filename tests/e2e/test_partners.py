@@ -211,9 +211,14 @@ def test_replay_is_refused(twin: RunningTwin, shop: TestPartner) -> None:
     assert [each["reason"] for each in refusals(twin)[-2:]] == ["replayed", "replayed"]
 
 
-def test_token_of_a_megabyte_is_too_large(shop: TestPartner) -> None:
-    """The body alone is reason enough."""
-    assert shop.exchange("a" * 1_000_000).status == 413
+def test_token_of_a_megabyte_is_refused_like_any_other(twin: RunningTwin, shop: TestPartner) -> None:
+    """Nobody reads it: the answer is that of a bad token, and the log has the reason."""
+    answers = [shop.exchange("a" * 1_000_000), shop.grant("a" * 1_000_000)]
+    assert [(answer.status, answer.json.get("code") or answer.json["error"]) for answer in answers] == [
+        (401, "invalid_grant"),
+        (400, "invalid_grant"),
+    ]
+    assert [each["reason"] for each in refusals(twin)[-2:]] == ["too_long", "too_long"]
 
 
 def test_revoked_partner_opens_nothing_and_its_sessions_end(twin: RunningTwin, shop: TestPartner) -> None:

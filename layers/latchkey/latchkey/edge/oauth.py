@@ -14,6 +14,8 @@ from latchkey.edge import bootstrap
 from latchkey.edge.forms import Members
 from latchkey.edge.http import MAX_BODY, Request
 
+_JWT_BEARER = b"jwt-bearer"  # the one part of the grant's name that a form leaves as it is
+
 
 @dataclass(frozen=True, slots=True)
 class TokenRequest:
@@ -37,6 +39,8 @@ def token_request(request: Request) -> TokenRequest:
     """
     if request.query:  # addresses are logged on the way: RFC 6749 section 2.3.1
         raise ServiceError(Errors.INVALID_REQUEST, "parameters in the address")
+    if _is_too_large(request) and _JWT_BEARER in request.body:
+        return TokenRequest("", "", Grant.JWT_BEARER, "", None, _unread(request), "", request.address)
     members = Members.of_form(request)
     grant_type = members.required("grant_type")
     if grant_type not in {Grant.CLIENT_CREDENTIALS, Grant.REFRESH_TOKEN, Grant.JWT_BEARER}:
@@ -89,11 +93,22 @@ def service_token(request: Request) -> str:
 
 def external_token(request: Request) -> Exchange:
     """Read `{token|externalAccessToken, issuer_id?}`: a partner's assertion, from the first-party app."""
+    if _is_too_large(request):
+        return Exchange(_unread(request), request.address)
     members = Members.of_json(request)
     assertion = members.one_of(("token", "externalAccessToken"), longest=MAX_BODY)
     issuer_id = members.optional("issuer_id") or ""
     members.nothing_else()
     return Exchange(assertion, request.address, issuer_id)
+
+
+def _is_too_large(request: Request) -> bool:
+    return len(request.body) > MAX_BODY
+
+
+def _unread(request: Request) -> str:
+    """Return a body that is too large to be read as the assertion in it: that is too long, and refused as such."""
+    return request.body.decode("latin-1")
 
 
 def _authenticated(asked: TokenRequest, now: int) -> Client:
