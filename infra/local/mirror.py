@@ -132,8 +132,16 @@ def touched_keys(operation: str, parameters: Mapping[str, Any]) -> list[Key]:
 
 def put_items(operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Return the items that a call has put, by table and key: as they were sent, so they stand."""
-    actions = parameters.get("TransactItems", []) if operation == "TransactWriteItems" else []
-    puts = [action["Put"] for action in actions if "Put" in action]
+    match operation:
+        case "TransactWriteItems":
+            puts = [action["Put"] for action in parameters["TransactItems"] if "Put" in action]
+        case "BatchWriteItem":
+            batches = parameters["RequestItems"].items()
+            puts = [{"TableName": table, **each["PutRequest"]} for table, batch in batches for each in batch]
+        case "PutItem":
+            puts = [parameters]
+        case _:
+            puts = []
     return {_encode(_key(put)): {"Item": put["Item"]} for put in puts}
 
 
