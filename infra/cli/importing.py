@@ -22,7 +22,7 @@ from infra.cli.problems import Problem, Refused
 from infra.cli.signin import LastingSession
 
 IN_FLIGHT = 4
-"""Requests at once; more gain nothing, since the accounts of all share one list."""
+"""Requests at once."""
 
 TRIES = 8
 LONGEST_PAUSE = 30.0
