@@ -7,7 +7,6 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from typing import Annotated
-from urllib.parse import urlencode
 
 import typer
 from rich.table import Table
@@ -16,12 +15,12 @@ from rich.text import Text
 from infra.cli import screen
 from infra.cli.api import Api
 from infra.cli.errors import BadAnswer
-from infra.cli.signin import signed_in
-from infra.cli.targets import find_target
+from infra.cli.lists import pages
+from infra.cli.records import records
+from infra.cli.signin import connect
 from latchkey.signing.strictjson import StrictJsonError, integer_member
 
 _AUDIT = "/v1/admin/audit"
-_LARGEST_PAGE = 100
 _MOST = 100_000
 _COLUMNS = {
     "event": "Event",
@@ -46,7 +45,7 @@ def show(
 ) -> None:
     """Show what has happened, newest first."""
     wanted = _wanted(day, user)
-    api = ctx.with_resource(signed_in(find_target(ctx.obj)))
+    _, api = connect(ctx)
     events, more = _events(api, wanted, limit)
     if as_json:
         screen.write(json.dumps({"events": events}, ensure_ascii=False))
@@ -73,22 +72,11 @@ def _wanted(day: str | None, user: str | None) -> dict[str, str]:
 def _events(api: Api, wanted: Mapping[str, str], limit: int) -> tuple[list[Members], bool]:
     """Return the events of page after page, `limit` at most, and whether there are more."""
     events: list[Members] = []
-    query = dict(wanted)
-    while True:
-        query["limit"] = str(min(_LARGEST_PAGE, limit - len(events)))
-        members = api.get(f"{_AUDIT}?{urlencode(query)}").members
-        events += _page(members)
-        cursor = members.get("cursor")
-        if not isinstance(cursor, str) or len(events) >= limit:
-            return events[:limit], isinstance(cursor, str)
-        query["cursor"] = cursor
-
-
-def _page(members: Members) -> list[Members]:
-    events = members.get("events")
-    if not isinstance(events, list) or not all(isinstance(each, Mapping) for each in events):
-        raise BadAnswer("bad_member: events")
-    return events
+    more = False
+    for answer in pages(api, _AUDIT, "events", limit=limit, narrowed=wanted):
+        events += records(answer, "events")
+        more = bool(answer.members.get("cursor"))
+    return events[:limit], more
 
 
 def _table(events: list[Members]) -> Table:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 from urllib.parse import quote
 
 import typer
@@ -14,10 +14,12 @@ from rich.table import Table
 
 from infra.cli import screen
 from infra.cli.api import Answer, Api
-from infra.cli.errors import BadAnswer, CommandError
+from infra.cli.arguments import AsJson
+from infra.cli.errors import CommandError
 from infra.cli.keypairs import PairAlgorithm, new_pair, write_private
-from infra.cli.signin import signed_in
-from infra.cli.targets import find_target
+from infra.cli.lists import pages
+from infra.cli.records import plain, records
+from infra.cli.signin import connect
 from latchkey.signing.assertionkeys import AssertionAlgorithm, assertion_key_from_pem
 from latchkey.signing.keys import PRIVATE_MEMBERS, thumbprint
 
@@ -25,7 +27,6 @@ commands = typer.Typer(no_args_is_help=True, help="Partners: systems whose token
 
 _PARTNERS = "/v1/admin/partners"
 
-_AsJson = Annotated[bool, typer.Option("--json", help="Print the server's document as it is.")]
 _Partner = Annotated[str, typer.Argument(metavar="PARTNER", help="Its id, as `list` shows it.")]
 _Many = Annotated[list[str] | None, typer.Option()]
 _NONE = ["none"]
@@ -33,26 +34,24 @@ _Limit = Annotated[int | None, typer.Option(min=0, help="0 is no limit.")]
 
 
 @commands.command("list")
-def list_all(ctx: typer.Context, *, as_json: _AsJson = False) -> None:
+def list_all(ctx: typer.Context, *, as_json: AsJson = False) -> None:
     """List all partners."""
     found: list[dict[str, Any]] = []
-    api, path = _api(ctx), f"{_PARTNERS}?limit=100"
-    while path:
-        page = api.get(path).members
-        found += _list(page, "partners")
-        path = f"{_PARTNERS}?limit=100&cursor={page['cursor']}" if page.get("cursor") else ""
+    for answer in pages(_api(ctx), _PARTNERS, "partners", limit=None, narrowed={}):
+        found += cast("list[dict[str, Any]]", records(answer, "partners"))
     if as_json:
         screen.write(json.dumps({"partners": found}))
         return
     table = Table("ID", "NAME", "STATE", "PROFILE", "KEYS", "ISSUER", box=None, pad_edge=False)
     for each in found:
         keys = each["jwks_uri"] or " ".join(key["kid"] for key in each["keys"])
-        table.add_row(each["id"], each["name"], each["state"], each["profile"], keys or "none", each["issuer"])
+        cells = each["id"], each["name"], each["state"], each["profile"], keys or "none", each["issuer"]
+        table.add_row(*(plain(cell) for cell in cells))
     screen.show(table)
 
 
 @commands.command()
-def show(ctx: typer.Context, partner: _Partner, *, as_json: _AsJson = False) -> None:
+def show(ctx: typer.Context, partner: _Partner, *, as_json: AsJson = False) -> None:
     """Show a partner."""
     _show(_api(ctx).get(_path(partner)), as_json=as_json)
 
@@ -76,7 +75,7 @@ def create(  # noqa: PLR0913 - Typer makes an option of each
     tokens_per_minute: _Limit = None,
     max_users: _Limit = None,
     profile_updates: Annotated[str | None, typer.Option(help="first or always.")] = None,
-    as_json: _AsJson = False,
+    as_json: AsJson = False,
 ) -> None:
     """Register a partner; give it a key with `keygen` or `add-key`."""
     wanted = {
@@ -117,7 +116,7 @@ def change(  # noqa: PLR0913 - Typer makes an option of each
     tokens_per_minute: _Limit = None,
     max_users: _Limit = None,
     profile_updates: Annotated[str | None, typer.Option(help="first or always.")] = None,
-    as_json: _AsJson = False,
+    as_json: AsJson = False,
 ) -> None:
     """Change settings; a list that is given replaces the one before, and `none` empties it."""
     wanted = {
@@ -127,10 +126,10 @@ def change(  # noqa: PLR0913 - Typer makes an option of each
         "org": org,
         "jwks_uri": jwks_uri,
         "role_map": {} if role == _NONE else _pairs(role),
-        "default_roles": [] if default_role == _NONE else default_role,
-        "clients": [] if client == _NONE else client,
-        "scopes": [] if scope == _NONE else scope,
-        "allow_missing": [] if allow_missing == _NONE else allow_missing,
+        "default_roles": _listed(default_role),
+        "clients": _listed(client),
+        "scopes": _listed(scope),
+        "allow_missing": _listed(allow_missing),
         "tokens_per_minute": tokens_per_minute,
         "max_users": max_users,
         "profile_updates": profile_updates,
@@ -175,7 +174,7 @@ def add_key(  # noqa: PLR0913 - Typer makes an option of each
     *,
     alg: Annotated[AssertionAlgorithm | None, typer.Option(help="How it signs; a JWK may say so itself.")] = None,
     kid: Annotated[str | None, typer.Option(help="Its id; by default its own, or its thumbprint.")] = None,
-    as_json: _AsJson = False,
+    as_json: AsJson = False,
 ) -> None:
     """Register a public key. Several live side by side while a partner goes from one to the next."""
     members = _given({"alg": alg and str(alg), "kid": kid}) | _key_in(file.read_text())
@@ -214,7 +213,7 @@ def delete(
 
 
 def _api(ctx: typer.Context) -> Api:
-    return ctx.with_resource(signed_in(find_target(ctx.obj)))
+    return connect(ctx)[1]
 
 
 def _path(partner: str) -> str:
@@ -223,6 +222,10 @@ def _path(partner: str) -> str:
 
 def _given(members: Mapping[str, object]) -> dict[str, object]:
     return {name: value for name, value in members.items() if value is not None}
+
+
+def _listed(texts: list[str] | None) -> list[str] | None:
+    return [] if texts == _NONE else texts
 
 
 def _pairs(texts: list[str] | None) -> dict[str, str] | None:
@@ -258,7 +261,7 @@ def _show(answer: Answer, *, as_json: bool) -> None:
         return
     table = Table(box=None, pad_edge=False, show_header=False)
     for name, value in answer.members.items():
-        table.add_row(name, _in_words(name, value))
+        table.add_row(plain(name), plain(_in_words(name, value)))
     screen.show(table)
 
 
@@ -272,10 +275,3 @@ def _in_words(name: str, value: object) -> str:
             return " ".join(f"{theirs}={ours}" for theirs, ours in value.items()) or "none"
         case _:
             return str(value)
-
-
-def _list(members: Mapping[str, object], name: str) -> list[dict[str, Any]]:
-    value = members.get(name)
-    if not isinstance(value, list):
-        raise BadAnswer(f"bad_member: {name}")
-    return value

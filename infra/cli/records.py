@@ -64,6 +64,14 @@ def show(answer: Answer, columns: Columns, *, as_json: bool) -> None:
         screen.show(card(answer.members, columns))
 
 
+def show_all(answer: Answer, name: str, columns: Columns, *, as_json: bool) -> None:
+    """Print a list that came whole."""
+    if as_json:
+        screen.write(answer.text)
+    else:
+        screen.show(table(records(answer, name), columns))
+
+
 def show_with_secret(answer: Answer, member: str, columns: Columns, *, as_json: bool) -> None:
     """Print a secret that is shown this once, alone on stdout so that a pipe gets nothing else."""
     if as_json:
@@ -97,11 +105,11 @@ def _cell(record: Record, name: str) -> str:
         case int() if name in _MOMENTS:
             return iso(value)
         case list():
-            return ", ".join(_plain(each) for each in value)
+            return ", ".join(plain(each) for each in value)
         case _:
-            return _plain(value)
+            return plain(value)
 
 
-def _plain(value: object) -> str:
-    """Return a value without what a terminal would obey."""
+def plain(value: object) -> str:
+    """Return a value as text, without what a terminal would obey."""
     return "".join(character if character.isprintable() else "�" for character in str(value))

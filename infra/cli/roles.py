@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import typer
 
-from infra.cli import records, screen
+from infra.cli import records
 from infra.cli.arguments import AsJson
 from infra.cli.signin import connect
 
@@ -24,10 +24,7 @@ def list_(ctx: typer.Context, *, as_json: AsJson = False) -> None:
     """List all roles."""
     _, api = connect(ctx)
     answer = api.get(_ROLES)
-    if as_json:
-        screen.write(answer.text)
-    else:
-        screen.show(records.table(records.records(answer, "roles"), _COLUMNS))
+    records.show_all(answer, "roles", _COLUMNS, as_json=as_json)
 
 
 @commands.command()

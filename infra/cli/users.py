@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode
 
 import typer
 
-from infra.cli import records, screen
+from infra.cli import records
 from infra.cli.api import Api
 from infra.cli.arguments import AsJson, Limit, given
 from infra.cli.errors import CommandError
@@ -40,10 +40,7 @@ def list_(
         show_list(api, _USERS, "users", _COLUMNS, limit=limit, as_json=as_json)
         return
     answer = api.get(f"{_USERS}?{urlencode({'login': login})}")
-    if as_json:
-        screen.write(answer.text)
-    else:
-        screen.show(records.table(records.records(answer, "users"), _COLUMNS))
+    records.show_all(answer, "users", _COLUMNS, as_json=as_json)
 
 
 @commands.command()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from latchkey.core.errors import Errors, ServiceError
-from latchkey.edge import forms, oauth
+from latchkey.edge import forms, oauth, users
 from latchkey.edge.forms import Members
 from latchkey.edge.http import MAX_NAME, Request
 
@@ -191,5 +191,5 @@ def test_a_list_may_be_empty_or_absent() -> None:
 
 def test_an_empty_password_is_not_the_wish_for_none() -> None:
     """An operator who wants an account without a password leaves it out."""
-    assert fault(forms.new_account, request({"login": "ann", "password": ""})) == ("password", "required")
-    assert forms.new_account(request({"login": "ann"}))[0].password == ""
+    assert fault(users.new_account, request({"login": "ann", "password": ""})) == ("password", "required")
+    assert users.new_account(request({"login": "ann"}))[0].password == ""

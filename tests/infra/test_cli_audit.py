@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from typer.testing import CliRunner, Result
 
-from infra.cli import audit
+from infra.cli import signin
 from infra.cli.api import Answer
 from infra.cli.app import app
 from infra.cli.errors import NotSignedIn
@@ -40,7 +40,7 @@ class Server:
     swept: int = 0
     asked: list[dict[str, str]] = field(default_factory=list)
 
-    def get(self, path: str) -> Answer:
+    def get(self, path: str, doing: str) -> Answer:
         """Answer one page; a cursor is the place where it goes on."""
         assert urlsplit(path).path == "/v1/admin/audit"
         query = {name: value for name, [value] in parse_qs(urlsplit(path).query).items()}
@@ -61,8 +61,8 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Server:
     def signed_in(_: object) -> Iterator[Server]:
         yield made
 
-    monkeypatch.setattr(audit, "find_target", lambda _: None)
-    monkeypatch.setattr(audit, "signed_in", signed_in)
+    monkeypatch.setattr(signin, "find_target", lambda _: None)
+    monkeypatch.setattr(signin, "signed_in", signed_in)
     return made
 
 
@@ -171,5 +171,5 @@ def test_who_is_not_signed_in_is_told_so(monkeypatch: pytest.MonkeyPatch) -> Non
     def nobody(_: object) -> None:
         raise NotSignedIn("Nobody has signed in.")
 
-    monkeypatch.setattr(audit, "find_target", nobody)
+    monkeypatch.setattr(signin, "find_target", nobody)
     assert run().exit_code == 3

@@ -10,41 +10,43 @@ import pytest
 HEAVY = {"boto3", "botocore.session", "jwt", "pydantic", "aws_xray_sdk", "asyncio"}
 
 
+def loaded_by(name: str) -> set[str]:
+    """Return the modules that a function has loaded before its first event."""
+    program = f"import sys, functions.{name}.app; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
 @pytest.mark.parametrize("name", ["status", "hello", "preflight", "adminpreflight"])
 def test_a_function_without_data_does_not_load_the_sdk(name: str) -> None:
     """Boto3 alone costs more than everything else of such a function together."""
-    program = f"import sys, functions.{name}.app; print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
-    assert HEAVY & set(loaded) == set()
+    loaded = loaded_by(name)
+    assert HEAVY & loaded == set()
 
 
 @pytest.mark.parametrize("name", ["login", "refresh", "register", "recover", "password"])
 def test_only_the_mailer_loads_what_writes_letters(name: str) -> None:
     """Jinja2 is for the one function that writes; nobody waits for that one."""
-    program = f"import sys, functions.{name}.app; print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+    loaded = loaded_by(name)
     assert "jinja2" not in loaded
 
 
 def test_the_authorizer_of_api_keys_mints_nothing() -> None:
     """It is in the path of every call with a key, and reads: neither PyJWT nor Powertools is its business."""
-    program = "import sys, functions.keyauthorizer.app; print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
-    assert {"jwt", "aws_lambda_powertools", "pydantic"} & set(loaded) == set()
+    loaded = loaded_by("keyauthorizer")
+    assert {"jwt", "aws_lambda_powertools", "pydantic"} & loaded == set()
 
 
 @pytest.mark.parametrize("name", ["login", "password", "email", "erase"])
 def test_hashes_of_other_systems_are_loaded_when_one_is_met(name: str) -> None:
     """Who signs in with one of ours does not wait for what checks all others."""
-    program = f"import sys, functions.{name}.app; print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
-    assert {"latchkey.core.foreignhashes", "latchkey.core.hashimports"} & set(loaded) == set()
+    loaded = loaded_by(name)
+    assert {"latchkey.core.foreignhashes", "latchkey.core.hashimports"} & loaded == set()
 
 
 @pytest.mark.parametrize("name", ["login", "refresh", "register", "me"])
 def test_what_people_wait_for_loads_nothing_of_operators_or_partners(name: str) -> None:
     """What few functions build is imported by who builds it."""
-    program = f"import sys, functions.{name}.app; print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+    loaded = loaded_by(name)
     core = {module.removeprefix("latchkey.core.") for module in loaded if module.startswith("latchkey.core.")}
-    assert core.isdisjoint({"clientadmin", "partneradmin", "partnersignin", "policyadmin", "transfer"})
+    assert core.isdisjoint({"clientadmin", "partneradmin", "partnersignin", "policyadmin", "transfer", "useradmin"})

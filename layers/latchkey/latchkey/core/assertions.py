@@ -14,7 +14,7 @@ from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.model import Event, Partner
 from latchkey.core.partnerprofiles import PROFILES, RELAXATIONS, Identity, read_identity
 from latchkey.core.ports import Journal, KeysUnreachable, PartnerKeys, PolicySource, Store
-from latchkey.core.throttle import ADDRESS_RULE, Counter, ThrottleRule
+from latchkey.core.throttle import ADDRESS_RULE, Counter, ThrottleRule, require_no_wait
 from latchkey.signing.assertionkeys import AssertionKey, assertion_key_from_jwk
 from latchkey.signing.assertions import Assertion, parse, prove, require_audience, require_time
 from latchkey.signing.jws import InvalidToken
@@ -48,8 +48,8 @@ class AssertionCheck:
         Raises `INVALID_GRANT`, and `RATE_LIMITED` after many bad ones from one address.
         """
         failures = Counter("assertion", address, ADDRESS_RULE)
-        if self.throttled and (wait := failures.rule.wait(self.store.attempts(failures, now), now)):
-            raise ServiceError(Errors.RATE_LIMITED, "address", retry_after=wait)
+        if self.throttled:
+            require_no_wait(self.store, failures, now)
         partner: Partner | None = None
         try:
             assertion = parse(text)

@@ -33,7 +33,9 @@ GRANTS: Mapping[ClientKind, tuple[Grant, ...]] = {
 }
 """What a client of each kind may be allowed: who keeps no secret acts for users alone, and a service has no user."""
 
-_SCOPE = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]{1,64}")  # RFC 6749 section 3.3
+SCOPE = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]{1,64}")
+"""One scope (RFC 6749 section 3.3), of at most 64 characters."""
+
 _TRIES = 3
 
 
@@ -183,7 +185,7 @@ class ClientAdmin:
 
 def check_scopes(scopes: Iterable[str]) -> None:
     """Raise `INVALID_REQUEST` for what is no scope (RFC 6749 section 3.3)."""
-    if not all(_SCOPE.fullmatch(scope) for scope in scopes):
+    if not all(SCOPE.fullmatch(scope) for scope in scopes):
         raise invalid_field(
             "scopes", "bad_scope", "A scope is 1 to 64 visible characters, without blank, quote, backslash."
         )

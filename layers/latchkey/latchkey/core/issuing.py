@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.identifiers import Entropy, new_id
 from latchkey.core.model import Session
 from latchkey.core.roles import BUILT_IN, Roles, beyond_built_in
@@ -89,3 +91,14 @@ class Issuer:
             jti=new_id("", self.entropy),
             scope=scope,
         )
+
+
+def granted_scope(asked: str | None, allowed: Sequence[str]) -> str:
+    """Return the scope to grant: all that is allowed, or the part that was asked for (RFC 6749 section 3.3).
+
+    Raises `INVALID_SCOPE` for anything wider.
+    """
+    wanted = set(allowed) if asked is None else set(asked.split(" "))
+    if not wanted <= set(allowed):
+        raise ServiceError(Errors.INVALID_SCOPE, "wider than allowed")
+    return " ".join(scope for scope in allowed if scope in wanted)

@@ -8,7 +8,7 @@ from latchkey.core.clients import ClientDirectory, ServiceRights
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.granting import ISSUE_PERMISSION
 from latchkey.core.identifiers import Entropy, new_id
-from latchkey.core.issuing import Issuer, TokenAnswer
+from latchkey.core.issuing import Issuer, TokenAnswer, granted_scope
 from latchkey.core.model import Client, ClientKind, Event, Grant, Session
 from latchkey.core.ports import Journal, PolicySource, Store
 from latchkey.core.roles import Roles
@@ -33,7 +33,7 @@ class MachineGrants:
         """Answer the grant of RFC 6749 section 4.4: an access token for the authenticated client itself."""
         if client.kind is ClientKind.PUBLIC or Grant.CLIENT_CREDENTIALS not in client.grants:
             raise ServiceError(Errors.UNAUTHORIZED_CLIENT, "client_credentials is not among its grants")
-        granted = _granted_scope(scope, client.scopes)
+        granted = granted_scope(scope, client.scopes)
         policy = self.policies.policy()
         self.journal.record(Event("client_token", sub=client.client_id, client_id=client.client_id))
         roles = self.roles.effective_roles(client.roles)
@@ -72,13 +72,3 @@ class MachineGrants:
             device=key.name,
             api_key_id=key.key_id,
         )
-
-
-def _granted_scope(asked: str | None, allowed: tuple[str, ...]) -> str:
-    """Return the scope to grant: all that is allowed, or the part that was asked for (RFC 6749 section 3.3)."""
-    if asked is None:
-        return " ".join(allowed)
-    wanted = set(asked.split(" "))
-    if not wanted <= set(allowed):
-        raise ServiceError(Errors.INVALID_SCOPE, "wider than the client's")
-    return " ".join(item for item in allowed if item in wanted)

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from latchkey.core.clientadmin import SCOPE
 from latchkey.core.errors import Errors, FieldError, ServiceError, invalid_field
 from latchkey.core.granting import require_held, require_known
 from latchkey.core.identifiers import Entropy, new_id
@@ -30,7 +31,6 @@ _TRUST = frozenset({"jwks_uri", "audience", "tenant", "allow_missing"})
 """What decides, like a key, whose tokens are believed: who changes that could take every role of the map himself."""
 
 _KID = re.compile(r"[A-Za-z0-9._~-]{1,128}")
-_SCOPE = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]{1,64}")  # RFC 6749 section 3.3
 _PATH = r"(/[A-Za-z0-9._~%!$&'()*+,;=:@/?-]*)?"
 _JWKS_URI = re.compile(rf"https://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{{1,5}})?{_PATH}")
 _LOCAL_JWKS_URI = re.compile(rf"http://127\.0\.0\.1:[0-9]{{1,5}}{_PATH}")
@@ -156,7 +156,7 @@ class PartnerAdmin:
         if len(partner.keys) > MAX_KEYS:
             raise _fault("keys", "too_long", f"A partner has at most {MAX_KEYS} keys.")
         for scope in partner.scopes:
-            if not _SCOPE.fullmatch(scope):
+            if not SCOPE.fullmatch(scope):
                 raise _fault("scopes", "bad_format", "A scope has no blanks, quotes or backslashes.")
         for client_id in partner.clients:
             if client_id != FIRST_PARTY_CLIENT and self.store.find_client(client_id) is None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from latchkey.core.assertions import AssertionCheck, Proven
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.identifiers import Entropy, new_id
-from latchkey.core.issuing import Issuer, TokenAnswer
+from latchkey.core.issuing import Issuer, TokenAnswer, granted_scope
 from latchkey.core.model import (
     FIRST_PARTY_CLIENT,
     Client,
@@ -27,7 +27,7 @@ from latchkey.core.model import (
 from latchkey.core.partnerprofiles import Identity
 from latchkey.core.ports import Journal, PolicySource, Store
 from latchkey.core.roles import Roles, below_operators
-from latchkey.core.signin import make_room
+from latchkey.core.signin import make_room, new_session
 from latchkey.signing.policy import SigningPolicy
 
 _TRIES = 3
@@ -193,17 +193,9 @@ class PartnerSignIn:
     def _session(  # noqa: PLR0913, PLR0917 - as many as decide what a session is
         self, user: User, partner: Partner, client_id: str, scope: str, policy: SigningPolicy, now: int
     ) -> Session:
-        session = Session(
-            sub=user.sub,
-            sid=new_id("ses_", self.entropy),
-            client_id=client_id,
-            scope=scope,
+        session = replace(
+            new_session(user.sub, client_id, scope, policy, self.entropy, now=now),
             epoch=user.epoch,
-            created_at=now,
-            expires_at=now + min(policy.refresh_idle_ttl, policy.refresh_ttl),
-            ends_at=now + policy.refresh_ttl,
-            auth_time=now,
-            rotated_at=now,
             amr=("partner",),
             device=partner.name,
             partner_id=partner.partner_id,
@@ -224,7 +216,4 @@ def _granted(asked: Exchange, partner: Partner) -> tuple[str, str]:
     if asked.client and Grant.JWT_BEARER not in asked.client.grants:
         raise ServiceError(Errors.UNAUTHORIZED_CLIENT, "jwt-bearer is not among its grants")
     allowed = [scope for scope in partner.scopes if asked.client is None or scope in asked.client.scopes]
-    wanted = set(allowed) if asked.scope is None else set(asked.scope.split(" "))
-    if not wanted <= set(allowed):
-        raise ServiceError(Errors.INVALID_SCOPE, "wider than the partner's")
-    return client_id, " ".join(scope for scope in allowed if scope in wanted)
+    return client_id, granted_scope(asked.scope, allowed)

@@ -19,7 +19,7 @@ from enum import Enum
 
 from latchkey.core.clients import ClientDirectory
 from latchkey.core.errors import Errors, ServiceError
-from latchkey.core.issuing import Issuer, TokenAnswer
+from latchkey.core.issuing import Issuer, TokenAnswer, granted_scope
 from latchkey.core.model import FIRST_PARTY_CLIENT, Event, MailKind, Session, UserStatus
 from latchkey.core.outbox import Outbox
 from latchkey.core.ports import Journal, PolicySource, Store
@@ -118,10 +118,7 @@ class Sessions:
         session = self.store.find_session(token.sub, token.sid, now)
         if session is None:
             raise ServiceError(Errors.INVALID_GRANT, "no such session")
-        wanted, held = set(scope.split(" ")), session.scope.split(" ")
-        if not wanted <= set(held):
-            raise ServiceError(Errors.INVALID_SCOPE, "wider than the session's")
-        return " ".join(item for item in held if item in wanted)
+        return granted_scope(scope, session.scope.split(" "))
 
     def _holder(self, token: RefreshToken, now: int) -> Holder:
         """Return who the session speaks for, or end it when nobody may hold it any more."""

@@ -8,7 +8,7 @@ CVE-2023-47111.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from latchkey.core.accounts import parse_login
 from latchkey.core.errors import Errors, ServiceError
@@ -25,7 +25,7 @@ from latchkey.core.passwords import (
 )
 from latchkey.core.ports import Journal, PolicySource, SessionStore, Store
 from latchkey.core.roles import Roles
-from latchkey.core.throttle import ADDRESS_RULE, Counter, login_attempts
+from latchkey.core.throttle import ADDRESS_RULE, Counter, login_attempts, require_no_wait
 from latchkey.signing.policy import SigningPolicy
 
 FIRST_PARTY_SCOPE = "openid profile offline_access"
@@ -76,9 +76,7 @@ class PasswordSignIn:
     def _reserve(self, login: str, address: str, now: int) -> None:
         if not self.throttled:
             return
-        failures = self.store.attempts(_of_address(address), now)
-        if wait := ADDRESS_RULE.wait(failures, now):
-            raise ServiceError(Errors.RATE_LIMITED, "address", retry_after=wait)
+        require_no_wait(self.store, _of_address(address), now)
         self.store.reserve_attempt(login_attempts(login), now)
 
     def _prove(self, login: str, request: SignIn, now: int) -> tuple[Credential, bool]:
@@ -117,17 +115,9 @@ class PasswordSignIn:
     def _open_session(
         self, user: User, credential: Credential, policy: SigningPolicy, device: str, now: int
     ) -> TokenAnswer:
-        session = Session(
-            sub=user.sub,
-            sid=new_id("ses_", self.entropy),
-            client_id=FIRST_PARTY_CLIENT,
-            scope=FIRST_PARTY_SCOPE,
+        session = replace(
+            new_session(user.sub, FIRST_PARTY_CLIENT, FIRST_PARTY_SCOPE, policy, self.entropy, now=now),
             epoch=credential.epoch,
-            created_at=now,
-            expires_at=now + min(policy.refresh_idle_ttl, policy.refresh_ttl),
-            ends_at=now + policy.refresh_ttl,
-            auth_time=now,
-            rotated_at=now,
             device=device,
         )
         # Right passwords are no guesses: were they left in the count, it would tell who has an account.
@@ -135,6 +125,24 @@ class PasswordSignIn:
         self.journal.record(Event("login", sub=user.sub, sid=session.sid, client_id=session.client_id))
         roles = self.roles.effective_roles(user.roles)
         return self.issuer.for_session(session, roles, policy, scope=session.scope, now=now)
+
+
+def new_session(  # noqa: PLR0913 - whose it is, and what decides how long it lives
+    sub: str, client_id: str, scope: str, policy: SigningPolicy, entropy: Entropy, *, now: int
+) -> Session:
+    """Return a session of a person that begins now and lives as long as the policy says; nothing is stored yet."""
+    return Session(
+        sub=sub,
+        sid=new_id("ses_", entropy),
+        client_id=client_id,
+        scope=scope,
+        epoch=0,
+        created_at=now,
+        expires_at=now + min(policy.refresh_idle_ttl, policy.refresh_ttl),
+        ends_at=now + policy.refresh_ttl,
+        auth_time=now,
+        rotated_at=now,
+    )
 
 
 def make_room(store: SessionStore, journal: Journal, sessions: tuple[Session, ...]) -> None:

@@ -7,6 +7,12 @@ become a weapon. So nothing here locks for good: the longest wait is the last of
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from latchkey.core.errors import Errors, ServiceError
+
+if TYPE_CHECKING:
+    from latchkey.core.ports import ThrottleStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,3 +78,9 @@ CLIENT_RULE = ThrottleRule(free=20, waits=(1, 2, 5, 10, 30, 60), window=900)
 def login_attempts(login: str) -> Counter:
     """Return the counter of guesses at a login's password: one, wherever the password is asked for."""
     return Counter("login", login, LOGIN_RULE)
+
+
+def require_no_wait(store: ThrottleStore, counter: Counter, now: int) -> None:
+    """Raise `RATE_LIMITED` while a counter's rule asks for a wait; nothing is counted."""
+    if wait := counter.rule.wait(store.attempts(counter, now), now):
+        raise ServiceError(Errors.RATE_LIMITED, counter.what, retry_after=wait)

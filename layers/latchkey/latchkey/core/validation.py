@@ -8,7 +8,7 @@ from latchkey.core.accounts import Accounts
 from latchkey.core.clients import ClientDirectory
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.ports import PolicySource, ThrottleStore
-from latchkey.core.throttle import ADDRESS_RULE, Counter
+from latchkey.core.throttle import ADDRESS_RULE, Counter, require_no_wait
 from latchkey.signing.jws import InvalidToken
 from latchkey.signing.tokens import AccessClaims, verify
 
@@ -30,8 +30,8 @@ class TokenCheck:
         Raises `INVALID_TOKEN`, and `RATE_LIMITED` after many bad tokens from one address.
         """
         counter = Counter("validate", address, ADDRESS_RULE)
-        if self.throttled and (wait := counter.rule.wait(self.attempts.attempts(counter, now), now)):
-            raise ServiceError(Errors.RATE_LIMITED, "address", retry_after=wait)
+        if self.throttled:
+            require_no_wait(self.attempts, counter, now)
         try:
             return self._proven(token, now)
         except ServiceError as error:

@@ -8,9 +8,7 @@ from urllib.parse import unquote_to_bytes
 
 from latchkey.core.accounts import Registration
 from latchkey.core.errors import Errors, ServiceError, invalid_field
-from latchkey.core.model import UserStatus
 from latchkey.core.signin import SignIn
-from latchkey.core.useradmin import MAX_ROLES, Standing
 from latchkey.edge.http import MAX_NAME, Request
 
 _MISSING = object()
@@ -190,43 +188,12 @@ class Members:
             raise invalid_field(name[:MAX_NAME], "unknown_member", "This member is not known here.")
 
 
-def new_account(request: Request) -> tuple[Registration, tuple[str, ...]]:
-    """Read `{login|username|email, password?, roles?, name?, locale?}`: an account that an operator opens.
-
-    An empty password is a form that lost it, and not the wish for an account without one.
-    """
-    members = Members.of_json(request)
-    password = members.optional("password", longest=16_384)
-    if password == "":
-        raise invalid_field("password", "required", "This member must be left out, or not be empty.")
-    result = Registration(
-        login=members.one_of(LOGIN_NAMES, longest=320),
-        password=password or "",
-        name=members.optional("name", longest=128) or "",
-        locale=members.shaped("locale", LOCALE, longest=35) or "",
-    )
-    roles = members.texts("roles", most=MAX_ROLES) or ()
-    members.nothing_else()
-    return result, roles
-
-
 def first_admin(request: Request) -> Registration:
     """Read `{login, password}`."""
     members = Members.of_json(request)
     result = Registration(members.required("login", longest=320), members.required("password", longest=16_384))
     members.nothing_else()
     return result
-
-
-def standing(request: Request) -> Standing:
-    """Read `{status?: active|disabled, roles?}`: at least one of them."""
-    members = Members.of_json(request)
-    status = members.choice("status", (UserStatus.ACTIVE, UserStatus.DISABLED))
-    roles = members.texts("roles", most=MAX_ROLES)
-    members.nothing_else()
-    if status is None and roles is None:
-        raise nothing_given("status", "roles")
-    return Standing(UserStatus(status) if status else None, roles)
 
 
 def registration(request: Request, sources: tuple[str, ...]) -> Registration:

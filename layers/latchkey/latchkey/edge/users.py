@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from latchkey.core.model import User
+from latchkey.core.accounts import Registration
+from latchkey.core.errors import invalid_field
+from latchkey.core.model import User, UserStatus
 from latchkey.core.ports import PolicySource
-from latchkey.core.useradmin import UserAdmin
-from latchkey.edge import callers, forms, listing
-from latchkey.edge.forms import Members
+from latchkey.core.useradmin import MAX_ROLES, Standing, UserAdmin
+from latchkey.edge import callers, listing
+from latchkey.edge.forms import LOCALE, LOGIN_NAMES, Members, nothing_given
 from latchkey.edge.http import Request, Response
 from latchkey.edge.operators import permitted
 
@@ -25,13 +27,13 @@ def answer(request: Request, admin: UserAdmin, policies: PolicySource) -> Respon
             admin.send_reset(operator, sub, now=request.now)
             return Response(202)
         case "POST", _:
-            registration, roles = forms.new_account(request)
+            registration, roles = new_account(request)
             user = admin.create(operator, registration, roles, now=request.now)
             return Response(201, _shown(user, admin), {"Location": f"/v1/admin/users/{user.sub}"})
         case "GET", _:
             return Response(200, _shown(admin.find(sub), admin))
         case "PATCH", _:
-            return Response(200, _shown(admin.change(operator, sub, forms.standing(request)), admin))
+            return Response(200, _shown(admin.change(operator, sub, standing(request)), admin))
         case _:
             request.require_empty()
             admin.end_sessions(operator, sub)
@@ -51,3 +53,34 @@ def _page(request: Request, admin: UserAdmin, policies: PolicySource) -> dict[st
 def _shown(user: User, admin: UserAdmin) -> dict[str, Any]:
     """Return an account as an operator sees it: as its owner does, and where it came from."""
     return callers.profile(user, admin.roles) | {"source": user.source}
+
+
+def new_account(request: Request) -> tuple[Registration, tuple[str, ...]]:
+    """Read `{login|username|email, password?, roles?, name?, locale?}`: an account that an operator opens.
+
+    An empty password is a form that lost it, and not the wish for an account without one.
+    """
+    members = Members.of_json(request)
+    password = members.optional("password", longest=16_384)
+    if password == "":
+        raise invalid_field("password", "required", "This member must be left out, or not be empty.")
+    result = Registration(
+        login=members.one_of(LOGIN_NAMES, longest=320),
+        password=password or "",
+        name=members.optional("name", longest=128) or "",
+        locale=members.shaped("locale", LOCALE, longest=35) or "",
+    )
+    roles = members.texts("roles", most=MAX_ROLES) or ()
+    members.nothing_else()
+    return result, roles
+
+
+def standing(request: Request) -> Standing:
+    """Read `{status?: active|disabled, roles?}`: at least one of them."""
+    members = Members.of_json(request)
+    status = members.choice("status", (UserStatus.ACTIVE, UserStatus.DISABLED))
+    roles = members.texts("roles", most=MAX_ROLES)
+    members.nothing_else()
+    if status is None and roles is None:
+        raise nothing_given("status", "roles")
+    return Standing(UserStatus(status) if status else None, roles)
