@@ -6,29 +6,31 @@ import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from latchkey.adapters.memory import MemoryStore
-from latchkey.core.accounts import Accounts, Registration
-from latchkey.core.clients import ClientDirectory
-from latchkey.core.emailchange import EmailChanges
-from latchkey.core.emails import Mailroom
-from latchkey.core.erasure import Erasure
+from latchkey.adapters.store import Store
+from latchkey.core.authenticators.change_email import EmailChanges
+from latchkey.core.authenticators.change_password import PasswordChanges
+from latchkey.core.authenticators.ownership import Ownership
+from latchkey.core.clients.directory import ClientDirectory
+from latchkey.core.credentials.passwords import CHEAPEST_FOR_TESTS, BlockList, PasswordRules
 from latchkey.core.errors import Errors, ServiceError
-from latchkey.core.issuing import Issuer, TokenAnswer
-from latchkey.core.machines import MachineGrants
-from latchkey.core.mailrequests import MailRequests
-from latchkey.core.model import Event, Mail, MailKind, User
-from latchkey.core.outbox import Outbox
-from latchkey.core.ownership import Ownership
-from latchkey.core.passwordchange import PasswordChanges
-from latchkey.core.passwords import CHEAPEST_FOR_TESTS, BlockList, PasswordRules
-from latchkey.core.ports import Letter, Store
-from latchkey.core.roles import BUILT_IN
-from latchkey.core.sessions import Sessions
-from latchkey.core.signin import PasswordSignIn, SignIn
-from latchkey.core.signup import MailedSignUp
+from latchkey.core.events import Event
+from latchkey.core.grants.issuing import Issuer, TokenAnswer
+from latchkey.core.grants.machine import MachineGrants
+from latchkey.core.grants.password import PasswordSignIn, SignIn
+from latchkey.core.grants.refresh import Sessions
+from latchkey.core.mail.mailroom import Mailroom
+from latchkey.core.mail.outbox import Outbox
+from latchkey.core.mail.requests import MailRequests
+from latchkey.core.mail.store import Letter
+from latchkey.core.model import Mail, MailKind, User
+from latchkey.core.roles.roles import BUILT_IN
+from latchkey.core.users.accounts import Accounts, Registration
+from latchkey.core.users.erasure import Erasure
+from latchkey.core.users.sign_up import MailedSignUp
 from latchkey.signing.keys import Algorithm, VerificationKey
 from latchkey.signing.policy import Lifetimes, Moment, SigningPolicy, first_policy
 from latchkey.signing.tokens import AccessClaims, verify
+from tests.memory.store import MemoryStore
 
 NOW = 1_800_000_000
 AUDIENCE = "latchkey"

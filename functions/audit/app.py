@@ -1,10 +1,10 @@
-"""The audit log's writer, called by CloudWatch Logs with the lines that record security events."""
+"""`GET /v1/admin/audit`: what has happened, by day or by user."""
 
-from typing import Any
+from latchkey.edge import audit_log, bootstrap
+from latchkey.edge.http import Request, Response, endpoint
 
-from latchkey.edge import bootstrap
 
-
-def handler(event: dict[str, Any], context: object) -> None:  # noqa: ARG001 - Lambda's signature
-    """Keep the events of one delivery. An error makes Lambda try again."""
-    bootstrap.recorder()(event)
+@endpoint
+def handler(request: Request) -> Response:
+    """Answer 200 with a page of security events, newest first."""
+    return audit_log.answer(request, bootstrap.store(), bootstrap.policies())

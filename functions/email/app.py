@@ -1,6 +1,6 @@
 """`POST /v1/user/email/change` and `/v1/user/email/confirm`: another e-mail address."""
 
-from latchkey.edge import accountforms, bootstrap, callers, forms
+from latchkey.edge import account_forms, bootstrap, callers, forms
 from latchkey.edge.http import Request, Response, endpoint
 
 
@@ -12,6 +12,6 @@ def handler(request: Request) -> Response:
         emails.confirm(forms.token(request), now=request.now)
         return Response(204)
     me = callers.user(request)
-    email, current = accountforms.email_change(request)
+    email, current = account_forms.email_change(request)
     emails.request(me.sub, me.sid, email, current, now=request.now)
     return Response(202, {"message": "If the address can be used, a mail is on its way"})

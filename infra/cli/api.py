@@ -16,7 +16,7 @@ from urllib.request import HTTPErrorProcessor, HTTPHandler, HTTPSHandler, Opener
 from infra.cli.errors import BadAnswer, Unreachable
 from infra.cli.problems import Refused, read_problem
 from infra.cli.screen import WAITING, waiting
-from latchkey.signing.strictjson import StrictJsonError, loads
+from latchkey.signing.strict_json import StrictJsonError, loads
 
 TIMEOUT = 30.0
 """Seconds without a byte; API Gateway itself gives up after 29."""

@@ -8,9 +8,11 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from infra.cli import apikeys, audit, clients, hashkey, initadmin, partner, roles, screen, signing, transfer, users
+from infra.cli import api_keys, audit, clients, hash_key, init_admin, partners, roles, screen, users
 from infra.cli.errors import CommandError, ExitCode
+from infra.cli.signing import commands as signing
 from infra.cli.targets import TOKEN_VARIABLE, Options
+from infra.cli.transfer import commands as transfer
 
 
 class _Commands(TyperGroup):
@@ -72,16 +74,16 @@ app = typer.Typer(
     f"4 not reachable. With --stack, an access token in {TOKEN_VARIABLE} spares login and password.",
 )
 app.add_typer(signing.commands, name="signing")
-app.add_typer(partner.commands, name="partner")
+app.add_typer(partners.commands, name="partner")
 app.command("audit")(audit.show)
 app.command("import")(transfer.bring_in)
 app.command("export")(transfer.hand_out)
 app.add_typer(users.commands, name="user")
 app.add_typer(roles.commands, name="role")
 app.add_typer(clients.commands, name="client")
-app.add_typer(apikeys.commands, name="api-key")
-app.command("hash-key")(hashkey.hash_key)
-app.command("init-admin")(initadmin.init_admin)
+app.add_typer(api_keys.commands, name="api-key")
+app.command("hash-key")(hash_key.hash_key)
+app.command("init-admin")(init_admin.init_admin)
 
 
 @app.callback()

@@ -17,8 +17,8 @@ from infra.cli.api import Api
 from infra.cli.errors import BadAnswer
 from infra.cli.lists import pages
 from infra.cli.records import records
-from infra.cli.signin import connect
-from latchkey.signing.strictjson import StrictJsonError, integer_member
+from infra.cli.sign_in import connect
+from latchkey.signing.strict_json import StrictJsonError, integer_member
 
 _AUDIT = "/v1/admin/audit"
 _MOST = 100_000

@@ -10,7 +10,7 @@ import typer
 from infra.cli import records
 from infra.cli.arguments import AsJson, Limit, given
 from infra.cli.lists import show_list
-from infra.cli.signin import connect
+from infra.cli.sign_in import connect
 from latchkey.core.model import ClientKind, Grant
 
 commands = typer.Typer(no_args_is_help=True, help="OAuth clients and services: register, change, secrets.")

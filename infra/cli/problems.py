@@ -8,7 +8,7 @@ from email.message import Message
 from http import HTTPStatus
 
 from infra.cli.errors import CommandError, ExitCode
-from latchkey.signing.strictjson import StrictJsonError, loads
+from latchkey.signing.strict_json import StrictJsonError, loads
 
 _ADVICE = {
     "invalid_token": "Set a fresh LATCHKEY_TOKEN, or unset it to be asked for login and password.",

@@ -10,7 +10,7 @@ from infra.cli import screen
 from infra.cli.api import Answer
 from infra.cli.durations import iso
 from infra.cli.errors import BadAnswer
-from latchkey.signing.strictjson import StrictJsonError, string_member
+from latchkey.signing.strict_json import StrictJsonError, string_member
 
 Record = Mapping[str, object]
 Columns = Mapping[str, str]

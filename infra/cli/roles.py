@@ -9,7 +9,7 @@ import typer
 
 from infra.cli import records
 from infra.cli.arguments import AsJson
-from infra.cli.signin import connect
+from infra.cli.sign_in import connect
 
 commands = typer.Typer(no_args_is_help=True, help="Roles: what they permit, and roles of your own.")
 

@@ -13,8 +13,8 @@ from infra.cli.api import Api
 from infra.cli.arguments import AsJson, Limit, given
 from infra.cli.errors import CommandError
 from infra.cli.lists import show_list
-from infra.cli.newpassword import ask_new_password
-from infra.cli.signin import connect
+from infra.cli.new_password import ask_new_password
+from infra.cli.sign_in import connect
 
 commands = typer.Typer(no_args_is_help=True, help="Accounts: list, open, disable, roles, sessions.")
 

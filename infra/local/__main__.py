@@ -77,14 +77,14 @@ def _parameters(pairs: list[str]) -> dict[str, str]:
 
 
 def _run(options: Options) -> None:
-    from infra.local.functions import Conflict
-    from infra.local.mirror import UnusableFile
+    from infra.local.aws.mirror import UnusableFile
+    from infra.local.gateway.server import PortInUse
     from infra.local.screen import show
-    from infra.local.server import PortInUse
-    from infra.local.signingpolicy import UnusableKey
-    from infra.local.template import BadTemplate
+    from infra.local.stack.functions import Conflict
+    from infra.local.stack.signing_policy import UnusableKey
+    from infra.local.stack.template import BadTemplate
     from infra.local.twin import Twin
-    from infra.local.wholelines import WholeLines
+    from infra.local.whole_lines import WholeLines
 
     try:
         twin = Twin(options)

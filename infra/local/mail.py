@@ -15,14 +15,14 @@ from unittest.mock import patch
 
 from moto.ses.models import SESBackend
 
-from infra.local.messages import Response
+from infra.local.gateway.messages import Response
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from botocore.client import BaseClient
 
-    from infra.local.messages import Request
+    from infra.local.gateway.messages import Request
 
 PATH = "/_local/mail"
 MAX_KEPT = 500

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.markup import escape
 
-from infra.local.devfile import FOLDER
+from infra.local.dev_file import FOLDER
 from infra.local.mail import PATH as MAIL_PATH
 
 if TYPE_CHECKING:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING, Any
 
-from latchkey.core import firstadmin
-from latchkey.core.accounts import Accounts, Registration
-from latchkey.core.clients import new_api_key, new_client_secret
-from latchkey.core.identifiers import fingerprint, new_id
+from latchkey.core.clients.directory import new_api_key, new_client_secret
+from latchkey.core.grants.sessions import FIRST_PARTY_SCOPE
+from latchkey.core.ids import fingerprint, new_id
 from latchkey.core.model import FIRST_PARTY_CLIENT, ApiKey, Client, ClientKind, Grant
-from latchkey.core.signin import FIRST_PARTY_SCOPE
+from latchkey.core.users import first_admin
+from latchkey.core.users.accounts import Accounts, Registration
 
 if TYPE_CHECKING:
-    from latchkey.core.ports import Store
+    from latchkey.adapters.store import Store
 
 ADMIN_LOGIN = "admin@example.com"
 
@@ -45,7 +45,7 @@ def plant(credentials: Credentials, accounts: Accounts, store: Store, now: int) 
     """Store what of the seed is not there yet; without `admin`, no account."""
     admin = credentials.get("admin")
     if admin is not None and store.find_credential(admin["login"]) is None:
-        accounts.create(Registration(admin["login"], admin["password"]), roles=firstadmin.ROLES, now=now)
+        accounts.create(Registration(admin["login"], admin["password"]), roles=first_admin.ROLES, now=now)
     for client in credentials["clients"]:
         _plant_client(_to_model(client, now), store)
     _plant_client(Client(credentials["service"], ClientKind.SERVICE, "Service", now, roles=("service",)), store)

@@ -12,23 +12,25 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 
-from infra.local import aws, devfile, seed, signingpolicy
-from infra.local.functions import Functions, install_environment, running_as, shared_environment
-from infra.local.gateway import Gateway
-from infra.local.invocations import PREFIX as INVOCATIONS
-from infra.local.invocations import Invocations
-from infra.local.logs import LogDelivery
+from infra.local import dev_file, seed
+from infra.local.aws import backend
+from infra.local.aws.logs import LogDelivery
+from infra.local.aws.mirror import Mirror
+from infra.local.aws.rights import Rights
+from infra.local.aws.stream import Stream
+from infra.local.gateway.dispatch import Gateway
+from infra.local.gateway.invocations import PREFIX as INVOCATIONS
+from infra.local.gateway.invocations import Invocations
+from infra.local.gateway.messages import Refused, Response
+from infra.local.gateway.server import Server
 from infra.local.mail import PATH as MAIL_PATH
 from infra.local.mail import MailCatcher, every_sender_verified
-from infra.local.messages import Refused, Response
-from infra.local.mirror import Mirror
-from infra.local.rights import Rights
-from infra.local.server import Server
-from infra.local.stack import Clients, Stack, create_stack, rotate_at_creation
-from infra.local.stream import Stream
-from infra.local.template import expand
-from latchkey.adapters.secretsmanager import SigningSecret
-from latchkey.core.rotation import NOT_YET
+from infra.local.stack import signing_policy
+from infra.local.stack.functions import Functions, install_environment, running_as, shared_environment
+from infra.local.stack.resources import Clients, Stack, create_stack, rotate_at_creation
+from infra.local.stack.template import expand
+from latchkey.adapters.secrets_manager import SigningSecret
+from latchkey.core.signing_policy.rotation import NOT_YET
 from latchkey.edge import bootstrap
 from latchkey.signing.policy import parse
 
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
 
     from botocore.client import BaseClient
 
-    from infra.local.messages import Request
+    from infra.local.gateway.messages import Request
 
 TEMPLATE = Path(__file__).parents[2] / "template.yaml"
 
@@ -112,11 +114,11 @@ class Twin:
         if self._options.data is not None:
             self._mirror = Mirror(self._options.data)
             self._resources.callback(self._mirror.close)
-        self._resources.enter_context(aws.running(self._observe, self._rights.check))
+        self._resources.enter_context(backend.running(self._observe, self._rights.check))
         self._resources.enter_context(every_sender_verified())
         clients = Clients(boto3.client("dynamodb"), boto3.client("secretsmanager"))
         parameters = SHORT_CACHES | MAIL_IS_CAUGHT | dict(self._options.parameters)
-        template = expand(TEMPLATE, devfile.FOLDER, parameters)
+        template = expand(TEMPLATE, dev_file.FOLDER, parameters)
         stack = create_stack(template, clients, self._mirror, parameters)
         environment = shared_environment(stack.api.functions.values(), self._overrides())
         install_environment(environment)
@@ -162,14 +164,14 @@ class Twin:
 
     def _sign(self, stack: Stack, functions: Functions, clients: Clients) -> None:
         """Put a signing policy in force: the first, or the one kept, with the issuer and the key asked for."""
-        key = signingpolicy.read_key(self._options.key) if self._options.key else None
+        key = signing_policy.read_key(self._options.key) if self._options.key else None
         secret = SigningSecret(clients.secrets, stack.secret_id)
         if secret.current() == NOT_YET:
             rotate_at_creation(stack, functions)
         policy = parse(secret.current())
-        wanted = signingpolicy.adjust(policy, issuer=self.issuer, key=key, now=int(time.time()))
+        wanted = signing_policy.adjust(policy, issuer=self.issuer, key=key, now=int(time.time()))
         if wanted is not policy:
-            signingpolicy.put_in_force(wanted, bootstrap.store(), secret)
+            signing_policy.put_in_force(wanted, bootstrap.store(), secret)
 
     def _seed(self, environment: Mapping[str, str]) -> dict[str, Any]:
         """Seed what is missing and write `.latchkey/dev.json`."""
@@ -185,7 +187,7 @@ class Twin:
         public = {name: credentials[name] for name in ("admin", "clients", "api_key") if name in credentials}
         where = {"address": self.address, "issuer": self.issuer, "audience": environment["LATCHKEY_AUDIENCE"]}
         document = {**where, **public}
-        devfile.write(document)
+        dev_file.write(document)
         return document
 
     def _serve(self, gateway: Gateway, invocations: Invocations) -> None:

@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import product
 from pathlib import Path
 
-from latchkey.core.passwords import MIN_LENGTH_FLOOR, WeakPassword, fingerprint, normalise
+from latchkey.core.credentials.passwords import MIN_LENGTH_FLOOR, WeakPassword, fingerprint, normalise
 
 JOINED_ENTRIES = 100
 JOINED_LENGTH = 15

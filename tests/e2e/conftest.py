@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.e2e.client import RunningTwin, start_twin
-from tests.e2e.foreignverifiers import FOLDER
+from tests.e2e.foreign_verifiers import FOLDER
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from typing import Any
 
 from tests.e2e.accounts import Person
 from tests.e2e.client import Response, RunningTwin
-from tests.partnerworld import Signer
+from tests.partner_world import Signer
 
 PARTNERS = "/v1/admin/partners"
 EXCHANGE = "/v1/auth/external-token"

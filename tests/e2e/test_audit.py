@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from latchkey.core.clients import new_api_key
+from latchkey.core.clients.directory import new_api_key
 from tests.e2e.accounts import PASSWORD, Person, admin, new_login, person, refresh
 from tests.e2e.client import Response, RunningTwin, start_twin
 

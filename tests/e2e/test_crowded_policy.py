@@ -8,14 +8,14 @@ from typing import cast
 
 import pytest
 
-from latchkey.adapters.memory import MemoryStore
 from latchkey.core.errors import Errors, ServiceError
-from latchkey.core.policyadmin import PolicyAdmin
-from latchkey.core.ports import SigningSecret
-from latchkey.core.rotation import PolicyWriter
+from latchkey.core.signing_policy.admin import PolicyAdmin
+from latchkey.core.signing_policy.rotation import PolicyWriter
+from latchkey.core.signing_policy.store import SigningSecret
 from latchkey.signing import policy as signing_policy
 from latchkey.signing.keys import Algorithm
 from latchkey.signing.policy import Lifetimes, Moment, first_policy, rotate
+from tests.memory.store import MemoryStore
 from tests.world import NOW, Kept
 
 

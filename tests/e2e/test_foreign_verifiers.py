@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import pytest
 
 from tests.e2e.client import RunningTwin, start_twin
-from tests.e2e.foreignverifiers import ACCEPTED, FOLDER, Issuer, Node, PyJwt, Verdicts, Verifier
-from tests.e2e.signingadmin import WAIT, SigningAdmin, done, signer_to_be
-from tests.e2e.tlsfront import TlsFront
+from tests.e2e.foreign_verifiers import ACCEPTED, FOLDER, Issuer, Node, PyJwt, Verdicts, Verifier
+from tests.e2e.signing_admin import WAIT, SigningAdmin, done, signer_to_be
+from tests.e2e.tls_front import TlsFront
 from tests.e2e.tokens import header, kid
 
 JWKS_AGE = 1

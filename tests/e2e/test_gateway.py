@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from infra.local.api import read_api
-from infra.local.authorizers import Authorizers
-from infra.local.gateway import Gateway
-from infra.local.intrinsics import Resolver
-from infra.local.reading import MAX_BODY
-from infra.local.server import PortInUse, Server
-from infra.local.template import BadTemplate, translate
+from infra.local.gateway.authorizers import Authorizers
+from infra.local.gateway.dispatch import Gateway
+from infra.local.gateway.reading import MAX_BODY
+from infra.local.gateway.server import PortInUse, Server
+from infra.local.stack.api import read_api
+from infra.local.stack.intrinsics import Resolver
+from infra.local.stack.template import BadTemplate, translate
 from tests.e2e.client import Response, call
 
 SAMPLE = r"""

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from infra.local.api import Api, Function
-from infra.local.invocations import Invocations
-from infra.local.messages import Request
+from infra.local.gateway.invocations import Invocations
+from infra.local.gateway.messages import Request
+from infra.local.stack.api import Api, Function
 from tests.e2e.client import Response, RunningTwin, start_twin
 from tests.e2e.mailbox import code_in, wait_for
 

@@ -17,7 +17,7 @@ from infra.cli.app import app
 from tests.e2e.accounts import admin
 from tests.e2e.client import RunningTwin
 from tests.e2e.partners import TestPartner
-from tests.partnerworld import Signer
+from tests.partner_world import Signer
 
 Run = Callable[..., Result]
 

@@ -16,7 +16,7 @@ from tests.e2e.accounts import PASSWORD, Person, admin, bearer, person, refresh
 from tests.e2e.client import Response, RunningTwin
 from tests.e2e.partners import PARTNERS, TestPartner, published, register
 from tests.e2e.tokens import claims, forged
-from tests.partnerworld import Signer
+from tests.partner_world import Signer
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import pytest
 
 from infra.packaging import template as source
 from latchkey.core.permissions import API_KEY, BEARER, PUBLIC, ROUTE_PERMISSIONS, USER
-from latchkey.core.roles import BUILT_IN
+from latchkey.core.roles.roles import BUILT_IN
 from tests.e2e.accounts import PASSWORD, admin, bearer, person, sign_in
 from tests.e2e.client import Response, RunningTwin
 

@@ -13,10 +13,10 @@ from pathlib import Path
 import jwt
 import pytest
 
-from latchkey.core.waves import secure_hash
+from latchkey.edge.waves import secure_hash
 from tests.e2e.accounts import admin
 from tests.e2e.client import RunningTwin, start_twin
-from tests.e2e.foreignverifiers import FOLDER
+from tests.e2e.foreign_verifiers import FOLDER
 
 README = Path(__file__).parents[2] / "README.md"
 ADDRESS = "http://127.0.0.1:8080"

@@ -11,11 +11,11 @@ from typing import Any
 import jwt
 import pytest
 
-from latchkey.core.policyadmin import RECENT_SIGN_IN
+from latchkey.core.signing_policy.admin import RECENT_SIGN_IN
 from latchkey.signing.base64url import b64url_decode
 from tests.e2e.accounts import Person, bearer, person
 from tests.e2e.client import Response, RunningTwin, start_twin
-from tests.e2e.signingadmin import ROUTE, SigningAdmin, done
+from tests.e2e.signing_admin import ROUTE, SigningAdmin, done
 from tests.e2e.tokens import forged, header, kid
 
 KEY_ROUTE = f"{ROUTE}/validation-key"

@@ -14,7 +14,7 @@ import pytest
 
 from tests.e2e.accounts import bearer, person, refresh, sign_in
 from tests.e2e.client import RunningTwin, start_twin
-from tests.e2e.signingadmin import ROUTE, SigningAdmin, confirmed, done
+from tests.e2e.signing_admin import ROUTE, SigningAdmin, confirmed, done
 from tests.e2e.tokens import claims, kid
 from tests.e2e.traffic import Traffic
 

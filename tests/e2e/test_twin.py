@@ -16,10 +16,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from infra.local import aws
+from infra.local.aws import backend
+from infra.local.aws.mirror import Mirror, touched_keys
+from infra.local.gateway.messages import Request
 from infra.local.mail import MailCatcher, every_sender_verified
-from infra.local.messages import Request
-from infra.local.mirror import Mirror, touched_keys
 from infra.local.screen import show
 from infra.local.twin import BadIssuer, Options
 from infra.packaging import template
@@ -267,14 +267,14 @@ def test_file_of_a_running_twin_is_refused(tmp_path: Path) -> None:
 def test_mirror_follows_every_kind_of_write(tmp_path: Path) -> None:
     """Puts, updates, deletes, transactions and the labels of a secret come back as they were."""
     first = Mirror(tmp_path / "state.db")
-    with aws.running(first.observe):
+    with backend.running(first.observe):
         written = _write_everything()
     first.close()
     second = Mirror(tmp_path / "state.db")
-    with aws.running():
+    with backend.running():
         _forget_everything()
         dynamodb, secrets = boto3.client("dynamodb"), boto3.client("secretsmanager")
-        aws.create_table(dynamodb, "Table", TABLE)
+        backend.create_table(dynamodb, "Table", TABLE)
         second.restore(dynamodb, secrets)
         restored = _read_everything()
     second.close()
@@ -285,7 +285,7 @@ def test_mirror_follows_every_kind_of_write(tmp_path: Path) -> None:
 
 def _write_everything() -> dict[str, Any]:
     dynamodb, secrets = boto3.client("dynamodb"), boto3.client("secretsmanager")
-    aws.create_table(dynamodb, "Table", TABLE)
+    backend.create_table(dynamodb, "Table", TABLE)
     for name in ("put", "updated", "deleted", "transacted-away"):
         dynamodb.put_item(TableName="Table", Item={"pk": {"S": name}, "sk": {"S": "s"}, "raw": {"B": b"\x00\xff"}})
     key = {"pk": {"S": "updated"}, "sk": {"S": "s"}}
@@ -354,7 +354,7 @@ def send_mail(subject: str, html: str) -> None:
 def test_mail_is_caught_with_both_its_bodies() -> None:
     """What is sent through SES can be read as JSON, though nobody has verified the sender."""
     catcher = MailCatcher()
-    with aws.running(catcher.observe), every_sender_verified():
+    with backend.running(catcher.observe), every_sender_verified():
         send_mail("Confirm", "<b>rich</b>")
     (letter,) = caught(catcher)
     assert abs(letter.pop("received_at") - time.time()) < 60
@@ -365,7 +365,7 @@ def test_raw_and_first_version_mail_is_caught() -> None:
     """The older calls are caught too."""
     catcher = MailCatcher()
     raw = b"To: ann@example.com\nSubject: Raw\nContent-Type: text/plain\n\nhello\n"
-    with aws.running(catcher.observe), every_sender_verified():
+    with backend.running(catcher.observe), every_sender_verified():
         ses = boto3.client("ses")
         ses.send_raw_email(Source="a@example.com", Destinations=["ann@example.com"], RawMessage={"Data": raw})
         ses.send_email(
@@ -382,7 +382,7 @@ def test_raw_and_first_version_mail_is_caught() -> None:
 def test_page_shows_mail_without_running_it() -> None:
     """A browser gets a page, in which a stranger's HTML is text or in a sandbox."""
     catcher = MailCatcher()
-    with aws.running(catcher.observe), every_sender_verified():
+    with backend.running(catcher.observe), every_sender_verified():
         send_mail("<script>alert(1)</script>", '"><script>alert(2)</script>')
     page = catcher.answer(mail_request("GET", "text/html")).body.decode()
     assert "<script>" not in page
@@ -392,7 +392,7 @@ def test_page_shows_mail_without_running_it() -> None:
 def test_mail_can_be_emptied() -> None:
     """DELETE forgets all."""
     catcher = MailCatcher()
-    with aws.running(catcher.observe), every_sender_verified():
+    with backend.running(catcher.observe), every_sender_verified():
         send_mail("Confirm", "")
     assert catcher.answer(mail_request("DELETE", "")).status == 204
     assert caught(catcher) == []

@@ -6,7 +6,7 @@ import pytest
 
 from tests.e2e.accounts import Person, person
 from tests.e2e.client import Response, RunningTwin
-from tests.e2e.signingadmin import done
+from tests.e2e.signing_admin import done
 
 
 def validate(twin: RunningTwin, token: object) -> Response:

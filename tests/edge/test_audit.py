@@ -9,12 +9,11 @@ from typing import Any
 
 import pytest
 
-from latchkey.adapters.memory import MemoryStore
-from latchkey.core.audit import RecordedEvent
 from latchkey.core.errors import Errors, ServiceError
-from latchkey.core.model import Event
+from latchkey.core.events import Event, RecordedEvent
 from latchkey.edge.audit import Recorder
 from latchkey.edge.telemetry import LogJournal, on_behalf_of
+from tests.memory.store import MemoryStore
 
 TIME = 1_800_000_000_123
 NOW = TIME // 1000

@@ -9,8 +9,8 @@ import pytest
 
 from latchkey.edge import authorizer
 from latchkey.edge.authorizer import Unauthorized, authorize
+from latchkey.signing.key_set import SigningKey, generate
 from latchkey.signing.keys import Algorithm, VerificationKey
-from latchkey.signing.keyset import SigningKey, generate
 from latchkey.signing.minting import mint_access
 from latchkey.signing.tokens import AccessClaims
 

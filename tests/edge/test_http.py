@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from latchkey.core.errors import Errors, ServiceError, invalid_field
-from latchkey.core.model import Event as SecurityEvent
+from latchkey.core.events import Event as SecurityEvent
 from latchkey.edge.http import MAX_BODY, MAX_NAME, Request, Response, endpoint
 from latchkey.edge.telemetry import LogJournal
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from latchkey.adapters.dynamodb import items
-from latchkey.adapters.letters import JinjaWriter
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.model import MailKind
 from latchkey.edge.mailer import deliver
+from latchkey.mails.letters import JinjaWriter
 from tests.world import ADDRESS, NOW, World, small_policy
 
 VALUES = {

@@ -9,10 +9,10 @@ import pytest
 
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.model import User, UserStatus
-from latchkey.core.roles import RoleRegistry
+from latchkey.core.roles.roles import RoleRegistry
 from latchkey.edge import authorizer, bootstrap, signing
 from latchkey.edge.http import Request
-from tests.signingworld import LATER, SigningWorld, begun
+from tests.signing_world import LATER, SigningWorld, begun
 
 ROUTES = [
     ("GET", ""),

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from latchkey.core.model import Event
+from latchkey.core.events import Event
 from latchkey.edge.settings import BadSettings
 from latchkey.edge.telemetry import LogJournal, logger, redact
 

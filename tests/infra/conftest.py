@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from tests.infra.fakeapi import LOGIN, LOGOUT, TOKEN, FakeApi, FakeServer, Handler, described, write_dev_file
+from tests.infra.fake_api import LOGIN, LOGOUT, TOKEN, FakeApi, FakeServer, Handler, described, write_dev_file
 
 
 @pytest.fixture(scope="session", autouse=True)

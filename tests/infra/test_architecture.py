@@ -15,15 +15,15 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "layers" / "latchkey" / "latchkey"
 FUNCTIONS = ROOT / "functions"
 
-LADDER = ("signing", "core", "adapters", "edge", "functions")
+LADDER = ("signing", "core", "adapters", "mails", "edge", "functions")
 """Each may import itself and what stands left of it."""
 
 OWNERS: dict[str, str | tuple[str, ...]] = {
     "boto3": "adapters/",
     "botocore": "adapters/",
     "aws_lambda_powertools": "edge/",
-    "bcrypt": "core/foreignhashes.py",
-    "jinja2": "adapters/letters.py",
+    "bcrypt": "core/credentials/foreign_hashes.py",
+    "jinja2": "mails/letters.py",
     "jwt": ("signing/minting.py", "signing/assertions.py"),
 }
 """The only place, or places, that may import a library."""

@@ -26,7 +26,7 @@ from typer.testing import Result
 from infra.cli import api, screen
 from infra.cli.app import target_first
 from infra.cli.errors import Unreachable
-from tests.infra.fakeapi import (
+from tests.infra.fake_api import (
     LOGIN,
     LOGOUT,
     PASSWORD,

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from typer.testing import CliRunner, Result
 
-from infra.cli import signin
+from infra.cli import sign_in
 from infra.cli.api import Answer
 from infra.cli.app import app
 from infra.cli.errors import NotSignedIn
@@ -61,8 +61,8 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Server:
     def signed_in(_: object) -> Iterator[Server]:
         yield made
 
-    monkeypatch.setattr(signin, "find_target", lambda _: None)
-    monkeypatch.setattr(signin, "signed_in", signed_in)
+    monkeypatch.setattr(sign_in, "find_target", lambda _: None)
+    monkeypatch.setattr(sign_in, "signed_in", signed_in)
     return made
 
 
@@ -171,5 +171,5 @@ def test_who_is_not_signed_in_is_told_so(monkeypatch: pytest.MonkeyPatch) -> Non
     def nobody(_: object) -> None:
         raise NotSignedIn("Nobody has signed in.")
 
-    monkeypatch.setattr(signin, "find_target", nobody)
+    monkeypatch.setattr(sign_in, "find_target", nobody)
     assert run().exit_code == 3

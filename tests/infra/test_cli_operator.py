@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from typer.testing import Result
 
-from tests.infra.fakeapi import LOGIN, LOGOUT, PASSWORD, Call, FakeApi, latchkey, problem
+from tests.infra.fake_api import LOGIN, LOGOUT, PASSWORD, Call, FakeApi, latchkey, problem
 
 USERS, ROLES, CLIENTS, KEYS = "/v1/admin/users", "/v1/admin/roles", "/v1/admin/clients", "/v1/admin/api-keys"
 SUB = "usr_" + "a" * 26

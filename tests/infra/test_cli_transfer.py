@@ -13,18 +13,18 @@ from typing import Any
 
 import pytest
 
-from infra.cli import importing
 from infra.cli.api import Answer, Api, encoded
 from infra.cli.errors import CommandError, NotSignedIn, Unreachable
-from infra.cli.importfile import MAX_BODY, MAX_RECORDS, Batch, batches, read_firebase_config
-from infra.cli.importing import RefusalFile, Sender, run
-from infra.cli.importstate import State, StateFile
 from infra.cli.problems import Refused, read_problem
-from infra.cli.signin import LastingSession
+from infra.cli.sign_in import LastingSession
 from infra.cli.targets import Credentials, Target
-from latchkey.core import transfer
+from infra.cli.transfer import sending
+from infra.cli.transfer.file import MAX_BODY, MAX_RECORDS, Batch, batches, read_firebase_config
+from infra.cli.transfer.sending import RefusalFile, Sender, run
+from infra.cli.transfer.state import State, StateFile
+from latchkey.core.users import transfer
 from latchkey.edge import http
-from tests.infra.fakeapi import LOGIN, LOGOUT, TOKEN, FakeApi, latchkey
+from tests.infra.fake_api import LOGIN, LOGOUT, TOKEN, FakeApi, latchkey
 
 
 def lines(*records: object) -> bytes:
@@ -186,17 +186,17 @@ def test_what_may_pass_is_tried_again(pauses: list[float]) -> None:
     [batch] = read(lines({"login": "ann"}))
     assert Sender(session, dry_run=True).send(batch).imported == 1
     assert session.bodies == [{"users": [{"login": "ann"}], "dry_run": True}]
-    assert pauses[:2] == [7.0, importing.LONGEST_PAUSE]
+    assert pauses[:2] == [7.0, sending.LONGEST_PAUSE]
     assert 1.0 <= pauses[2] <= 2.0
 
 
 def test_tries_come_to_an_end(pauses: list[float]) -> None:
     """A server that stays away ends the command."""
-    session = FakeSession(*[Unreachable("away")] * importing.TRIES)
+    session = FakeSession(*[Unreachable("away")] * sending.TRIES)
     with pytest.raises(Unreachable):
         Sender(session, dry_run=False).send(read(lines({"login": "ann"}))[0])
-    assert len(pauses) == importing.TRIES - 1
-    assert max(pauses) <= 2 * importing.LONGEST_PAUSE
+    assert len(pauses) == sending.TRIES - 1
+    assert max(pauses) <= 2 * sending.LONGEST_PAUSE
 
 
 @pytest.mark.parametrize("status", [400, 403, 413, 500])

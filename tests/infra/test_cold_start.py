@@ -17,7 +17,7 @@ def loaded_by(name: str) -> set[str]:
     return set(done.stdout.split())
 
 
-@pytest.mark.parametrize("name", ["status", "hello", "preflight", "adminpreflight"])
+@pytest.mark.parametrize("name", ["status", "hello", "preflight", "admin_preflight"])
 def test_a_function_without_data_does_not_load_the_sdk(name: str) -> None:
     """Boto3 alone costs more than everything else of such a function together."""
     loaded = loaded_by(name)
@@ -33,7 +33,7 @@ def test_only_the_mailer_loads_what_writes_letters(name: str) -> None:
 
 def test_the_authorizer_of_api_keys_mints_nothing() -> None:
     """It is in the path of every call with a key, and reads: neither PyJWT nor Powertools is its business."""
-    loaded = loaded_by("keyauthorizer")
+    loaded = loaded_by("key_authorizer")
     assert {"jwt", "aws_lambda_powertools", "pydantic"} & loaded == set()
 
 
@@ -41,7 +41,7 @@ def test_the_authorizer_of_api_keys_mints_nothing() -> None:
 def test_hashes_of_other_systems_are_loaded_when_one_is_met(name: str) -> None:
     """Who signs in with one of ours does not wait for what checks all others."""
     loaded = loaded_by(name)
-    assert {"latchkey.core.foreignhashes", "latchkey.core.hashimports"} & loaded == set()
+    assert {"latchkey.core.credentials.foreign_hashes", "latchkey.core.credentials.hash_imports"} & loaded == set()
 
 
 @pytest.mark.parametrize("name", ["login", "refresh", "register", "me"])
@@ -49,4 +49,4 @@ def test_what_people_wait_for_loads_nothing_of_operators_or_partners(name: str) 
     """What few functions build is imported by who builds it."""
     loaded = loaded_by(name)
     core = {module.removeprefix("latchkey.core.") for module in loaded if module.startswith("latchkey.core.")}
-    assert core.isdisjoint({"clientadmin", "partneradmin", "partnersignin", "policyadmin", "transfer", "useradmin"})
+    assert core.isdisjoint({"clients.admin", "partners.admin", "grants.partner", "signing_policy.admin", "users.transfer", "users.admin"})

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from infra.local.intrinsics import Resolver
-from infra.local.template import BadTemplate, translate
+from infra.local.stack.intrinsics import Resolver
+from infra.local.stack.template import BadTemplate, translate
 from infra.packaging import template as source
 
 SECRET = "arn:aws:secretsmanager:us-east-1:123456789012:secret:SigningSecret"

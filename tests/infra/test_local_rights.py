@@ -8,11 +8,11 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from infra.local import aws
-from infra.local.api import Function
-from infra.local.functions import running_as
-from infra.local.intrinsics import Resolver, Unresolvable
-from infra.local.rights import Rights
+from infra.local.aws import backend
+from infra.local.aws.rights import Rights
+from infra.local.stack.api import Function
+from infra.local.stack.functions import running_as
+from infra.local.stack.intrinsics import Resolver, Unresolvable
 
 READER = Function("Reader", "arn:reader", "reader.app", "handler", {}, timeout=3, memory=128, log_group="logs")
 TABLE = "Things"
@@ -54,11 +54,11 @@ def is_allowed(statements: list[dict[str, Any]], operation: str, **parameters: A
     rights = Rights()
     document = template(*statements)
     rights.start(document, Resolver(document, {}, {}))
-    with aws.running(check=rights.check):
+    with backend.running(check=rights.check):
         client = boto3.client("dynamodb")
         with running_as(None):
             if TABLE not in client.list_tables()["TableNames"]:
-                aws.create_table(client, TABLE, LAYOUT)
+                backend.create_table(client, TABLE, LAYOUT)
         code = ""
         try:
             with running_as(READER):

@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from infra.local import logs
-from infra.local.api import Function
-from infra.local.functions import running_as
-from infra.local.intrinsics import Resolver
-from infra.local.logs import LogDelivery
-from infra.local.template import BadTemplate
-from infra.local.wholelines import WholeLines
+from infra.local.aws import logs
+from infra.local.aws.logs import LogDelivery
+from infra.local.stack.api import Function
+from infra.local.stack.functions import running_as
+from infra.local.stack.intrinsics import Resolver
+from infra.local.stack.template import BadTemplate
+from infra.local.whole_lines import WholeLines
 
 GROUP, MARKED = "Shared", '{"marked": 1}'
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from infra.packaging import template as source
 from latchkey.core.permissions import API_KEY, BEARER, PUBLIC, ROUTE_PERMISSIONS, USER
-from latchkey.core.roles import PERMISSIONS
+from latchkey.core.roles.roles import PERMISSIONS
 
 ROUTES = {f"{r.method} {r.path}": r for r in source.routes(source.load()) if r.method != "OPTIONS"}
 

@@ -27,9 +27,9 @@ PUBLIC = {
     ("token", "POST", "/oauth2/token"),
     ("validate", "POST", "/v1/auth/validate"),
     ("token", "POST", "/v1/auth/external-token"),
-    ("wellknown", "GET", "/.well-known/jwks.json"),
-    ("wellknown", "GET", "/.well-known/openid-configuration"),
-    ("wellknown", "GET", "/.well-known/oauth-authorization-server"),
+    ("well_known", "GET", "/.well-known/jwks.json"),
+    ("well_known", "GET", "/.well-known/openid-configuration"),
+    ("well_known", "GET", "/.well-known/oauth-authorization-server"),
     ("status", "GET", "/status"),
     ("recover", "POST", "/v1/user/resendEmail"),
     ("recover", "POST", "/v1/user/password/restore"),
@@ -76,13 +76,13 @@ PROTECTED = {
     ("clients", "DELETE", "/v1/admin/clients/{client_id}"),
     ("clients", "POST", "/v1/admin/clients/{client_id}/secrets"),
     ("clients", "DELETE", "/v1/admin/clients/{client_id}/secrets/{fingerprint}"),
-    ("apikeys", "POST", "/v1/admin/api-keys"),
-    ("apikeys", "GET", "/v1/admin/api-keys"),
-    ("apikeys", "DELETE", "/v1/admin/api-keys/{key_id}"),
-    ("apikeys", "POST", "/v1/admin/api-keys/{key_id}/rotate"),
+    ("api_keys", "POST", "/v1/admin/api-keys"),
+    ("api_keys", "GET", "/v1/admin/api-keys"),
+    ("api_keys", "DELETE", "/v1/admin/api-keys/{key_id}"),
+    ("api_keys", "POST", "/v1/admin/api-keys/{key_id}/rotate"),
     ("hash", "POST", "/utils/hash/secure"),
     ("hash", "POST", "/utils/hash/fast"),
-    ("auditlog", "GET", "/v1/admin/audit"),
+    ("audit", "GET", "/v1/admin/audit"),
     ("partners", "GET", "/v1/admin/partners"),
     ("partners", "POST", "/v1/admin/partners"),
     ("partners", "GET", "/v1/admin/partners/{partner}"),
@@ -95,11 +95,11 @@ PROTECTED = {
     ("links", "DELETE", "/v1/auth/me/links/{partner}"),
 }
 BY_API_KEY = {("hello", "GET", "/v1/service/hello")}
-PREFLIGHT = ("preflight", "adminpreflight")
+PREFLIGHT = ("preflight", "admin_preflight")
 GUARDED_BY_WHAT = {"NONE", "Bearer", "ApiKey"}
 COSTLY = {"register", "login", "refresh", "token", "validate", "recover", "password", "email", "erase", "links"}
 HASHING = {"register", "login", "password", "email", "erase", "links"}
-SEALING = {"users", "clients", "apikeys", "auditlog", "transfer", "partners"}  # cursors, by the keys of refresh tokens
+SEALING = {"users", "clients", "api_keys", "audit", "transfer", "partners"}  # cursors, by the keys of refresh tokens
 POLICY_READERS = {"login", "refresh", "token", "validate", "links"} | SEALING
 POLICY_WRITERS = {"rotate", "signing"}
 SECRET_READ = "secretsmanager:GetSecretValue"
@@ -229,14 +229,14 @@ def unaudited(template: Template) -> list[str]:
     """Name the functions whose lines nobody hands to the audit log, but the one that keeps it."""
     [audited] = source.resources(template, "AWS::Logs::SubscriptionFilter").values()
     group = audited["Properties"]["LogGroupName"]["Ref"]
-    return sorted(name for name, own in log_groups(template).items() if own != group and name != "audit")
+    return sorted(name for name, own in log_groups(template).items() if own != group and name != "audit_writer")
 
 
 def echoes(template: Template) -> list[str]:
     """Name the filters that hand a function its own lines."""
     groups = log_groups(template)
     filters = source.resources(template, "AWS::Logs::SubscriptionFilter").items()
-    return [name for name, each in filters if each["Properties"]["LogGroupName"]["Ref"] == groups["audit"]]
+    return [name for name, each in filters if each["Properties"]["LogGroupName"]["Ref"] == groups["audit_writer"]]
 
 
 def unthrottled(template: Template) -> list[str]:
@@ -429,7 +429,7 @@ def test_every_cache_is_told_to_who_counts_with_it(template: Template) -> None:
     ignorant = [name for name in POLICY_WRITERS if not caches.items() <= source.environment(functions[name]).items()]
     assert ignorant == []
     assert all("LATCHKEY_POLICY_CACHE" in source.environment(functions[name]) for name in POLICY_READERS)
-    assert "LATCHKEY_JWKS_MAX_AGE" in source.environment(functions["wellknown"])
+    assert "LATCHKEY_JWKS_MAX_AGE" in source.environment(functions["well_known"])
 
 
 def test_shared_environment_names_no_resource(template: Template) -> None:
@@ -485,7 +485,7 @@ def test_public_keys_are_all_that_rotation_and_discovery_touch_in_the_table(temp
     """Neither can reach a user."""
     functions = source.functions(template)
     found = {
-        g.items for name in ("rotate", "wellknown") for g in source.grants(functions[name]) if g.resource == "Table"
+        g.items for name in ("rotate", "well_known") for g in source.grants(functions[name]) if g.resource == "Table"
     }
     assert found == {frozenset({"CONFIG"})}
 
@@ -522,7 +522,7 @@ def test_access_log_is_json_without_secrets(template: Template) -> None:
 
 def test_key_authorizer_reads_clients_keys_and_roles_alone(template: Template) -> None:
     """It reaches no user, no session and no secret; what it writes is the day on which a key was used."""
-    granted = source.grants(source.functions(template)["keyauthorizer"])
+    granted = source.grants(source.functions(template)["key_authorizer"])
     rights = {(grant.action, item) for grant in granted for item in grant.items}
     assert rights == {
         ("dynamodb:GetItem", "APIKEY#*"),
@@ -542,7 +542,7 @@ def test_each_authorizer_is_cached_by_what_it_judges(template: Template) -> None
 
 def test_first_admin_is_made_by_who_may_invoke_and_by_nobody_else(template: Template) -> None:
     """No route, no schedule and no permission leads to the function: AWS credentials alone do."""
-    function = source.functions(template)["initadmin"]
+    function = source.functions(template)["init_admin"]
     permissions = source.resources(template, "AWS::Lambda::Permission").values()
     assert "Events" not in function
     assert "InitAdminFunction" not in json.dumps([*permissions, *source.resources(template, "AWS::Events::Rule")])
@@ -552,7 +552,7 @@ def test_first_admin_is_made_by_who_may_invoke_and_by_nobody_else(template: Temp
 def test_function_of_the_first_admin_changes_nothing_that_is_there(template: Template) -> None:
     """It puts new items, whose conditions refuse what is there, and reads nothing; no other may put the count."""
     functions = source.functions(template)
-    rights = {(grant.action, item) for grant in source.grants(functions["initadmin"]) for item in grant.items}
+    rights = {(grant.action, item) for grant in source.grants(functions["init_admin"]) for item in grant.items}
     assert rights == {("dynamodb:PutItem", item) for item in ("USER#*", "LOGIN#*", "USERS", "ADMINS")}
     counting = {
         name
@@ -560,4 +560,4 @@ def test_function_of_the_first_admin_changes_nothing_that_is_there(template: Tem
         for grant in source.grants(function)
         if grant.action == "dynamodb:PutItem" and "ADMINS" in grant.items
     }
-    assert counting == {"initadmin"}
+    assert counting == {"init_admin"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from threading import Barrier, Thread
 
-from infra.local.wholelines import WholeLines
+from infra.local.whole_lines import WholeLines
 
 
 def test_a_line_is_passed_on_when_it_ends() -> None:

@@ -7,18 +7,18 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from infra.local import aws
+from infra.local.aws import backend
 from infra.packaging import template
 from latchkey.adapters import dynamodb
 from latchkey.adapters.aws import CONFIG
-from latchkey.adapters.memory import MemoryStore
 from tests.integration import ministack
 from tests.integration.samples import unique
+from tests.memory.store import MemoryStore
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-    from latchkey.core.ports import Store
+    from latchkey.adapters.store import Store
 
 TABLE = template.load()["Resources"]["Table"]["Properties"]
 """The table as it is deployed: its keys and its indexes."""
@@ -29,7 +29,7 @@ NewStore = Callable[[], "Store"]
 @pytest.fixture(scope="session")
 def moto() -> Iterator[None]:
     """AWS inside this process, under one lock."""
-    with aws.running():
+    with backend.running():
         yield
 
 
@@ -76,7 +76,7 @@ def empty_store(new_store: NewStore) -> Store:
 def new_table(client: DynamoDBClient) -> str:
     """Make an empty table and return its name."""
     name = unique("latchkey-")
-    aws.create_table(client, name, TABLE)
+    backend.create_table(client, name, TABLE)
     return name
 
 
@@ -85,7 +85,7 @@ def connect_to(address: str) -> DynamoDBClient:
     return boto3.client(
         "dynamodb",
         endpoint_url=address,
-        region_name=aws.REGION,
+        region_name=backend.REGION,
         aws_access_key_id="test",
         aws_secret_access_key="test",
         config=CONFIG.merge(Config(max_pool_connections=32)),

@@ -11,8 +11,9 @@ from latchkey.core.throttle import ThrottleRule
 from tests.integration.samples import NOW
 
 if TYPE_CHECKING:
+    from latchkey.adapters.store import Store
+    from latchkey.core.grants.store import Rotation
     from latchkey.core.model import Session
-    from latchkey.core.ports import Rotation, Store
 
 RULE = ThrottleRule(free=2, waits=(30, 60), window=1000)
 """Two attempts at any pace; `NOW` is the first second of one of its windows."""

@@ -8,16 +8,16 @@ from dataclasses import replace
 from threading import Barrier
 from typing import TYPE_CHECKING, TypeVar
 
+from latchkey.core.clients.store import MAX_API_KEYS
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.model import is_active_admin
-from latchkey.core.ports import MAX_API_KEYS
 from latchkey.core.throttle import Counter, ThrottleRule
 from tests.integration import samples
 from tests.integration.samples import NOW
 
 if TYPE_CHECKING:
+    from latchkey.adapters.store import Store
     from latchkey.core.model import ApiKey, Link, User
-    from latchkey.core.ports import Store
 
 RACERS = 30
 ROUNDS = 20

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from latchkey.core.audit import RecordedEvent
+from latchkey.core.authenticators.store import NewLogin, NewPassword
+from latchkey.core.events import RecordedEvent
 from latchkey.core.model import (
     ApiKey,
     Client,
@@ -24,10 +25,9 @@ from latchkey.core.model import (
     User,
     UserStatus,
 )
-from latchkey.core.ports import NewLogin, NewPassword
 
 if TYPE_CHECKING:
-    from latchkey.core.ports import Store
+    from latchkey.adapters.store import Store
 
 NOW = 2_000_000_000
 """A moment that no sweeper of a local DynamoDB takes for the past."""

@@ -17,8 +17,9 @@ from tests.integration.samples import NOW
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from latchkey.adapters.store import Store
+    from latchkey.core.authenticators.store import NewPassword
     from latchkey.core.model import OneTimeCode, Session, User
-    from latchkey.core.ports import NewPassword, Store
 
 
 def registered(store: Store, **members: Any) -> User:

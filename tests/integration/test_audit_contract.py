@@ -10,9 +10,9 @@ import pytest
 
 from latchkey.adapters.dynamodb import items
 from latchkey.adapters.dynamodb.table import Table
-from latchkey.core.audit import RecordedEvent
 from latchkey.core.errors import Errors
-from latchkey.core.ports import Page
+from latchkey.core.events import RecordedEvent
+from latchkey.core.paging import Page
 from tests.integration import samples
 from tests.integration.conftest import new_table
 from tests.integration.contract import refuses
@@ -21,7 +21,7 @@ from tests.integration.samples import NOW
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-    from latchkey.core.ports import Store
+    from latchkey.adapters.store import Store
 
 DAY = "2033-05-18"
 DAYS = 86_400_000

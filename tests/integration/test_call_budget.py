@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from latchkey.adapters.dynamodb import DynamoStore
-from latchkey.core.clients import new_client_secret
+from latchkey.core.clients.directory import new_client_secret
 from latchkey.core.model import Client, ClientKind, Grant
 from tests.integration.conftest import new_table
 from tests.world import NOW, World, small_policy

@@ -1,4 +1,4 @@
-"""What `latchkey.core.ports.ClientStore` promises of lists, changes, secrets and API keys, held to by every store."""
+"""What `latchkey.core.clients.store.ClientStore` promises of lists, changes, secrets and API keys, held to by every store."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from latchkey.core.clients.store import MAX_API_KEYS
 from latchkey.core.errors import Errors
-from latchkey.core.ports import MAX_API_KEYS
 from tests.integration import races, samples
 from tests.integration.contract import refuses
 from tests.integration.samples import NOW
 
 if TYPE_CHECKING:
+    from latchkey.adapters.store import Store
     from latchkey.core.model import ApiKey, Client
-    from latchkey.core.ports import Page, Store
+    from latchkey.core.paging import Page
 
 
 @pytest.fixture

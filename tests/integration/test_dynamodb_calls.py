@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from latchkey.adapters.dynamodb import DynamoStore, items
+from latchkey.adapters.store import Store
 from latchkey.core.model import CodePurpose, UserStatus
-from latchkey.core.ports import PublishedKeys, Store
-from latchkey.core.roles import CustomRoles
+from latchkey.core.roles.roles import CustomRoles
+from latchkey.core.signing_policy.store import PublishedKeys
 from latchkey.core.throttle import Counter
 from tests.integration import samples
 from tests.integration.conftest import new_table

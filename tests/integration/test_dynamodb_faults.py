@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from latchkey.adapters.dynamodb import DynamoStore, connect
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.model import CodePurpose, UserStatus
-from latchkey.core.roles import CustomRoles
+from latchkey.core.roles.roles import CustomRoles
 from latchkey.core.throttle import Counter
 from tests.integration import faults, samples
 from tests.integration.conftest import connect_to, new_table

@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 
 from latchkey.adapters.jwks import KeysUnavailable, RemoteKeys
+from latchkey.signing.key_set import KeyState, generate
 from latchkey.signing.keys import Algorithm
-from latchkey.signing.keyset import KeyState, generate
 from tests.integration.contract import Clock
 from tests.integration.samples import NOW
 

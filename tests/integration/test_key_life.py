@@ -11,15 +11,15 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from latchkey.core import policyadmin, rotation
-from latchkey.core.ports import PublishedKeys
+from latchkey.core.signing_policy import admin, rotation
+from latchkey.core.signing_policy.store import PublishedKeys
 from latchkey.edge import discovery
-from latchkey.signing import keyset, policy
+from latchkey.signing import key_set, policy
+from latchkey.signing.key_set import Caches, KeySet, SigningKey
 from latchkey.signing.keys import Algorithm
-from latchkey.signing.keyset import Caches, KeySet, SigningKey
 from latchkey.signing.policy import SigningPolicy
-from tests.unit.signing import keylife
-from tests.unit.signing.keylife import DAY, KeyLife
+from tests.unit.signing import key_life
+from tests.unit.signing.key_life import DAY, KeyLife
 
 AT_LENGTH = settings(max_examples=40, stateful_step_count=30, deadline=None)
 # Always the same worlds, so that a flaw is noticed in every run or in none; what exactly went wrong need not be short.
@@ -40,7 +40,7 @@ Plant = Callable[[pytest.MonkeyPatch], None]
 @pytest.fixture(autouse=True)
 def quick_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keys are taken from the vectors: making them takes time."""
-    monkeypatch.setattr(policy, "generate", keylife.generate)
+    monkeypatch.setattr(policy, "generate", key_life.generate)
 
 
 def test_keys_live_as_promised_at_length() -> None:
@@ -60,7 +60,7 @@ def method(name: str, flawed: Callable[..., Any]) -> Plant:
 
 def heir_dropped(keys: KeySet, now: int, caches: Caches) -> KeySet:
     """Forget an heir that somebody may still let begin."""
-    return keyset._waiting(keys, replace(keys.current, retire_at=None), keys.spare) if keys.heir else keys
+    return key_set._waiting(keys, replace(keys.current, retire_at=None), keys.spare) if keys.heir else keys
 
 
 def heir_dropped_too_soon(keys: KeySet, now: int, caches: Caches) -> KeySet:
@@ -74,14 +74,14 @@ def heir_begins_at_once(  # noqa: PLR0913, PLR0917 - as `KeySet` has it
 ) -> KeySet:
     """Let the first key of another algorithm sign before anybody has it."""
     heir = replace(heir, activates_at=now)
-    return keyset._succeeded(keys.at(now).disinherited(now, caches), heir, ttl, spare, caches)
+    return key_set._succeeded(keys.at(now).disinherited(now, caches), heir, ttl, spare, caches)
 
 
 def spare_begins_at_once(keys: KeySet, now: int, ttl: int, fresh: SigningKey, caches: Caches) -> KeySet:
     """Let the spare key sign whenever somebody rotates."""
     settled = keys.at(now)
     heir = replace(settled.spare, activates_at=now)
-    return settled if settled.heir else keyset._succeeded(settled, heir, ttl, fresh, caches).at(now)
+    return settled if settled.heir else key_set._succeeded(settled, heir, ttl, fresh, caches).at(now)
 
 
 def longest_token_forgotten(key: SigningKey, ttl: int) -> SigningKey:
@@ -115,7 +115,7 @@ def refresh_keys_without_their_past(made: SigningPolicy, moment: policy.Moment) 
 def old_keys_kept(made: SigningPolicy, moment: policy.Moment, *, end_sessions: bool) -> SigningPolicy:
     """Reset, and go on verifying with the key that leaked."""
     fresh = RESET(made, moment, end_sessions=end_sessions)
-    leaked = replace(made.keys.current, state=keyset.KeyState.PREVIOUS, retire_at=moment.now + 900)
+    leaked = replace(made.keys.current, state=key_set.KeyState.PREVIOUS, retire_at=moment.now + 900)
     return replace(fresh, keys=KeySet((*fresh.keys.keys, leaked)))
 
 
@@ -128,11 +128,11 @@ def bound_without_the_gateway(
     made: SigningPolicy, moment: policy.Moment, *, end_sessions: bool
 ) -> dict[str, int | bool]:
     """Promise what the gateway's memory of the authorizer makes impossible."""
-    own = min(policyadmin.OWN_JWKS_AGE, moment.caches.jwks)
+    own = min(admin.OWN_JWKS_AGE, moment.caches.jwks)
     return IMPACT(made, moment, end_sessions=end_sessions) | {"verifiers_notice_within": own}
 
 
-DISINHERITED, RESET, IMPACT = KeySet.disinherited, policy.reset, policyadmin._impact
+DISINHERITED, RESET, IMPACT = KeySet.disinherited, policy.reset, admin._impact
 ROTATE_REFRESH_KEYS, keylife_refresh_key = policy._rotate_refresh_keys, policy._refresh_key
 
 FLAWS: dict[str, Plant] = {
@@ -146,10 +146,10 @@ FLAWS: dict[str, Plant] = {
     "an heir is dropped": method("disinherited", heir_dropped),
     "an heir begins at once": method("hand_over", heir_begins_at_once),
     "a spare begins at once": method("rotate", spare_begins_at_once),
-    "the new keys alone are announced": lambda patch: patch.setattr(keylife, "announcement", only_the_new_keys),
-    "a reset keeps a key": lambda patch: patch.setattr(keylife, "reset", old_keys_kept),
-    "a reset keeps the sessions": lambda patch: patch.setattr(keylife, "reset", sessions_kept),
-    "a bound without the gateway": lambda patch: patch.setattr(keylife, "_impact", bound_without_the_gateway),
+    "the new keys alone are announced": lambda patch: patch.setattr(key_life, "announcement", only_the_new_keys),
+    "a reset keeps a key": lambda patch: patch.setattr(key_life, "reset", old_keys_kept),
+    "a reset keeps the sessions": lambda patch: patch.setattr(key_life, "reset", sessions_kept),
+    "a bound without the gateway": lambda patch: patch.setattr(key_life, "_impact", bound_without_the_gateway),
     "retired keys stay published": lambda patch: patch.setattr(
         discovery, "jwks", lambda keys, now: json.loads(keys.jwks)
     ),
@@ -201,9 +201,9 @@ Moves = Callable[[KeyLife], None]
 AT_ONCE, AT_THE_LAST_MOMENT = (0.0, 0.0), (0.0, 1.0)
 
 RARE_FLAWS: dict[str, tuple[Plant, Moves]] = {
-    "an end is announced": (lambda patch: patch.setattr(keylife, "announcement", with_an_end), a_rotation_dies),
+    "an end is announced": (lambda patch: patch.setattr(key_life, "announcement", with_an_end), a_rotation_dies),
     "the longest token is forgotten": (
-        lambda patch: patch.setattr(keyset, "_signing_for", longest_token_forgotten),
+        lambda patch: patch.setattr(key_set, "_signing_for", longest_token_forgotten),
         tokens_become_shorter,
     ),
     "refresh keys without their past": (

@@ -12,7 +12,7 @@ import boto3
 import pytest
 from botocore.client import BaseClient
 
-from infra.local import aws
+from infra.local.aws import backend
 from latchkey.adapters.dynamodb import DynamoStore, connect
 from tests.integration import samples
 from tests.integration.conftest import new_table
@@ -66,7 +66,7 @@ def test_an_observer_is_told_of_what_has_succeeded() -> None:
         if operation == "PutSecretValue":
             told.append((parameters["SecretString"], client.get_secret_value(SecretId="s")["SecretString"]))  # type: ignore[attr-defined]
 
-    with aws.running(observe):
+    with backend.running(observe):
         client = boto3.client("secretsmanager")
         client.create_secret(Name="s", SecretString="first")
         client.put_secret_value(SecretId="s", SecretString="second")
@@ -78,9 +78,9 @@ def test_an_observer_is_told_of_what_has_succeeded() -> None:
 def test_nothing_of_it_is_left_behind() -> None:
     """The environment and botocore are as they were."""
     before = dict(os.environ), vars(BaseClient)["_make_api_call"]
-    with aws.running():
+    with backend.running():
         assert vars(BaseClient)["_make_api_call"] is not before[1]
-        assert os.environ["AWS_REGION"] == aws.REGION
+        assert os.environ["AWS_REGION"] == backend.REGION
     assert (dict(os.environ), vars(BaseClient)["_make_api_call"]) == before
 
 

@@ -16,7 +16,7 @@ from tests.integration.samples import NOW
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from latchkey.core.ports import Store
+    from latchkey.adapters.store import Store
 
 
 def made(store: Store, *roles: str, created_at: int = NOW) -> User:

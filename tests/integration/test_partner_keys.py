@@ -14,14 +14,14 @@ from pathlib import Path
 
 import pytest
 
-from latchkey.adapters.partnerkeys import Line, PinnedConnection, PublishedPartnerKeys, is_public
-from latchkey.core.ports import KeysUnreachable
+from latchkey.adapters.partner_jwks import Line, PinnedConnection, PublishedPartnerKeys, is_public
+from latchkey.core.partners.store import KeysUnreachable
 from tests.e2e.partners import published
-from tests.e2e.tlsfront import TlsFront
+from tests.e2e.tls_front import TlsFront
 from tests.integration.contract import Clock
-from tests.partnerworld import Signer
+from tests.partner_world import Signer
 
-MODULE = "latchkey.adapters.partnerkeys"
+MODULE = "latchkey.adapters.partner_jwks"
 ADDRESS = "https://keys.example/jwks.json"
 PRIVATE = [
     *["127.0.0.1", "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1"],  # noqa: S104

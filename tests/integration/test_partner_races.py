@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from latchkey.adapters.dynamodb import DynamoStore
 from tests.integration.conftest import connect_to, new_table
 from tests.integration.races import RACERS, race
-from tests.partnerworld import PartnerWorld, claims
+from tests.partner_world import PartnerWorld, claims
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

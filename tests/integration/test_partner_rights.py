@@ -10,10 +10,10 @@ import pytest
 
 from infra.packaging import template as source
 from latchkey.adapters.dynamodb import DynamoStore
-from latchkey.core.links import NewLink
+from latchkey.core.authenticators.links import NewLink
 from latchkey.core.model import Partner, ProfileUpdates
 from tests.integration.conftest import new_table
-from tests.partnerworld import ADMIN, PartnerWorld, Signer, claims
+from tests.partner_world import ADMIN, PartnerWorld, Signer, claims
 from tests.world import ADDRESS, NOW, PASSWORD
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from tests.integration import samples
 from tests.integration.samples import NOW
 
 if TYPE_CHECKING:
+    from latchkey.adapters.store import Store
     from latchkey.core.model import Link, User
-    from latchkey.core.ports import Store
 
 
 def test_partner_is_found_as_it_was_stored(store: Store) -> None:

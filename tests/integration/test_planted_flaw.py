@@ -10,18 +10,19 @@ from typing import TYPE_CHECKING
 import pytest
 
 from latchkey.adapters.dynamodb import DynamoStore, items
-from latchkey.adapters.memory import MemoryStore
+from latchkey.core.clients.store import MAX_API_KEYS
 from latchkey.core.errors import Errors, ServiceError
+from latchkey.core.grants.store import Rotation
 from latchkey.core.model import OneTimeCode, UserStatus, is_active_admin
-from latchkey.core.ports import MAX_API_KEYS, Rotation
 from tests.integration import races
 from tests.integration.conftest import new_table
+from tests.memory.store import MemoryStore
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
+    from latchkey.adapters.store import Store
     from latchkey.core.model import ApiKey, Credential, Mail, User
-    from latchkey.core.ports import Store
     from latchkey.core.throttle import Counter
 
 RACES = [

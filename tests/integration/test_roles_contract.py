@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from latchkey.core.roles import CustomRoles
+from latchkey.core.roles.roles import CustomRoles
 
 if TYPE_CHECKING:
-    from latchkey.core.ports import Store
+    from latchkey.adapters.store import Store
 
 FIRST = CustomRoles(1, {"help": "users:read", "none": ""})
 

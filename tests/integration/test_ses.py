@@ -9,11 +9,11 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from infra.local import aws
+from infra.local.aws import backend
 from infra.local.mail import MailCatcher, every_sender_verified
 from latchkey.adapters import ses
 from latchkey.core.errors import Errors
-from latchkey.core.ports import Letter, Undeliverable
+from latchkey.core.mail.store import Letter, Undeliverable
 from tests.integration.contract import refuses
 
 LETTER = Letter("Тема", "plain Ж", "<p>rich Ж</p>")
@@ -22,7 +22,7 @@ LETTER = Letter("Тема", "plain Ж", "<p>rich Ж</p>")
 def test_a_letter_goes_out_with_both_its_forms() -> None:
     """Sender, reader, subject and both texts are as they were given."""
     catcher = MailCatcher()
-    with aws.running(catcher.observe), every_sender_verified():
+    with backend.running(catcher.observe), every_sender_verified():
         ses.SesPostman(ses.connect(), "no-reply@example.com").send("ann@example.com", LETTER)
     [caught] = catcher.letters()
     assert (caught.to, caught.subject, caught.text, caught.html) == (

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from latchkey.core.policyadmin import Settings
-from latchkey.core.rotation import LEASE
-from tests.signingworld import (
+from latchkey.core.signing_policy.admin import Settings
+from latchkey.core.signing_policy.rotation import LEASE
+from tests.signing_world import (
     ACTS,
     CACHES,
     CURRENT,

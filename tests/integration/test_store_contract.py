@@ -1,4 +1,4 @@
-"""What `latchkey.core.ports.Store` promises, held to by every store there is."""
+"""What `latchkey.adapters.store.Store` promises, held to by every store there is."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import pytest
 
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.model import CodePurpose
-from latchkey.core.ports import PublishedKeys
+from latchkey.core.signing_policy.store import PublishedKeys
 from latchkey.core.throttle import Attempts, Counter, ThrottleRule
 from tests.integration import samples
 from tests.integration.contract import RULE, refuses, rotate
 from tests.integration.samples import NOW
 
 if TYPE_CHECKING:
-    from latchkey.core.ports import Store
+    from latchkey.adapters.store import Store
 
 # Users
 

@@ -6,7 +6,7 @@ from tests.integration import races
 from tests.integration.conftest import NewStore
 
 if TYPE_CHECKING:
-    from latchkey.core.ports import Store
+    from latchkey.adapters.store import Store
 
 
 def test_one_refresh_token_advances_its_session_once(store: Store) -> None:

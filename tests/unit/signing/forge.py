@@ -29,8 +29,8 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256, SHA512
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from latchkey.signing.key_set import KeyState, SigningKey
 from latchkey.signing.keys import Algorithm, VerificationKey
-from latchkey.signing.keyset import KeyState, SigningKey
 from latchkey.signing.tokens import AccessClaims, verify
 
 VECTORS = Path(__file__).parents[2] / "vectors"

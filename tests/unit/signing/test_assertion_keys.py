@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPubl
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from latchkey.signing.assertionkeys import (
+from latchkey.signing.assertion_keys import (
     AssertionAlgorithm,
     AssertionKey,
     PublicKey,
@@ -23,7 +23,7 @@ from latchkey.signing.assertions import parse, prove
 from latchkey.signing.base64url import b64url_encode
 from latchkey.signing.jws import InvalidToken
 from latchkey.signing.keys import Algorithm, InvalidKey, WeakKey
-from tests.partnerworld import Signer
+from tests.partner_world import Signer
 from tests.unit.signing.forge import signing_key
 
 

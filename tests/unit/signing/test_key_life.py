@@ -7,7 +7,7 @@ from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from latchkey.signing import policy
-from tests.unit.signing import keylife
+from tests.unit.signing import key_life
 
 
 def test_keys_live_as_promised(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -15,7 +15,7 @@ def test_keys_live_as_promised(monkeypatch: pytest.MonkeyPatch) -> None:
 
     The same world is looked at for longer, and with flaws planted in it, beside the tests of the adapters.
     """
-    monkeypatch.setattr(policy, "generate", keylife.generate)
+    monkeypatch.setattr(policy, "generate", key_life.generate)
     run_state_machine_as_test(
-        keylife.KeyLife, settings=settings(max_examples=10, stateful_step_count=20, deadline=None)
+        key_life.KeyLife, settings=settings(max_examples=10, stateful_step_count=20, deadline=None)
     )

@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from latchkey.signing.jws import InvalidToken
+from latchkey.signing.key_set import Caches, KeyState
 from latchkey.signing.keys import Algorithm
-from latchkey.signing.keyset import Caches, KeyState
 from latchkey.signing.policy import (
     MAX_POLICY,
     BadPolicy,

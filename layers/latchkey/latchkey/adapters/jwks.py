@@ -13,9 +13,9 @@ from threading import Lock
 from typing import Generic, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
-from latchkey.adapters.lastgood import LastGood, Patience, Unreadable
+from latchkey.adapters.last_good import LastGood, Patience, Unreadable
 from latchkey.signing.keys import InvalidKey, VerificationKey, verification_key_from_jwk
-from latchkey.signing.strictjson import StrictJsonError, loads
+from latchkey.signing.strict_json import StrictJsonError, loads
 
 UNKNOWN_KID_PAUSE = 10
 """Seconds in which unknown `kid`s, however many, cause one fetch."""

@@ -8,7 +8,7 @@ import boto3
 from botocore.exceptions import ClientError
 
 from latchkey.adapters.aws import CONFIG, answered, reason, unavailable
-from latchkey.core.ports import Letter, Undeliverable
+from latchkey.core.mail.store import Letter, Undeliverable
 
 if TYPE_CHECKING:
     from mypy_boto3_sesv2 import SESV2Client

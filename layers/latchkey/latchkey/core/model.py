@@ -245,16 +245,3 @@ class Mail:
     sub: str = ""
     locale: str = ""
     data: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """A security event, for the log: never a secret in it. `actor` is the operator, where it is not the subject."""
-
-    name: str
-    sub: str = ""
-    sid: str = ""
-    client_id: str = ""
-    reason: str = ""
-    actor: str = ""
-    partner_id: str = ""

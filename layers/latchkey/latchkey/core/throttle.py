@@ -7,12 +7,9 @@ become a weapon. So nothing here locks for good: the longest wait is the last of
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from latchkey.core.errors import Errors, ServiceError
-
-if TYPE_CHECKING:
-    from latchkey.core.ports import ThrottleStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +70,23 @@ MAIL_ADDRESS_RULE = ThrottleRule(free=30, waits=(1, 2, 5, 10, 30, 60), window=90
 
 CLIENT_RULE = ThrottleRule(free=20, waits=(1, 2, 5, 10, 30, 60), window=900)
 """Per client or API key, failures only: the secrets have 256 bits, so this saves work and never locks the owner out."""
+
+
+class ThrottleStore(Protocol):
+    """Counted attempts, per counter and window of its rule."""
+
+    def reserve_attempt(self, counter: Counter, now: int) -> int:
+        """Count an attempt if the rule allows one; return how many this window has seen with it.
+
+        One conditional write, so that N parallel callers never get more than the rule gives. Raise `RATE_LIMITED` with
+        `retry_after` when refused; a refused attempt is not counted.
+        """
+
+    def count_attempt(self, counter: Counter, now: int) -> Attempts:
+        """Count an attempt whatever the rule says; return the state with it."""
+
+    def attempts(self, counter: Counter, now: int) -> Attempts:
+        """Return the state of this window without counting."""
 
 
 def login_attempts(login: str) -> Counter:

@@ -10,10 +10,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from latchkey.core.audit import RecordedEvent
-from latchkey.core.ports import AuditStore
+from latchkey.core.events import AuditStore, RecordedEvent
 from latchkey.edge.telemetry import logger
-from latchkey.signing.strictjson import StrictJsonError, integer_member, loads, string_member
+from latchkey.signing.strict_json import StrictJsonError, integer_member, loads, string_member
 
 Event = Mapping[str, Any]
 

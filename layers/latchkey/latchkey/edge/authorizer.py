@@ -18,7 +18,7 @@ from functools import cache
 from typing import Any
 
 from latchkey.adapters.jwks import KeyCache, KeysUnavailable, RemoteKeys
-from latchkey.core.roles import BUILT_IN
+from latchkey.core.roles.roles import BUILT_IN
 from latchkey.edge.settings import Environment
 from latchkey.signing.jws import InvalidToken
 from latchkey.signing.keys import VerificationKey
@@ -108,9 +108,9 @@ def _keys(issuer: str) -> KeyCache[VerificationKey]:
     env = Environment(os.environ)
     max_age = min(OWN_JWKS_AGE, env.number("LATCHKEY_JWKS_MAX_AGE", 300, low=1, high=300))
     if secret := env.text("LATCHKEY_HS256_SECRET", ""):
-        from latchkey.adapters import secretsmanager  # boto3, in this mode alone
+        from latchkey.adapters import secrets_manager
 
-        return secretsmanager.SecretKeys(secretsmanager.connect(), secret, time.monotonic, time.time, max_age)
+        return secrets_manager.SecretKeys(secrets_manager.connect(), secret, time.monotonic, time.time, max_age)
     return RemoteKeys(env.text("LATCHKEY_JWKS_URI", f"{issuer}/.well-known/jwks.json"), time.monotonic, max_age)
 
 

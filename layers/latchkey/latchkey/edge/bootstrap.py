@@ -14,44 +14,44 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from latchkey.adapters import dynamodb, secretsmanager
-from latchkey.adapters.rolecache import RoleCache
-from latchkey.core.accounts import Accounts
-from latchkey.core.clients import ClientDirectory
-from latchkey.core.issuing import Issuer
-from latchkey.core.machines import MachineGrants
-from latchkey.core.outbox import Outbox
-from latchkey.core.passwords import Argon2Cost, BlockList, PasswordRules
-from latchkey.core.ports import Store
-from latchkey.core.roleadmin import RoleAdmin
-from latchkey.core.roles import Roles, StoredRoles
-from latchkey.core.sessions import Sessions
-from latchkey.core.signin import PasswordSignIn
-from latchkey.core.signup import MailedSignUp
-from latchkey.core.validation import TokenCheck
+from latchkey.adapters import dynamodb, secrets_manager
+from latchkey.adapters.role_cache import RoleCache
+from latchkey.adapters.store import Store
+from latchkey.core.clients.directory import ClientDirectory
+from latchkey.core.credentials.passwords import Argon2Cost, BlockList, PasswordRules
+from latchkey.core.grants.issuing import Issuer
+from latchkey.core.grants.machine import MachineGrants
+from latchkey.core.grants.password import PasswordSignIn
+from latchkey.core.grants.refresh import Sessions
+from latchkey.core.grants.validation import TokenCheck
+from latchkey.core.mail.outbox import Outbox
+from latchkey.core.roles.admin import RoleAdmin
+from latchkey.core.roles.roles import Roles, StoredRoles
+from latchkey.core.users.accounts import Accounts
+from latchkey.core.users.sign_up import MailedSignUp
 from latchkey.edge.settings import Environment, Settings
 from latchkey.edge.telemetry import LogJournal
-from latchkey.signing.keyset import Caches
+from latchkey.signing.key_set import Caches
 from latchkey.signing.policy import Moment
 
 if TYPE_CHECKING:
-    from latchkey.core.apikeyadmin import ApiKeyAdmin
-    from latchkey.core.assertions import AssertionCheck
-    from latchkey.core.clientadmin import ClientAdmin
-    from latchkey.core.emailchange import EmailChanges
-    from latchkey.core.emails import Mailroom
-    from latchkey.core.erasure import Erasure
-    from latchkey.core.firstadmin import FirstAdmin
-    from latchkey.core.links import Links
-    from latchkey.core.mailrequests import MailRequests
-    from latchkey.core.ownership import Ownership
-    from latchkey.core.partneradmin import PartnerAdmin
-    from latchkey.core.partnersignin import PartnerSignIn
-    from latchkey.core.passwordchange import PasswordChanges
-    from latchkey.core.policyadmin import PolicyAdmin
-    from latchkey.core.rotation import PolicyWriter, Rotation
-    from latchkey.core.transfer import UserTransfer
-    from latchkey.core.useradmin import UserAdmin
+    from latchkey.core.authenticators.change_email import EmailChanges
+    from latchkey.core.authenticators.change_password import PasswordChanges
+    from latchkey.core.authenticators.links import Links
+    from latchkey.core.authenticators.ownership import Ownership
+    from latchkey.core.clients.admin import ClientAdmin
+    from latchkey.core.clients.api_keys import ApiKeyAdmin
+    from latchkey.core.grants.partner import PartnerSignIn
+    from latchkey.core.mail.mailroom import Mailroom
+    from latchkey.core.mail.requests import MailRequests
+    from latchkey.core.partners.admin import PartnerAdmin
+    from latchkey.core.partners.assertions import AssertionCheck
+    from latchkey.core.signing_policy.admin import PolicyAdmin
+    from latchkey.core.signing_policy.rotation import PolicyWriter, Rotation
+    from latchkey.core.users.admin import UserAdmin
+    from latchkey.core.users.erasure import Erasure
+    from latchkey.core.users.first_admin import FirstAdmin
+    from latchkey.core.users.transfer import UserTransfer
     from latchkey.edge.audit import Recorder
 
 
@@ -68,10 +68,10 @@ def store() -> Store:
 
 
 @cache
-def policies() -> secretsmanager.SecretPolicySource:
+def policies() -> secrets_manager.SecretPolicySource:
     """Return the source of the signing policy."""
-    return secretsmanager.SecretPolicySource(
-        secretsmanager.connect(), settings().signing_secret, time.monotonic, settings().policy_cache
+    return secrets_manager.SecretPolicySource(
+        secrets_manager.connect(), settings().signing_secret, time.monotonic, settings().policy_cache
     )
 
 
@@ -119,7 +119,7 @@ def clients() -> ClientDirectory:
 @cache
 def client_admin() -> ClientAdmin:
     """Return the clients in an operator's hands."""
-    from latchkey.core.clientadmin import ClientAdmin
+    from latchkey.core.clients.admin import ClientAdmin
 
     return ClientAdmin(store(), roles_now(), LogJournal(), secrets.token_bytes)
 
@@ -127,7 +127,7 @@ def client_admin() -> ClientAdmin:
 @cache
 def api_key_admin() -> ApiKeyAdmin:
     """Return the API keys in an operator's hands."""
-    from latchkey.core.apikeyadmin import ApiKeyAdmin
+    from latchkey.core.clients.api_keys import ApiKeyAdmin
 
     return ApiKeyAdmin(store(), roles_now(), LogJournal(), secrets.token_bytes)
 
@@ -159,7 +159,7 @@ def role_admin() -> RoleAdmin:
 @cache
 def user_admin() -> UserAdmin:
     """Return the accounts in an operator's hands."""
-    from latchkey.core.useradmin import UserAdmin
+    from latchkey.core.users.admin import UserAdmin
 
     return UserAdmin(store(), accounts(), sessions(), roles_now(), LogJournal(), outbox())
 
@@ -167,7 +167,7 @@ def user_admin() -> UserAdmin:
 @cache
 def first_admin() -> FirstAdmin:
     """Return the opening of the first admin's account."""
-    from latchkey.core.firstadmin import FirstAdmin
+    from latchkey.core.users.first_admin import FirstAdmin
 
     return FirstAdmin(store(), accounts(), LogJournal())
 
@@ -175,7 +175,7 @@ def first_admin() -> FirstAdmin:
 @cache
 def user_transfer() -> UserTransfer:
     """Return the accounts on the move."""
-    from latchkey.core.transfer import UserTransfer
+    from latchkey.core.users.transfer import UserTransfer
 
     return UserTransfer(store(), roles_now(), LogJournal(), secrets.token_bytes)
 
@@ -195,8 +195,8 @@ def outbox() -> Outbox:
 @cache
 def assertion_check() -> AssertionCheck:
     """Return the check of partners' assertions. Only a laptop's twin lets keys come from the machine itself."""
-    from latchkey.adapters.partnerkeys import PublishedPartnerKeys
-    from latchkey.core.assertions import AssertionCheck
+    from latchkey.adapters.partner_jwks import PublishedPartnerKeys
+    from latchkey.core.partners.assertions import AssertionCheck
 
     keys = PublishedPartnerKeys(time.monotonic, local=Environment(os.environ).flag("LATCHKEY_LOCAL_JWKS"))
     return AssertionCheck(store(), keys, policies(), LogJournal(), settings().throttled)
@@ -205,7 +205,7 @@ def assertion_check() -> AssertionCheck:
 @cache
 def partner_sign_in() -> PartnerSignIn:
     """Return the sign-in by a partner's assertion."""
-    from latchkey.core.partnersignin import PartnerSignIn
+    from latchkey.core.grants.partner import PartnerSignIn
 
     return PartnerSignIn(
         store=store(),
@@ -221,7 +221,7 @@ def partner_sign_in() -> PartnerSignIn:
 @cache
 def partner_admin() -> PartnerAdmin:
     """Return the partners in an operator's hands."""
-    from latchkey.core.partneradmin import PartnerAdmin
+    from latchkey.core.partners.admin import PartnerAdmin
 
     local = Environment(os.environ).flag("LATCHKEY_LOCAL_JWKS")
     return PartnerAdmin(store(), policies(), roles_now(), LogJournal(), secrets.token_bytes, local_keys=local)
@@ -230,7 +230,7 @@ def partner_admin() -> PartnerAdmin:
 @cache
 def links() -> Links:
     """Return the links of accounts with partners."""
-    from latchkey.core.links import Links
+    from latchkey.core.authenticators.links import Links
 
     return Links(store(), accounts(), assertion_check(), _ownership(), LogJournal())
 
@@ -238,7 +238,7 @@ def links() -> Links:
 @cache
 def mail_requests() -> MailRequests:
     """Return the requests for mail."""
-    from latchkey.core.mailrequests import MailRequests
+    from latchkey.core.mail.requests import MailRequests
 
     return MailRequests(store(), outbox(), settings().throttled)
 
@@ -252,7 +252,7 @@ def signup() -> MailedSignUp:
 @cache
 def password_changes() -> PasswordChanges:
     """Return the changes of passwords."""
-    from latchkey.core.passwordchange import PasswordChanges
+    from latchkey.core.authenticators.change_password import PasswordChanges
 
     return PasswordChanges(store(), accounts(), _ownership(), outbox(), LogJournal())
 
@@ -260,7 +260,7 @@ def password_changes() -> PasswordChanges:
 @cache
 def email_changes() -> EmailChanges:
     """Return the changes of e-mail addresses."""
-    from latchkey.core.emailchange import EmailChanges
+    from latchkey.core.authenticators.change_email import EmailChanges
 
     return EmailChanges(store(), accounts(), _ownership(), outbox(), LogJournal(), settings().throttled)
 
@@ -268,7 +268,7 @@ def email_changes() -> EmailChanges:
 @cache
 def erasure() -> Erasure:
     """Return the deletion of accounts."""
-    from latchkey.core.erasure import Erasure
+    from latchkey.core.users.erasure import Erasure
 
     return Erasure(store(), _ownership(), outbox(), LogJournal())
 
@@ -277,8 +277,8 @@ def erasure() -> Erasure:
 def mailroom() -> Mailroom:
     """Return the sender of mails. It alone loads Jinja2 and SES."""
     from latchkey.adapters import ses
-    from latchkey.adapters.letters import JinjaWriter
-    from latchkey.core.emails import Mailroom
+    from latchkey.core.mail.mailroom import Mailroom
+    from latchkey.mails.letters import JinjaWriter
 
     env = Environment(os.environ)
     return Mailroom(
@@ -305,7 +305,7 @@ def recorder() -> Recorder:
 @cache
 def policy_admin() -> PolicyAdmin:
     """Return the signing policy in an admin's hands."""
-    from latchkey.core.policyadmin import PolicyAdmin
+    from latchkey.core.signing_policy.admin import PolicyAdmin
 
     return PolicyAdmin(_policy_writer(), store(), Environment(os.environ).flag("LATCHKEY_ALLOW_HS256"))
 
@@ -313,7 +313,7 @@ def policy_admin() -> PolicyAdmin:
 @cache
 def rotation() -> Rotation:
     """Return the rotation of the signing secret, with the stack's parameters for the very first policy."""
-    from latchkey.core.rotation import FirstPolicy, Rotation
+    from latchkey.core.signing_policy.rotation import FirstPolicy, Rotation
     from latchkey.signing.keys import Algorithm
     from latchkey.signing.policy import Lifetimes
 
@@ -340,17 +340,17 @@ def moment(now: int) -> Moment:
 
 
 def _ownership() -> Ownership:
-    from latchkey.core.ownership import Ownership
+    from latchkey.core.authenticators.ownership import Ownership
 
     return Ownership(store(), LogJournal(), Argon2Cost(), settings().throttled)
 
 
 def _policy_writer() -> PolicyWriter:
-    from latchkey.core.rotation import PolicyWriter
+    from latchkey.core.signing_policy.rotation import PolicyWriter
 
     env = Environment(os.environ)
     table = dynamodb.DynamoStore(dynamodb.connect(), env.text("LATCHKEY_TABLE"))
-    secret = secretsmanager.SigningSecret(secretsmanager.connect(), env.text("LATCHKEY_SIGNING_SECRET"))
+    secret = secrets_manager.SigningSecret(secrets_manager.connect(), env.text("LATCHKEY_SIGNING_SECRET"))
     return PolicyWriter(secret, table, table, LogJournal())
 
 

@@ -10,10 +10,10 @@ from latchkey.core.errors import Errors, ServiceError
 from latchkey.edge.http import Request
 
 if TYPE_CHECKING:  # `hello` needs none of it and would pay for all at its cold start
-    from latchkey.core.audit import RecordedEvent
+    from latchkey.core.events import RecordedEvent
+    from latchkey.core.grants.refresh import Sessions
     from latchkey.core.model import Link, Session, User
-    from latchkey.core.roles import Roles
-    from latchkey.core.sessions import Sessions
+    from latchkey.core.roles.roles import Roles
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from latchkey.core.clientadmin import FINGERPRINT_LENGTH, ClientAdmin, NewClient
+from latchkey.core.clients.admin import FINGERPRINT_LENGTH, ClientAdmin, NewClient
+from latchkey.core.clients.redirects import MAX_REDIRECT_URI
 from latchkey.core.errors import invalid_field
 from latchkey.core.model import Client, ClientKind
-from latchkey.core.ports import PolicySource
-from latchkey.core.redirects import MAX_REDIRECT_URI
+from latchkey.core.policy import PolicySource
 from latchkey.edge import listing
 from latchkey.edge.forms import Members, nothing_given
 from latchkey.edge.http import Request, Response

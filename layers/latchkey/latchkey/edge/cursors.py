@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from latchkey.core.errors import ServiceError, invalid_field
 from latchkey.signing.base64url import b64url_decode, b64url_encode
 from latchkey.signing.refresh import RefreshKey
-from latchkey.signing.strictjson import StrictJsonError, loads
+from latchkey.signing.strict_json import StrictJsonError, loads
 
 MAX_CURSOR = 1024
 """The longest cursor that is looked at, in characters."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.model import Grant
-from latchkey.core.ports import PublicKeyStore, PublishedKeys
+from latchkey.core.signing_policy.store import PublicKeyStore, PublishedKeys
 
 
 def published(store: PublicKeyStore) -> PublishedKeys:

@@ -6,9 +6,9 @@ import re
 from typing import Self
 from urllib.parse import unquote_to_bytes
 
-from latchkey.core.accounts import Registration
 from latchkey.core.errors import Errors, ServiceError, invalid_field
-from latchkey.core.signin import SignIn
+from latchkey.core.grants.password import SignIn
+from latchkey.core.users.accounts import Registration
 from latchkey.edge.http import MAX_NAME, Request
 
 _MISSING = object()

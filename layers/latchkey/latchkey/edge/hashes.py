@@ -6,10 +6,10 @@ import hashlib
 from typing import Any
 
 from latchkey.core.errors import Errors, ServiceError
-from latchkey.core.waves import fast_hash, secure_hash
 from latchkey.edge.forms import Members
 from latchkey.edge.http import Request
 from latchkey.edge.operators import permitted
+from latchkey.edge.waves import fast_hash, secure_hash
 
 MAX_MESSAGE = 1024
 """Bytes of a body to hash."""

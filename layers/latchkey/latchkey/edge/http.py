@@ -18,7 +18,7 @@ from typing import Any
 from latchkey.core.errors import Errors, FieldError, ServiceError, invalid_field
 from latchkey.edge import cors, origins
 from latchkey.edge.telemetry import log_crash, logger, on_behalf_of
-from latchkey.signing.strictjson import StrictJsonError, loads
+from latchkey.signing.strict_json import StrictJsonError, loads
 
 MAX_BODY = 16_384
 """Bytes of a request body."""

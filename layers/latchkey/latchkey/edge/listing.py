@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
-from latchkey.core.ports import Page, PolicySource
+from latchkey.core.paging import Page
+from latchkey.core.policy import PolicySource
 from latchkey.edge.cursors import open_, seal
 from latchkey.edge.forms import Members
 from latchkey.edge.http import Request

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from latchkey.adapters.dynamodb.outbox import mail_of
-from latchkey.core.emails import Mailroom
+from latchkey.adapters.dynamodb.mail import mail_of
+from latchkey.core.mail.mailroom import Mailroom
 from latchkey.edge.telemetry import log_crash
 
 Event = Mapping[str, Any]

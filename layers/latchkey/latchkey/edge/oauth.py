@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from urllib.parse import unquote_plus
 
 from latchkey.core.errors import Errors, ServiceError
-from latchkey.core.issuing import TokenAnswer
+from latchkey.core.grants.issuing import TokenAnswer
+from latchkey.core.grants.partner import Exchange, PartnerAnswer
 from latchkey.core.model import FIRST_PARTY_CLIENT, Client, Grant
-from latchkey.core.partnersignin import Exchange, PartnerAnswer
 from latchkey.edge import bootstrap
 from latchkey.edge.forms import Members
 from latchkey.edge.http import MAX_BODY, Request

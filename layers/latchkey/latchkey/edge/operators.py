@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.permissions import ROUTE_PERMISSIONS
-from latchkey.core.roles import Operator
+from latchkey.core.roles.roles import Operator
 from latchkey.edge import bootstrap
 from latchkey.edge.callers import caller
 from latchkey.edge.http import Request

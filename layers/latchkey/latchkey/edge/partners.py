@@ -6,17 +6,17 @@ import json
 import re
 from typing import Any
 
+from latchkey.core.authenticators.links import Links, NewLink
 from latchkey.core.errors import invalid_field
-from latchkey.core.links import Links, NewLink
 from latchkey.core.model import Partner, ProfileUpdates
-from latchkey.core.partneradmin import MAX_KEYS, PartnerAdmin, read_key
-from latchkey.core.partnerprofiles import PROFILES, RELAXATIONS
-from latchkey.core.ports import PolicySource
+from latchkey.core.partners.admin import MAX_KEYS, PartnerAdmin, read_key
+from latchkey.core.partners.profiles import PROFILES, RELAXATIONS
+from latchkey.core.policy import PolicySource
 from latchkey.edge import callers, listing
 from latchkey.edge.forms import Members, nothing_given
 from latchkey.edge.http import MAX_BODY, Request, Response
 from latchkey.edge.operators import Operator, permitted
-from latchkey.signing.assertionkeys import AssertionAlgorithm, AssertionKey
+from latchkey.signing.assertion_keys import AssertionAlgorithm, AssertionKey
 
 _PARTNERS = "/v1/admin/partners"
 _MOST = 32

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from latchkey.core.errors import invalid_field
-from latchkey.core.roleadmin import RoleAdmin
-from latchkey.core.roles import BUILT_IN, PERMISSIONS
+from latchkey.core.roles.admin import RoleAdmin
+from latchkey.core.roles.roles import BUILT_IN, PERMISSIONS
 from latchkey.edge.forms import Members
 from latchkey.edge.http import Request, Response
 from latchkey.edge.operators import permitted

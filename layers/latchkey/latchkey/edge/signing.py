@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from latchkey.core.policyadmin import PolicyAdmin, Settings
+from latchkey.core.signing_policy.admin import PolicyAdmin, Settings
 from latchkey.edge.forms import Members, nothing_given
 from latchkey.edge.http import Request
 from latchkey.edge.operators import permitted

@@ -17,7 +17,7 @@ from aws_lambda_powertools import Logger, single_metric
 from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
 from aws_lambda_powertools.metrics import MetricUnit
 
-from latchkey.core.model import Event
+from latchkey.core.events import Event
 from latchkey.edge.settings import BadSettings
 
 _SECRETS = re.compile(

@@ -6,15 +6,15 @@ import re
 from functools import partial
 from typing import Any
 
-from latchkey.core.accounts import parse_login
+from latchkey.core.credentials.foreign_hashes import UnusableHash
+from latchkey.core.credentials.hash_imports import canonical_hash
+from latchkey.core.credentials.logins import parse_login
+from latchkey.core.credentials.passwords import NO_PASSWORD
 from latchkey.core.errors import Errors, FieldError, ServiceError, invalid_field
-from latchkey.core.foreignhashes import UnusableHash
-from latchkey.core.hashimports import canonical_hash
 from latchkey.core.model import UserStatus
-from latchkey.core.passwords import NO_PASSWORD
-from latchkey.core.ports import PolicySource
-from latchkey.core.transfer import MAX_BATCH, Batch, Exported, ImportRecord, Refusal, UserTransfer
-from latchkey.core.useradmin import MAX_ROLES
+from latchkey.core.policy import PolicySource
+from latchkey.core.users.admin import MAX_ROLES
+from latchkey.core.users.transfer import MAX_BATCH, Batch, Exported, ImportRecord, Refusal, UserTransfer
 from latchkey.edge import listing
 from latchkey.edge.forms import LABEL, LOCALE, LOGIN_NAMES, Members
 from latchkey.edge.http import Request

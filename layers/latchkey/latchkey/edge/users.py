@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from latchkey.core.accounts import Registration
 from latchkey.core.errors import invalid_field
 from latchkey.core.model import User, UserStatus
-from latchkey.core.ports import PolicySource
-from latchkey.core.useradmin import MAX_ROLES, Standing, UserAdmin
+from latchkey.core.policy import PolicySource
+from latchkey.core.users.accounts import Registration
+from latchkey.core.users.admin import MAX_ROLES, Standing, UserAdmin
 from latchkey.edge import callers, listing
 from latchkey.edge.forms import LOCALE, LOGIN_NAMES, Members, nothing_given
 from latchkey.edge.http import Request, Response

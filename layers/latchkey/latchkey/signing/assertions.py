@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import jwt
 
-from latchkey.signing.assertionkeys import AssertionKey
+from latchkey.signing.assertion_keys import AssertionKey
 from latchkey.signing.base64url import b64url_decode
 from latchkey.signing.jws import MAX_TOKEN, InvalidToken
-from latchkey.signing.strictjson import StrictJsonError, integer_member, loads, string_member
+from latchkey.signing.strict_json import StrictJsonError, integer_member, loads, string_member
 
 MAX_AGE = 600
 """Seconds after which an assertion is too old, whatever its `exp` says."""

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from latchkey.signing.base64url import b64url_decode, b64url_encode
 from latchkey.signing.keys import VerificationKey
-from latchkey.signing.strictjson import loads, string_member
+from latchkey.signing.strict_json import loads, string_member
 
 __all__ = ["MAX_TOKEN", "InvalidToken", "Jws", "b64url_decode", "b64url_encode", "parse", "verify"]
 

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey, RSAPublicNumbers
 
 from latchkey.signing.base64url import b64url_decode, b64url_encode
-from latchkey.signing.strictjson import string_member
+from latchkey.signing.strict_json import string_member
 
 Material: TypeAlias = RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey | bytes
 

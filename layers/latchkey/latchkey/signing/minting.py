@@ -5,7 +5,7 @@ from __future__ import annotations
 import jwt
 
 from latchkey.signing.jws import MAX_TOKEN
-from latchkey.signing.keyset import SigningKey
+from latchkey.signing.key_set import SigningKey
 from latchkey.signing.tokens import TYP, AccessClaims
 
 

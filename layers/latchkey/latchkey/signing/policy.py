@@ -14,10 +14,10 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from latchkey.signing.base64url import b64url_decode, b64url_encode
+from latchkey.signing.key_set import Caches, KeySet, KeyState, SigningKey, generate
 from latchkey.signing.keys import Algorithm
-from latchkey.signing.keyset import Caches, KeySet, KeyState, SigningKey, generate
 from latchkey.signing.refresh import RefreshKey
-from latchkey.signing.strictjson import StrictJsonError, integer_member, loads, string_member
+from latchkey.signing.strict_json import StrictJsonError, integer_member, loads, string_member
 from latchkey.signing.tokens import MAX_TTL
 
 _Choice = TypeVar("_Choice", bound=StrEnum)

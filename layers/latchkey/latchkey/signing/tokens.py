@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from latchkey.signing import jws
 from latchkey.signing.jws import InvalidToken
 from latchkey.signing.keys import VerificationKey
-from latchkey.signing.strictjson import StrictJsonError, integer_member, loads, string_member
+from latchkey.signing.strict_json import StrictJsonError, integer_member, loads, string_member
 
 TYP = "at+jwt"
 """The type of an access token, so that no other kind of token passes for one (RFC 9068 section 2.1)."""

@@ -7,19 +7,16 @@ from typing import TYPE_CHECKING
 import boto3
 
 from latchkey.adapters.aws import CONFIG
-from latchkey.adapters.dynamodb.attempts import AttemptCounters
-from latchkey.adapters.dynamodb.audit import AuditItems
+from latchkey.adapters.dynamodb.authenticators import UserChanges
 from latchkey.adapters.dynamodb.clients import Clients
-from latchkey.adapters.dynamodb.codes import Codes
-from latchkey.adapters.dynamodb.leases import Leases
-from latchkey.adapters.dynamodb.links import Links
-from latchkey.adapters.dynamodb.outbox import OutboxItems
-from latchkey.adapters.dynamodb.partners import Partners
-from latchkey.adapters.dynamodb.publickeys import PublicKeys
+from latchkey.adapters.dynamodb.events import AuditItems
+from latchkey.adapters.dynamodb.grants import SessionItems
+from latchkey.adapters.dynamodb.mail import Codes, OutboxItems
+from latchkey.adapters.dynamodb.partners import Links, Partners
 from latchkey.adapters.dynamodb.roles import CustomRoleItem
-from latchkey.adapters.dynamodb.sessions import SessionItems
+from latchkey.adapters.dynamodb.signing_policy import Leases, PublicKeys
 from latchkey.adapters.dynamodb.table import Table
-from latchkey.adapters.dynamodb.userchanges import UserChanges
+from latchkey.adapters.dynamodb.throttle import AttemptCounters
 from latchkey.adapters.dynamodb.users import Users
 
 if TYPE_CHECKING:
@@ -43,7 +40,7 @@ class DynamoStore(
     Partners,
     Links,
 ):
-    """Implements `latchkey.core.ports.Store`."""
+    """Implements `latchkey.adapters.store.Store`."""
 
     def __init__(self, client: DynamoDBClient, table: str) -> None:
         super().__init__(Table(client, table))

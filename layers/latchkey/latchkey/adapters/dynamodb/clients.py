@@ -12,9 +12,10 @@ from collections.abc import Mapping
 from latchkey.adapters.dynamodb import items
 from latchkey.adapters.dynamodb.items import Item
 from latchkey.adapters.dynamodb.table import Change, TablePart
+from latchkey.core.clients.store import MAX_API_KEYS
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.model import ApiKey, Client
-from latchkey.core.ports import MAX_API_KEYS, Page
+from latchkey.core.paging import Page
 
 _OPERATORS_TO_CHANGE = frozenset({"name", "redirect_uris", "scopes", "grants", "roles", "enabled"})
 _EXISTS = "attribute_exists(#pk)"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from latchkey.adapters.dynamodb import items
 from latchkey.adapters.dynamodb.table import TablePart
-from latchkey.core.roles import CustomRoles
+from latchkey.core.roles.roles import CustomRoles
 
 _FIRST = "attribute_not_exists(#pk)"
 _NEXT = "#version = :read"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from latchkey.adapters.dynamodb import items, standing
-from latchkey.adapters.dynamodb.outbox import waiting
-from latchkey.adapters.dynamodb.sessions import live_sessions
+from latchkey.adapters.dynamodb.grants import live_sessions
+from latchkey.adapters.dynamodb.mail import waiting
 from latchkey.adapters.dynamodb.table import TablePart
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.model import Credential, Mail, Session, User
-from latchkey.core.ports import Page
+from latchkey.core.paging import Page
 
 _OWNERS_TO_CHANGE = frozenset({"name", "locale"})
 

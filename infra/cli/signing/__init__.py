@@ -1,0 +1,1 @@
+"""`latchkey signing`: the signing policy and its keys."""

@@ -1,0 +1,146 @@
+"""How the signing policy, its changes and the impact of a reset look on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TypeGuard
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from infra.cli.durations import human, moment
+from infra.cli.signing.policy import Key, Policy
+
+LABELS = {
+    "algorithm": "Algorithm",
+    "access_ttl": "Access token lives",
+    "refresh_ttl": "Session lives at most",
+    "refresh_idle_ttl": "Unused session lives",
+    "refresh_retry_limit": "Late refreshes in a row",
+}
+"""The settings that an operator can change, in the order in which they are shown."""
+
+_EFFECT = {
+    "access_ttl": "in tokens issued from now on",
+    "refresh_ttl": "in sessions begun from now on",
+    "refresh_idle_ttl": "in each session from its next refresh on",
+    "refresh_retry_limit": "in every session from now on",
+}
+_STATE_STYLES = {"current": "green", "next": "cyan", "previous": "dim"}
+_KNOWN_IMPACT = frozenset(
+    {
+        "keys_revoked",
+        "longest_token_life",
+        "verifiers_notice_within",
+        "other_verifiers_notice_within",
+        "sessions_end",
+    }
+)
+
+
+def policy_view(policy: Policy, now: int) -> Group:
+    """Show the settings and the keys."""
+    title = Text(f"Signing policy of {policy.issuer}, version {policy.version}", style="bold")
+    return Group(title, "", settings_table(policy), "", keys_table(policy, now))
+
+
+def settings_table(policy: Policy) -> Table:
+    """Return the settings, one a row."""
+    table = _table("Setting", "Value")
+    for name, label in LABELS.items():
+        table.add_row(label, _value(policy, name))
+    return table
+
+
+def keys_table(policy: Policy, now: int) -> Table:
+    """Return the keys, one a row; ages count from the publication, times are local."""
+    table = _table("Key", "State", "Algorithm", "Age", "Life")
+    for key in policy.keys:
+        state = Text(key.state, _STATE_STYLES.get(key.state, ""))
+        table.add_row(key.kid, state, key.alg, human(max(0, now - key.published_at), parts=1), _life(key, now))
+    return table
+
+
+def changes(before: Policy, after: Policy, now: int) -> Text:
+    """Say what differs and when it takes effect."""
+    lines = [
+        f"{label}: {_value(before, name)} → {_value(after, name)}, {_effect(after, name, now)}"
+        for name, label in LABELS.items()
+        if getattr(before, name) != getattr(after, name)
+    ]
+    if not lines:
+        return Text("Nothing has changed.")
+    return Text("\n".join([*lines, "Functions that have read the policy before follow within a minute."]))
+
+
+def rotation(policy: Policy, now: int) -> Text:
+    """Say when the new key begins to sign."""
+    heir = policy.heir(policy.algorithm)
+    if heir is None or heir.activates_at is None:
+        return Text("The keys have rotated.")
+    return Text(f"Key {heir.kid} signs from {moment(heir.activates_at, now)}. By then every verifier has it.")
+
+
+def impact(effects: Mapping[str, object], target: str) -> Text:
+    """Name what a reset will break."""
+    return Text("\n".join([f"A reset of the signing keys of {target}:", *(f"  - {line}" for line in _impact(effects))]))
+
+
+def _impact(effects: Mapping[str, object]) -> Iterator[str]:
+    yield f"keys revoked: {_number(effects, 'keys_revoked')}; no access token issued so far is accepted any more"
+    yield f"tokens end up to {_duration(effects, 'longest_token_life')} early: apps refresh, services ask for new ones"
+    yield f"this stack's verifiers follow within {_duration(effects, 'verifiers_notice_within')}"
+    yield f"others that keep to the cache headers follow within {_duration(effects, 'other_verifiers_notice_within')}"
+    yield "whoever verifies with a copy of a key (HS256, PEM) needs the new one"
+    if effects.get("sessions_end"):
+        yield "every session ends: everybody has to log in again"
+    else:
+        yield "sessions live on: refresh tokens go on working"
+    for name, value in effects.items():
+        if name not in _KNOWN_IMPACT and _is_number(value) and name.isidentifier():
+            yield f"{name.replace('_', ' ')}: {value}"
+
+
+def _table(*headings: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    return table
+
+
+def _life(key: Key, now: int) -> str:
+    """Return what the key does, and since or until when."""
+    if key.state == "next":
+        return f"signs from {moment(key.activates_at, now)}" if key.activates_at else "signs after the next rotation"
+    if key.state == "current":
+        return f"signs since {moment(key.activates_at, now)}" if key.activates_at else "signs"
+    return f"verifies until {moment(key.retire_at, now)}" if key.retire_at else "verifies"
+
+
+def _value(policy: Policy, name: str) -> str:
+    value = getattr(policy, name)
+    return human(value) if name.endswith("_ttl") else str(value)
+
+
+def _effect(policy: Policy, name: str, now: int) -> str:
+    if name != "algorithm":
+        return _EFFECT[name]
+    heir = policy.heir(policy.algorithm)
+    if heir is None or heir.activates_at is None:
+        return "in the keys made from now on"
+    return f"in tokens issued from {moment(heir.activates_at, now)} on"
+
+
+def _number(effects: Mapping[str, object], name: str) -> str:
+    value = effects.get(name)
+    return str(value) if _is_number(value) else "unknown"
+
+
+def _duration(effects: Mapping[str, object], name: str) -> str:
+    value = effects.get(name)
+    return human(value) if _is_number(value) else "an unknown time"
+
+
+def _is_number(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)

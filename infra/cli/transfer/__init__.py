@@ -1,0 +1,1 @@
+"""`latchkey import` and `latchkey export`: moving accounts in and out."""

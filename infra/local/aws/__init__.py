@@ -1,0 +1,1 @@
+"""AWS inside this process: moto and what it lacks."""

@@ -1,0 +1,157 @@
+"""What a function may do in AWS: every call that it makes is held against the statements of its role, as IAM does.
+
+So a right that the template forgets is missed on a laptop, and not first in an account.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from infra.local.stack.api import resources
+from infra.local.stack.functions import current_function
+from infra.local.stack.intrinsics import Unresolvable
+
+if TYPE_CHECKING:
+    from botocore.client import BaseClient
+
+    from infra.local.stack.intrinsics import Resolver
+    from infra.local.stack.template import Template
+
+_IAM_NAMES = {"sesv2": "ses"}
+_STEPS = {
+    "Put": "PutItem",
+    "Update": "UpdateItem",
+    "Delete": "DeleteItem",
+    "ConditionCheck": "ConditionCheckItem",
+}
+_PARTITION_KEY = re.compile(r"(?:pk|#\w+) = (:\w+)")
+
+Context = Mapping[str, Sequence[str]]
+"""The values of IAM's condition keys."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """One action on one resource, which is named as its ARN ends."""
+
+    action: str
+    resource: str
+    context: Context
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What a role allows."""
+
+    actions: Sequence[str]
+    resources: Sequence[str]
+    conditions: Mapping[str, Mapping[str, Any]]
+
+    def allows(self, access: Access) -> bool:
+        """Say whether this access is allowed: its action, its resource, and every condition."""
+        return (
+            access.action in self.actions
+            and any(each == "*" or each.endswith(access.resource) for each in self.resources)
+            and all(_holds(test, access.context) for test in self.conditions.items())
+        )
+
+
+class Rights:
+    """The rights of all functions of a template."""
+
+    def __init__(self) -> None:
+        self._granted: dict[str, list[Statement]] = {}
+
+    def start(self, template: Template, resolver: Resolver) -> None:
+        """Hold every function to its role from now on. Raise `Unresolvable` for what is not understood."""
+        roles = dict(resources(template, "AWS::IAM::Role"))
+        for name, function in resources(template, "AWS::Lambda::Function"):
+            role, _ = function["Role"]["Fn::GetAtt"]
+            policies = resolver.resolve(roles[role].get("Policies", []))
+            self._granted[name] = [each for policy in policies for each in _statements(policy["PolicyDocument"])]
+
+    def check(self, client: BaseClient, operation: str, parameters: Mapping[str, Any]) -> None:
+        """Refuse a call of a function that its role does not allow, as AWS refuses it."""
+        function = current_function()
+        if function is None or function.name not in self._granted:
+            return
+        for access in _accesses(client.meta.service_model.service_name, operation, parameters):
+            if not any(statement.allows(access) for statement in self._granted[function.name]):
+                message = f"{function.name} may not {access.action} on {access.resource} {dict(access.context)}"
+                sys.stderr.write(f"{message}\n")
+                raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": message}}, operation)
+
+
+def _statements(document: Any) -> Iterator[Statement]:
+    for each in document["Statement"]:
+        conditions = each.get("Condition", {})
+        unknown = set(conditions) - set(_TESTS)
+        if each["Effect"] != "Allow" or unknown:
+            raise Unresolvable(f"a statement of a role: {each['Effect']} {sorted(unknown)}")
+        yield Statement(_listed(each["Action"]), _listed(each["Resource"]), conditions)
+
+
+def _accesses(service: str, operation: str, parameters: Mapping[str, Any]) -> Iterator[Access]:
+    if service == "dynamodb":
+        yield from _table_accesses(operation, parameters)
+        return
+    context: dict[str, Sequence[str]] = {}
+    if operation == "GetSecretValue":
+        context["secretsmanager:VersionStage"] = [parameters.get("VersionStage", "AWSCURRENT")]
+    if service == "sesv2":
+        context["ses:FromAddress"] = [parameters.get("FromEmailAddress", "")]
+    yield Access(f"{_IAM_NAMES.get(service, service)}:{operation}", parameters.get("SecretId", ""), context)
+
+
+def _table_accesses(operation: str, parameters: Mapping[str, Any]) -> Iterator[Access]:
+    match operation:
+        case "TransactWriteItems":
+            for step in parameters["TransactItems"]:
+                [(kind, part)] = step.items()
+                yield _on_items(_STEPS[kind], part["TableName"], [part])
+        case "BatchGetItem":
+            for table, asked in parameters["RequestItems"].items():
+                yield _on_items(operation, table, [{"Key": key} for key in asked["Keys"]])
+        case "BatchWriteItem":
+            for table, writes in parameters["RequestItems"].items():
+                yield _on_items(operation, table, [part for write in writes for part in write.values()])
+        case "Query":
+            [name] = _PARTITION_KEY.findall(parameters["KeyConditionExpression"])[:1]
+            value = parameters["ExpressionAttributeValues"][name]["S"]
+            index = f"/index/{parameters['IndexName']}" if "IndexName" in parameters else ""
+            resource = f":{parameters['TableName']}{index}"
+            yield Access("dynamodb:Query", resource, {"dynamodb:LeadingKeys": [value]})
+        case _:
+            yield _on_items(operation, parameters["TableName"], [parameters])
+
+
+def _on_items(operation: str, table: str, parts: Sequence[Mapping[str, Any]]) -> Access:
+    keys = [(part.get("Key") or part["Item"])["pk"]["S"] for part in parts]
+    return Access(f"dynamodb:{operation}", f":{table}", {"dynamodb:LeadingKeys": keys})
+
+
+def _holds(test: tuple[str, Mapping[str, Any]], context: Context) -> bool:
+    operator, wanted = test
+    return all(_TESTS[operator](context.get(key, []), _listed(patterns)) for key, patterns in wanted.items())
+
+
+_TESTS = {
+    "ForAllValues:StringLike": lambda values, patterns: all(_is_like(each, patterns) for each in values),
+    "ForAnyValue:StringEquals": lambda values, patterns: any(each in patterns for each in values),
+    "StringEquals": lambda values, patterns: len(values) == 1 and values[0] in patterns,
+}
+
+
+def _is_like(value: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatchcase(value, pattern) for pattern in patterns)
+
+
+def _listed(value: Any) -> Sequence[str]:
+    return value if isinstance(value, list) else [value]

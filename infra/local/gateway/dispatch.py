@@ -1,0 +1,110 @@
+"""The gateway: from an HTTP request to a function, and back."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import sys
+import traceback
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from infra.local.gateway.authorizers import Authorizers
+from infra.local.gateway.events import Exchange, proxy_event
+from infra.local.gateway.messages import Refused, Response
+from infra.local.gateway.responses import gateway_response
+from infra.local.gateway.routing import Match, Router
+
+if TYPE_CHECKING:
+    from infra.local.gateway.messages import Headers, Request
+    from infra.local.stack.api import Api
+    from infra.local.stack.functions import Invoke
+
+_STATUSES = range(100, 600)
+
+
+class MalformedAnswer(ValueError):
+    """A function's answer is not one of a Lambda proxy integration."""
+
+
+class Gateway:
+    """One REST API: routes, authorizers, functions and the answers for everything else."""
+
+    def __init__(self, api: Api, invoke: Invoke, authorizers: Authorizers | None = None) -> None:
+        self._api = api
+        self._invoke = invoke
+        self._router = Router(api.routes)
+        self._authorizers = authorizers or Authorizers(invoke)
+
+    def __call__(self, request: Request) -> Response:
+        """Answer one request; never raises for anything a client or a function does."""
+        request_id = str(uuid.uuid4())
+        try:
+            response = self._integrate(Exchange(self._api, request, self._route(request), request_id))
+        except Refused as refused:
+            response = gateway_response(self._api.responses, refused, request_id, request)
+        return Response(response.status, (*response.headers, ("x-amzn-RequestId", request_id)), response.body)
+
+    def refuse(self, refused: Refused) -> Response:
+        """Answer what could not be read as a request."""
+        return gateway_response(self._api.responses, refused, str(uuid.uuid4()), None)
+
+    def _route(self, request: Request) -> Match:
+        match = self._router.match(request.method, request.path)
+        if match is None:
+            raise Refused("MISSING_AUTHENTICATION_TOKEN", "Missing Authentication Token")
+        return match
+
+    def _integrate(self, exchange: Exchange) -> Response:
+        route = exchange.match.route
+        authorizer = self._api.authorizers[route.authorizer] if route.authorizer else None
+        context = self._authorizers.authorize(authorizer, exchange) if authorizer else None
+        try:
+            return parse_answer(self._invoke(route.function, proxy_event(exchange, context)))
+        except Exception as error:  # noqa: BLE001 - the boundary that Lambda itself is: whatever is raised becomes a 502
+            traceback.print_exception(error, file=sys.stderr)
+            raise Refused("DEFAULT_5XX", "Internal server error") from None
+
+
+def parse_answer(answer: Any) -> Response:
+    """Return the HTTP answer that a Lambda proxy integration gave. Raise `MalformedAnswer`."""
+    if not isinstance(answer, dict):
+        raise MalformedAnswer("not an object")
+    status = answer.get("statusCode")
+    if not str(status).isdigit() or int(str(status)) not in _STATUSES:
+        raise MalformedAnswer("no statusCode")
+    return Response(int(str(status)), _answer_headers(answer), _answer_body(answer))
+
+
+def _answer_body(answer: dict[str, Any]) -> bytes:
+    body = answer.get("body")
+    if body is None:
+        return b""
+    if not isinstance(body, str):
+        raise MalformedAnswer("the body is not text")
+    if not answer.get("isBase64Encoded"):
+        return body.encode()
+    try:
+        return base64.b64decode(body, validate=True)
+    except binascii.Error as error:
+        raise MalformedAnswer("the body is not base64") from error
+
+
+def _answer_headers(answer: dict[str, Any]) -> Headers:
+    """Return the headers: a name in `multiValueHeaders` wins over the same name in `headers`."""
+    multiple = answer.get("multiValueHeaders") or {}
+    taken = {name.lower() for name in multiple}
+    single = [(name, value) for name, value in (answer.get("headers") or {}).items() if name.lower() not in taken]
+    pairs = [*single, *((name, value) for name, values in multiple.items() for value in values)]
+    headers = tuple((name, _header_value(value)) for name, value in pairs)
+    if any(name.lower() == "content-type" for name, _ in headers):
+        return headers
+    return (("Content-Type", "application/json"), *headers)
+
+
+def _header_value(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value)
+    if any(character in text for character in "\r\n\0"):
+        raise MalformedAnswer("a line break in a header")
+    return text

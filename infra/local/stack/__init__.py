@@ -1,0 +1,1 @@
+"""The stack of template.yaml inside this process: resources, functions, first rotation."""

@@ -1,0 +1,103 @@
+"""Expand template.yaml with the official SAM translator, so that the twin serves what AWS would deploy."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from infra.local.aws.backend import REGION
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+Template = dict[str, Any]
+
+_BUCKET = "s3://twin/"
+
+
+class BadTemplate(ValueError):
+    """The template is not one that SAM could deploy."""
+
+
+def expand(path: Path, cache: Path, parameters: Mapping[str, str]) -> Template:
+    """Return the expanded template, from the folder `cache` if this very text was expanded before.
+
+    Raise `BadTemplate` when the translator refuses it. The code folder of a function stands in its `S3Key`.
+    """
+    text = path.read_text()
+    cached = cache / f"template-{_fingerprint(text, parameters)}.json"
+    try:
+        expanded: Template = json.loads(cached.read_bytes())
+    except (OSError, ValueError):
+        expanded = translate(text, parameters)
+        _remember(cached, expanded)
+    return expanded
+
+
+def translate(text: str, parameters: Mapping[str, str]) -> Template:
+    """Expand the text of a SAM template. Raise `BadTemplate` when it is refused, or a parameter is."""
+    # The translator takes a third of a second to import: a start that finds its template in the cache goes without.
+    import boto3
+    from samtranslator.model.exceptions import InvalidDocumentException
+    from samtranslator.parser.parser import Parser
+    from samtranslator.translator.translator import Translator
+    from samtranslator.yaml_helper import yaml_parse
+
+    source = yaml_parse(text)
+    _require_valid(parameters, source.get("Parameters", {}))
+    _name_code(source)
+    translator = Translator({}, Parser(), boto_session=boto3.Session(region_name=REGION))
+    try:
+        expanded: Template = translator.translate(
+            source, parameter_values=dict(parameters), get_managed_policy_map=dict
+        )
+    except InvalidDocumentException as refused:
+        raise BadTemplate("; ".join(cause.message for cause in refused.causes) or refused.message) from refused
+    return expanded
+
+
+def _require_valid(parameters: Mapping[str, str], declared: Template) -> None:
+    """Refuse what CloudFormation would refuse, before a function meets a value that it was never to see."""
+    unknown = parameters.keys() - declared.keys()
+    if unknown:
+        raise BadTemplate(f"template.yaml has no parameter {', '.join(sorted(unknown))}")
+    for name, value in parameters.items():
+        if not _is_allowed(value, declared[name]):
+            raise BadTemplate(f"template.yaml does not allow {value!r} for the parameter {name}")
+
+
+def _is_allowed(value: str, rule: Template) -> bool:
+    if "AllowedValues" in rule and value not in map(str, rule["AllowedValues"]):
+        return False
+    if rule["Type"] == "Number":
+        return value.isdecimal() and rule.get("MinValue", 0) <= int(value) <= rule.get("MaxValue", int(value))
+    return re.fullmatch(rule.get("AllowedPattern", ".*"), value) is not None
+
+
+def _name_code(source: Template) -> None:
+    """Put local code folders where the translator accepts them, as `sam package` would."""
+    for resource in source.get("Resources", {}).values():
+        properties = resource.get("Properties", {})
+        for member in ("CodeUri", "ContentUri"):
+            if isinstance(properties.get(member), str):
+                properties[member] = _BUCKET + properties[member].strip("./")
+
+
+def _fingerprint(text: str, parameters: Mapping[str, str]) -> str:
+    """Return what the expansion depends on, in one hash."""
+    everything = json.dumps([version("aws-sam-translator"), dict(parameters), text], sort_keys=True)
+    return hashlib.sha256(everything.encode()).hexdigest()
+
+
+def _remember(cached: Path, expanded: Template) -> None:
+    cached.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for older in cached.parent.glob("template-*.json"):
+        older.unlink(missing_ok=True)
+    fresh = cached.with_suffix(f".{os.getpid()}")
+    fresh.write_text(json.dumps(expanded))
+    fresh.replace(cached)

@@ -1,0 +1,199 @@
+"""The keys that partners publish as a JWKS, fetched from the public internet alone.
+
+An operator types the address, and whoever owns its name decides where that leads. So the name is resolved once, every
+address it has must be public, and the connection goes to the very address that was looked at, while TLS still proves
+the name: a second answer of the name server (DNS rebinding) is never asked for.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from queue import Empty, SimpleQueue
+from threading import Lock, Thread
+from typing import TypeAlias
+from urllib.parse import SplitResult, urlsplit
+
+from latchkey.adapters.jwks import UNKNOWN_KID_PAUSE, KeyCache, KeysUnavailable, exchanged, members_of
+from latchkey.adapters.last_good import Unreadable
+from latchkey.core.partners.store import KeysUnreachable
+from latchkey.signing.assertion_keys import AssertionKey, assertion_key_from_jwk
+from latchkey.signing.keys import InvalidKey
+
+TIMEOUT = 2.0
+"""Seconds for all of it: the name, the connection and the answer."""
+
+MAX_BYTES = 262_144
+MAX_KEYS = 100
+_MAX_AGE = 300
+_MOST_PARTNERS = 100
+
+_UNICAST = ip_network("2000::/3")
+_WRAPPED = (ip_network("2002::/16"), ip_network("2001::/23"), ip_network("3fff::/20"))
+"""What Python takes for public, in one release or another, and what may stand for an IPv4 address that is not."""
+
+Address: TypeAlias = IPv4Address | IPv6Address
+Resolve = Callable[[str, int], list[str]]
+
+
+def is_public(address: Address) -> bool:
+    """Say whether an address is one of the public internet (RFC 6890), spelled plainly."""
+    if isinstance(address, IPv6Address):
+        return address in _UNICAST and address.is_global and not any(address in network for network in _WRAPPED)
+    return address.is_global and not address.is_multicast
+
+
+def resolve(host: str, port: int) -> list[str]:
+    """Return the addresses of a name."""
+    return [str(found[4][0]) for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+
+
+class PublishedPartnerKeys:
+    """Implements `latchkey.core.partners.store.PartnerKeys`. `local` allows plain http to this machine, for a laptop's twin."""
+
+    def __init__(self, clock: Callable[[], float], *, local: bool = False, resolve: Resolve = resolve) -> None:
+        self._clock = clock
+        self._local = local
+        self._resolve = resolve
+        self._lock = Lock()
+        self._caches: dict[str, KeyCache[AssertionKey]] = {}
+
+    def find(self, jwks_uri: str, kid: str) -> AssertionKey | None:
+        """Return the key of this id. Raises `KeysUnreachable`."""
+        try:
+            return self._cache(jwks_uri).find(kid)
+        except KeysUnavailable as error:
+            raise KeysUnreachable(str(error)) from error
+
+    def _cache(self, jwks_uri: str) -> KeyCache[AssertionKey]:
+        with self._lock:
+            if jwks_uri not in self._caches:
+                if len(self._caches) >= _MOST_PARTNERS:
+                    self._caches.pop(next(iter(self._caches)))
+                self._caches[jwks_uri] = KeyCache(
+                    partial(self._read, jwks_uri),
+                    self._clock,
+                    _MAX_AGE,
+                    pause_empty=UNKNOWN_KID_PAUSE,  # any stranger may name a partner whose address is away
+                )
+            return self._caches[jwks_uri]
+
+    def _read(self, jwks_uri: str) -> Mapping[str, AssertionKey]:
+        uri = urlsplit(jwks_uri)
+        return within(TIMEOUT, lambda line: _keys(exchanged(self._connection(uri, line), uri, MAX_BYTES)))
+
+    def _connection(self, uri: SplitResult, line: Line) -> HTTPConnection:
+        """Return a connection to the public address of the host."""
+        host = uri.hostname or ""
+        if self._local and uri.scheme == "http" and host == "127.0.0.1":
+            return PinnedConnection(host, uri.port or 80, host, TIMEOUT, line, tls=False)
+        if uri.scheme != "https":
+            raise Unreadable("JWKS: not https")
+        port = uri.port or 443
+        addresses = self._resolve(host, port)
+        if not addresses or not all(is_public(ip_address(each)) for each in addresses):
+            raise Unreadable("JWKS: an address that is not public")
+        return PinnedConnection(host, port, addresses[0], TIMEOUT, line)
+
+
+class Line:
+    """The socket of one fetch, which another thread may cut, in whatever state TLS and HTTP are."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._socket: socket.socket | None = None
+        self._is_cut = False
+
+    def hold(self, opened: socket.socket) -> None:
+        """Keep hold of a socket, though its owner may wrap or forget it. Raises `TimeoutError` after a cut."""
+        with self._lock:
+            if self._is_cut:
+                opened.close()
+                raise TimeoutError
+            self._socket = opened.dup()
+
+    def cut(self) -> None:
+        """End what goes over the socket, now or whenever it is there."""
+        with self._lock:
+            self._is_cut = True
+            if self._socket is not None:
+                with suppress(OSError):  # the other side was first
+                    self._socket.shutdown(socket.SHUT_RDWR)
+
+    def release(self) -> None:
+        """Let go."""
+        with self._lock:
+            if self._socket is not None:
+                self._socket.close()
+
+
+class PinnedConnection(HTTPConnection):
+    """HTTPS to one address, whose certificate must be the host's; plain HTTP without `tls`."""
+
+    default_port = HTTPSConnection.default_port
+
+    def __init__(  # noqa: PLR0913 - as many as a connection has parts
+        self, host: str, port: int, address: str, timeout: float, line: Line, *, tls: bool = True
+    ) -> None:
+        super().__init__(host, port, timeout=timeout)
+        self._tls = ssl.create_default_context() if tls else None
+        self._address = address
+        self._line = line
+
+    def connect(self) -> None:
+        """Connect to the address, and prove the host's name."""
+        plain = socket.create_connection((self._address, self.port), self.timeout)
+        self._line.hold(plain)
+        self.sock = self._tls.wrap_socket(plain, server_hostname=self.host) if self._tls else plain
+
+
+def within(seconds: float, read: Callable[[Line], Mapping[str, AssertionKey]]) -> Mapping[str, AssertionKey]:
+    """Return what is read within that time, and end the reading, however slowly its source drips.
+
+    Raises `Unreadable`.
+    """
+    answer: SimpleQueue[Mapping[str, AssertionKey] | str] = SimpleQueue()
+    line = Line()
+
+    def run() -> None:
+        try:
+            answer.put(read(line))
+        except Unreadable as error:
+            answer.put(str(error))
+        except (OSError, HTTPException, ValueError) as error:
+            answer.put(f"JWKS: {type(error).__name__}")
+        finally:
+            line.release()
+
+    Thread(target=run, daemon=True).start()
+    try:
+        outcome = answer.get(timeout=seconds)
+    except Empty:
+        line.cut()  # else each would go on for as long as its source likes
+        raise Unreadable("JWKS: too slow") from None
+    if isinstance(outcome, str):
+        raise Unreadable(outcome)
+    return outcome
+
+
+def _keys(body: bytes) -> dict[str, AssertionKey]:
+    members = members_of(body)
+    if len(members) > MAX_KEYS:
+        raise Unreadable(f"JWKS: over {MAX_KEYS} keys")
+    keys = [key for member in members if (key := _key(member))]
+    if not keys:
+        raise Unreadable("JWKS: not one key of use")
+    return {key.kid: key for key in keys}
+
+
+def _key(member: object) -> AssertionKey | None:
+    """Return a key that names its `kid` and `alg`; one that is unknown or odd is left out (RFC 7517 section 5)."""
+    try:
+        return assertion_key_from_jwk(member) if isinstance(member, dict) else None
+    except InvalidKey:
+        return None

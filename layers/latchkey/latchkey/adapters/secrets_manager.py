@@ -1,0 +1,165 @@
+"""The signing policy in Secrets Manager: read by every function that mints, written by rotation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from latchkey.adapters.aws import CONFIG, answered, reason
+from latchkey.adapters.jwks import KeyCache
+from latchkey.adapters.last_good import LastGood, Patience, Unreadable
+from latchkey.core.errors import Errors, ServiceError
+from latchkey.signing.keys import VerificationKey
+from latchkey.signing.policy import BadPolicy, SigningPolicy, parse
+
+if TYPE_CHECKING:
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+
+_CURRENT = "AWSCURRENT"
+_PENDING = "AWSPENDING"
+_PATIENCE = Patience(fresh=60, stale=3600, pause=5, pause_empty=5)
+_RETRY_AFTER = 5
+
+
+def connect() -> SecretsManagerClient:
+    """Return a client with the service's time-outs; region, credentials and endpoint come from the environment."""
+    return boto3.client("secretsmanager", config=CONFIG)
+
+
+class SecretPolicySource:
+    """Implements `PolicySource`. A policy that does not parse, or is older than the one held, never replaces it."""
+
+    def __init__(
+        self, client: SecretsManagerClient, secret_id: str, clock: Callable[[], float], max_age: int = 60
+    ) -> None:
+        self._client = client
+        self._secret_id = secret_id
+        self._policies = LastGood(self._read, clock, replace(_PATIENCE, fresh=max_age))
+
+    def policy(self) -> SigningPolicy:
+        """Return the policy in force, at most `max_age` seconds old, or up to 60 min while reads fail."""
+        try:
+            return self._policies.get().value
+        except Unreadable as error:
+            raise ServiceError(Errors.UNAVAILABLE, f"signing policy: {error}", retry_after=_RETRY_AFTER) from error
+
+    def _read(self, held: SigningPolicy | None) -> SigningPolicy:
+        policy = _read_policy(self._client, self._secret_id)
+        if held is not None and policy.version < held.version:
+            raise Unreadable(f"version {policy.version} is older than {held.version}")
+        return policy
+
+
+class SecretKeys(KeyCache[VerificationKey]):
+    """The keys of the policy itself: for the authorizer of a stack that signs with a shared secret.
+
+    `clock` is monotonic, `now` the time of day; both in seconds.
+    """
+
+    def __init__(
+        self,
+        client: SecretsManagerClient,
+        secret_id: str,
+        clock: Callable[[], float],
+        now: Callable[[], float],
+        max_age: float,
+    ) -> None:
+        super().__init__(self._read, clock, max_age)
+        self._client = client
+        self._secret_id = secret_id
+        self._now = now
+
+    def _read(self) -> Mapping[str, VerificationKey]:
+        keys = _read_policy(self._client, self._secret_id).keys.keys
+        return {key.kid: key.verification_key() for key in keys if key.lives(int(self._now()))}
+
+
+@dataclass(frozen=True, slots=True)
+class SecretVersion:
+    """What a rotation must know of its version: whether the secret rotates, and the version's staging labels."""
+
+    rotation_enabled: bool
+    stages: frozenset[str]
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the version is the one in force."""
+        return _CURRENT in self.stages
+
+
+class SigningSecret:
+    """The secret as its rotation sees it: `token` is the id of the version that the rotation makes.
+
+    Every operation may be repeated. A call that gets no answer raises `UNAVAILABLE`.
+    """
+
+    def __init__(self, client: SecretsManagerClient, secret_id: str) -> None:
+        self._client = client
+        self._secret_id = secret_id
+        self._not_found = client.exceptions.ResourceNotFoundException
+
+    def describe(self, token: str) -> SecretVersion:
+        """Return how this version stands; one that does not exist yet has no stages."""
+        with answered():
+            answer = self._client.describe_secret(SecretId=self._secret_id)
+        stages = answer.get("VersionIdsToStages", {}).get(token, [])
+        return SecretVersion(answer.get("RotationEnabled", False), frozenset(stages))
+
+    def current(self) -> str:
+        """Return the document in force."""
+        with answered():
+            answer = self._client.get_secret_value(SecretId=self._secret_id, VersionStage=_CURRENT)
+        return answer["SecretString"]
+
+    def pending(self, token: str) -> str | None:
+        """Return the document that waits under this version, or `None` before it is put and when it waits no more."""
+        if _PENDING not in self.describe(token).stages:  # to ask for a version by a label it has not is an error
+            return None
+        try:
+            with answered():
+                answer = self._client.get_secret_value(SecretId=self._secret_id, VersionId=token)
+        except self._not_found:  # Secrets Manager makes the version before its rotation does
+            return None
+        return answer["SecretString"]
+
+    def put_pending(self, token: str, text: str) -> None:
+        """Put a document under this version, to wait; the same again is harmless, another one is refused."""
+        with answered():
+            self._client.put_secret_value(
+                SecretId=self._secret_id, ClientRequestToken=token, SecretString=text, VersionStages=[_PENDING]
+            )
+
+    def unstage(self, token: str) -> None:
+        """Take the label off this version, unless another has it."""
+        if _PENDING in self.describe(token).stages:
+            with answered():
+                self._client.update_secret_version_stage(
+                    SecretId=self._secret_id, VersionStage=_PENDING, RemoveFromVersionId=token
+                )
+
+    def promote(self, token: str) -> None:
+        """Put this version in force, unless it is."""
+        with answered():
+            versions = self._client.describe_secret(SecretId=self._secret_id).get("VersionIdsToStages", {})
+        current = next((version for version, stages in versions.items() if _CURRENT in stages), None)
+        if current == token:
+            return
+        move = {"RemoveFromVersionId": current} if current else {}
+        with answered():
+            self._client.update_secret_version_stage(
+                SecretId=self._secret_id, VersionStage=_CURRENT, MoveToVersionId=token, **move
+            )
+
+
+def _read_policy(client: SecretsManagerClient, secret_id: str) -> SigningPolicy:
+    try:
+        answer = client.get_secret_value(SecretId=secret_id, VersionStage=_CURRENT)
+        return parse(answer.get("SecretString", ""))
+    except (ClientError, BotoCoreError) as error:
+        raise Unreadable(reason(error)) from error
+    except BadPolicy as error:
+        raise Unreadable(f"refused: {error}") from error

@@ -1,0 +1,1 @@
+"""Authenticators: what opens an account, and how that changes."""

@@ -1,0 +1,103 @@
+"""Links: an account of one's own, opened by a partner's token as well. Nobody but its owner makes one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from latchkey.adapters.store import Store
+from latchkey.core.authenticators.ownership import RECENT, Ownership
+from latchkey.core.errors import Errors, FieldError, ServiceError, invalid_field
+from latchkey.core.events import Event, Journal
+from latchkey.core.model import Link, Session, User
+from latchkey.core.partners.assertions import AssertionCheck, Proven
+from latchkey.core.users.accounts import Accounts
+
+
+@dataclass(frozen=True, slots=True)
+class NewLink:
+    """What a signed-in user gives to link a partner: the partner's token, and the password where there is one."""
+
+    assertion: str
+    issuer_id: str
+    password: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Links accounts with partners and parts them again, at the wish of their owners."""
+
+    store: Store
+    accounts: Accounts
+    check: AssertionCheck
+    ownership: Ownership
+    journal: Journal
+
+    def add(self, sub: str, sid: str, asked: NewLink, *, now: int) -> Link:
+        """Link the identity that a partner's token proves, and return the link, also where it was there before.
+
+        Raises `INVALID_TOKEN`, `INVALID_REQUEST` for want of proof, `INVALID_CREDENTIALS`, `INVALID_GRANT`,
+        `ALREADY_LINKED` or `RATE_LIMITED`.
+        """
+        user, sessions = self.accounts.present(sub, sid, now=now)
+        self._prove(user, [each for each in sessions if each.sid == sid], asked.password, now)
+        proven = self.check(asked.assertion, issuer_id=asked.issuer_id, address=asked.address, now=now)
+        self.check.use(proven, now=now)
+        held = self.store.find_link(sub, proven.partner.partner_id)
+        if held is not None and held.external_id == proven.identity.external_id:
+            return held
+        link = _new_link(user, proven, now)
+        if not self.store.add_link(user, link):
+            raise ServiceError(Errors.ALREADY_LINKED, "the identity or the partner is linked, or the account changed")
+        self.journal.record(Event("identity_linked", sub=sub, sid=sid, partner_id=link.partner_id))
+        return link
+
+    def of(self, sub: str, sid: str, *, now: int) -> tuple[Link, ...]:
+        """Return the links of an account. Raises `INVALID_TOKEN`."""
+        self.accounts.present(sub, sid, now=now)
+        return self.store.list_links(sub)
+
+    def remove(self, sub: str, sid: str, partner_id: str, *, now: int) -> None:
+        """Part an account from a partner, and end the sessions that the partner opened.
+
+        The roles that the partner gave go with it. Raises `INVALID_TOKEN`, `NOT_FOUND`, `CONFLICT`, and
+        `VALIDATION_FAILED` where there is no other way in.
+        """
+        user, sessions = self.accounts.present(sub, sid, now=now)
+        link = self.store.find_link(sub, partner_id)
+        if link is None:
+            raise ServiceError(Errors.NOT_FOUND, "no such link")
+        rest = [each for each in self.store.list_links(sub) if each.partner_id != partner_id]
+        if not user.login and not rest:
+            fault = FieldError("partner", "only_way_in", "Nothing else opens this account.")
+            raise ServiceError(Errors.VALIDATION_FAILED, "the only way in", fields=(fault,))
+        own = tuple(role for role in user.roles if role not in link.roles)
+        if own != user.roles and self.store.set_standing(user, status=user.status, roles=own, epoch=user.epoch) is None:
+            raise ServiceError(Errors.CONFLICT, "the account changed meanwhile")
+        if not self.store.remove_link(link, besides=None if user.login else rest[0]):
+            raise ServiceError(Errors.CONFLICT, "the links changed meanwhile")
+        self.journal.record(Event("identity_unlinked", sub=sub, sid=sid, partner_id=partner_id))
+        for session in sessions:
+            if session.partner_id == partner_id:
+                self.store.end_session(sub, session.sid)
+
+    def _prove(self, user: User, mine: list[Session], password: str, now: int) -> None:
+        """Ask for the password or a recent sign-in of one's own: a partner's does not stand in for a password."""
+        if password:
+            self.ownership.prove(user, password, now=now)
+            return
+        recent = all(now - session.auth_time <= RECENT for session in mine)
+        if not recent or (user.login and any(session.partner_id for session in mine)):
+            raise invalid_field("password", "required", "Give the password, or sign in anew.")
+
+
+def _new_link(user: User, proven: Proven, now: int) -> Link:
+    identity = proven.identity
+    return Link(
+        sub=user.sub,
+        partner_id=proven.partner.partner_id,
+        external_id=identity.external_id,
+        created_at=now,
+        attributes=identity.attributes,
+        first=identity.first,
+    )

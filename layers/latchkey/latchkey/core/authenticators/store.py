@@ -1,0 +1,70 @@
+"""What changing the authenticators of an account needs from a store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from latchkey.core.model import Credential, Mail, OneTimeCode, User, UserStatus
+
+
+@dataclass(frozen=True, slots=True)
+class NewPassword:
+    """A change of password, as one write makes it.
+
+    `held` and `user` are the credential and the account as they were read. `code` is what allows the change, where a
+    mail did; `keep` names the session that goes on, `mail` the notice that goes out.
+    """
+
+    held: Credential
+    user: User
+    password_hash: str
+    now: int
+    code: OneTimeCode | None = None
+    keep: str = ""
+    mail: Mail | None = None
+
+    @property
+    def epoch(self) -> int:
+        """The epoch of the account from then on: sessions of an earlier one have ended."""
+        return max(self.held.epoch, self.user.epoch) + 1
+
+
+@dataclass(frozen=True, slots=True)
+class NewLogin:
+    """A change of login, as one write makes it. The members are those of `NewPassword`; `code` is always needed."""
+
+    held: Credential
+    user: User
+    login: str
+    now: int
+    code: OneTimeCode
+    mail: Mail | None = None
+
+
+class StandingStore(Protocol):
+    """What an account may do: its status and its roles."""
+
+    def set_standing(self, user: User, *, status: UserStatus, roles: tuple[str, ...], epoch: int) -> User | None:
+        """Change what an account may do if it still stands as it was read; return it as it then is, or `None`.
+
+        Its credential gets the epoch with it. Raise `LAST_ADMIN` when no active admin would be left, however many
+        admins go at once: one write, or one transaction with the credential and the count of active admins.
+        """
+
+
+class AuthenticatorStore(StandingStore, Protocol):
+    """The password and the login of an account."""
+
+    def change_password(self, change: NewPassword) -> bool:
+        """Replace hash and epoch, use the code, carry the kept session over and post the mail: all or nothing.
+
+        A pending account becomes active, since its code came by mail. Say whether it happened: not when anything that
+        was read has changed, or the code is used or expired.
+        """
+
+    def change_login(self, change: NewLogin) -> bool:
+        """Free the old login, claim the new, use the code and post the mail: all or nothing. Say whether it happened.
+
+        It does not when the new login is taken, anything that was read has changed, or the code is used or expired.
+        """

@@ -1,0 +1,1 @@
+"""OAuth clients, their API keys and their redirect addresses."""

@@ -1,0 +1,155 @@
+"""API keys in an operator's hands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TypeVar
+
+from latchkey.adapters.store import Store
+from latchkey.core.clients.admin import check_scopes
+from latchkey.core.clients.directory import new_api_key
+from latchkey.core.clients.store import MAX_API_KEYS
+from latchkey.core.errors import Errors, ServiceError, invalid_field
+from latchkey.core.events import Event, Journal
+from latchkey.core.ids import Entropy
+from latchkey.core.model import ApiKey, Client, ClientKind
+from latchkey.core.paging import Page
+from latchkey.core.roles.grantable import OF_MACHINES, require_held, require_known
+from latchkey.core.roles.roles import Operator, Roles
+
+MAX_OVERLAP = 604_800
+"""Seconds that a rotated key may live on beside its successor: a week."""
+
+LATEST_END = 253_402_300_799
+"""The last second that a calendar has a date for. A key without an end lives for ever."""
+
+_ALL = ""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class NewApiKey:
+    """A key to be made; `roles` and `scopes` of `None` are all that its client has."""
+
+    client_id: str
+    name: str
+    roles: tuple[str, ...] | None = None
+    scopes: tuple[str, ...] | None = None
+    expires_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKeyAdmin:
+    """Makes, shows, rotates and revokes API keys. Nobody makes a key that may do more than himself."""
+
+    store: Store
+    roles: Roles
+    journal: Journal
+    entropy: Entropy = field(repr=False)
+
+    def create(self, operator: Operator, asked: NewApiKey, *, now: int) -> tuple[ApiKey, str]:
+        """Return the new key and its text, which is shown this once.
+
+        Raises `INVALID_REQUEST` for what its client lacks, `VALIDATION_FAILED` for a role that is not known,
+        `FORBIDDEN` for what the operator lacks, and `LIMIT_REACHED` when its client has a hundred keys that live.
+        """
+        owner = self._owner(asked.client_id)
+        key_id, text, stored = new_api_key(self.entropy)
+        key = ApiKey(
+            key_id=key_id,
+            client_id=owner.client_id,
+            name=asked.name,
+            secret_hash=stored,
+            created_at=now,
+            scopes=owner.scopes if asked.scopes is None else asked.scopes,
+            roles=owner.roles if asked.roles is None else asked.roles,
+            expires_at=asked.expires_at,
+        )
+        require_known(asked.roles or (), self.roles)
+        _check(key, owner, now)
+        require_held(operator, key.roles, self.roles, free=OF_MACHINES)
+        self._with_room(owner.client_id, now, lambda: self.store.create_api_key(key))
+        self._record("api_key_created", operator, key)
+        return key, text
+
+    def page(self, *, after: str, limit: int, client_id: str = _ALL) -> Page[ApiKey]:
+        """Return some of the keys of one client, or of all, expired ones too."""
+        return self.store.list_api_keys(client_id, after=after, limit=limit)
+
+    def revoke(self, operator: Operator, key_id: str) -> None:
+        """Delete a key: its next use is refused, and so is the next refresh of a session that it opened.
+
+        Raises `NOT_FOUND`.
+        """
+        key = self._find(key_id)
+        if not self.store.delete_api_key(key):
+            raise ServiceError(Errors.NOT_FOUND, "revoked meanwhile")
+        self._record("api_key_revoked", operator, key)
+
+    def rotate(self, operator: Operator, key_id: str, overlap: int, *, now: int) -> tuple[ApiKey, str]:
+        """Return a new key with the rights and the life of the old one, which ends `overlap` seconds from now.
+
+        Raises `NOT_FOUND`, `FORBIDDEN`, `LIMIT_REACHED`, and `CONFLICT` when the key has been rotated before.
+        """
+        old = self._find(key_id)
+        if old.expires_at is not None and old.expires_at <= now:
+            raise ServiceError(Errors.NOT_FOUND, "the key has expired")
+        require_held(operator, old.roles, self.roles, free=OF_MACHINES)
+        new_id, text, stored = new_api_key(self.entropy)
+        new = replace(
+            old, key_id=new_id, secret_hash=stored, created_at=now, expires_at=_renewed(old, now), last_used_on=""
+        )
+        ends_at = now + overlap if old.expires_at is None else min(now + overlap, old.expires_at)
+        rotate = partial(self.store.rotate_api_key, key_id, new, expires_at=ends_at)
+        if not self._with_room(old.client_id, now, rotate):
+            raise ServiceError(Errors.CONFLICT, "the key has been rotated or revoked")
+        self._record("api_key_rotated", operator, old)
+        return new, text
+
+    def _owner(self, client_id: str) -> Client:
+        owner = self.store.find_client(client_id)
+        if owner is None or owner.kind is ClientKind.PUBLIC:
+            raise invalid_field("client_id", "unknown_client", "This must be a client that can keep a secret.")
+        return owner
+
+    def _find(self, key_id: str) -> ApiKey:
+        key = self.store.find_api_key(key_id, 0)  # an expired one too
+        if key is None:
+            raise ServiceError(Errors.NOT_FOUND, "no such key")
+        return key
+
+    def _with_room(self, client_id: str, now: int, store_it: Callable[[], T]) -> T:
+        """Store a key; where there is no room, delete the expired ones, which count until they are gone, and retry."""
+        try:
+            return store_it()
+        except ServiceError as error:
+            if error.error is not Errors.LIMIT_REACHED:
+                raise
+        for key in self.store.list_api_keys(client_id, after="", limit=MAX_API_KEYS).items:
+            if key.expires_at is not None and key.expires_at <= now:
+                self.store.delete_api_key(key)
+        return store_it()
+
+    def _record(self, name: str, operator: Operator, key: ApiKey) -> None:
+        self.journal.record(Event(name, client_id=key.client_id, reason=key.key_id, actor=operator.sub))
+
+
+def _renewed(old: ApiKey, now: int) -> int | None:
+    """Return when the successor expires: as long after its making as the old key."""
+    return None if old.expires_at is None else now + (old.expires_at - old.created_at)
+
+
+def _check(key: ApiKey, owner: Client, now: int) -> None:
+    """Raise `INVALID_REQUEST` for what the key's client lacks, and for a life that is over before it begins."""
+    check_scopes(key.scopes)
+    if not set(key.roles) <= set(owner.roles):
+        raise invalid_field("roles", "beyond_client", "A key has no role that its client lacks.")
+    if not set(key.scopes) <= set(owner.scopes):
+        raise invalid_field("scopes", "beyond_client", "A key has no scope that its client lacks.")
+    if key.expires_at is not None and key.expires_at <= now:
+        raise invalid_field("expires_at", "in_the_past", "This moment has passed.")
+    if key.expires_at is not None and key.expires_at > LATEST_END:
+        raise invalid_field("expires_at", "out_of_range", "This moment is beyond the year 9999.")

@@ -1,0 +1,59 @@
+"""What OAuth clients and API keys need from a store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from latchkey.core.model import ApiKey, Client
+from latchkey.core.paging import Page
+
+MAX_API_KEYS = 100
+"""API keys that one client may have, expired ones that nobody has deleted included."""
+
+
+class ClientStore(Protocol):
+    """OAuth clients and API keys."""
+
+    def create_client(self, client: Client) -> None:
+        """Store a new client; raise `CONFLICT` when its id is taken."""
+
+    def find_client(self, client_id: str) -> Client | None:
+        """Return the client, enabled or not."""
+
+    def list_clients(self, *, after: str, limit: int) -> Page[Client]:
+        """Return the clients in the order of their ids, `limit` at most, from behind `after`."""
+
+    def update_client(self, client_id: str, changes: Mapping[str, str | bool | tuple[str, ...]]) -> Client | None:
+        """Set `name`, `redirect_uris`, `scopes`, `grants`, `roles`, `enabled` of an existing client; return it so."""
+
+    def replace_secrets(self, client_id: str, old: tuple[str, ...], new: tuple[str, ...]) -> bool:
+        """Swap the secret hashes of a client if they are still `old`; say whether they were."""
+
+    def delete_client(self, client_id: str) -> bool:
+        """Delete a client that has no API key left; say whether it was there. Raise `CONFLICT` when it has one."""
+
+    def create_api_key(self, key: ApiKey) -> None:
+        """Store a new key, and count it for its client.
+
+        Raise `CONFLICT` when its id is taken or its client is gone, and `LIMIT_REACHED` when its client has
+        `MAX_API_KEYS`, however many are created at once.
+        """
+
+    def find_api_key(self, key_id: str, now: int) -> ApiKey | None:
+        """Return the key if it has not expired, enabled or not."""
+
+    def list_api_keys(self, client_id: str, *, after: str, limit: int) -> Page[ApiKey]:
+        """Return the keys of one client, or of all for an empty `client_id`, expired ones too, `limit` at most."""
+
+    def rotate_api_key(self, key_id: str, successor: ApiKey, *, expires_at: int) -> bool:
+        """Store a new key and let the one before it end at `expires_at`, both or neither; say whether it is done.
+
+        A key is rotated once: of many callers one succeeds. Raise `LIMIT_REACHED` as `create_api_key` does.
+        """
+
+    def delete_api_key(self, key: ApiKey) -> bool:
+        """Delete a key, expired or not, and count it no more; of many callers one is told that it did."""
+
+    def note_api_key_use(self, key_id: str, day: str) -> None:
+        """Remember that the key was used on that day, unless the same day or a later one is remembered."""

@@ -1,0 +1,1 @@
+"""Credentials: logins, passwords and their hashes."""

@@ -1,0 +1,116 @@
+"""Canonical logins: one spelling per account, so that none is registered twice or reached by another's name.
+
+Nothing is folded but ASCII case. Unicode folding would let a foreign letter turn into an ASCII one and open somebody
+else's account (CVE-2019-19844), and plus tags and dots are distinct mailboxes for all that RFC 5321 says.
+"""
+
+from __future__ import annotations
+
+import re
+
+from latchkey.core.errors import invalid_field
+
+MAX_EMAIL = 254
+"""Longest address that SMTP can carry (RFC 5321 section 4.5.3.1.3: a path of 256 with its angle brackets)."""
+
+MAX_LOCAL_PART = 64
+"""RFC 5321 section 4.5.3.1.1."""
+
+SHORTEST_CONTEXT_WORD = 4
+
+_ATEXT = r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+"
+_DOT_ATOM = re.compile(rf"{_ATEXT}(?:\.{_ATEXT})*")  # RFC 5322 section 3.2.3
+_LDH_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")  # RFC 5890 section 2.3.1
+_USER_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{2,63}")
+_ASCII_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
+
+_BAD_EMAIL = "This is not an e-mail address that can be used here."
+_BAD_USER_NAME = (
+    "A user name has 3 to 64 characters: letters a-z, digits, dots, dashes and underscores, a letter or digit first."
+)
+
+
+class BadLogin(ValueError):
+    """A login that has no canonical form; `message` is a public sentence."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+def canonical_login(text: str) -> str:
+    """Return the one spelling of an e-mail address or a user name; raise `BadLogin` when it is neither.
+
+    A user name cannot hold an "@", so none can pass for somebody's address (CVE-2022-39229).
+    """
+    # Not str.lower(): U+212A KELVIN SIGN would become the ASCII letter k.
+    lowered = text.translate(_ASCII_LOWER)
+    return _canonical_email(lowered) if is_email(lowered) else _canonical_user_name(lowered)
+
+
+def is_email(login: str) -> bool:
+    """Say whether a login is an e-mail address rather than a user name."""
+    return "@" in login
+
+
+def context_words(login: str) -> tuple[str, ...]:
+    """Return the words of a canonical login that its password must not be made of (ASVS 5.0 6.2.11).
+
+    They are the local part or user name, the pieces it is joined from, and the domain's labels, in both of their forms.
+    """
+    name, _, domain = login.partition("@")
+    labels = domain.split(".")
+    words = {name, *re.split(r"[._+-]", name), *labels, *map(_u_label, labels)}
+    return tuple(sorted(word for word in words if len(word) >= SHORTEST_CONTEXT_WORD))
+
+
+def _canonical_user_name(text: str) -> str:
+    if not _USER_NAME.fullmatch(text):
+        raise BadLogin(_BAD_USER_NAME)
+    return text
+
+
+def _canonical_email(text: str) -> str:
+    local_part, _, domain = text.rpartition("@")
+    if len(local_part) > MAX_LOCAL_PART or not _DOT_ATOM.fullmatch(local_part):
+        raise BadLogin(_BAD_EMAIL)
+    email = f"{local_part}@{_canonical_domain(domain)}"
+    if len(email) > MAX_EMAIL:  # A-labels are longer than what was typed
+        raise BadLogin(_BAD_EMAIL)
+    return email
+
+
+def _canonical_domain(domain: str) -> str:
+    labels = [_a_label(label) for label in domain.split(".")]
+    # No top-level domain is a number, and every IPv4 address ends in one (RFC 3696 section 2).
+    if len(labels) < 2 or labels[-1].isdigit():  # noqa: PLR2004 - a name with a dot in it
+        raise BadLogin(_BAD_EMAIL)
+    return ".".join(labels)
+
+
+def _a_label(label: str) -> str:
+    if _LDH_LABEL.fullmatch(label) and label[2:4] != "--":
+        return label
+    import idna
+
+    try:
+        # No UTS 46 mapping: what IDNA 2008 does not allow as it stands is refused (RFC 5891 section 4.2).
+        return idna.alabel(label).decode("ascii")
+    except idna.IDNAError as error:
+        raise BadLogin(_BAD_EMAIL) from error
+
+
+def _u_label(a_label: str) -> str:
+    if not a_label.startswith("xn--"):
+        return a_label
+    import idna
+
+    return idna.ulabel(a_label)
+
+
+def parse_login(text: str, field: str = "login") -> str:
+    """Return the canonical form of a typed login, or raise `INVALID_REQUEST` naming the field."""
+    try:
+        return canonical_login(text)
+    except BadLogin as error:
+        raise invalid_field(field, "invalid_login", error.message) from None

@@ -1,0 +1,329 @@
+"""Passwords: which ones are good enough, and how they are kept."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from base64 import b64decode
+from bisect import bisect_left
+from collections.abc import Iterable
+from dataclasses import InitVar, dataclass
+from enum import StrEnum
+from hashlib import sha256
+from itertools import pairwise
+
+from cryptography.exceptions import InvalidKey
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+
+from latchkey.core.credentials.logins import context_words
+
+MIN_LENGTH_FLOOR = 8
+MIN_LENGTH_CEILING = 64
+"""A password of 64 characters must always be allowed (NIST SP 800-63B-4 section 3.1.1.2)."""
+
+MAX_BYTES = 1024
+"""No more is ever normalised or hashed, in UTF-8."""
+
+FINGERPRINT_BYTES = 6
+"""With 26,000 entries, one good password in ten billion is taken for a listed one."""
+
+NO_PASSWORD = "!"  # noqa: S105 - what stands where a hash would
+"""The hash of an account that nobody can sign in to before a password is set."""
+
+SALT_BYTES = 16
+TAG_BYTES = 32
+OWASP_MEMORY_KIB = 19_456
+OWASP_ITERATIONS = 2
+MAX_MEMORY_KIB = 262_144
+MAX_ITERATIONS = 10
+MAX_LANES = 4
+
+_BYTES_PER_CODE_POINT = 4
+_FEW_CHARACTERS = 2
+_SEPARATORS = " .,_+@-"  # what joins words
+_COUNTING_UP = frozenset({1, -9})  # 9 is followed by 0
+_COUNTING_DOWN = frozenset({-1, 9})
+_PHC = re.compile(
+    r"\$argon2id\$v=19\$m=([1-9][0-9]{0,9}),t=([1-9][0-9]{0,9}),p=([1-9][0-9]{0,9})"
+    r"\$([A-Za-z0-9+/]{22})\$([A-Za-z0-9+/]{43})"  # 16 and 32 bytes: only what `hash_password` writes
+)
+
+
+class Weakness(StrEnum):
+    """Why a password may not be set."""
+
+    TOO_SHORT = "too_short"
+    TOO_LONG = "too_long"
+    COMMON = "common"
+    CONTEXT = "context"
+    TRIVIAL = "trivial"
+    BAD_CHARACTERS = "bad_characters"
+
+
+class WeakPassword(ValueError):
+    """A password that may not be set; `message` is a public sentence that says why."""
+
+    def __init__(self, code: Weakness, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+class WrongPassword(Exception):
+    """The password is not the one that was hashed.
+
+    `corrupt` is for the log and never leaves it: what is stored is no hash of ours.
+    """
+
+    def __init__(self, *, corrupt: bool = False) -> None:
+        super().__init__("wrong password")
+        self.corrupt = corrupt
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordRules:
+    """What a new password must satisfy: `min_length` in code points, `max_bytes` in UTF-8; no composition rules.
+
+    Raise `ValueError` when the numbers are out of bounds or a service word is empty.
+    """
+
+    min_length: int = MIN_LENGTH_FLOOR
+    max_bytes: int = MAX_BYTES
+    service_words: tuple[str, ...] = ("latchkey",)
+
+    def __post_init__(self) -> None:
+        """Check the bounds."""
+        if not MIN_LENGTH_FLOOR <= self.min_length <= MIN_LENGTH_CEILING:
+            message = f"min_length must be {MIN_LENGTH_FLOOR} to {MIN_LENGTH_CEILING}"
+            raise ValueError(message)
+        if not MIN_LENGTH_CEILING * _BYTES_PER_CODE_POINT <= self.max_bytes <= MAX_BYTES:
+            message = f"max_bytes must be {MIN_LENGTH_CEILING * _BYTES_PER_CODE_POINT} to {MAX_BYTES}"
+            raise ValueError(message)
+        if not all(self.service_words):
+            message = "a service word is empty"
+            raise ValueError(message)
+
+
+class BlockList:
+    """A set of common passwords, kept as the sorted `fingerprint` of each, one after the other.
+
+    Raise `ValueError` when `data` is not a whole number of fingerprints.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        if len(data) % FINGERPRINT_BYTES:
+            message = "the block list is truncated"
+            raise ValueError(message)
+        self._data = data
+
+    def __len__(self) -> int:
+        return len(self._data) // FINGERPRINT_BYTES
+
+    def __contains__(self, password: str) -> bool:
+        wanted = fingerprint(password)
+        index = bisect_left(range(len(self)), wanted, key=self._entry)
+        return self._entry(index) == wanted  # past the end there is an empty entry
+
+    def _entry(self, index: int) -> bytes:
+        return self._data[index * FINGERPRINT_BYTES : (index + 1) * FINGERPRINT_BYTES]
+
+
+def fingerprint(password: str) -> bytes:
+    """Return what a block list keeps of a password: a truncated SHA-256, blind to case."""
+    return sha256(_folded(password).encode()).digest()[:FINGERPRINT_BYTES]
+
+
+def normalise(password: str) -> str:
+    """Return a password as it is compared: in NFC, with plain blanks, cased as typed.
+
+    This is OpaqueString of RFC 8265 section 4.2. What it returns, it returns unchanged the second time. Unassigned code
+    points and joiners are let through: they are the emoji of a newer phone. Raise `WeakPassword` when it is empty,
+    longer than 1024 bytes, or has control characters or lone surrogates.
+    """
+    _refuse_longer_than(MAX_BYTES, password)
+    if not password:
+        raise WeakPassword(Weakness.TOO_SHORT, "A password cannot be empty.")
+    categories = [unicodedata.category(character) for character in password]
+    if {"Cc", "Cs"} & set(categories):
+        raise WeakPassword(Weakness.BAD_CHARACTERS, "A password cannot hold control characters or broken Unicode.")
+    blanks = "".join(
+        " " if category == "Zs" else character for character, category in zip(password, categories, strict=True)
+    )
+    normal = unicodedata.normalize("NFC", blanks)
+    _refuse_longer_than(MAX_BYTES, normal)  # NFC lengthens some scripts up to threefold
+    return normal
+
+
+def check_password(password: str, *, login: str, rules: PasswordRules, blocklist: BlockList) -> str:
+    """Return a new password, normalised, if the canonical `login` may have it; raise `WeakPassword` otherwise.
+
+    NIST SP 800-63B-4 section 3.1.1.2, ASVS 5.0 6.2.1, 6.2.4, 6.2.5 and 6.2.11.
+    """
+    _refuse_longer_than(rules.max_bytes, password)
+    normal = normalise(password)
+    if len(normal) < rules.min_length:
+        raise WeakPassword(Weakness.TOO_SHORT, f"A password needs at least {rules.min_length} characters.")
+    if normal in blocklist:
+        raise WeakPassword(Weakness.COMMON, "This password is on the list of the most common ones.")
+    folded = _folded(normal)
+    if _is_trivial(folded):
+        raise WeakPassword(Weakness.TRIVIAL, "This password is one or two characters repeated, or a plain sequence.")
+    bare = _without(folded, (*rules.service_words, *context_words(login)))
+    if bare != folded and _is_weak_remainder(bare.strip(_SEPARATORS), blocklist):
+        raise WeakPassword(Weakness.CONTEXT, "This password is little more than your login or the name of the service.")
+    return normal
+
+
+def _is_affordable(memory_kib: int, iterations: int, lanes: int) -> bool:
+    # RFC 9106 section 3.1: at least 8 KiB of memory per lane.
+    return 1 <= lanes <= MAX_LANES and 8 * lanes <= memory_kib <= MAX_MEMORY_KIB and 1 <= iterations <= MAX_ITERATIONS
+
+
+@dataclass(frozen=True, slots=True)
+class Argon2Cost:
+    """How hard a password is to hash, in the terms of RFC 9106 section 3.1: m in KiB, t iterations, p lanes.
+
+    The defaults are OWASP's minimum (Password Storage Cheat Sheet). Raise `ValueError` below it, unless it is
+    `for_tests_only`, and above what a stored hash may ask for.
+    """
+
+    memory_kib: int = OWASP_MEMORY_KIB
+    iterations: int = OWASP_ITERATIONS
+    lanes: int = 1
+    for_tests_only: InitVar[bool] = False
+
+    def __post_init__(self, for_tests_only: bool) -> None:
+        """Check the bounds."""
+        is_strong = self.memory_kib >= OWASP_MEMORY_KIB and self.iterations >= OWASP_ITERATIONS
+        if not (is_strong or for_tests_only):
+            message = "the cost is below OWASP's minimum of 19 MiB and 2 iterations"
+            raise ValueError(message)
+        if not _is_affordable(self.memory_kib, self.iterations, self.lanes):
+            message = f"the cost must be within {MAX_MEMORY_KIB} KiB, {MAX_ITERATIONS} iterations, {MAX_LANES} lanes"
+            raise ValueError(message)
+
+
+CHEAPEST_FOR_TESTS = Argon2Cost(memory_kib=8, iterations=1, lanes=1, for_tests_only=True)
+"""The least work that Argon2id can do. It protects nothing: for tests only."""
+
+
+def hash_password(password: str, cost: Argon2Cost, salt: bytes) -> str:
+    """Return the PHC string of a password, normalised, under 16 random bytes of `salt`.
+
+    Raise `WeakPassword` when it cannot be normalised and `ValueError` when the salt has another length.
+    """
+    if len(salt) != SALT_BYTES:
+        message = f"the salt must have {SALT_BYTES} bytes"
+        raise ValueError(message)
+    octets = normalise(password).encode()
+    return _argon2id(cost.memory_kib, cost.iterations, cost.lanes, salt).derive_phc_encoded(octets)
+
+
+def verify_password(password: str, phc: str, cost: Argon2Cost) -> bool:
+    """Prove a password against its stored hash; return whether a rehash is due, because `cost` has risen since.
+
+    A hash of another system is always due. Raise `WrongPassword` otherwise, `corrupt` when the hash is of no kind that
+    is known or asks for more work than is allowed; that takes the same time, so it tells a caller nothing.
+    """
+    stored = _parse(phc)
+    if stored is None:
+        return _verify_foreign(password, phc, cost)
+    if not any(stored.matches(guess) for guess in _guesses(password)):
+        raise WrongPassword
+    return stored.memory_kib < cost.memory_kib or stored.iterations < cost.iterations
+
+
+def spend_time(password: str, cost: Argon2Cost) -> None:
+    """Do the work of `verify_password` for a login that does not exist, so that time does not tell (ASVS 5.0 6.3.8).
+
+    A hash older than the last rise of `cost`, or of another system, is checked at its own cost until its owner signs
+    in: until then, such accounts answer in another time than absent ones.
+    """
+    for guess in _guesses(password):
+        _argon2id(cost.memory_kib, cost.iterations, cost.lanes, bytes(SALT_BYTES)).derive(guess)
+
+
+@dataclass(frozen=True, slots=True)
+class _StoredHash:
+    memory_kib: int
+    iterations: int
+    lanes: int
+    salt: bytes
+    tag: bytes
+
+    def matches(self, guess: bytes) -> bool:
+        try:
+            _argon2id(self.memory_kib, self.iterations, self.lanes, self.salt).verify(guess, self.tag)
+        except InvalidKey:
+            return False
+        return True
+
+
+def _parse(phc: str) -> _StoredHash | None:
+    match = _PHC.fullmatch(phc)
+    if match is None:
+        return None
+    memory_kib, iterations, lanes = map(int, match.group(1, 2, 3))
+    # Whoever can write to the store must not be able to make a login take gigabytes.
+    if not _is_affordable(memory_kib, iterations, lanes):
+        return None
+    return _StoredHash(memory_kib, iterations, lanes, b64decode(match[4] + "=="), b64decode(match[5] + "="))
+
+
+def _argon2id(memory_kib: int, iterations: int, lanes: int, salt: bytes) -> Argon2id:
+    return Argon2id(salt=salt, length=TAG_BYTES, iterations=iterations, lanes=lanes, memory_cost=memory_kib)
+
+
+def _verify_foreign(password: str, text: str, cost: Argon2Cost) -> bool:
+    from latchkey.core.credentials.foreign_hashes import UnusableHash, parse
+
+    try:
+        stored = parse(text)
+    except UnusableHash:
+        spend_time(password, cost)
+        raise WrongPassword(corrupt=text != NO_PASSWORD) from None
+    if not any(stored.matches(guess) for guess in _guesses(password)):
+        raise WrongPassword
+    return True
+
+
+def _guesses(password: str) -> tuple[bytes, ...]:
+    """Return what may have been hashed: the password as we normalise it and, where that differs, as it was typed.
+
+    The latter is how other systems hashed it, whose hashes of our own kind nobody can tell from ours.
+    """
+    try:
+        normal = normalise(password)
+    except WeakPassword:
+        return (b"",)  # nobody's password: `hash_password` refuses it
+    return tuple(dict.fromkeys((normal.encode(), password.encode())))
+
+
+def _refuse_longer_than(max_bytes: int, password: str) -> None:
+    # "surrogatepass" leaves the verdict on surrogates to `normalise`.
+    if len(password.encode("utf-8", "surrogatepass")) > max_bytes:
+        raise WeakPassword(Weakness.TOO_LONG, f"A password can have at most {max_bytes} bytes.")
+
+
+def _folded(text: str) -> str:
+    return unicodedata.normalize("NFC", text.casefold())
+
+
+def _is_weak_remainder(rest: str, blocklist: BlockList) -> bool:
+    return len(rest) < MIN_LENGTH_FLOOR or rest in blocklist or _is_trivial(rest)
+
+
+def _is_trivial(folded: str) -> bool:
+    if len(set(folded)) <= _FEW_CHARACTERS:
+        return True
+    steps = {ord(after) - ord(before) for before, after in pairwise(folded)}
+    return steps <= _COUNTING_UP or steps <= _COUNTING_DOWN
+
+
+def _without(folded: str, words: Iterable[str]) -> str:
+    longest_first = sorted(map(_folded, words), key=len, reverse=True)
+    pattern = re.compile("|".join(map(re.escape, longest_first)))
+    before = None
+    while folded != before:  # removing a word may join the halves of another
+        before, folded = folded, pattern.sub("", folded)
+    return folded

@@ -1,0 +1,20 @@
+"""What reading accounts and their credentials needs from a store."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from latchkey.core.model import Credential, User
+
+
+class CredentialStore(Protocol):
+    """Accounts and what they sign in with, as every package that proves somebody's identity reads them."""
+
+    def find_user(self, sub: str) -> User | None:
+        """Return the account, read consistently."""
+
+    def find_credential(self, login: str) -> Credential | None:
+        """Return the credential of a canonical login, read consistently."""
+
+    def replace_password_hash(self, login: str, old_hash: str, new_hash: str) -> bool:
+        """Swap the hash if it is still `old_hash`; say whether it was."""

@@ -1,0 +1,93 @@
+"""Security events: as the core reports them, and as the audit log keeps them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Protocol
+
+from latchkey.core.paging import Page
+
+_MILLISECONDS = 1000
+_TIME_DIGITS = 13
+"""Milliseconds since the epoch have so many digits until the year 2286: in order as text, they are in order of time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A security event, for the log: never a secret in it. `actor` is the operator, where it is not the subject."""
+
+    name: str
+    sub: str = ""
+    sid: str = ""
+    client_id: str = ""
+    reason: str = ""
+    actor: str = ""
+    partner_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedEvent:
+    """A security event that is kept until `expires_at`. Unlike every other time, `time` is in milliseconds.
+
+    `event_id` is the log's own: the same line delivered twice is one event. `address` is that of the request which
+    caused it, an IPv6 one as its /64 network; empty where no request did.
+    """
+
+    event_id: str
+    time: int
+    name: str
+    expires_at: int
+    sub: str = ""
+    sid: str = ""
+    client_id: str = ""
+    reason: str = ""
+    actor: str = ""
+    request_id: str = ""
+    address: str = ""
+    partner_id: str = ""
+
+    @property
+    def subject(self) -> str:
+        """Whom it is found by: the account, else client, operator or partner; empty where nobody is known."""
+        return self.sub or self.client_id or self.actor or self.partner_id
+
+    @property
+    def position(self) -> str:
+        """Where it stands in a list."""
+        return f"{self.time:0{_TIME_DIGITS}d}#{self.event_id}"
+
+    @property
+    def day(self) -> str:
+        """The day it happened on, in UTC."""
+        return day_of(self.position)
+
+
+def day_of(position: str) -> str:
+    """Return the day, in UTC and as ISO 8601 writes it, that a position lies in."""
+    seconds = int(position[:_TIME_DIGITS]) // _MILLISECONDS
+    return datetime.fromtimestamp(seconds, UTC).date().isoformat()
+
+
+class AuditStore(Protocol):
+    """The audit log."""
+
+    def record_events(self, events: Sequence[RecordedEvent]) -> None:
+        """Keep all; to keep one again changes nothing. Where it fails, some may be kept, and it is to be repeated."""
+
+    def events_of_day(self, day: str, *, after: str, limit: int, now: int) -> Page[RecordedEvent]:
+        """Return the events of a day (UTC, ISO 8601) behind a position, newest first; an empty one is the beginning.
+
+        A page may have fewer than `limit`, or none, where more follow: those whose time has passed are left out.
+        """
+
+    def events_of(self, subject: str, *, after: str, limit: int, now: int) -> Page[RecordedEvent]:
+        """Return the events of an account, a client or an operator in the same way, as they stood a moment ago."""
+
+
+class Journal(Protocol):
+    """Where security events go."""
+
+    def record(self, event: Event) -> None:
+        """Write one event. Never raises."""

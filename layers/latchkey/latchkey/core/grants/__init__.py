@@ -1,0 +1,1 @@
+"""Grants: from a proof through the gate to a session and its tokens."""

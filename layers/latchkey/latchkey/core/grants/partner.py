@@ -1,0 +1,220 @@
+"""Sign in by a partner's assertion; who comes for the first time gets an account just then.
+
+An account is found by (partner, external id) and by nothing else: an e-mail address in a token is never looked at. One
+that is disabled or deleted is never revived.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from latchkey.adapters.store import Store
+from latchkey.core.errors import Errors, ServiceError
+from latchkey.core.events import Event, Journal
+from latchkey.core.grants.issuing import Issuer, TokenAnswer, granted_scope
+from latchkey.core.grants.sessions import make_room, new_session
+from latchkey.core.ids import Entropy, new_id
+from latchkey.core.model import (
+    FIRST_PARTY_CLIENT,
+    Client,
+    Grant,
+    Link,
+    Partner,
+    ProfileUpdates,
+    Session,
+    User,
+    UserStatus,
+)
+from latchkey.core.partners.assertions import AssertionCheck, Proven
+from latchkey.core.partners.profiles import Identity
+from latchkey.core.policy import PolicySource
+from latchkey.core.roles.roles import Roles, below_operators
+from latchkey.signing.policy import SigningPolicy
+
+_TRIES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """What somebody gives for a session. `client` is the authenticated one, or `None` for the first-party app."""
+
+    assertion: str
+    address: str
+    issuer_id: str = ""
+    client: Client | None = None
+    scope: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PartnerAnswer:
+    """The tokens of a new session, whose it is, and whether the account was made for it."""
+
+    tokens: TokenAnswer
+    sub: str
+    external_id: str
+    created: bool
+
+    def to_json(self) -> dict[str, object]:
+        """Return the members of the token answer, and `user`."""
+        user = {"id": self.sub, "external_id": self.external_id, "created": self.created}
+        return {**self.tokens.to_json(), "user": user}
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """An account that may sign in, its live sessions and its link with the partner."""
+
+    user: User
+    sessions: tuple[Session, ...]
+    link: Link
+
+
+@dataclass(frozen=True, slots=True)
+class PartnerSignIn:
+    """Turns an assertion into a session (RFC 7523 section 2.1)."""
+
+    store: Store
+    check: AssertionCheck
+    policies: PolicySource
+    issuer: Issuer
+    roles: Roles
+    journal: Journal
+    entropy: Entropy
+
+    def __call__(self, asked: Exchange, *, now: int) -> PartnerAnswer:
+        """Return the tokens of a new session.
+
+        Raises `INVALID_GRANT`, `ACCOUNT_DISABLED`, `UNAUTHORIZED_CLIENT`, `INVALID_SCOPE` or `RATE_LIMITED`.
+        """
+        policy = self.policies.policy()  # before anything is used up for tokens that cannot be made
+        proven = self.check(asked.assertion, issuer_id=asked.issuer_id, address=asked.address, now=now)
+        client_id, scope = _granted(asked, proven.partner)
+        held = self._held(proven, now)
+        self.check.use(proven, now=now)
+        created = False
+        if held is None:
+            held, created = self._first_sight(proven, now)
+        if not created:
+            held = self._renewed(held, proven, now)
+        make_room(self.store, self.journal, held.sessions)
+        session = self._session(held.user, proven.partner, client_id, scope, policy, now)
+        roles = self.roles.effective_roles(below_operators(self.roles, held.user.roles))
+        tokens = self.issuer.for_session(session, roles, policy, scope=scope, now=now)
+        return PartnerAnswer(tokens, held.user.sub, proven.identity.external_id, created)
+
+    def _held(self, proven: Proven, now: int) -> _Held | None:
+        """Return the account that the external id leads to, or `None` where it leads nowhere yet."""
+        partner = proven.partner
+        sub = self.store.find_external(partner.partner_id, proven.identity.external_id)
+        if sub is None:
+            return None
+        user, sessions = self.store.find_user_with_sessions(sub, now)
+        link = self.store.find_link(sub, partner.partner_id)
+        if user is None or user.status is not UserStatus.ACTIVE or link is None:
+            self.journal.record(
+                Event("assertion_refused", sub=sub, reason="account_not_active", partner_id=partner.partner_id)
+            )
+            raise ServiceError(Errors.ACCOUNT_DISABLED, "the account is gone or not active")
+        return _Held(user, sessions, link)
+
+    def _first_sight(self, proven: Proven, now: int) -> tuple[_Held, bool]:
+        """Make the account, or return the one that somebody else has made at the same time; say whether it was made."""
+        partner, identity = proven.partner, proven.identity
+        # The seat is a write of its own: DynamoDB refuses transactions that meet in one item, so all newcomers of a
+        # moment would stand in each other's way. A crash before the account is made costs a seat, never the limit.
+        if not self.store.take_seat(partner.partner_id, partner.max_users):
+            held = self._held(proven, now)
+            if held is None:
+                raise self.check.refusal("too_many_users", partner)
+            return held, False
+        user = self._new_user(partner, identity, now)
+        link = Link(
+            sub=user.sub,
+            partner_id=partner.partner_id,
+            external_id=identity.external_id,
+            created_at=now,
+            roles=user.roles,
+            attributes=identity.attributes,
+            first=identity.first,
+        )
+        if self.store.create_external_user(user, link):
+            self.journal.record(Event("partner_user_created", sub=user.sub, partner_id=partner.partner_id))
+            return _Held(user, (), link), True
+        self.store.return_seat(partner.partner_id)
+        held = self._held(proven, now)
+        if held is None:  # made and unlinked again meanwhile
+            raise ServiceError(Errors.UNAVAILABLE, "the external id never stood still", retry_after=1)
+        return held, False
+
+    def _new_user(self, partner: Partner, identity: Identity, now: int) -> User:
+        return User(
+            sub=new_id("usr_", self.entropy),
+            login="",
+            status=UserStatus.ACTIVE,
+            roles=self._given(partner, identity),
+            epoch=0,
+            created_at=now,
+            name=identity.name,
+            locale=identity.locale,
+            source=partner.partner_id,
+        )
+
+    def _renewed(self, held: _Held, proven: Proven, now: int) -> _Held:
+        """Give the account the roles that the token says, and no longer those that only an earlier one did."""
+        for _ in range(_TRIES):
+            user, link = self._as_token_says(held, proven)
+            if (user, link) == (held.user, held.link):
+                return held
+            if self.store.renew_link(held.user, user, link):
+                if user.roles != held.user.roles:
+                    reason = f"{' '.join(held.user.roles)} -> {' '.join(user.roles)}"
+                    self.journal.record(Event("roles_changed", sub=user.sub, reason=reason, partner_id=link.partner_id))
+                return _Held(user, held.sessions, link)
+            held = self._held(proven, now) or held
+        raise ServiceError(Errors.UNAVAILABLE, "the account never stood still", retry_after=1)
+
+    def _as_token_says(self, held: _Held, proven: Proven) -> tuple[User, Link]:
+        user, link, identity = held.user, held.link, proven.identity
+        given = self._given(proven.partner, identity)
+        own = tuple(role for role in user.roles if role not in link.roles)
+        link = replace(link, roles=tuple(role for role in given if role not in own))
+        user = replace(user, roles=(*own, *link.roles))
+        if proven.partner.profile_updates is ProfileUpdates.ALWAYS:
+            link = replace(link, attributes=identity.attributes)
+            if not user.login:  # the profile of an account of one's own is one's own
+                user = replace(user, name=identity.name or user.name, locale=identity.locale or user.locale)
+        return user, link
+
+    def _given(self, partner: Partner, identity: Identity) -> tuple[str, ...]:
+        """Return the roles that the partner's map gives now: known ones, and none that reaches up to operators."""
+        mapped = [partner.role_map[role] for role in identity.roles if role in partner.role_map]
+        known = {role for role in (*partner.default_roles, *mapped) if self.roles.effective_roles((role,))}
+        return below_operators(self.roles, sorted(known))
+
+    def _session(  # noqa: PLR0913, PLR0917 - as many as decide what a session is
+        self, user: User, partner: Partner, client_id: str, scope: str, policy: SigningPolicy, now: int
+    ) -> Session:
+        session = replace(
+            new_session(user.sub, client_id, scope, policy, self.entropy, now=now),
+            epoch=user.epoch,
+            amr=("partner",),
+            device=partner.name,
+            partner_id=partner.partner_id,
+            org=partner.org,
+        )
+        self.store.create_session(session)
+        self.journal.record(
+            Event("partner_login", sub=user.sub, sid=session.sid, client_id=client_id, partner_id=partner.partner_id)
+        )
+        return session
+
+
+def _granted(asked: Exchange, partner: Partner) -> tuple[str, str]:
+    """Return the client of the session and its scope: within the partner's, the client's and what was asked for."""
+    client_id = asked.client.client_id if asked.client else FIRST_PARTY_CLIENT
+    if client_id not in partner.clients:
+        raise ServiceError(Errors.UNAUTHORIZED_CLIENT, "not among the partner's clients")
+    if asked.client and Grant.JWT_BEARER not in asked.client.grants:
+        raise ServiceError(Errors.UNAUTHORIZED_CLIENT, "jwt-bearer is not among its grants")
+    allowed = [scope for scope in partner.scopes if asked.client is None or scope in asked.client.scopes]
+    return client_id, granted_scope(asked.scope, allowed)

@@ -1,0 +1,92 @@
+"""The mailer: makes codes and letters of what lies in the outbox, and has them sent.
+
+A code is made here and sent from here; the store gets its SHA-256. What a request asks for by login alone is looked up
+here as well, so that the request takes the same time whether there is an account or not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from latchkey.adapters.store import Store
+from latchkey.core.credentials.logins import is_email
+from latchkey.core.events import Event, Journal
+from latchkey.core.ids import Entropy, fingerprint, new_secret
+from latchkey.core.mail.codes import CODE_PREFIX, CODES
+from latchkey.core.mail.store import LetterWriter, Postman, Undeliverable
+from latchkey.core.model import Mail, MailKind, OneTimeCode, User, UserStatus
+
+_FIT: Mapping[MailKind, frozenset[UserStatus]] = MappingProxyType(
+    {
+        MailKind.CONFIRM: frozenset({UserStatus.PENDING}),
+        MailKind.RESET: frozenset({UserStatus.ACTIVE, UserStatus.PENDING}),
+        MailKind.CHANGE_EMAIL: frozenset({UserStatus.ACTIVE}),
+        MailKind.ALREADY_REGISTERED: frozenset({UserStatus.ACTIVE, UserStatus.PENDING}),
+    }
+)
+"""The status that an account must have for a mail to make sense; notices of what has happened always do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mailroom:
+    """Sends what lies in the outbox. `link_base` comes from the stack's settings and never from a request."""
+
+    store: Store
+    writer: LetterWriter
+    postman: Postman
+    journal: Journal
+    entropy: Entropy
+    link_base: str
+    service_name: str
+
+    def deliver(self, mail: Mail, *, now: int) -> None:
+        """Send a mail and take it out of the outbox; one that is out already was sent before.
+
+        Raises `UNAVAILABLE` when a later try may succeed. A mailer that dies between the two sends the mail again.
+        """
+        if self.store.find_mail(mail.mail_id, now) is None:
+            return
+        user = self._reader(mail)
+        to = mail.to or (user.login if user else "")
+        if is_email(to) and self._makes_sense(mail, user):
+            self._send(mail, to, user, now)
+        else:
+            self.journal.record(Event("mail_dropped", sub=mail.sub, reason=mail.about))
+        self.store.remove_mail(mail.mail_id)
+
+    def _reader(self, mail: Mail) -> User | None:
+        """Return the account that a mail speaks of: named by its subject, or by the login it goes to."""
+        if mail.sub:
+            return self.store.find_user(mail.sub)
+        credential = self.store.find_credential(mail.to)
+        return self.store.find_user(credential.sub) if credential else None
+
+    def _makes_sense(self, mail: Mail, user: User | None) -> bool:
+        fit = _FIT.get(mail.about)
+        if fit is None:
+            return True
+        # Where the account had another password when the mail was asked for, it is not its owner's wish any more.
+        return user is not None and user.status in fit and mail.data.get("epoch") in {None, str(user.epoch)}
+
+    def _send(self, mail: Mail, to: str, user: User | None, now: int) -> None:
+        values = {"service": self.service_name, **mail.data, **self._code(mail, to, user, now)}
+        locale = mail.locale or (user.locale if user else "")
+        sub = user.sub if user else mail.sub
+        try:
+            self.postman.send(to, self.writer.write(mail.about, locale, values))
+        except Undeliverable as error:
+            self.journal.record(Event("mail_failed", sub=sub, reason=f"{mail.about}: {error}"))
+        else:
+            self.journal.record(Event("mail_sent", sub=sub, reason=mail.about))
+
+    def _code(self, mail: Mail, to: str, user: User | None, now: int) -> dict[str, str]:
+        """Store a new code for the account and return what the letter says of it."""
+        rule = CODES.get(mail.about)
+        if rule is None or user is None:
+            return {}
+        text = new_secret(CODE_PREFIX, self.entropy)
+        data = {"login": user.login, "epoch": str(user.epoch), "to": to}
+        self.store.save_code(OneTimeCode(fingerprint(text), rule.purpose, user.sub, now + rule.life, data))
+        return {"code": text, "link": f"{self.link_base}{rule.path}{text}"}

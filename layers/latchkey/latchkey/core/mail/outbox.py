@@ -1,0 +1,47 @@
+"""The outbox: where a flow leaves a mail, so that no caller waits for one to be sent.
+
+A mail that tells of a change is stored in the same write as the change, so neither is ever without the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from latchkey.core.credentials.logins import is_email
+from latchkey.core.ids import Entropy, new_id
+from latchkey.core.mail.store import OutboxStore
+from latchkey.core.model import Mail, MailKind
+
+MAIL_LIFE = 3_600
+"""Seconds after which a mail is not worth sending any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outbox:
+    """Makes and posts mails. `sends` is off in a stack that has no address to send from: then there are none."""
+
+    store: OutboxStore
+    entropy: Entropy
+    sends: bool
+
+    def mail(  # noqa: PLR0913 - as many as a mail has members
+        self,
+        about: MailKind,
+        *,
+        to: str = "",
+        sub: str = "",
+        locale: str = "",
+        data: Mapping[str, str] | None = None,
+        now: int,
+    ) -> Mail | None:
+        """Return a mail for a change to be stored with, or `None` where none can be sent."""
+        if not self.sends or not (to or sub) or (to and not is_email(to)):
+            return None
+        return Mail(new_id("mail_", self.entropy), about, now, now + MAIL_LIFE, to, sub, locale, data or {})
+
+    def post(self, about: MailKind, *, to: str = "", sub: str = "", now: int) -> None:
+        """Post a mail that tells of no change in the store."""
+        mail = self.mail(about, to=to, sub=sub, now=now)
+        if mail is not None:
+            self.store.post_mail(mail)

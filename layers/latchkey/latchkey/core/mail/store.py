@@ -1,0 +1,62 @@
+"""What mail needs from outside: an outbox, codes, words and a postman."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from latchkey.core.model import Mail, MailKind, OneTimeCode
+
+
+class CodeStore(Protocol):
+    """One-time codes."""
+
+    def save_code(self, code: OneTimeCode) -> None:
+        """Store a code that nobody has used."""
+
+    def find_code(self, code_hash: str, purpose: str, now: int) -> OneTimeCode | None:
+        """Return a live code of that purpose that nobody has used, and leave it so."""
+
+    def consume_code(self, code_hash: str, purpose: str, now: int) -> OneTimeCode | None:
+        """Take a live code of that purpose out of the store; of many callers at most one gets it."""
+
+
+class OutboxStore(Protocol):
+    """Mails that wait to be sent. Each one that is stored is handed to the mailer, once or more often."""
+
+    def post_mail(self, mail: Mail) -> None:
+        """Store a mail to be sent; raise `CONFLICT` when its id is taken."""
+
+    def find_mail(self, mail_id: str, now: int) -> Mail | None:
+        """Return the mail if it still waits."""
+
+    def remove_mail(self, mail_id: str) -> bool:
+        """Take a mail out; say whether this call did."""
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A mail as it is read: a subject, and one text in two forms."""
+
+    subject: str
+    text: str
+    html: str
+
+
+class LetterWriter(Protocol):
+    """Puts mails into words."""
+
+    def write(self, about: MailKind, locale: str, values: Mapping[str, str]) -> Letter:
+        """Return the letter in the language of `locale`, or in English."""
+
+
+class Undeliverable(Exception):
+    """A mail that will never be taken, however often it is sent. The message is for the log."""
+
+
+class Postman(Protocol):
+    """Sends mail."""
+
+    def send(self, to: str, letter: Letter) -> None:
+        """Hand a letter over. Raise `Undeliverable`, or `UNAVAILABLE` when a later try may succeed."""

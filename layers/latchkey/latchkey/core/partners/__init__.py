@@ -1,0 +1,1 @@
+"""Partners: outside issuers whose signed JWTs sign their users in."""

@@ -1,0 +1,197 @@
+"""Partners in an operator's hands.
+
+Whoever signs a partner's tokens decides who has the roles that the partner's map leads to. So nobody maps to a role
+that permits more than they may themselves, and nothing that an operator or a service may do is ever mapped to.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from latchkey.adapters.store import Store
+from latchkey.core.clients.admin import SCOPE
+from latchkey.core.errors import Errors, FieldError, ServiceError, invalid_field
+from latchkey.core.events import Event, Journal
+from latchkey.core.ids import Entropy, new_id
+from latchkey.core.model import FIRST_PARTY_CLIENT, Partner
+from latchkey.core.paging import Page
+from latchkey.core.partners.profiles import PROFILES
+from latchkey.core.policy import PolicySource
+from latchkey.core.roles.grantable import require_held, require_known
+from latchkey.core.roles.roles import Operator, Roles, below_operators
+from latchkey.core.users.admin import MAX_ROLES
+from latchkey.signing.assertion_keys import AssertionKey, assertion_key_from_jwk, assertion_key_from_pem
+from latchkey.signing.keys import InvalidKey, thumbprint
+
+MAX_KEYS = 8
+"""Registered keys of one partner: enough to rotate, and they share its item."""
+
+_TRUST = frozenset({"jwks_uri", "audience", "tenant", "allow_missing"})
+"""What decides, like a key, whose tokens are believed: who changes that could take every role of the map himself."""
+
+_KID = re.compile(r"[A-Za-z0-9._~-]{1,128}")
+_PATH = r"(/[A-Za-z0-9._~%!$&'()*+,;=:@/?-]*)?"
+_JWKS_URI = re.compile(rf"https://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{{1,5}})?{_PATH}")
+_LOCAL_JWKS_URI = re.compile(rf"http://127\.0\.0\.1:[0-9]{{1,5}}{_PATH}")
+
+
+def read_key(*, kid: str, alg: str, pem: str, jwk: Mapping[str, object] | None) -> AssertionKey:
+    """Return a public key given as PEM or JWK; without a `kid`, its thumbprint is that. Raises `INVALID_REQUEST`."""
+    if bool(pem) == (jwk is not None):
+        raise invalid_field("pem", "required", "Give one of pem, jwk.")
+    try:
+        if jwk is None:
+            key = assertion_key_from_pem(pem, kid=kid, alg=alg)
+        else:
+            key = assertion_key_from_jwk(jwk, kid=kid or ("" if "kid" in jwk else "unnamed"), alg=alg)
+    except InvalidKey as error:
+        raise invalid_field("jwk" if jwk is not None else "pem", "bad_key", f"This key is refused: {error}.") from None
+    if not kid and (jwk is None or "kid" not in jwk):
+        key = replace(key, kid=thumbprint(key.to_jwk()))
+    if not _KID.fullmatch(key.kid):
+        raise invalid_field("kid", "bad_format", "A kid has up to 128 of a-z, A-Z, 0-9, dots, dashes, _ and ~.")
+    return key
+
+
+@dataclass(frozen=True, slots=True)
+class PartnerAdmin:
+    """Shows and changes partners. `roles` are those of this moment; `local_keys` lets keys come from this machine."""
+
+    store: Store
+    policies: PolicySource
+    roles: Roles
+    journal: Journal
+    entropy: Entropy
+    local_keys: bool = False
+
+    def find(self, partner_id: str) -> Partner:
+        """Return a partner. Raises `NOT_FOUND`."""
+        partner = self.store.find_partner(partner_id)
+        if partner is None:
+            raise ServiceError(Errors.NOT_FOUND, "no such partner")
+        return partner
+
+    def page(self, *, after: str, limit: int) -> Page[Partner]:
+        """Return some of all partners, oldest first."""
+        return self.store.list_partners(after=after, limit=limit)
+
+    def create(
+        self, operator: Operator, members: Mapping[str, Any], keys: Iterable[AssertionKey], *, now: int
+    ) -> Partner:
+        """Store a new partner. Raises `FORBIDDEN` for a role too high, `VALIDATION_FAILED` and `ISSUER_TAKEN`."""
+        partner = Partner(partner_id=new_id("prt_", self.entropy), created_at=now, **members)
+        for key in keys:
+            partner = _with_key(partner, key)
+        self._require_sound(partner)
+        self._require_below(operator, _reached(partner))
+        if partner.issuer == self.policies.policy().issuer:
+            raise _fault("issuer", "own_issuer", "This issuer is the service itself.")
+        if not self.store.create_partner(partner):
+            raise ServiceError(Errors.ISSUER_TAKEN, "the issuer is another partner's")
+        self._report("partner_created", operator, partner, partner.issuer)
+        return partner
+
+    def change(self, operator: Operator, partner_id: str, members: Mapping[str, Any], *, now: int) -> Partner:
+        """Change members of a partner and return it. Raises as `create` does, `NOT_FOUND` and `CONFLICT`."""
+        held = self.find(partner_id)
+        changed = replace(held, **members)
+        if changed.enabled is not held.enabled:  # both times: a sign-in may be under way while it is disabled
+            changed = replace(changed, closed_until=now)
+        self._require_sound(changed)
+        self._require_below(operator, _reached(changed) - _reached(held))
+        if _TRUST & members.keys() or (changed.enabled and not held.enabled):
+            self._require_holder(operator, changed)
+        stored = self._replace(changed)
+        self._report("partner_changed", operator, stored, " ".join(sorted(members)))
+        return stored
+
+    def add_key(self, operator: Operator, partner_id: str, key: AssertionKey) -> Partner:
+        """Register one more key.
+
+        Raises `NOT_FOUND`, `VALIDATION_FAILED` where it does not fit, `FORBIDDEN` where the partner gives roles that
+        are too high for the operator, `CONFLICT`.
+        """
+        changed = _with_key(self.find(partner_id), key)
+        self._require_sound(changed)
+        self._require_holder(operator, changed)
+        stored = self._replace(changed)
+        self._report("partner_key_added", operator, stored, key.kid)
+        return stored
+
+    def remove_key(self, operator: Operator, partner_id: str, kid: str) -> Partner:
+        """Take a key away: from now on it proves nothing. Raises `NOT_FOUND`, `CONFLICT`."""
+        partner = self.find(partner_id)
+        if kid not in partner.keys:
+            raise ServiceError(Errors.NOT_FOUND, "no such key")
+        rest = {each: jwk for each, jwk in partner.keys.items() if each != kid}
+        stored = self._replace(replace(partner, keys=rest))
+        self._report("partner_key_removed", operator, stored, kid)
+        return stored
+
+    def delete(self, operator: Operator, partner_id: str) -> None:
+        """Delete a partner: its sessions end at their next refresh, its users stay. Raises `NOT_FOUND`, `CONFLICT`."""
+        partner = self.find(partner_id)
+        if not self.store.delete_partner(partner):
+            raise ServiceError(Errors.CONFLICT, "the partner has changed meanwhile")
+        self._report("partner_deleted", operator, partner, partner.issuer)
+
+    def _replace(self, changed: Partner) -> Partner:
+        stored = replace(changed, version=changed.version + 1)
+        if not self.store.replace_partner(stored):
+            raise ServiceError(Errors.CONFLICT, "the partner has changed meanwhile")
+        return stored
+
+    def _report(self, event: str, operator: Operator, partner: Partner, what: str) -> None:
+        self.journal.record(Event(event, reason=what, actor=operator.sub, partner_id=partner.partner_id))
+
+    def _require_sound(self, partner: Partner) -> None:
+        """Raise `VALIDATION_FAILED` unless the members fit each other, and what they name is there."""
+        if bool(partner.tenant) != bool(PROFILES[partner.profile].tenant):
+            raise _fault("tenant", "bad_value", "A tenant goes with the profiles that have one, and with no other.")
+        if partner.jwks_uri and partner.keys:
+            raise _fault("jwks_uri", "ambiguous", "A partner has keys or an address of keys, not both.")
+        if partner.jwks_uri and not self._may_fetch(partner.jwks_uri):
+            raise _fault("jwks_uri", "bad_address", "This must be an https address without user or #.")
+        if len(partner.keys) > MAX_KEYS:
+            raise _fault("keys", "too_long", f"A partner has at most {MAX_KEYS} keys.")
+        for scope in partner.scopes:
+            if not SCOPE.fullmatch(scope):
+                raise _fault("scopes", "bad_format", "A scope has no blanks, quotes or backslashes.")
+        for client_id in partner.clients:
+            if client_id != FIRST_PARTY_CLIENT and self.store.find_client(client_id) is None:
+                raise _fault("clients", "unknown_client", f"{client_id[:64]} is not known.")
+
+    def _may_fetch(self, address: str) -> bool:
+        local = self.local_keys and _LOCAL_JWKS_URI.fullmatch(address)
+        return bool(local or _JWKS_URI.fullmatch(address))
+
+    def _require_below(self, operator: Operator, roles: frozenset[str]) -> None:
+        require_known(roles, self.roles, field="role_map")
+        if len(roles) > MAX_ROLES:
+            raise _fault("role_map", "too_long", f"At most {MAX_ROLES} roles can be reached.")
+        if len(below_operators(self.roles, roles)) < len(roles):
+            raise ServiceError(Errors.FORBIDDEN, "a role with an operator's permission")
+        require_held(operator, roles, self.roles)
+
+    def _require_holder(self, operator: Operator, partner: Partner) -> None:
+        """Raise `FORBIDDEN` unless the operator may do all that the partner's tokens can give."""
+        require_held(operator, below_operators(self.roles, _reached(partner)), self.roles)
+
+
+def _reached(partner: Partner) -> frozenset[str]:
+    return frozenset({*partner.default_roles, *partner.role_map.values()})
+
+
+def _with_key(partner: Partner, key: AssertionKey) -> Partner:
+    if key.kid in partner.keys:
+        raise _fault("kid", "taken", "The partner has a key of this kid.")
+    jwk = json.dumps(key.to_jwk(), separators=(",", ":"))
+    return replace(partner, keys={**partner.keys, key.kid: jwk})
+
+
+def _fault(field: str, code: str, message: str) -> ServiceError:
+    return ServiceError(Errors.VALIDATION_FAILED, f"{field}: {code}", fields=(FieldError(field, code, message),))

@@ -1,0 +1,149 @@
+"""Whether a partner's assertion holds (RFC 7521 section 5.2, RFC 7523 section 3).
+
+From outside every refusal is one and the same; the log has the reason. An assertion is used up only when all else is
+known to hold, and before anything is made of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+
+from latchkey.adapters.store import Store
+from latchkey.core.errors import Errors, ServiceError
+from latchkey.core.events import Event, Journal
+from latchkey.core.model import Partner
+from latchkey.core.partners.profiles import PROFILES, RELAXATIONS, Identity, read_identity
+from latchkey.core.partners.store import KeysUnreachable, PartnerKeys
+from latchkey.core.policy import PolicySource
+from latchkey.core.throttle import ADDRESS_RULE, Counter, ThrottleRule, require_no_wait
+from latchkey.signing.assertion_keys import AssertionKey, assertion_key_from_jwk
+from latchkey.signing.assertions import Assertion, parse, prove, require_audience, require_time
+from latchkey.signing.jws import InvalidToken
+from latchkey.signing.strict_json import StrictJsonError, string_member
+
+
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """An assertion of which all is proven, but not that nobody has used it. `until` is the last second it holds."""
+
+    partner: Partner
+    identity: Identity
+    digest: str
+    until: int
+    lacks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AssertionCheck:
+    """Checks assertions, and uses them up."""
+
+    store: Store
+    keys: PartnerKeys
+    policies: PolicySource
+    journal: Journal
+    throttled: bool = True
+
+    def __call__(self, text: str, *, issuer_id: str, address: str, now: int) -> Proven:
+        """Return what an assertion proves; `issuer_id` names the partner where the token itself need not.
+
+        Raises `INVALID_GRANT`, and `RATE_LIMITED` after many bad ones from one address.
+        """
+        failures = Counter("assertion", address, ADDRESS_RULE)
+        if self.throttled:
+            require_no_wait(self.store, failures, now)
+        partner: Partner | None = None
+        try:
+            assertion = parse(text)
+            partner = self._partner(assertion, issuer_id)
+            return self._proven(assertion, partner, issuer_id, now)
+        except InvalidToken as error:
+            if self.throttled:
+                self.store.count_attempt(failures, now)
+            raise self.refusal(str(error), partner) from None
+
+    def use(self, proven: Proven, *, now: int) -> None:
+        """Use an assertion up. Raises `INVALID_GRANT` if it was before, `RATE_LIMITED` above the partner's limit."""
+        partner = proven.partner
+        if partner.tokens_per_minute:
+            if self.store.was_used(proven.digest):  # or one stolen token, sent again and again, would lock out all
+                raise self.refusal("replayed", partner)
+            rule = ThrottleRule(free=partner.tokens_per_minute, waits=(60,), window=60)
+            self.store.reserve_attempt(Counter("partner", partner.partner_id, rule), now)
+        if not self.store.use_assertion(proven.digest, until=proven.until):
+            raise self.refusal("replayed", partner)
+        if proven.lacks:
+            lacking = " ".join(proven.lacks)
+            self.journal.record(Event("assertion_relaxed", reason=lacking, partner_id=partner.partner_id))
+
+    def refusal(self, reason: str, partner: Partner | None) -> ServiceError:
+        """Log why an assertion is refused, and return the error that says nothing of it."""
+        partner_id = partner.partner_id if partner else ""
+        self.journal.record(Event("assertion_refused", reason=reason, partner_id=partner_id))
+        return ServiceError(Errors.INVALID_GRANT, f"assertion: {reason}")
+
+    def _partner(self, assertion: Assertion, issuer_id: str) -> Partner:
+        """Return the partner that the request names, or the token does; nothing else of it is believed yet."""
+        issuer = assertion.claims.get("iss")
+        if issuer_id:
+            partner = self.store.find_partner(issuer_id)
+        else:
+            partner = self.store.find_issuer(issuer) if isinstance(issuer, str) and issuer else None
+        if partner is None:
+            raise InvalidToken("unknown_partner")
+        return partner
+
+    def _proven(self, assertion: Assertion, partner: Partner, issuer_id: str, now: int) -> Proven:
+        if not partner.enabled:
+            raise InvalidToken("partner_disabled")
+        prove(assertion, self._key(assertion, partner, issuer_id))
+        claims, lacks = assertion.claims, _lacks(assertion, partner)
+        if "iss" not in lacks and claims.get("iss") != partner.issuer:
+            raise InvalidToken("wrong_issuer")
+        if "aud" not in lacks:
+            require_audience(claims, partner.audience or self.policies.policy().issuer)
+        until = require_time(claims, may_lack_iat="iat" in lacks, now=now)
+        digest = _digest(assertion, partner, by_token="jti" in lacks)
+        identity = read_identity(claims, PROFILES[partner.profile], tenant=partner.tenant)
+        return Proven(partner, identity, digest, until, lacks)
+
+    def _key(self, assertion: Assertion, partner: Partner, issuer_id: str) -> AssertionKey:
+        """Return the key of exactly this `kid`; without one, the only key there is, where both may be left out."""
+        key = self._find(assertion.kid, partner) if assertion.kid else None
+        if not assertion.kid and issuer_id and "kid" in partner.allow_missing and len(partner.keys) == 1:
+            key = _registered(partner, next(iter(partner.keys)))
+        if key is None:
+            raise InvalidToken("unknown_kid")
+        return key
+
+    def _find(self, kid: str, partner: Partner) -> AssertionKey | None:
+        if not partner.jwks_uri:
+            return _registered(partner, kid)
+        try:
+            return self.keys.find(partner.jwks_uri, kid)
+        except KeysUnreachable as error:
+            raise InvalidToken(f"keys_unreachable: {error}") from None
+
+
+def _registered(partner: Partner, kid: str) -> AssertionKey | None:
+    jwk = partner.keys.get(kid)
+    return assertion_key_from_jwk(json.loads(jwk)) if jwk else None
+
+
+def _lacks(assertion: Assertion, partner: Partner) -> tuple[str, ...]:
+    """Return what the assertion lacks and may lack; what is there must be right all the same."""
+    there = {*assertion.claims, *(["kid"] if assertion.kid else [])}
+    return tuple(name for name in RELAXATIONS if name in partner.allow_missing and name not in there)
+
+
+def _digest(assertion: Assertion, partner: Partner, *, by_token: bool) -> str:
+    """Return what an assertion is remembered by: its `jti`, which is one partner's own, or all that is signed."""
+    if by_token:
+        mark = f"token {assertion.digest}"
+    else:
+        try:
+            mark = f"jti {string_member(assertion.claims, 'jti')}"
+        except StrictJsonError:
+            raise InvalidToken("bad_jti") from None
+    return hashlib.sha256(f"{partner.partner_id} {mark}".encode()).hexdigest()

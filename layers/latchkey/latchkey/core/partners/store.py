@@ -1,0 +1,91 @@
+"""What partners and their users need from outside."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from latchkey.core.model import Link, Partner, User
+from latchkey.core.paging import Page
+from latchkey.signing.assertion_keys import AssertionKey
+
+
+class PartnerStore(Protocol):
+    """Partners. An issuer belongs to one of them at a time."""
+
+    def create_partner(self, partner: Partner) -> bool:
+        """Store a new partner and claim its issuer, or neither; say whether the issuer was free, whoever else tries."""
+
+    def find_partner(self, partner_id: str) -> Partner | None:
+        """Return the partner, enabled or not, read consistently."""
+
+    def find_issuer(self, issuer: str) -> Partner | None:
+        """Return the partner of an issuer, enabled or not, read consistently."""
+
+    def list_partners(self, *, after: str, limit: int) -> Page[Partner]:
+        """Return the partners behind a position, oldest first; an empty position is the beginning."""
+
+    def replace_partner(self, partner: Partner) -> bool:
+        """Store if the version stored is the one before; say whether it was. Its issuer never changes."""
+
+    def delete_partner(self, partner: Partner) -> bool:
+        """Delete a partner of this version, and free its issuer, in one write; say whether this call did."""
+
+
+class LinkStore(Protocol):
+    """Which account is whose with a partner. An external id leads to one account, and an account has one per partner.
+
+    Where an external id leads stays when its account is deleted, so that nobody comes back under it.
+    """
+
+    def use_assertion(self, digest: str, *, until: int) -> bool:
+        """Remember an assertion until at least that second; of many callers one is told that it was the first."""
+
+    def was_used(self, digest: str) -> bool:
+        """Say whether an assertion is remembered as used, read consistently. `use_assertion` alone decides."""
+
+    def take_seat(self, partner_id: str, most: int) -> bool:
+        """Count one more user of a partner, if there are fewer than `most` or that is 0; say whether it was counted."""
+
+    def return_seat(self, partner_id: str) -> None:
+        """Count one user less."""
+
+    def find_external(self, partner_id: str, external_id: str) -> str | None:
+        """Return the `sub` that an external id leads to, though its account may be gone."""
+
+    def create_external_user(self, user: User, link: Link) -> bool:
+        """Store an account without a login, and its link, or neither; say whether the external id was free."""
+
+    def add_link(self, user: User, link: Link) -> bool:
+        """Link an external id to an account that stands as it was read; say whether both id and place were free."""
+
+    def find_link(self, sub: str, partner_id: str) -> Link | None:
+        """Return the link of an account with a partner, read consistently."""
+
+    def list_links(self, sub: str) -> tuple[Link, ...]:
+        """Return the links of an account, by partner."""
+
+    def renew_link(self, user: User, renewed: User, link: Link) -> bool:
+        """Store name, locale and roles of `renewed` and what the link now says, if `user` still stands as it was read.
+
+        Say whether both were stored.
+        """
+
+    def remove_link(self, link: Link, *, besides: Link | None = None) -> bool:
+        """Take a link away and set its external id free, in one write; say whether this call did.
+
+        With `besides`, only while that link of the account is there: of two that are removed at once one stays.
+        """
+
+    def forget_links(self, sub: str) -> int:
+        """Delete what is kept of an account's links, all but where its external ids lead; return how many it had."""
+
+
+class PartnerKeys(Protocol):
+    """The keys that partners publish."""
+
+    def find(self, jwks_uri: str, kid: str) -> AssertionKey | None:
+        """Return the key of this id. Raise `KeysUnreachable` when there are none, not even old ones."""
+
+
+class KeysUnreachable(Exception):
+    """A partner's keys cannot be had. The message is for the log."""

@@ -1,0 +1,1 @@
+"""Roles and scopes: what they permit, and who may give them."""

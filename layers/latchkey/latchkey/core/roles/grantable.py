@@ -1,0 +1,48 @@
+"""Which roles an operator may give: to accounts, clients, API keys and whoever else holds roles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from latchkey.core.errors import Errors, FieldError, ServiceError
+from latchkey.core.roles.roles import Operator, Roles
+
+ISSUE_PERMISSION = "token:issue"
+"""What lets a machine open sessions. No operator has it, and it adds no right to those of a machine's roles."""
+
+OF_MACHINES = frozenset({ISSUE_PERMISSION})
+
+_NAMED = 64  # characters of an unknown role that an answer repeats
+
+
+def require_grantable(
+    operator: Operator,
+    roles: Iterable[str],
+    registry: Roles,
+    *,
+    field: str = "roles",
+    free: frozenset[str] = frozenset(),
+) -> None:
+    """Raise as `require_known` and `require_held` do."""
+    given = tuple(roles)
+    require_known(given, registry, field=field)
+    require_held(operator, given, registry, free=free)
+
+
+def require_known(roles: Iterable[str], registry: Roles, *, field: str = "roles") -> None:
+    """Raise `VALIDATION_FAILED` for roles that nobody knows, with a fault of the member `field` for each."""
+    unknown = sorted(role for role in set(roles) if not registry.effective_roles((role,)))
+    if unknown:
+        faults = tuple(FieldError(field, "unknown_role", f"{role[:_NAMED]} is not known.") for role in unknown)
+        raise ServiceError(Errors.VALIDATION_FAILED, "unknown roles", fields=faults)
+
+
+def require_held(
+    operator: Operator, roles: Iterable[str], registry: Roles, *, free: frozenset[str] = frozenset()
+) -> None:
+    """Raise `FORBIDDEN` when the roles permit what the operator lacks, but for what is `free` to give.
+
+    A role that nobody knows permits nothing.
+    """
+    if not operator.holds(set(registry.permissions(roles)) - free):
+        raise ServiceError(Errors.FORBIDDEN, "a role with permissions that the operator lacks")

@@ -1,0 +1,177 @@
+"""What an admin may do with the signing policy: see it, change it, rotate, reset."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from latchkey.core.errors import Errors, FieldError, ServiceError
+from latchkey.core.events import Event
+from latchkey.core.ids import fingerprint, new_secret
+from latchkey.core.mail.store import CodeStore
+from latchkey.core.model import CodePurpose, OneTimeCode
+from latchkey.core.signing_policy.rotation import PolicyWriter
+from latchkey.signing.base64url import b64url_encode
+from latchkey.signing.key_set import SigningKey
+from latchkey.signing.keys import Algorithm
+from latchkey.signing.policy import BOUNDS, Moment, SigningPolicy, change, reset, rotate
+
+CONFIRMATION_TTL = 300
+"""Seconds in which a reset must be confirmed."""
+
+RECENT_SIGN_IN = 600
+"""Seconds since the sign-in in which a shared secret may be read."""
+
+OWN_JWKS_AGE = 60
+"""Seconds that our own authorizer keeps the public keys at most, however long others may."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What is to change: the algorithm, if it is named, and lifetimes by the names that `Lifetimes` has for them."""
+
+    algorithm: Algorithm | None
+    lifetimes: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyAdmin:
+    """The signing policy in an admin's hands. `sub` is who asks; every change is journaled under that name.
+
+    `allow_hs256` is the stack's word on shared secrets: whoever can verify with one can also mint.
+    """
+
+    writer: PolicyWriter
+    codes: CodeStore
+    allow_hs256: bool
+
+    def show(self, now: int) -> dict[str, Any]:
+        """Return the policy without any private part, as it stands now."""
+        return describe(self.writer.read(), now)
+
+    def change(self, sub: str, settings: Settings, moment: Moment) -> dict[str, Any]:
+        """Change what `settings` names; return the policy.
+
+        Raises `VALIDATION_FAILED` naming the member that is out of bounds, and `CONFLICT`.
+        """
+        if settings.algorithm is Algorithm.HS256 and not self.allow_hs256:
+            raise _unacceptable("algorithm", "hs256_not_allowed", "HS256 needs the stack parameter AllowHS256.")
+        _require_bounds(settings.lifetimes)
+        read = self.writer.read()
+        lifetimes = replace(read.lifetimes, **settings.lifetimes)
+        if lifetimes.refresh_idle_ttl > lifetimes.refresh_ttl:
+            raise _unacceptable("refresh_idle_ttl", "out_of_bounds", "This must not be over refresh_ttl.")
+        algorithm = settings.algorithm or read.algorithm
+        changed = self.writer.change(
+            lambda policy: change(policy, algorithm, lifetimes, moment), expected=read.version, moment=moment
+        )
+        return self._done("signing_changed", sub, changed, moment)
+
+    def rotate(self, sub: str, moment: Moment) -> dict[str, Any]:
+        """Let the spare key sign as soon as every verifier has it; return the policy. Raises `CONFLICT`."""
+        expected = self.writer.read().version
+        rotated = self.writer.change(lambda policy: rotate(policy, moment), expected=expected, moment=moment)
+        return self._done("signing_rotated", sub, rotated, moment)
+
+    def propose_reset(self, sub: str, moment: Moment, *, end_sessions: bool) -> ServiceError:
+        """Return the error that asks for a confirmation, with what a reset would break, in numbers, and a code."""
+        policy = self.writer.read()
+        text = new_secret("", moment.entropy)
+        data = {"version": str(policy.version), "end_sessions": str(end_sessions)}
+        expires_at = moment.now + CONFIRMATION_TTL
+        self.codes.save_code(OneTimeCode(fingerprint(text), CodePurpose.RESET_SIGNING, sub, expires_at, data))
+        impact = _impact(policy, moment, end_sessions=end_sessions)
+        members = {"confirmation_token": text, "expires_in": CONFIRMATION_TTL, "impact": impact}
+        return ServiceError(Errors.CONFIRMATION_REQUIRED, "reset of the signing keys", members=members)
+
+    def reset(self, sub: str, confirmation: str, moment: Moment) -> dict[str, Any]:
+        """Carry out the reset that this admin has confirmed; return the policy.
+
+        Raises `CONFIRMATION_FAILED` for a code that is used, old or another admin's, and `CONFLICT` when the policy has
+        changed since.
+        """
+        code = self.codes.consume_code(fingerprint(confirmation), CodePurpose.RESET_SIGNING, moment.now)
+        if code is None or code.sub != sub:
+            raise ServiceError(Errors.CONFIRMATION_FAILED, "no such code of this admin")
+        end_sessions = code.data["end_sessions"] == str(True)
+        changed = self.writer.change(
+            lambda policy: reset(policy, moment, end_sessions=end_sessions),
+            expected=int(code.data["version"]),
+            moment=moment,
+        )
+        return self._done("signing_reset", sub, changed, moment)
+
+    def validation_key(self, sub: str, *, may_read_secret: bool, auth_time: int, now: int) -> dict[str, Any]:
+        """Return what verifies the tokens signed now: a public key or, for HS256, the shared secret.
+
+        The secret only to who may read it and has signed in within ten minutes: `FORBIDDEN` otherwise.
+        """
+        signer = self.writer.read().keys.signer(now)
+        if signer.alg is Algorithm.HS256 and not (may_read_secret and now - auth_time < RECENT_SIGN_IN):
+            raise ServiceError(Errors.FORBIDDEN, "signing:read_secret and a fresh sign-in are needed")
+        self.writer.journal.record(Event("validation_key_read", sub=sub, reason=signer.kid))
+        return {"kid": signer.kid, "alg": signer.alg.value, **_verifying_half(signer)}
+
+    def _done(self, name: str, sub: str, policy: SigningPolicy, moment: Moment) -> dict[str, Any]:
+        self.writer.journal.record(Event(name, sub=sub, reason=f"version {policy.version}"))
+        return describe(policy, moment.now)
+
+
+def describe(policy: SigningPolicy, now: int) -> dict[str, Any]:
+    """Return a policy as admins see it: settings, and keys with states and times; times in seconds since the epoch."""
+    keys = [_describe_key(key) for key in policy.keys.at(now).keys if key.lives(now)]
+    return {
+        "version": policy.version,
+        "issuer": policy.issuer,
+        "algorithm": policy.algorithm.value,
+        "access_ttl": policy.access_ttl,
+        "refresh_ttl": policy.refresh_ttl,
+        "refresh_idle_ttl": policy.refresh_idle_ttl,
+        "refresh_retry_limit": policy.refresh_retry_limit,
+        "keys": keys,
+    }
+
+
+def _describe_key(key: SigningKey) -> dict[str, Any]:
+    return {
+        "kid": key.kid,
+        "alg": key.alg.value,
+        "state": key.state.value,
+        "published_at": key.published_at,
+        "activates_at": key.activates_at,
+        "retire_at": key.retire_at,
+    }
+
+
+def _impact(policy: SigningPolicy, moment: Moment, *, end_sessions: bool) -> dict[str, int | bool]:
+    live, caches = [key for key in policy.keys.keys if key.lives(moment.now)], moment.caches
+    return {
+        "keys_revoked": len(live),
+        # The authorizer behind the gateway's memory of it, and `validate` with the policy it has read.
+        "verifiers_notice_within": max(min(OWN_JWKS_AGE, caches.jwks) + caches.authorizer, caches.policy),
+        "other_verifiers_notice_within": caches.jwks,
+        "longest_token_life": max(key.max_ttl for key in live),
+        "sessions_end": end_sessions,
+    }
+
+
+def _verifying_half(key: SigningKey) -> dict[str, Any]:
+    verifier = key.verification_key()
+    if isinstance(verifier.material, bytes):
+        return {"secret": b64url_encode(verifier.material)}
+    pem = verifier.material.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    return {"jwk": verifier.to_jwk(), "pem": pem.decode("ascii")}
+
+
+def _require_bounds(lifetimes: Mapping[str, int]) -> None:
+    for name, value in lifetimes.items():
+        bounds = BOUNDS[name]
+        if value not in bounds:
+            raise _unacceptable(name, "out_of_bounds", f"This must be from {bounds.start} to {bounds.stop - 1}.")
+
+
+def _unacceptable(field: str, code: str, message: str) -> ServiceError:
+    return ServiceError(Errors.VALIDATION_FAILED, f"{field}: {code}", fields=(FieldError(field, code, message),))

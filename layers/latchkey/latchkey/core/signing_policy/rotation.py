@@ -1,0 +1,207 @@
+"""The one writer of the signing policy: changes by an admin, and the four steps of Secrets Manager's rotation.
+
+Whoever writes holds a lease, so that two never build on the same version. The public half is published before the
+private half is put in force, so that no key signs that a verifier could not know; the keys of before go only after
+that. A writer may die after any of its writes: what it published serves the policy of before as well, and what it
+staged is dropped when it has grown old.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from latchkey.core.errors import Errors, ServiceError
+from latchkey.core.events import Event, Journal
+from latchkey.core.ids import new_id
+from latchkey.core.signing_policy.store import LeaseStore, PublicKeyStore, PublishedKeys, SigningSecret
+from latchkey.signing.key_set import SigningKey
+from latchkey.signing.keys import Algorithm
+from latchkey.signing.minting import mint_access
+from latchkey.signing.policy import Lifetimes, Moment, PolicyTooLong, SigningPolicy, first_policy, parse, rotate
+from latchkey.signing.tokens import AccessClaims, verify
+
+NOT_YET = "{}"
+"""The text of the secret before its first rotation."""
+
+LEASE = 60
+"""Seconds that a writer may take: more than any function of ours runs for."""
+
+_TOKEN_BYTES = 16  # in hex, the 32 characters that Secrets Manager asks for at least
+
+
+@dataclass(frozen=True, slots=True)
+class FirstPolicy:
+    """What the stack's parameters say about its very first signing policy."""
+
+    issuer: str
+    algorithm: Algorithm
+    lifetimes: Lifetimes
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyWriter:
+    """Puts policies in force, one at a time."""
+
+    secret: SigningSecret
+    keys: PublicKeyStore
+    leases: LeaseStore
+    journal: Journal
+
+    def read(self) -> SigningPolicy:
+        """Return the policy in force, not from any cache. Raises `UNAVAILABLE` before the first rotation."""
+        text = self.secret.current()
+        if text.strip() == NOT_YET:
+            raise ServiceError(Errors.UNAVAILABLE, "there is no signing policy yet", retry_after=5)
+        return parse(text)
+
+    def change(self, make: Callable[[SigningPolicy], SigningPolicy], *, expected: int, moment: Moment) -> SigningPolicy:
+        """Put in force what `make` makes of the policy, if its version is still the one expected; return it.
+
+        Raises `CONFLICT` when somebody else is writing or has written, and `RATE_LIMITED` when so many keys still
+        verify that one more does not fit in.
+        """
+        with self.alone(moment):
+            policy = self.read()
+            if policy.version != expected:
+                raise ServiceError(Errors.CONFLICT, f"version {policy.version}, not {expected}")
+            successor = _made(make, policy, moment.now)
+            if successor is not policy:
+                token = moment.entropy(_TOKEN_BYTES).hex()
+                self.secret.put_pending(token, successor.to_json())
+                self.put_in_force(token, policy, successor, moment.now)
+            return successor
+
+    @contextmanager
+    def alone(self, moment: Moment) -> Iterator[None]:
+        """Hold the lease. Raises `CONFLICT` when another has it."""
+        owner = new_id("", moment.entropy)
+        if not self.leases.take_lease("signing", owner, now=moment.now, until=moment.now + LEASE):
+            raise ServiceError(Errors.CONFLICT, "another writer holds the lease", retry_after=LEASE)
+        try:
+            yield
+        finally:
+            self.leases.return_lease("signing", owner)
+
+    def put_in_force(self, token: str, before: SigningPolicy | None, policy: SigningPolicy, now: int) -> None:
+        """Put the policy staged under `token` in the place of the one before. Raises `CONFLICT`."""
+        self.publish(announcement(before, policy, now))
+        self.secret.promote(token)
+        self.publish(public_half(policy, now))
+
+    def publish(self, keys: PublishedKeys) -> None:
+        """Publish these keys. Raises `CONFLICT` when those of a newer policy are out."""
+        if not self.keys.publish_keys(keys):
+            raise ServiceError(Errors.CONFLICT, "a newer policy is published")
+
+
+def _made(make: Callable[[SigningPolicy], SigningPolicy], policy: SigningPolicy, now: int) -> SigningPolicy:
+    try:
+        return make(policy)
+    except PolicyTooLong as error:
+        ends = [key.retire_at for key in policy.keys.keys if key.retire_at is not None and key.lives(now)]
+        raise ServiceError(Errors.RATE_LIMITED, str(error), retry_after=min(ends, default=now + LEASE) - now) from None
+
+
+def public_half(policy: SigningPolicy, now: int) -> PublishedKeys:
+    """Return what verifiers may know of a policy."""
+    keys = policy.keys.published(now)
+    return PublishedKeys(
+        version=policy.version,
+        issuer=policy.issuer,
+        algorithm=policy.algorithm.value,
+        jwks=_jwks(keys),
+        retire_at={key.kid: key.retire_at for key in keys if key.retire_at is not None},
+    )
+
+
+def announcement(before: SigningPolicy | None, policy: SigningPolicy, now: int) -> PublishedKeys:
+    """Return what verifiers need while either policy may turn out to be in force: the keys of both, and no end of any.
+
+    An end of a key is part of the change: where the change never comes about, the key goes on signing.
+    """
+    keys = {key.kid: key for each in (policy, before) if each for key in each.keys.published(now)}
+    return replace(public_half(policy, now), jwks=_jwks(keys.values()), retire_at={})
+
+
+def _jwks(keys: Iterable[SigningKey]) -> str:
+    return json.dumps({"keys": [key.verification_key().to_jwk() for key in keys]})
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """Carries out `createSecret`, `setSecret`, `testSecret` and `finishSecret`; `token` names the rotation.
+
+    Each step may run twice. A step that finds the staged policy out of date, because somebody changed the policy
+    meanwhile or the rotation was left lying, drops it and raises `CONFLICT`; the next rotation begins anew.
+    """
+
+    writer: PolicyWriter
+    first: FirstPolicy
+
+    def create(self, token: str, moment: Moment) -> None:
+        """Stage the successor of the policy in force, or the first policy of all."""
+        if self.writer.secret.pending(token) is None:
+            self.writer.secret.put_pending(token, self._successor(moment).to_json())
+
+    def publish(self, token: str, moment: Moment) -> None:
+        """Publish the public half of the staged policy, beside that of the policy in force."""
+        with self.writer.alone(moment):
+            self.writer.publish(announcement(*self._staged(token, moment), moment.now))
+
+    def test(self, token: str, moment: Moment) -> None:
+        """Prove that every key of the staged policy signs what its public half verifies."""
+        _, policy = self._staged(token, moment)
+        for key in policy.keys.keys:
+            probe = mint_access(_probe(policy, moment.now), key)
+            find = {key.kid: key.verification_key()}.get
+            verify(probe, find_key=find, issuer=policy.issuer, audience=_PROBE, now=moment.now)
+
+    def finish(self, token: str, moment: Moment) -> None:
+        """Put the staged policy in force."""
+        with self.writer.alone(moment):
+            before, policy = self._staged(token, moment)
+            self.writer.put_in_force(token, before, policy, moment.now)
+        self.writer.journal.record(Event("signing_rotated", reason=f"version {policy.version}"))
+
+    def _successor(self, moment: Moment) -> SigningPolicy:
+        text = self.writer.secret.current()
+        if text.strip() == NOT_YET:
+            return first_policy(self.first.issuer, self.first.algorithm, self.first.lifetimes, moment)
+        policy = parse(text)
+        successor = rotate(policy, moment)
+        # Where an heir waits already there is nothing to change, but the rotation must have its version.
+        return replace(policy, version=policy.version + 1, made_at=moment.now) if successor is policy else successor
+
+    def _staged(self, token: str, moment: Moment) -> tuple[SigningPolicy | None, SigningPolicy]:
+        """Return the policy in force, if there is one, and the staged policy if it still follows that one, or is it."""
+        text, current = self.writer.secret.pending(token), self.writer.secret.current()
+        if text is None:
+            raise ServiceError(Errors.CONFLICT, "nothing is staged under this token")
+        before, policy = None if current.strip() == NOT_YET else parse(current), parse(text)
+        follows = policy.version == (before.version if before else 0) + 1
+        # Before the first policy nobody has cached anything, so that one may take its time.
+        fresh = before is None or moment.now - policy.made_at <= moment.caches.staging
+        if text != current and not (follows and fresh):
+            self.writer.secret.unstage(token)
+            self.writer.journal.record(Event("rotation_dropped", reason=f"version {policy.version}"))
+            raise ServiceError(Errors.CONFLICT, "the staged policy is out of date")
+        return before, policy
+
+
+_PROBE = "rotation-test"
+
+
+def _probe(policy: SigningPolicy, now: int) -> AccessClaims:
+    return AccessClaims(
+        iss=policy.issuer,
+        sub=f"cli_{_PROBE}",
+        aud=_PROBE,
+        client_id=f"cli_{_PROBE}",
+        iat=now,
+        exp=now + policy.access_ttl,
+        jti=_PROBE,
+        scope=_PROBE,
+    )

@@ -1,0 +1,60 @@
+"""What changing the signing policy needs from outside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedKeys:
+    """What verifiers may know: the policy's version, the issuer, the signing algorithm and a JWKS (RFC 7517), as JSON.
+
+    `retire_at` says of the keys that have an end when that is.
+    """
+
+    version: int
+    issuer: str
+    algorithm: str
+    jwks: str
+    retire_at: Mapping[str, int] = field(default_factory=dict)
+
+
+class PublicKeyStore(Protocol):
+    """The public half of the signing policy."""
+
+    def publish_keys(self, keys: PublishedKeys) -> bool:
+        """Store if no newer version is stored; say whether these keys are what is published now."""
+
+    def published_keys(self) -> PublishedKeys | None:
+        """Return what is published, or `None` before the first rotation."""
+
+
+class SigningSecret(Protocol):
+    """The secret that holds the signing policy, as its rotation sees it (AWS's contract of four steps)."""
+
+    def current(self) -> str:
+        """Return the text in force; `{}` before the first rotation."""
+
+    def pending(self, token: str) -> str | None:
+        """Return the text that the rotation called `token` has staged, or `None`."""
+
+    def put_pending(self, token: str, text: str) -> None:
+        """Stage a text for the rotation called `token`; staging the same again changes nothing."""
+
+    def promote(self, token: str) -> None:
+        """Put the staged text in force; harmless when it already is."""
+
+    def unstage(self, token: str) -> None:
+        """Drop the staged text, so that the next rotation begins anew; harmless when it is not staged."""
+
+
+class LeaseStore(Protocol):
+    """Leases: what only one may do at a time, for a time that ends by itself."""
+
+    def take_lease(self, name: str, owner: str, *, now: int, until: int) -> bool:
+        """Take the lease if nobody holds it; say whether `owner` holds it now. It ends at `until`."""
+
+    def return_lease(self, name: str, owner: str) -> None:
+        """Give the lease back if `owner` still holds it."""

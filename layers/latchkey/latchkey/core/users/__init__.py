@@ -1,0 +1,1 @@
+"""Accounts: sign-up, erasure, operators' view, and transfer."""

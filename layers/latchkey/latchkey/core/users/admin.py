@@ -1,0 +1,137 @@
+"""Accounts in an operator's hands.
+
+Nobody gets more than an operator has: no role is given whose permissions the operator lacks, nobody adds a role to
+their own account, and an admin's account is touched only by who has all that admins have. One active admin stays.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from latchkey.core.credentials.logins import parse_login
+from latchkey.core.errors import Errors, ServiceError
+from latchkey.core.events import Event, Journal
+from latchkey.core.grants.refresh import Sessions
+from latchkey.core.ids import new_secret
+from latchkey.core.mail.outbox import Outbox
+from latchkey.core.model import ADMIN_ROLE, MailKind, User, UserStatus
+from latchkey.core.paging import Page
+from latchkey.core.roles.grantable import require_grantable, require_held, require_known
+from latchkey.core.roles.roles import BUILT_IN, Operator, Roles
+from latchkey.core.users.accounts import Accounts, Registration
+from latchkey.core.users.store import UserStore
+
+MAX_ROLES = 16
+"""Roles of one account: a token carries their names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is to change about an account; `None` leaves it."""
+
+    status: UserStatus | None = None
+    roles: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UserAdmin:
+    """Shows, opens and changes accounts for operators. `roles` are those of this moment."""
+
+    users: UserStore
+    accounts: Accounts
+    sessions: Sessions
+    roles: Roles
+    journal: Journal
+    outbox: Outbox
+
+    def find(self, sub: str) -> User:
+        """Return an account. Raises `NOT_FOUND`."""
+        user = self.users.find_user(sub)
+        if user is None:
+            raise ServiceError(Errors.NOT_FOUND, "no such user")
+        return user
+
+    def find_login(self, login: str) -> tuple[User, ...]:
+        """Return the account of a login as typed, or nothing. Raises `INVALID_REQUEST` where it cannot be one."""
+        credential = self.users.find_credential(parse_login(login))
+        user = self.users.find_user(credential.sub) if credential else None
+        return (user,) if user else ()
+
+    def page(self, *, after: str, limit: int) -> Page[User]:
+        """Return some of all accounts, oldest first."""
+        return self.users.list_users(after=after, limit=limit)
+
+    def create(self, operator: Operator, registration: Registration, roles: tuple[str, ...], *, now: int) -> User:
+        """Open an account; without a password nobody can sign in before one is set.
+
+        Raises `VALIDATION_FAILED` for a role that nobody knows, `FORBIDDEN` for one above the operator's, and what a
+        registration raises.
+        """
+        roles = roles or ("user",)
+        require_grantable(operator, roles, self.roles)
+        secret = registration.password or new_secret("", self.accounts.entropy)
+        user = self.accounts.create(replace(registration, password=secret), roles=roles, now=now)
+        self.journal.record(Event("user_created", sub=user.sub, reason=" ".join(roles), actor=operator.sub))
+        return user
+
+    def change(self, operator: Operator, sub: str, wanted: Standing) -> User:
+        """Disable or enable an account, or give it other roles; return it as it then stands.
+
+        A disabled account's sessions end at once. Roles act at the next refresh, and on our own routes at once.
+        Raises `NOT_FOUND`, `FORBIDDEN`, `LAST_ADMIN`, and `CONFLICT` when somebody else was faster, or its owner has
+        deleted it.
+        """
+        user = self.find(sub)
+        roles = user.roles if wanted.roles is None else wanted.roles
+        status = wanted.status or user.status
+        self._require_allowed(operator, user, roles)
+        if user.status is UserStatus.DELETING:  # what its owner was told is not undone
+            raise ServiceError(Errors.CONFLICT, "the account is being deleted")
+        disabling = status is UserStatus.DISABLED and user.status is not UserStatus.DISABLED
+        if (status, roles) == (user.status, user.roles):
+            return user
+        changed = self.users.set_standing(user, status=status, roles=roles, epoch=user.epoch + disabling)
+        if changed is None:
+            raise ServiceError(Errors.CONFLICT, "the account has changed meanwhile")
+        self._report(operator, user, changed)
+        if disabling:
+            self.sessions.end_all(sub, reason="account_disabled", actor=operator.sub)
+        return changed
+
+    def end_sessions(self, operator: Operator, sub: str) -> None:
+        """End every session of an account. Raises `NOT_FOUND`, and `FORBIDDEN` for an admin's."""
+        self._require_may_touch(operator, self.find(sub))
+        self.sessions.end_all(sub, reason="ended_by_operator", actor=operator.sub)
+
+    def send_reset(self, operator: Operator, sub: str, *, now: int) -> None:
+        """Mail the owner of an account a code for a new password, as if the owner had asked for it.
+
+        Raises `NOT_FOUND`, `FORBIDDEN` for an admin's account, and `NO_MAIL` where none could arrive.
+        """
+        user = self.find(sub)
+        self._require_may_touch(operator, user)
+        mail = self.outbox.mail(MailKind.RESET, to=user.login, now=now)
+        if mail is None or user.status not in {UserStatus.ACTIVE, UserStatus.PENDING}:
+            raise ServiceError(Errors.NO_MAIL, f"an account that is {user.status}" if mail else "nowhere to send to")
+        self.outbox.store.post_mail(mail)
+        self.journal.record(Event("password_reset_sent", sub=sub, actor=operator.sub))
+
+    def _require_allowed(self, operator: Operator, user: User, roles: tuple[str, ...]) -> None:
+        self._require_may_touch(operator, user)
+        added = set(roles) - {*user.roles, *self.roles.effective_roles(user.roles)}  # `user` comes with any other
+        require_known(added, self.roles)
+        if added and operator.sub == user.sub:
+            raise ServiceError(Errors.FORBIDDEN, "nobody promotes themselves")
+        require_held(operator, added, self.roles)
+
+    def _require_may_touch(self, operator: Operator, user: User) -> None:
+        if ADMIN_ROLE in user.roles and not operator.holds(BUILT_IN.permissions((ADMIN_ROLE,))):
+            raise ServiceError(Errors.FORBIDDEN, "an admin's account")
+
+    def _report(self, operator: Operator, before: User, after: User) -> None:
+        if before.status is not after.status:
+            name = "user_disabled" if after.status is UserStatus.DISABLED else "user_enabled"
+            self.journal.record(Event(name, sub=after.sub, actor=operator.sub))
+        if before.roles != after.roles:
+            reason = f"{' '.join(before.roles)} -> {' '.join(after.roles)}"
+            self.journal.record(Event("roles_changed", sub=after.sub, reason=reason, actor=operator.sub))

@@ -1,0 +1,71 @@
+"""The end of an account, and a copy of what it holds.
+
+An account is deleted in three steps, each of which may be the last before a crash, and all of which may be repeated:
+
+    1  marked `deleting`, with a new epoch: from here on nothing signs in, refreshes or uses a code
+    2  its sessions and its links with partners deleted; where the external ids led is kept, so that nobody comes back
+       under one of them
+    3  profile, login and line in the list deleted in one write: the login is free again only when nobody is left
+       behind it
+
+A code of the account finds nobody, and its time sweeps it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from latchkey.adapters.store import Store
+from latchkey.core.authenticators.ownership import RECENT, Ownership
+from latchkey.core.errors import Errors, ServiceError, invalid_field
+from latchkey.core.events import Event, Journal
+from latchkey.core.mail.outbox import Outbox
+from latchkey.core.model import MailKind, User, UserStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """Deletes accounts at their owners' wish."""
+
+    store: Store
+    ownership: Ownership
+    outbox: Outbox
+    journal: Journal
+
+    def __call__(self, sub: str, sid: str, password: str, *, auth_time: int = 0, now: int) -> None:
+        """Delete the account, or finish a deletion that was broken off; one that is done is no error.
+
+        A partner's user has no password and must have signed in of late; `auth_time` is when. Raises `INVALID_TOKEN`,
+        `INVALID_REQUEST`, `RATE_LIMITED`, `INVALID_CREDENTIALS`, `LAST_ADMIN` or `CONFLICT`.
+        """
+        user, sessions = self.store.find_user_with_sessions(sub, now)
+        if user is None:
+            return
+        if user.status is not UserStatus.DELETING:
+            alive = any(session.sid == sid and session.epoch >= user.epoch for session in sessions)
+            if user.status is not UserStatus.ACTIVE or not alive:
+                raise ServiceError(Errors.INVALID_TOKEN, "the account is not active, or the session has ended")
+        self._prove(user, password, auth_time, now)
+        if user.status is not UserStatus.DELETING:
+            self._begin(user, now)
+        self.finish(user)
+
+    def finish(self, user: User) -> None:
+        """Sweep an account that is marked as `deleting`."""
+        self.store.end_sessions(user.sub)
+        self.store.forget_links(user.sub)
+        if self.store.delete_user(user):
+            self.journal.record(Event("user_deleted", sub=user.sub))
+
+    def _prove(self, user: User, password: str, auth_time: int, now: int) -> None:
+        if user.login and not password:
+            raise invalid_field("password", "required", "This member is required.")
+        if user.login:
+            self.ownership.prove(user, password, now=now)
+        elif now - auth_time > RECENT:
+            raise ServiceError(Errors.INVALID_CREDENTIALS, "a partner's user who signed in too long ago")
+
+    def _begin(self, user: User, now: int) -> None:
+        mail = self.outbox.mail(MailKind.ACCOUNT_DELETED, to=user.login, locale=user.locale, now=now)
+        if not self.store.begin_deletion(user, mail=mail):
+            raise ServiceError(Errors.CONFLICT, "the account changed meanwhile")

@@ -1,0 +1,188 @@
+"""Accounts on the move: in from another system, out to another stack.
+
+An account is imported once, however often its record is sent: it is one conditional transaction, and who has no id of
+ours yet gets one that is made of the record itself. So a lost answer is asked for again, and changes nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import b32encode
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from latchkey.core.credentials.passwords import NO_PASSWORD
+from latchkey.core.errors import Errors, FieldError, ServiceError
+from latchkey.core.events import Event, Journal
+from latchkey.core.ids import Entropy, new_id
+from latchkey.core.model import Credential, User, UserStatus
+from latchkey.core.paging import Page
+from latchkey.core.roles.grantable import require_grantable
+from latchkey.core.roles.roles import Operator, Roles
+from latchkey.core.signing_policy.admin import RECENT_SIGN_IN
+from latchkey.core.users.store import UserStore
+
+MAX_BATCH = 100
+"""Records of one request: their credentials are read at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImportRecord:
+    """An account as it comes: the login canonical, the hash in its canonical text. An empty `sub` is none of ours."""
+
+    login: str
+    password_hash: str = NO_PASSWORD
+    sub: str = ""
+    name: str = ""
+    locale: str = ""
+    source: str = ""
+    roles: tuple[str, ...] = ("user",)
+    status: UserStatus = UserStatus.ACTIVE
+    created_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A record that was not imported, by its place in the batch."""
+
+    index: int
+    error: ServiceError
+
+
+@dataclass(frozen=True, slots=True)
+class ImportReport:
+    """What became of a batch: how many accounts are new, how many were there already, and which were refused."""
+
+    imported: int
+    present: int
+    refused: tuple[Refusal, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """An account with its credential."""
+
+    user: User
+    password_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The records of one request by their places, and what was wrong with those that could not be read."""
+
+    records: Mapping[int, ImportRecord]
+    refused: tuple[Refusal, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class UserTransfer:
+    """Brings accounts in and hands them out, for operators. `roles` are those of this moment."""
+
+    users: UserStore
+    roles: Roles
+    journal: Journal
+    entropy: Entropy
+
+    def bring_in(self, operator: Operator, batch: Batch, *, now: int, dry_run: bool) -> ImportReport:
+        """Import the accounts of a batch; a record that is refused keeps out nobody but itself.
+
+        A dry run says what would become of each, and changes nothing. Raises `UNAVAILABLE`: then send it all again.
+        """
+        held = self.users.find_credentials([record.login for record in batch.records.values()])
+        fresh = 0
+        refused = list(batch.refused)
+        for index, record in batch.records.items():
+            try:
+                fresh += self._bring_in(operator, record, held.get(record.login), now=now, dry_run=dry_run)
+            except ServiceError as error:
+                if error.error is Errors.UNAVAILABLE:
+                    raise
+                refused.append(Refusal(index, error))
+        present = len(batch.records) + len(batch.refused) - len(refused) - fresh
+        return ImportReport(fresh, present, tuple(sorted(refused, key=lambda refusal: refusal.index)))
+
+    def hand_out(self, operator: Operator, *, after: str, limit: int, now: int) -> Page[Exported]:
+        """Return some of all accounts with their hashes, oldest first. Raises `FORBIDDEN` long after a sign-in.
+
+        Who guesses a password becomes its owner, so the hash of who may do more than the operator stays here.
+        """
+        if now - operator.auth_time >= RECENT_SIGN_IN:
+            raise ServiceError(Errors.FORBIDDEN, "a fresh sign-in is needed")
+        page = self.users.list_users(after=after, limit=limit)
+        accounts = tuple(self._guarded(each, operator) for each in self._with_credentials(page.items))
+        self.journal.record(Event("users_exported", actor=operator.sub, reason=f"{len(accounts)} accounts"))
+        return Page(accounts, page.after)
+
+    def _guarded(self, account: Exported, operator: Operator) -> Exported:
+        if operator.holds(self.roles.permissions(account.user.roles)):
+            return account
+        return replace(account, password_hash=NO_PASSWORD)
+
+    def _bring_in(
+        self, operator: Operator, record: ImportRecord, held: Credential | None, *, now: int, dry_run: bool
+    ) -> bool:
+        """Say whether the account is new; raise where it can be neither imported nor be the one that is there."""
+        require_grantable(operator, record.roles, self.roles)
+        if record.created_at is not None and record.created_at > now:
+            fault = FieldError("created_at", "bad_value", "This time is yet to come.")
+            raise ServiceError(Errors.INVALID_REQUEST, "created_at", fields=(fault,))
+        user = self._user(record, now)
+        credential = Credential(record.login, user.sub, record.password_hash, user.epoch)
+        if held is not None or dry_run:
+            return not self._is_present(record, credential, held)
+        try:
+            self.users.create_user(user, credential)
+        except ServiceError as error:
+            if error.error is not Errors.USER_EXISTS:
+                raise
+            return not self._is_present(record, credential, self.users.find_credential(record.login))
+        self.journal.record(Event("user_imported", sub=user.sub, reason=" ".join(user.roles), actor=operator.sub))
+        return True
+
+    def _is_present(self, record: ImportRecord, wanted: Credential, held: Credential | None) -> bool:
+        """Say whether the record's account is there; raise `USER_EXISTS` where another has its login or its id."""
+        if held is not None:
+            if held.sub == wanted.sub or held.password_hash == wanted.password_hash:
+                return True
+            raise ServiceError(Errors.USER_EXISTS, "the login is another's", fields=(_TAKEN_LOGIN,))
+        if self.users.find_user(wanted.sub) is None:
+            return False
+        if record.sub:
+            raise ServiceError(Errors.USER_EXISTS, "the id is another's", fields=(_TAKEN_ID,))
+        return True  # imported once, and has changed its login since
+
+    def _user(self, record: ImportRecord, now: int) -> User:
+        return User(
+            sub=record.sub or self._new_sub(record),
+            login=record.login,
+            status=record.status,
+            roles=record.roles,
+            epoch=now,  # later than any session or code of a deleted account that had this id
+            created_at=now if record.created_at is None else record.created_at,
+            name=record.name,
+            locale=record.locale,
+            source=record.source,
+        )
+
+    def _new_sub(self, record: ImportRecord) -> str:
+        """Return the id of who had none: the same for the same login and hash, whose salt nobody guesses."""
+        if record.password_hash == NO_PASSWORD:
+            return new_id("usr_", self.entropy)
+        digest = hashlib.sha256(f"latchkey import\n{record.login}\n{record.password_hash}".encode()).digest()
+        return "usr_" + b32encode(digest[:16]).decode().rstrip("=").lower()
+
+    def _with_credentials(self, users: Sequence[User]) -> Iterator[Exported]:
+        own = [user for user in users if user.login]  # a partner's user has no hash to take along
+        held = self.users.find_credentials([user.login for user in own])
+        for listed in own:
+            user: User | None = listed
+            credential = held.get(listed.login)
+            if credential is None or credential.sub != listed.sub:  # the login has changed between the two reads
+                user = self.users.find_user(listed.sub)
+                credential = self.users.find_credential(user.login) if user else None
+            if user and credential and credential.sub == user.sub and user.status is not UserStatus.DELETING:
+                yield Exported(user, credential.password_hash)
+
+
+_TAKEN_LOGIN = FieldError("login", "user_exists", "Somebody else has this login.")
+_TAKEN_ID = FieldError("id", "user_exists", "Somebody else has this id.")

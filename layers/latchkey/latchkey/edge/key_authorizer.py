@@ -1,0 +1,106 @@
+"""The Lambda authorizer of API keys: a `REQUEST` authorizer of REST APIs whose identity source is `X-API-Key` alone.
+
+It reads clients and API keys and notes the day of a key's use; it knows of no user and no secret. Powertools is not
+imported: the cold start is in the path of the call.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cache
+from typing import Any
+
+from latchkey.adapters import dynamodb
+from latchkey.adapters.role_cache import RoleCache
+from latchkey.core.clients.directory import ClientDirectory, ServiceRights
+from latchkey.core.errors import Errors, ServiceError
+from latchkey.core.events import Event as SecurityEvent
+from latchkey.core.roles.roles import Roles, StoredRoles
+from latchkey.edge import origins
+from latchkey.edge.authorizer import Unauthorized, allow_all_routes, log_refusal
+from latchkey.edge.settings import Environment
+
+Event = Mapping[str, Any]
+
+_ROLES_AGE = 60
+"""Seconds."""
+
+
+def authorize(event: Event) -> dict[str, Any]:
+    """Return a policy for every route of the stage, with the context of the Bearer authorizer and `api_key_id`.
+
+    Raises `Unauthorized`, the one exception that makes a 401. A store that cannot answer is an error, and so a 500.
+    """
+    try:
+        rights = _directory(event).service(_key(event), now=int(time.time()))
+    except ServiceError as error:
+        if error.error is not Errors.INVALID_API_KEY:
+            raise
+        log_refusal(error)
+        raise Unauthorized from None
+    return allow_all_routes(rights.key.client_id, event["methodArn"], _context(rights, _roles()))
+
+
+def _key(event: Event) -> str:
+    """Return the key, from its one header. Raises `INVALID_API_KEY` where a token or a query stands beside it."""
+    if Environment(os.environ).auth_mode() == "bearer":
+        raise ServiceError(Errors.INVALID_API_KEY, "the stack's AuthMode takes tokens alone")
+    values: dict[str, list[str]] = {}
+    for name, each in (event.get("multiValueHeaders") or {}).items():
+        values.setdefault(name.lower(), []).extend(each)
+    keys = values.get("x-api-key", [])
+    if len(keys) != 1 or "authorization" in values:
+        raise ServiceError(Errors.INVALID_API_KEY, "none, or more than one")
+    if any(value.startswith("lk_") for value in (event.get("queryStringParameters") or {}).values()):
+        raise ServiceError(Errors.INVALID_API_KEY, "a key in the URL, where logs would keep it")
+    return keys[0]
+
+
+def _context(rights: ServiceRights, registry: Roles) -> dict[str, str]:
+    return {
+        "sub": rights.key.client_id,
+        "client_id": rights.key.client_id,
+        "sid": "",
+        "roles": " ".join(registry.effective_roles(rights.roles)),
+        "permissions": " ".join(registry.permissions(rights.roles)),
+        "scope": " ".join(rights.scopes),
+        "auth_time": "",
+        "api_key_id": rights.key.key_id,
+    }
+
+
+@cache
+def _store() -> dynamodb.DynamoStore:
+    return dynamodb.DynamoStore(dynamodb.connect(), Environment(os.environ).text("LATCHKEY_TABLE"))
+
+
+@cache
+def _roles() -> Roles:
+    """Return what the roles permit; those of a stack's own are read from the table, once a minute at most."""
+    return StoredRoles(RoleCache(_store(), time.monotonic, _ROLES_AGE))
+
+
+def _directory(event: Event) -> ClientDirectory:
+    """Return the directory without a limit on wrong keys: nobody guesses 256 bits, and a mistyped key costs no read."""
+    journal = LineJournal(origins.request_id(event), origins.address(event))
+    return ClientDirectory(_store(), journal, _roles(), throttled=False)
+
+
+@dataclass(frozen=True, slots=True)
+class LineJournal:
+    """A journal of one request whose lines are those of `telemetry.LogJournal`, without Powertools and its metrics."""
+
+    request_id: str
+    address: str
+
+    def record(self, event: SecurityEvent) -> None:
+        """Write the event as one line, without its empty members."""
+        members = {"event": event.name} | asdict(event) | asdict(self)
+        known = {name: value for name, value in members.items() if value and name != "name"}
+        line = {"level": "INFO", "message": event.name, "time": time.time_ns() // 1_000_000} | known
+        sys.stdout.write(json.dumps(line) + "\n")

@@ -1,0 +1,133 @@
+"""Partners for tests: keys that sign assertions, and the services of the core that take them."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from latchkey.adapters.store import Store
+from latchkey.core.authenticators.links import Links
+from latchkey.core.authenticators.ownership import Ownership
+from latchkey.core.credentials.passwords import CHEAPEST_FOR_TESTS
+from latchkey.core.errors import Errors, ServiceError
+from latchkey.core.grants.issuing import Issuer
+from latchkey.core.grants.partner import Exchange, PartnerAnswer, PartnerSignIn
+from latchkey.core.model import Link, Partner
+from latchkey.core.partners.admin import PartnerAdmin
+from latchkey.core.partners.assertions import AssertionCheck
+from latchkey.core.partners.store import KeysUnreachable
+from latchkey.core.roles.roles import BUILT_IN, Operator
+from latchkey.signing.assertion_keys import AssertionAlgorithm, AssertionKey
+from tests.world import ADDRESS, AUDIENCE, NOW, World, small_policy
+
+OURS = "https://id.example"
+"""The issuer of the stack under test, which assertions are for."""
+
+ADMIN = Operator("usr_admin", BUILT_IN.permissions(("admin",)), NOW)
+_NUMBERS = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Signer:
+    """A partner's private key."""
+
+    kid: str = "k1"
+    alg: str = "ES256"
+    private: EllipticCurvePrivateKey | Ed25519PrivateKey | RSAPrivateKey = field(
+        default_factory=lambda: generate_private_key(SECP256R1())
+    )
+
+    def key(self) -> AssertionKey:
+        """Return the public half, as registered."""
+        return AssertionKey(self.kid, AssertionAlgorithm(self.alg), self.private.public_key())
+
+    def pem(self) -> str:
+        """Return the public half in PEM."""
+        return self.private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+    def sign(self, claims: Mapping[str, Any], **header: Any) -> str:
+        """Return an assertion; a header of `None` is left out."""
+        members = {"typ": "JWT", "kid": self.kid} | header
+        kept = {name: value for name, value in members.items() if value is not None}
+        payload = json.dumps(dict(claims)).encode()
+        return jwt.PyJWS().encode(payload, self.private, self.alg, headers={"typ": None} | kept)
+
+
+def claims(issuer: str, sub: str = "u-1", *, now: int = NOW, **members: Any) -> dict[str, Any]:
+    """Return what a token of the standard profile says; a member that is `None` is left out."""
+    said = {"iss": issuer, "aud": OURS, "sub": sub, "iat": now, "exp": now + 300, "jti": f"j{next(_NUMBERS)}"}
+    return {name: value for name, value in (said | members).items() if value is not None}
+
+
+@dataclass
+class Published:
+    """What partners publish, by address. An address that is not there cannot be reached."""
+
+    keys: dict[str, dict[str, AssertionKey]] = field(default_factory=dict)
+
+    def find(self, jwks_uri: str, kid: str) -> AssertionKey | None:
+        """Return the key."""
+        if jwks_uri not in self.keys:
+            raise KeysUnreachable("away")
+        return self.keys[jwks_uri].get(kid)
+
+
+class PartnerWorld(World):
+    """The services of the core, and those for partners."""
+
+    def __init__(self, store: Store | None = None) -> None:
+        super().__init__(small_policy(), store)
+        self.published = Published()
+        self.check = AssertionCheck(self.store, self.published, self.source, self.journal)
+        issuer = Issuer(AUDIENCE, self.entropy)
+        self.partner_sign_in = PartnerSignIn(
+            self.store, self.check, self.source, issuer, BUILT_IN, self.journal, self.entropy
+        )
+        self.admin = PartnerAdmin(self.store, self.source, BUILT_IN, self.journal, self.entropy)
+        self.links = Links(self.store, self.accounts, self.check, self._ownership(), self.journal)
+        self.signer = Signer()
+
+    def partner(self, issuer: str = "https://shop.example", keys: Iterable[Signer] = (), **members: Any) -> Partner:
+        """Register a partner, with the one signer unless others are given."""
+        signers = [signer.key() for signer in keys or [self.signer]]
+        return self.admin.create(ADMIN, {"name": "Shop", "issuer": issuer} | members, signers, now=NOW)
+
+    def enter(self, assertion: str, *, now: int = NOW, **asked: Any) -> PartnerAnswer:
+        """Sign in by an assertion from the usual address."""
+        return self.partner_sign_in(Exchange(assertion, ADDRESS, **asked), now=now)
+
+    def come(self, partner: Partner, sub: str = "u-1", *, now: int = NOW, **members: Any) -> PartnerAnswer:
+        """Let somebody come by a fresh assertion of the standard profile."""
+        return self.enter(self.signer.sign(claims(partner.issuer, sub, now=now, **members)), now=now)
+
+    def set_partner(self, partner: Partner, **members: Any) -> Partner:
+        """Change a partner as an operator does."""
+        return self.admin.change(ADMIN, partner.partner_id, members, now=NOW)
+
+    def link_of(self, answer: PartnerAnswer, partner: Partner) -> Link:
+        """Return what is kept of a user's link."""
+        link = self.store.find_link(answer.sub, partner.partner_id)
+        assert link is not None
+        return link
+
+    def reasons(self) -> list[str]:
+        """Return why assertions were refused, as the log has it."""
+        return [event.reason for event in self.journal.events if event.name == "assertion_refused"]
+
+    def _ownership(self) -> Ownership:
+        return Ownership(self.store, self.journal, CHEAPEST_FOR_TESTS)
+
+
+def refuses(error: Errors) -> pytest.RaisesExc[ServiceError]:
+    """Expect this error of the table."""
+    return pytest.RaisesExc(ServiceError, check=lambda raised: raised.error is error)

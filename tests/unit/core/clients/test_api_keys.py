@@ -1,0 +1,299 @@
+"""API keys and clients in an operator's hands, without a gateway in front."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from latchkey.core.clients.admin import ClientAdmin, NewClient
+from latchkey.core.clients.api_keys import LATEST_END, MAX_OVERLAP, ApiKeyAdmin, NewApiKey
+from latchkey.core.clients.directory import ClientDirectory
+from latchkey.core.clients.store import MAX_API_KEYS
+from latchkey.core.errors import Errors, ServiceError
+from latchkey.core.events import Event
+from latchkey.core.ids import fingerprint
+from latchkey.core.model import Client, ClientKind
+from latchkey.core.roles.roles import BUILT_IN, Operator
+from tests.memory.store import MemoryStore
+
+NOW = 1_800_000_000
+DAY = 86_400
+ADMIN = Operator("usr_admin", BUILT_IN.permissions(["admin"]), NOW)
+CLERK = Operator("usr_clerk", ("clients:read", "clients:write"), NOW)
+OWNER_ROLES = ("service", "privacy", "admin")
+
+
+@dataclass
+class Desk:
+    """The operators' services over one store in memory, with a journal that keeps what it is told."""
+
+    store: MemoryStore = field(default_factory=MemoryStore)
+    events: list[Event] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        counter = itertools.count(1)
+
+        def entropy(size: int) -> bytes:
+            return next(counter).to_bytes(size, "big")
+
+        self.clients = ClientAdmin(self.store, BUILT_IN, self, entropy)
+        self.keys = ApiKeyAdmin(self.store, BUILT_IN, self, entropy)
+        self.directory = ClientDirectory(self.store, self, BUILT_IN)
+        self.owner = Client("cli_owner", ClientKind.SERVICE, "Owner", NOW, scopes=("a", "b"), roles=OWNER_ROLES)
+        self.store.create_client(self.owner)
+        self.store.create_client(Client("cli_web", ClientKind.CONFIDENTIAL, "Site", NOW, roles=("admin",)))
+
+    def record(self, event: Event) -> None:
+        """Keep the event."""
+        self.events.append(event)
+
+    def key(self, *, roles: tuple[str, ...] = ("service",), expires_at: int | None = None) -> tuple[str, str]:
+        """Make a key; return its id and its text."""
+        asked = NewApiKey("cli_owner", "nightly", roles, ("a",), expires_at)
+        made, text = self.keys.create(ADMIN, asked, now=NOW)
+        return made.key_id, text
+
+
+class Forgetful(MemoryStore):
+    """A store that cannot write the day of use."""
+
+    def note_api_key_use(self, key_id: str, day: str) -> None:
+        """Fail."""
+        raise ServiceError(Errors.UNAVAILABLE, f"{key_id} {day}")
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+def refusal(error: Errors) -> pytest.RaisesExc[ServiceError]:
+    return pytest.RaisesExc(ServiceError, check=lambda raised: raised.error is error)
+
+
+def test_a_new_key_works_with_what_it_was_given(desk: Desk) -> None:
+    """Its roles and scopes are those asked for, and its text is nowhere in the store."""
+    key_id, text = desk.key()
+    rights = desk.directory.service(text, now=NOW)
+    assert (rights.key.key_id, rights.roles, rights.scopes) == (key_id, ("service",), ("a",))
+    assert text not in str(vars(desk.store))
+
+
+def test_a_stored_hash_is_no_key(desk: Desk) -> None:
+    """What lies in the table authenticates nobody; neither does the hash that a Waves node ships with."""
+    key_id, _ = desk.key()
+    stored = desk.store.find_api_key(key_id, NOW)
+    assert stored is not None
+    for text in (stored.secret_hash, f"lk_{stored.secret_hash}", "H6nsiifwYKYEx6YzYD7woP1XCn72RVvx6tC1zjjLXqsu"):
+        with refusal(Errors.INVALID_API_KEY):
+            desk.directory.service(text, now=NOW)
+
+
+def test_a_key_has_no_role_that_its_client_lacks(desk: Desk) -> None:
+    """Not even a harmless one."""
+    with refusal(Errors.INVALID_REQUEST) as refused:
+        desk.key(roles=("user",))
+    assert refused.value.fields[0].field == "roles"
+
+
+def test_a_key_has_no_scope_that_its_client_lacks(desk: Desk) -> None:
+    """The ceiling of a key is its client."""
+    with refusal(Errors.INVALID_REQUEST):
+        desk.keys.create(ADMIN, NewApiKey("cli_owner", "n", ("service",), ("c",)), now=NOW)
+
+
+def test_nobody_makes_a_key_that_may_do_more_than_himself(desk: Desk) -> None:
+    """An admin without privacy gets at no private data through a key of a client that has it."""
+    with refusal(Errors.FORBIDDEN):
+        desk.key(roles=("privacy",))
+
+
+def test_nobody_takes_a_key_over_that_may_do_more_than_himself(desk: Desk) -> None:
+    """A rotation shows a new key, and a second secret shows a secret: both ask what the first asked."""
+    key_id, _ = desk.key(roles=("admin",))
+    little = Operator("usr_little", ("api_keys:write", "clients:write"), NOW)
+    with refusal(Errors.FORBIDDEN):
+        desk.keys.rotate(little, key_id, 0, now=NOW)
+    with refusal(Errors.FORBIDDEN):
+        desk.clients.add_secret(little, "cli_owner")
+
+
+def test_a_key_loses_what_its_client_loses(desk: Desk) -> None:
+    """Roles and scopes are those of the key that its client still has."""
+    _, text = desk.key(roles=("service", "admin"))
+    desk.store.update_client("cli_owner", {"roles": ("service",), "scopes": ()})
+    rights = desk.directory.service(text, now=NOW)
+    assert (rights.roles, rights.scopes) == (("service",), ())
+
+
+@pytest.mark.parametrize("after", ["disabled", "revoked"])
+def test_a_key_is_dead_at_once(desk: Desk, after: str) -> None:
+    """When its client is disabled, and when it is revoked."""
+    key_id, text = desk.key()
+    if after == "disabled":
+        desk.store.update_client("cli_owner", {"enabled": False})
+    else:
+        desk.keys.revoke(ADMIN, key_id)
+    with refusal(Errors.INVALID_API_KEY):
+        desk.directory.service(text, now=NOW)
+
+
+def test_a_key_dies_on_the_second(desk: Desk) -> None:
+    """Expiry holds on use, whatever the table has swept."""
+    _, text = desk.key(expires_at=NOW + 60)
+    desk.directory.service(text, now=NOW + 59)
+    with refusal(Errors.INVALID_API_KEY):
+        desk.directory.service(text, now=NOW + 60)
+
+
+def test_a_key_cannot_be_born_dead(desk: Desk) -> None:
+    """An expiry that has passed is a mistake."""
+    with refusal(Errors.INVALID_REQUEST):
+        desk.key(expires_at=NOW)
+
+
+@pytest.mark.parametrize("client_id", ["cli_nobody", "cli_app"])
+def test_only_who_keeps_a_secret_has_keys(desk: Desk, client_id: str) -> None:
+    """No unknown client, and no public one."""
+    desk.store.create_client(Client("cli_app", ClientKind.PUBLIC, "App", NOW))
+    with refusal(Errors.INVALID_REQUEST):
+        desk.keys.create(ADMIN, NewApiKey(client_id, "n"), now=NOW)
+
+
+def test_both_keys_work_during_the_overlap(desk: Desk) -> None:
+    """The old one ends with it; the new one has the same rights."""
+    key_id, old = desk.key()
+    _, new = desk.keys.rotate(ADMIN, key_id, 60, now=NOW)
+    assert desk.directory.service(old, now=NOW + 59).roles == desk.directory.service(new, now=NOW + 60).roles
+    with refusal(Errors.INVALID_API_KEY):
+        desk.directory.service(old, now=NOW + 60)
+
+
+def test_a_rotation_never_lengthens_the_old_key(desk: Desk) -> None:
+    """An end that comes sooner stays; the new key lives as long as the old was meant to."""
+    key_id, old = desk.key(expires_at=NOW + 60)
+    new, _ = desk.keys.rotate(ADMIN, key_id, MAX_OVERLAP, now=NOW + 10)
+    assert new.expires_at == NOW + 70
+    with refusal(Errors.INVALID_API_KEY):
+        desk.directory.service(old, now=NOW + 60)
+
+
+def test_a_key_is_rotated_once(desk: Desk) -> None:
+    """A second rotation is told to rotate the successor."""
+    key_id, _ = desk.key()
+    desk.keys.rotate(ADMIN, key_id, 60, now=NOW)
+    with refusal(Errors.CONFLICT):
+        desk.keys.rotate(ADMIN, key_id, 60, now=NOW)
+
+
+@pytest.mark.parametrize("key_id", ["", "nobody"])
+def test_an_unknown_key_is_not_found(desk: Desk, key_id: str) -> None:
+    """Neither to rotate nor to revoke."""
+    with refusal(Errors.NOT_FOUND):
+        desk.keys.rotate(ADMIN, key_id, 0, now=NOW)
+    with refusal(Errors.NOT_FOUND):
+        desk.keys.revoke(ADMIN, key_id)
+
+
+def test_expired_keys_make_room(desk: Desk) -> None:
+    """A hundred keys are the limit, and those that have expired go first."""
+    for _ in range(MAX_API_KEYS - 1):
+        desk.key()
+    desk.key(expires_at=NOW + 1)
+    with refusal(Errors.LIMIT_REACHED):
+        desk.key()
+    asked = NewApiKey("cli_owner", "late", ("service",))
+    desk.keys.create(ADMIN, asked, now=NOW + 1)
+    assert len(desk.keys.page(after="", limit=101).items) == MAX_API_KEYS
+
+
+def test_the_day_of_use_is_written_once_a_day(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second use of a day writes nothing."""
+    key_id, text = desk.key()
+    days: list[str] = []
+    note = desk.store.note_api_key_use
+
+    def noted(key_id: str, day: str) -> None:
+        days.append(day)
+        note(key_id, day)
+
+    monkeypatch.setattr(desk.store, "note_api_key_use", noted)
+    for now in (NOW, NOW + 1, NOW + DAY, NOW + DAY):
+        desk.directory.service(text, now=now)
+    found = desk.store.find_api_key(key_id, NOW)
+    assert (days, found and found.last_used_on) == (["2027-01-15", "2027-01-16"], "2027-01-16")
+
+
+def test_a_day_that_cannot_be_written_turns_nobody_away() -> None:
+    """The service gets its answer, and the log the reason."""
+    desk = Desk(store=Forgetful())
+    _, text = desk.key()
+    assert desk.directory.service(text, now=NOW).roles == ("service",)
+    assert desk.events[-1].name == "api_key_use_not_noted"
+
+
+def test_what_operators_do_is_recorded(desk: Desk) -> None:
+    """Every change names who, what and on whom, and no secret."""
+    key_id, text = desk.key()
+    new, _ = desk.keys.rotate(ADMIN, key_id, 0, now=NOW)
+    desk.keys.revoke(ADMIN, key_id)
+    made, secret = desk.clients.create(ADMIN, NewClient(ClientKind.SERVICE, "S"), now=NOW)
+    desk.clients.add_secret(ADMIN, made.client_id)
+    desk.clients.remove_secret(ADMIN, made.client_id, fingerprint(secret)[:16])
+    desk.clients.change(ADMIN, made.client_id, {"name": "T", "enabled": False})
+    desk.clients.delete(ADMIN, made.client_id)
+    assert desk.events == [
+        Event("api_key_created", client_id="cli_owner", reason=key_id, actor="usr_admin"),
+        Event("api_key_rotated", client_id="cli_owner", reason=key_id, actor="usr_admin"),
+        Event("api_key_revoked", client_id="cli_owner", reason=key_id, actor="usr_admin"),
+        Event("client_created", client_id=made.client_id, actor="usr_admin"),
+        Event("client_secret_added", client_id=made.client_id, actor="usr_admin"),
+        Event("client_secret_removed", client_id=made.client_id, reason=fingerprint(secret)[:16], actor="usr_admin"),
+        Event("client_changed", client_id=made.client_id, reason="enabled name", actor="usr_admin"),
+        Event("client_deleted", client_id=made.client_id, actor="usr_admin"),
+    ]
+    assert not {text, secret, new.secret_hash} & set(str(desk.events).split("'"))
+
+
+def test_a_client_that_keeps_getting_keys_is_not_deleted(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After some tries somebody must look into it; the client stays whole."""
+    desk.key()
+    monkeypatch.setattr(desk.store, "delete_api_key", lambda key: replace(key) is None)
+    with refusal(Errors.CONFLICT):
+        desk.clients.delete(ADMIN, "cli_owner")
+    assert desk.store.find_client("cli_owner") == desk.owner
+
+
+@pytest.mark.parametrize("changes", [{"roles": ()}, {"enabled": True}, {"redirect_uris": ("https://eve.example/",)}])
+def test_a_client_above_the_operator_is_not_changed(desk: Desk, changes: dict[str, Any]) -> None:
+    """Emptied of its roles it would give a secret, which is good again as soon as somebody gives them back."""
+    with refusal(Errors.FORBIDDEN):
+        desk.clients.change(CLERK, "cli_web", changes)
+    assert desk.clients.get("cli_web").roles == ("admin",)
+
+
+def test_a_client_above_the_operator_can_be_locked_out(desk: Desk) -> None:
+    """A secret that has leaked is no time to look for an admin."""
+    assert not desk.clients.change(CLERK, "cli_web", {"enabled": False}).enabled
+
+
+def test_a_role_that_went_out_of_use_is_not_in_the_way(desk: Desk) -> None:
+    """It permits nothing: its client gets secrets and keys, and keeps it until somebody takes it away."""
+    owner = ("admin", "gone")
+    desk.store.update_client("cli_owner", {"roles": owner})
+    desk.clients.change(ADMIN, "cli_owner", {"roles": ("admin", "gone", "service")})
+    key, _ = desk.keys.create(ADMIN, NewApiKey("cli_owner", "nightly"), now=NOW)
+    successor, _ = desk.keys.rotate(ADMIN, key.key_id, 0, now=NOW)
+    client, _ = desk.clients.add_secret(ADMIN, "cli_owner")
+    assert "gone" in successor.roles
+    assert "gone" in client.roles
+
+
+def test_a_key_ends_within_the_calendar(desk: Desk) -> None:
+    """What no date can name is refused; the last second that one can is not."""
+    desk.key(expires_at=LATEST_END)
+    with refusal(Errors.INVALID_REQUEST):
+        desk.key(expires_at=LATEST_END + 1)

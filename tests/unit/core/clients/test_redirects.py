@@ -1,0 +1,73 @@
+"""Which redirect URIs may be registered."""
+
+from __future__ import annotations
+
+import pytest
+
+from latchkey.core.clients.redirects import MAX_REDIRECT_URI, check_redirect_uri
+from latchkey.core.errors import ServiceError
+
+GOOD = [
+    "https://shop.example/callback",
+    "https://shop.example",
+    "https://shop.example:8443/cb?fixed=1",
+    "https://localhost/cb",
+    "http://127.0.0.1/cb",
+    "http://127.0.0.1:51004/cb",
+    "http://[::1]:51004/cb",
+    "com.example.app:/callback",
+    "com.example.app://callback/x",
+]
+BAD = [
+    "",
+    "shop.example/callback",
+    "/callback",
+    "//shop.example/callback",
+    "https:///callback",
+    "https:shop.example",
+    "HTTPS://shop.example/callback",
+    "https://Shop.example/callback",
+    "https://shop.example/callback#fragment",
+    "https://shop.example/callback#",
+    "https://*.shop.example/callback",
+    "https://shop.example/*",
+    "https://user@shop.example/callback",
+    "https://shop.example@evil.example/callback",
+    "https://shop.example\\@evil.example/callback",
+    "https://shop.example/a/../b",
+    "https://shop.example/./b",
+    "https://shop.example:99999/callback",
+    "https://shop.example:x/callback",
+    "https://shop..example/callback",
+    "https://-shop.example/callback",
+    "https://shop.example/a b",
+    "https://shop.example/\n",
+    "https://shop.example/ы",
+    "https://[::1/callback",
+    "http://shop.example/callback",
+    "http://localhost/callback",
+    "http://127.0.0.1.evil.example/callback",
+    "http://127.0.0.2/callback",
+    "http://2130706433/callback",
+    "javascript:alert(1)",
+    "data:text/html,x",
+    "myapp:/callback",
+    "com.example.app:callback",
+    "com.example.app:/a#b",
+    "com..app:/callback",
+    "https://shop.example/" + "a" * MAX_REDIRECT_URI,
+]
+
+
+@pytest.mark.parametrize("uri", GOOD)
+def test_what_only_its_client_receives_is_taken(uri: str) -> None:
+    """The secure web, a loopback address, a private scheme named after a domain."""
+    check_redirect_uri(uri)
+
+
+@pytest.mark.parametrize("uri", BAD)
+def test_anything_else_is_refused(uri: str) -> None:
+    """No wildcard, no fragment, no user, nothing that two parsers read differently."""
+    with pytest.raises(ServiceError) as refused:
+        check_redirect_uri(uri)
+    assert refused.value.fields[0].code == "bad_redirect_uri"

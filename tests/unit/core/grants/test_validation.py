@@ -1,0 +1,207 @@
+"""Whether an access token is good: its signature, its time, and whoever stands behind it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from latchkey.core.clients.directory import new_api_key
+from latchkey.core.errors import Errors, ServiceError
+from latchkey.core.grants.validation import TokenCheck
+from latchkey.core.model import ApiKey, Client, ClientKind, Grant, UserStatus
+from latchkey.core.throttle import ADDRESS_RULE, Counter
+from latchkey.signing.minting import mint_access
+from latchkey.signing.policy import Moment, reset, rotate
+from latchkey.signing.tokens import AccessClaims
+from tests.world import ADDRESS, AUDIENCE, NOW, World
+
+COUNTER = Counter("validate", ADDRESS, ADDRESS_RULE)
+SERVICE = Client("cli_job", ClientKind.SERVICE, "Job", NOW, grants=(Grant.CLIENT_CREDENTIALS,), roles=("service",))
+
+
+def check(
+    world: World, token: str, *, now: int = NOW, audience: str = AUDIENCE, throttled: bool = True
+) -> AccessClaims:
+    """Return the claims of a token that is good."""
+    made = TokenCheck(world.source, world.accounts, world.clients, world.store, audience, throttled)
+    return made(token, address=ADDRESS, now=now)
+
+
+def refused(world: World, token: str, *, now: int = NOW, audience: str = AUDIENCE) -> Errors:
+    """Return with which error a token is refused."""
+    with pytest.raises(ServiceError) as caught:
+        check(world, token, now=now, audience=audience)
+    return caught.value.error
+
+
+@pytest.fixture
+def token(world: World) -> str:
+    """The access token of Ann's session."""
+    world.register()
+    return world.log_in().access_token
+
+
+def service_token(world: World) -> str:
+    """Return the access token of a service that acts for itself."""
+    world.store.create_client(SERVICE)
+    return world.machines.client_credentials(SERVICE, None, now=NOW).access_token
+
+
+def test_token_of_a_session_is_good(world: World, token: str) -> None:
+    """Its proven claims come back."""
+    claims = check(world, token, now=NOW + 899)
+    assert (claims.sub[:4], claims.exp, claims.aud) == ("usr_", NOW + 900, AUDIENCE)
+
+
+def test_token_of_a_service_is_good(world: World) -> None:
+    """A client stands behind it, and no session."""
+    assert check(world, service_token(world)).sub == SERVICE.client_id
+
+
+def test_good_tokens_are_never_counted(world: World, token: str) -> None:
+    """A busy service asks as often as it likes."""
+    for _ in range(ADDRESS_RULE.free + 1):
+        check(world, token)
+    assert world.store.attempts(COUNTER, NOW).count == 0
+
+
+def test_spoilt_token_is_no_good(world: World, token: str) -> None:
+    """A wrong signature, something more, nothing at all."""
+    spoilt = [token[:-4] + "AAAA", token + ".", token[1:], "", "."]
+    assert {refused(world, each) for each in spoilt} == {Errors.INVALID_TOKEN}
+
+
+def test_expired_token_is_no_good(world: World, token: str) -> None:
+    """Clocks may differ by half a minute, and no more."""
+    assert refused(world, token, now=NOW + 930) is Errors.INVALID_TOKEN
+
+
+def test_token_for_others_is_no_good(world: World, token: str) -> None:
+    """The audience is this stack's."""
+    assert refused(world, token, audience="another") is Errors.INVALID_TOKEN
+
+
+def test_refresh_token_is_no_good(world: World) -> None:
+    """It is for one route alone."""
+    world.register()
+    assert refused(world, world.log_in().refresh_token) is Errors.INVALID_TOKEN
+
+
+def test_token_after_logout_is_no_good(world: World, token: str) -> None:
+    """Its signature would prove it to anybody else for the rest of its life."""
+    claims = check(world, token)
+    world.sessions.end(claims.sub, claims.sid or "", reason="logout")
+    assert refused(world, token) is Errors.INVALID_TOKEN
+
+
+@pytest.mark.parametrize("status", [UserStatus.DISABLED, UserStatus.PENDING])
+def test_token_of_a_disabled_account_is_no_good(world: World, token: str, status: UserStatus) -> None:
+    """Nor one of an account that is not confirmed any more."""
+    user = world.store.find_user(check(world, token).sub)
+    assert user is not None
+    world.put_user(replace(user, status=status))
+    assert refused(world, token) is Errors.INVALID_TOKEN
+
+
+def test_token_of_an_older_credential_is_no_good(world: World, token: str) -> None:
+    """A new password ends the sessions of before."""
+    user = world.store.find_user(check(world, token).sub)
+    assert user is not None
+    world.put_user(replace(user, epoch=user.epoch + 1))
+    assert refused(world, token) is Errors.INVALID_TOKEN
+
+
+def test_token_of_a_disabled_client_is_no_good(world: World) -> None:
+    """A client that is switched off is nobody."""
+    token = service_token(world)
+    vars(world.store)["_clients"][SERVICE.client_id] = replace(SERVICE, enabled=False)
+    assert refused(world, token) is Errors.INVALID_TOKEN
+
+
+def test_token_of_a_services_session_is_good(world: World) -> None:
+    """A service that has exchanged its API key is a client like any other."""
+    key_id, text, stored = new_api_key(world.entropy)
+    world.store.create_client(SERVICE)
+    world.store.create_api_key(ApiKey(key_id, SERVICE.client_id, "nightly", stored, NOW, roles=("service",)))
+    answer = world.machines.exchange_api_key(text, now=NOW)
+    assert check(world, answer.access_token).sub == SERVICE.client_id
+
+
+@pytest.mark.parametrize("end", ["session", "key"])
+def test_token_of_a_services_session_dies_with_the_session_and_with_its_key(world: World, end: str) -> None:
+    """A revoked API key leaves no token behind that would still be good here."""
+    key_id, text, stored = new_api_key(world.entropy)
+    key = ApiKey(key_id, SERVICE.client_id, "nightly", stored, NOW, roles=("service",))
+    world.store.create_client(SERVICE)
+    world.store.create_api_key(key)
+    answer = world.machines.exchange_api_key(text, now=NOW)
+    if end == "key":
+        world.store.delete_api_key(key)
+    else:
+        claims = check(world, answer.access_token)
+        world.store.end_session(claims.sub, claims.sid or "")
+    assert refused(world, answer.access_token) is Errors.INVALID_TOKEN
+
+
+def test_token_of_a_previous_key_is_good(world: World, token: str) -> None:
+    """A rotation refuses nobody."""
+    world.source.held = rotate(world.source.held, Moment(NOW + 60, world.entropy))
+    assert check(world, token, now=NOW + 60).iat == NOW
+
+
+def test_token_of_a_key_that_was_reset_is_no_good(world: World, token: str) -> None:
+    """A reset refuses everybody."""
+    world.source.held = reset(world.source.held, Moment(NOW + 60, world.entropy), end_sessions=False)
+    assert refused(world, token, now=NOW + 60) is Errors.INVALID_TOKEN
+
+
+def test_token_by_a_key_that_has_retired_is_no_good(world: World, token: str) -> None:
+    """Whatever its times say, and though nobody has swept the key."""
+    claims, policy = check(world, token), world.source.held
+    stolen = policy.keys.current
+    world.source.held = rotate(policy, Moment(NOW + 60, world.entropy))
+    gone = NOW + 86_400
+    forged = mint_access(replace(claims, iat=gone, exp=gone + 900), stolen)
+    assert refused(world, forged, now=gone) is Errors.INVALID_TOKEN
+
+
+# Guesses
+
+
+def test_bad_tokens_from_one_address_are_slowed_down(world: World, token: str) -> None:
+    """After a hundred even a good token waits; half a minute later it does not."""
+    for _ in range(ADDRESS_RULE.free):
+        refused(world, "bad")
+    with pytest.raises(ServiceError) as caught:
+        check(world, token)
+    assert (caught.value.error, caught.value.retry_after) == (Errors.RATE_LIMITED, ADDRESS_RULE.waits[0])
+    assert check(world, token, now=NOW + ADDRESS_RULE.waits[0]).iat == NOW
+
+
+def test_refusal_is_not_counted_again(world: World) -> None:
+    """Who is told to wait is not told to wait for longer."""
+    for _ in range(ADDRESS_RULE.free + 5):
+        refused(world, "bad")
+    assert world.store.attempts(COUNTER, NOW).count == ADDRESS_RULE.free
+
+
+def test_stack_without_limits_counts_nothing(world: World, token: str) -> None:
+    """A test bench may guess as often as it likes."""
+    with pytest.raises(ServiceError):
+        check(world, "bad", throttled=False)
+    assert world.store.attempts(COUNTER, NOW).count == 0
+    for _ in range(ADDRESS_RULE.free):
+        refused(world, "bad")
+    assert check(world, token, throttled=False).iat == NOW
+
+
+def test_outage_is_no_verdict(world: World, token: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a policy nobody can say; the caller is told so, and nothing is counted against him."""
+
+    def away() -> None:
+        raise ServiceError(Errors.UNAVAILABLE)
+
+    monkeypatch.setattr(world.source, "policy", away)
+    assert refused(world, token) is Errors.UNAVAILABLE
+    assert world.store.attempts(COUNTER, NOW).count == 0

@@ -1,0 +1,615 @@
+"""What a mail can do: confirm an address, set a password, move an account. And what it cannot."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from latchkey.core.errors import Errors, ServiceError
+from latchkey.core.mail.outbox import Outbox
+from latchkey.core.mail.store import Undeliverable
+from latchkey.core.model import Mail, MailKind, User, UserStatus
+from latchkey.core.users.accounts import Registration
+from latchkey.signing.policy import SigningPolicy
+from tests.world import ADDRESS, LOGIN, NOW, PASSWORD, World
+
+DAY = 86_400
+NEW_PASSWORD = "seven grey herons wading"
+NEW_LOGIN = "ann@elsewhere.example"
+
+
+def refuses(error: Errors) -> pytest.RaisesExc[ServiceError]:
+    return pytest.RaisesExc(ServiceError, check=lambda raised: raised.error is error)
+
+
+def sign_up(world: World, password: str = PASSWORD, *, login: str = LOGIN, now: int = NOW) -> None:
+    world.signup.register(Registration(login, password, locale="ru"), now=now)
+
+
+def ask(world: World, about: MailKind, login: str = LOGIN, *, now: int = NOW) -> None:
+    world.mail_requests(about, login, address=ADDRESS, now=now)
+
+
+def reset_code(world: World, *, now: int = NOW) -> str:
+    ask(world, MailKind.RESET, now=now)
+    return world.code(MailKind.RESET, now=now)
+
+
+def present(world: World) -> User:
+    credential = world.store.find_credential(LOGIN)
+    assert credential is not None
+    user = world.store.find_user(credential.sub)
+    assert user is not None
+    return user
+
+
+# The outbox and the mailer
+
+
+def test_the_outbox_never_holds_a_code(world: World) -> None:
+    """What waits says whom to write to, and holds nothing that opens an account."""
+    sign_up(world)
+    ask(world, MailKind.RESET)
+    waiting = world.waiting()
+    text = "\n".join(map(str, waiting))
+    codes = [each.code for each in world.deliver()]
+    assert len(waiting) == 2
+    assert [code for code in codes if code in text] == []
+
+
+def test_a_mail_is_sent_once_though_it_is_delivered_twice(world: World) -> None:
+    """The stream may bring a record again; what is out of the outbox was sent."""
+    world.register()
+    ask(world, MailKind.RESET)
+    [mail] = world.waiting()
+    for _ in range(2):
+        world.mailroom.deliver(mail, now=NOW)
+    assert len(world.postman.sent) == 1
+
+
+def test_a_mail_that_could_not_be_sent_waits_on(world: World) -> None:
+    """A failure that will pass leaves the mail in the outbox, and the next try sends it with a code that works."""
+    world.register()
+    ask(world, MailKind.RESET)
+    world.postman.refusals.append(ServiceError(Errors.UNAVAILABLE))
+    with refuses(Errors.UNAVAILABLE):
+        world.deliver()
+    world.passwords.reset(world.code(MailKind.RESET), NEW_PASSWORD, now=NOW)
+    assert world.log_in(password=NEW_PASSWORD)
+
+
+def test_a_mail_that_nobody_takes_is_given_up(world: World) -> None:
+    """A refused reader does not hold the stream up."""
+    world.register()
+    ask(world, MailKind.RESET)
+    world.postman.refusals.append(Undeliverable("MessageRejected"))
+    world.deliver()
+    assert world.waiting() == []
+    assert "mail_failed" in world.journal.names()
+
+
+def test_an_old_mail_is_not_sent(world: World) -> None:
+    """What waited for an hour is not worth sending."""
+    world.register()
+    ask(world, MailKind.RESET)
+    assert world.deliver(now=NOW + 3600) == []
+
+
+def test_links_begin_where_the_stack_says(world: World) -> None:
+    """A link is made of the stack's own base and the code."""
+    world.register()
+    ask(world, MailKind.RESET)
+    [letter] = world.deliver()
+    assert letter.link == f"https://app.example/v1/user/password/reset#{letter.code}"
+
+
+def test_a_stack_without_a_sender_posts_nothing(world: World) -> None:
+    """Where no mail can be sent, none waits."""
+    silent = Outbox(world.store, world.entropy, sends=False)
+    silent.post(MailKind.RESET, to=LOGIN, now=NOW)
+    assert world.waiting() == []
+
+
+def test_a_mail_goes_to_the_address_of_the_account_alone(world: World) -> None:
+    """The reader is who has the canonical login, however it was typed."""
+    world.register()
+    ask(world, MailKind.RESET, "ANN@Example.com")
+    assert [letter.to for letter in world.deliver()] == [LOGIN]
+
+
+# Requests
+
+
+def test_a_request_for_an_unknown_login_leaves_the_same_note(world: World) -> None:
+    """Known or unknown, the request writes one note of one shape; the mailer then drops the unknown one's."""
+    world.register()
+    ask(world, MailKind.RESET)
+    ask(world, MailKind.RESET, "nobody@example.com")
+    known, unknown = world.waiting()
+    assert replace(known, mail_id="", to="") == replace(unknown, mail_id="", to="")
+    assert [letter.to for letter in world.deliver()] == [LOGIN]
+
+
+def test_a_second_request_within_a_minute_sends_nothing(world: World) -> None:
+    """One mail a minute; the caller is not told."""
+    world.register()
+    for second in (0, 59, 60):
+        ask(world, MailKind.RESET, now=NOW + second)
+    assert len(world.waiting()) == 2
+
+
+def test_an_address_that_asks_about_everybody_is_slowed_down(world: World) -> None:
+    """Thirty requests are free, whomever they are about."""
+    for number in range(30):
+        ask(world, MailKind.RESET, f"person{number}@example.com")
+    with refuses(Errors.RATE_LIMITED):
+        ask(world, MailKind.RESET, "one.more@example.com")
+
+
+@pytest.mark.parametrize("status", [UserStatus.DISABLED, UserStatus.DELETING])
+def test_a_disabled_account_gets_no_reset(world: World, status: UserStatus) -> None:
+    """There is no mail to somebody who may not come back."""
+    world.put_user(replace(world.register(), status=status))
+    ask(world, MailKind.RESET)
+    assert world.deliver() == []
+
+
+def test_an_active_account_gets_no_confirmation(world: World) -> None:
+    """There is nothing to confirm."""
+    world.register()
+    ask(world, MailKind.CONFIRM)
+    assert world.deliver() == []
+
+
+# Registration by mail
+
+
+def test_an_account_sleeps_until_it_is_confirmed(world: World) -> None:
+    """The right password opens nothing before the code has."""
+    sign_up(world)
+    with refuses(Errors.ACCOUNT_NOT_CONFIRMED):
+        world.log_in()
+    world.signup.confirm(world.code(MailKind.CONFIRM), now=NOW)
+    assert world.log_in()
+
+
+def test_confirming_twice_is_harmless(world: World) -> None:
+    """Who clicks again is confirmed still."""
+    sign_up(world)
+    code = world.code(MailKind.CONFIRM)
+    for _ in range(2):
+        world.signup.confirm(code, now=NOW)
+    assert world.signup.status(code, now=NOW) is UserStatus.ACTIVE
+
+
+def test_looking_at_a_code_changes_nothing(world: World) -> None:
+    """Programs that scan mail follow links; the account sleeps on."""
+    sign_up(world)
+    code = world.code(MailKind.CONFIRM)
+    assert [world.signup.status(code, now=NOW) for _ in range(2)] == [UserStatus.PENDING] * 2
+
+
+def test_a_code_of_a_day_ago_confirms_nothing(world: World) -> None:
+    """A confirmation lives 24 hours."""
+    sign_up(world)
+    code = world.code(MailKind.CONFIRM)
+    world.signup.status(code, now=NOW + DAY - 1)
+    with refuses(Errors.CODE_USED_OR_EXPIRED):
+        world.signup.confirm(code, now=NOW + DAY)
+
+
+@pytest.mark.parametrize("code", ["", "lkc_", "nonsense", "é" * 400, "lkc_" + "a" * 59])
+def test_a_code_that_nobody_sent_is_refused(world: World, code: str) -> None:
+    """However odd, it is an unknown code and no crash."""
+    with refuses(Errors.CODE_USED_OR_EXPIRED):
+        world.signup.confirm(code, now=NOW)
+
+
+def test_a_disabled_account_is_not_confirmed(world: World) -> None:
+    """Confirmation makes a pending account active, and no other."""
+    sign_up(world)
+    code = world.code(MailKind.CONFIRM)
+    world.put_user(replace(present(world), status=UserStatus.DISABLED))
+    with refuses(Errors.CODE_USED_OR_EXPIRED):
+        world.signup.confirm(code, now=NOW)
+    assert present(world).status is UserStatus.DISABLED
+
+
+def test_a_taken_login_is_told_to_its_owner_alone(world: World) -> None:
+    """The second registration of a login gets no other answer; its owner gets a mail, and keeps the password."""
+    world.register()
+    sign_up(world, NEW_PASSWORD)
+    assert [(letter.to, letter.about) for letter in world.deliver()] == [(LOGIN, MailKind.ALREADY_REGISTERED)]
+    assert world.log_in(password=PASSWORD)
+
+
+def test_an_unconfirmed_registration_gives_way_after_a_day(world: World) -> None:
+    """Whoever registers a day later gets the account, and the first code opens nothing."""
+    sign_up(world)
+    first = world.code(MailKind.CONFIRM)
+    sign_up(world, NEW_PASSWORD, now=NOW + DAY)
+    second = world.code(MailKind.CONFIRM, now=NOW + DAY)
+    with refuses(Errors.CODE_USED_OR_EXPIRED):
+        world.signup.confirm(first, now=NOW)
+    world.signup.confirm(second, now=NOW + DAY)
+    assert world.log_in(password=NEW_PASSWORD, now=NOW + DAY)
+
+
+def test_an_unconfirmed_registration_stands_for_a_day(world: World) -> None:
+    """A second before, the first registration stands."""
+    sign_up(world)
+    sub = present(world).sub
+    sign_up(world, NEW_PASSWORD, now=NOW + DAY - 1)
+    assert present(world).sub == sub
+
+
+def test_a_user_name_cannot_register_by_mail(world: World) -> None:
+    """A code needs a mailbox."""
+    with refuses(Errors.INVALID_REQUEST):
+        sign_up(world, login="ann")
+
+
+def test_a_reset_wakes_an_account_that_a_stranger_opened(world: World) -> None:
+    """Who reads the mailbox takes an account that somebody else opened there, password and all."""
+    sign_up(world, "the stranger's own words")
+    world.postman.sent.clear()
+    world.deliver()
+    world.passwords.reset(reset_code(world), PASSWORD, now=NOW)
+    assert present(world).status is UserStatus.ACTIVE
+    with refuses(Errors.INVALID_CREDENTIALS):
+        world.log_in(password="the stranger's own words")
+    assert world.log_in()
+
+
+# A new password by mail
+
+
+def test_a_reset_sets_the_password(world: World) -> None:
+    """From then on the new one opens the account, and the old does not."""
+    world.register()
+    world.passwords.reset(reset_code(world), NEW_PASSWORD, now=NOW)
+    assert world.log_in(password=NEW_PASSWORD)
+    with refuses(Errors.INVALID_CREDENTIALS):
+        world.log_in()
+
+
+def test_a_reset_ends_every_session(world: World) -> None:
+    """A thief's session does not outlive the reset."""
+    world.register()
+    answer = world.log_in()
+    world.passwords.reset(reset_code(world), NEW_PASSWORD, now=NOW)
+    with refuses(Errors.INVALID_GRANT):
+        world.refresh(answer, now=NOW + 1)
+
+
+def test_a_reset_code_works_once(world: World) -> None:
+    """The second use is refused and changes nothing."""
+    world.register()
+    code = reset_code(world)
+    world.passwords.reset(code, NEW_PASSWORD, now=NOW)
+    with refuses(Errors.CODE_USED_OR_EXPIRED):
+        world.passwords.reset(code, "another fine password", now=NOW)
+    assert world.log_in(password=NEW_PASSWORD)
+
+
+def test_a_weak_password_does_not_use_the_code_up(world: World) -> None:
+    """Who is refused may try again with the same code."""
+    world.register()
+    code = reset_code(world)
+    with refuses(Errors.WEAK_PASSWORD):
+        world.passwords.reset(code, "short", now=NOW)
+    world.passwords.reset(code, NEW_PASSWORD, now=NOW)
+
+
+def test_a_reset_code_lives_half_an_hour(world: World) -> None:
+    """After that it is refused."""
+    world.register()
+    code = reset_code(world)
+    with refuses(Errors.CODE_USED_OR_EXPIRED):
+        world.passwords.reset(code, NEW_PASSWORD, now=NOW + 1800)
+
+
+def test_a_reset_ends_the_other_codes(world: World) -> None:
+    """A code asked for before the password changed opens nothing afterwards."""
+    world.register()
+    first, second = reset_code(world), reset_code(world, now=NOW + 60)
+    world.passwords.reset(second, NEW_PASSWORD, now=NOW + 61)
+    with refuses(Errors.CODE_USED_OR_EXPIRED):
+        world.passwords.reset(first, PASSWORD, now=NOW + 62)
+
+
+def test_a_disabled_account_stays_disabled(world: World) -> None:
+    """A reset changes the password and nothing else."""
+    world.register()
+    code = reset_code(world)
+    world.put_user(replace(present(world), status=UserStatus.DISABLED))
+    world.passwords.reset(code, NEW_PASSWORD, now=NOW)
+    with refuses(Errors.INVALID_CREDENTIALS):
+        world.log_in(password=NEW_PASSWORD)
+
+
+def test_the_owner_is_told_of_a_reset(world: World) -> None:
+    """The notice waits in the outbox as soon as the password is another."""
+    world.register()
+    world.passwords.reset(reset_code(world), NEW_PASSWORD, now=NOW)
+    assert [(letter.to, letter.about) for letter in world.deliver()] == [(LOGIN, MailKind.PASSWORD_CHANGED)]
+
+
+@pytest.mark.parametrize("about", [MailKind.CONFIRM, MailKind.CHANGE_EMAIL])
+def test_a_code_of_another_purpose_resets_nothing(world: World, about: MailKind) -> None:
+    """Each code is for one thing."""
+    sign_up(world)
+    if about is MailKind.CONFIRM:
+        code = world.code(about)
+    else:
+        world.signup.confirm(world.code(MailKind.CONFIRM), now=NOW)
+        world.emails.request(*signed_in(world), NEW_LOGIN, PASSWORD, now=NOW)
+        code = world.code(about)
+    with refuses(Errors.CODE_USED_OR_EXPIRED):
+        world.passwords.reset(code, NEW_PASSWORD, now=NOW)
+
+
+# A new password by who knows the old one
+
+
+def signed_in(world: World, *, now: int = NOW) -> tuple[str, str]:
+    claims = world.claims(world.log_in(now=now), now=now)
+    return claims.sub, claims.sid or ""
+
+
+def test_a_change_keeps_the_session_that_asked(world: World) -> None:
+    """The phone in hand stays signed in, and can refresh; the others cannot."""
+    world.register()
+    mine, other = world.log_in(), world.log_in()
+    claims = world.claims(mine)
+    world.passwords.change(claims.sub, claims.sid or "", PASSWORD, NEW_PASSWORD, now=NOW)
+    assert world.refresh(mine, now=NOW + 1)
+    with refuses(Errors.INVALID_GRANT):
+        world.refresh(other, now=NOW + 1)
+
+
+def test_a_wrong_present_password_changes_nothing(world: World) -> None:
+    """It is refused and counted."""
+    world.register()
+    with refuses(Errors.INVALID_CREDENTIALS):
+        world.passwords.change(*signed_in(world), "not my password", NEW_PASSWORD, now=NOW)
+    assert world.log_in()
+
+
+def test_wrong_present_passwords_are_slowed_down_as_sign_ins_are(world: World) -> None:
+    """A stolen access token gives ten guesses, not a million."""
+    world.register()
+    who = signed_in(world)
+    for _ in range(10):
+        with refuses(Errors.INVALID_CREDENTIALS):
+            world.passwords.change(*who, "not my password", NEW_PASSWORD, now=NOW)
+    with refuses(Errors.RATE_LIMITED):
+        world.passwords.change(*who, PASSWORD, NEW_PASSWORD, now=NOW)
+
+
+def test_an_ended_session_changes_no_password(world: World) -> None:
+    """An access token that outlives its session is refused here."""
+    world.register()
+    sub, sid = signed_in(world)
+    world.sessions.end(sub, sid, reason="logout")
+    with refuses(Errors.INVALID_TOKEN):
+        world.passwords.change(sub, sid, PASSWORD, NEW_PASSWORD, now=NOW)
+
+
+# Another address
+
+
+def ask_to_move(world: World) -> str:
+    world.emails.request(*signed_in(world), NEW_LOGIN, PASSWORD, now=NOW)
+    return world.code(MailKind.CHANGE_EMAIL)
+
+
+def test_an_account_moves_to_its_new_address(world: World) -> None:
+    """The new login opens it with the same password, the old is free, and sessions go on."""
+    world.register()
+    answer = world.log_in()
+    world.emails.confirm(ask_to_move(world), now=NOW)
+    assert world.log_in(NEW_LOGIN)
+    assert world.refresh(answer, now=NOW + 1)
+    assert world.store.find_credential(LOGIN) is None
+
+
+def test_the_code_goes_to_the_new_address_and_the_notice_to_the_old(world: World) -> None:
+    """Only who reads the new mailbox can finish, and who reads the old one hears of it."""
+    world.register()
+    world.emails.request(*signed_in(world), NEW_LOGIN, PASSWORD, now=NOW)
+    [letter] = world.deliver()
+    world.emails.confirm(letter.code, now=NOW)
+    notices = [(each.to, each.about) for each in world.deliver()]
+    assert (letter.to, notices) == (NEW_LOGIN, [(LOGIN, MailKind.EMAIL_CHANGED)])
+
+
+def test_nothing_moves_before_the_code_comes_back(world: World) -> None:
+    """Asking alone changes nothing."""
+    world.register()
+    ask_to_move(world)
+    assert (world.store.find_credential(NEW_LOGIN), present(world).login) == (None, LOGIN)
+
+
+def test_a_move_code_works_once_and_for_an_hour(world: World) -> None:
+    """It dies by use and by time."""
+    world.register()
+    code = ask_to_move(world)
+    with refuses(Errors.CODE_USED_OR_EXPIRED):
+        world.emails.confirm(code, now=NOW + 3600)
+    world.emails.confirm(code, now=NOW)
+    with refuses(Errors.CODE_USED_OR_EXPIRED):
+        world.emails.confirm(code, now=NOW)
+
+
+def test_a_taken_address_gets_nobodys_account(world: World) -> None:
+    """The reader of that mailbox learns that it has an account; both accounts stay as they are."""
+    world.register()
+    other = world.register(NEW_LOGIN)
+    code = ask_to_move(world)
+    with refuses(Errors.USER_EXISTS):
+        world.emails.confirm(code, now=NOW)
+    held = world.store.find_credential(NEW_LOGIN)
+    assert (held and held.sub, present(world).login) == (other.sub, LOGIN)
+
+
+def test_a_changed_password_ends_a_move(world: World) -> None:
+    """A thief's request to move the account dies with the thief's password."""
+    world.register()
+    code = ask_to_move(world)
+    world.passwords.change(*signed_in(world), PASSWORD, NEW_PASSWORD, now=NOW)
+    with refuses(Errors.CODE_USED_OR_EXPIRED):
+        world.emails.confirm(code, now=NOW)
+
+
+def test_a_changed_password_stops_a_move_that_still_waits(world: World) -> None:
+    """A request that lies in the outbox while the password changes is not sent at all."""
+    world.register()
+    world.emails.request(*signed_in(world), NEW_LOGIN, PASSWORD, now=NOW)
+    world.passwords.change(*signed_in(world), PASSWORD, NEW_PASSWORD, now=NOW)
+    assert [letter.about for letter in world.deliver()] == [MailKind.PASSWORD_CHANGED]
+
+
+@pytest.mark.parametrize("email", [LOGIN, "ann", "no address@example.com"])
+def test_what_is_no_new_address_is_refused(world: World, email: str) -> None:
+    """The present address, a user name and nonsense are named as what is wrong."""
+    world.register()
+    with refuses(Errors.INVALID_REQUEST):
+        world.emails.request(*signed_in(world), email, PASSWORD, now=NOW)
+
+
+def test_a_wrong_password_moves_nothing(world: World) -> None:
+    """A stolen access token cannot send a code."""
+    world.register()
+    with refuses(Errors.INVALID_CREDENTIALS):
+        world.emails.request(*signed_in(world), NEW_LOGIN, "not my password", now=NOW)
+    assert world.waiting() == []
+
+
+# A stolen refresh token
+
+
+def test_the_owner_is_told_of_a_stolen_refresh_token(world: World) -> None:
+    """The reuse that ends a session is told once, to the address of the account."""
+    world.register()
+    first = world.log_in()
+    second = world.refresh(first, now=NOW + 1)
+    world.refresh(second, now=NOW + 2)
+    for _ in range(2):
+        with refuses(Errors.INVALID_GRANT):
+            world.refresh(first, now=NOW + 100)
+    assert [(letter.to, letter.about) for letter in world.deliver()] == [(LOGIN, MailKind.REFRESH_REUSE)]
+
+
+# The end
+
+
+class Crash(Exception):
+    """The function is gone between two writes."""
+
+
+CRASHES = [
+    ("begin_deletion", "after"),
+    ("end_sessions", "before"),
+    ("end_sessions", "after"),
+    ("delete_user", "before"),
+    ("delete_user", "after"),
+]
+"""Every point between two writes; before the first, the account simply stands."""
+
+
+def delete(world: World, who: tuple[str, str], password: str = PASSWORD) -> None:
+    world.erasure(*who, password, now=NOW)
+
+
+def test_a_deleted_account_is_gone_with_its_sessions_and_its_login(world: World) -> None:
+    """Nothing of it is left, its owner is told, and somebody may have the login."""
+    world.register()
+    sub, sid = signed_in(world)
+    delete(world, (sub, sid))
+    left = world.store.find_user(sub), world.store.find_credential(LOGIN), world.store.list_sessions(sub, NOW)
+    assert left == (None, None, ())
+    assert [(letter.to, letter.about) for letter in world.deliver()] == [(LOGIN, MailKind.ACCOUNT_DELETED)]
+    assert world.register().sub != sub
+
+
+def test_a_wrong_password_deletes_nothing(world: World) -> None:
+    """A stolen access token cannot end an account."""
+    world.register()
+    who = signed_in(world)
+    with refuses(Errors.INVALID_CREDENTIALS):
+        delete(world, who, "not my password")
+    assert world.log_in()
+
+
+def test_the_last_admin_cannot_delete_itself(world: World) -> None:
+    """Another admin must come first; until then the account stands, signed in, and no mail says otherwise."""
+    world.accounts.create(Registration(LOGIN, PASSWORD), roles=("admin",), now=NOW)
+    who = signed_in(world)
+    with refuses(Errors.LAST_ADMIN):
+        delete(world, who)
+    assert (present(world).status, world.waiting()) == (UserStatus.ACTIVE, [])
+    world.accounts.create(Registration(NEW_LOGIN, PASSWORD), roles=("admin",), now=NOW)
+    delete(world, who)
+    assert world.store.find_user(who[0]) is None
+
+
+def test_a_disabled_account_cannot_delete_itself(world: World) -> None:
+    """Else its owner would register anew, and be free of what an operator decided."""
+    world.register()
+    who = signed_in(world)
+    world.put_user(replace(present(world), status=UserStatus.DISABLED))
+    with refuses(Errors.INVALID_TOKEN):
+        delete(world, who)
+    assert present(world).status is UserStatus.DISABLED
+
+
+@pytest.mark.parametrize(("operation", "moment"), CRASHES)
+def test_a_crash_leaves_nothing_that_can_sign_in(
+    policy: SigningPolicy, monkeypatch: pytest.MonkeyPatch, operation: str, moment: str
+) -> None:
+    """Whichever write is the last, no password, refresh token or code opens the account, and a rerun finishes."""
+    world = World(policy)
+    world.register()
+    answer = world.log_in()
+    claims = world.claims(answer)
+    who = claims.sub, claims.sid or ""
+    code = reset_code(world)
+    with monkeypatch.context() as patched:
+        fail(world, patched, operation, moment)
+        with pytest.raises(Crash):
+            delete(world, who)
+    refused = (Errors.INVALID_CREDENTIALS, Errors.INVALID_GRANT, Errors.CODE_USED_OR_EXPIRED)
+    assert (
+        refusal(world.log_in),
+        refusal(lambda: world.refresh(answer, now=NOW + 1)),
+        refusal(lambda: world.passwords.reset(code, NEW_PASSWORD, now=NOW)),
+    ) == refused
+    delete(world, who)
+    assert (world.store.find_user(who[0]), world.store.find_credential(LOGIN)) == (None, None)
+
+
+def fail(world: World, patched: pytest.MonkeyPatch, operation: str, moment: str) -> None:
+    """Let the function die before or after one write."""
+    write = getattr(world.store, operation)
+
+    def dying(*args: object, **more: object) -> None:
+        if moment == "after":
+            write(*args, **more)
+        raise Crash
+
+    patched.setattr(world.store, operation, dying)
+
+
+def refusal(action: object) -> Errors:
+    assert callable(action)
+    with pytest.raises(ServiceError) as raised:
+        action()
+    return raised.value.error
+
+
+def test_mails_have_ids_of_their_own(world: World) -> None:
+    """Two mails are never taken for one."""
+    made = [world.outbox.mail(MailKind.RESET, to=LOGIN, now=NOW) for _ in range(2)]
+    assert len({mail.mail_id for mail in made if isinstance(mail, Mail)}) == 2

@@ -1,0 +1,203 @@
+"""Partners in an operator's hands: nobody maps to what they may not do, and what is stored fits together."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from latchkey.core.errors import Errors
+from latchkey.core.model import Partner
+from latchkey.core.partners.admin import MAX_KEYS, read_key
+from latchkey.core.roles.roles import BUILT_IN, CustomRoles, Operator, StoredRoles, registry_with
+from tests.partner_world import ADMIN, PartnerWorld, Signer, refuses
+from tests.world import NOW
+
+CUSTOM = CustomRoles(
+    1, {"desk": "hello:read", "helper": "users:read", "keys": "api_keys:read", "private": "privacy:read"}
+)
+
+
+@pytest.fixture
+def world() -> PartnerWorld:
+    """A stack with roles of its own."""
+    world = PartnerWorld()
+    world.admin = replace(world.admin, roles=StoredRoles(lambda: registry_with(CUSTOM)))
+    return world
+
+
+@pytest.mark.parametrize("role", ["admin", "service", "helper", "keys"])
+def test_operators_role_is_never_mapped(world: PartnerWorld, role: str) -> None:
+    """Not even by an admin, who has all of them; neither in the map nor by default, nor later."""
+    shop = world.partner()
+    for members in ({"role_map": {"x": role}}, {"default_roles": (role,)}):
+        with refuses(Errors.FORBIDDEN):
+            world.partner("https://other.example", **members)
+        with refuses(Errors.FORBIDDEN):
+            world.set_partner(shop, **members)
+    assert world.store.find_partner(shop.partner_id) == shop
+
+
+def test_nobody_maps_above_himself(world: PartnerWorld) -> None:
+    """An admin has no right to private data; who has it may give it, and then others may change the rest."""
+    with refuses(Errors.FORBIDDEN):
+        world.partner(role_map={"x": "private"})
+    officer = Operator("usr_officer", (*ADMIN.permissions, *BUILT_IN.permissions(("privacy",))), NOW)
+    made = world.admin.create(
+        officer, {"name": "S", "issuer": "https://s.example", "role_map": {"x": "private"}}, [], now=NOW
+    )
+    assert world.set_partner(made, name="T").role_map == {"x": "private"}
+
+
+def test_nobody_signs_for_roles_above_himself(world: PartnerWorld) -> None:
+    """Whoever decides whose tokens count says who has the roles of the map; to take a key away is free."""
+    officer = Operator("usr_officer", (*ADMIN.permissions, *BUILT_IN.permissions(("privacy",))), NOW)
+    given = {"name": "S", "issuer": "https://s.example", "role_map": {"x": "private"}}
+    made = world.admin.create(officer, given, [Signer("k1").key()], now=NOW)
+    with refuses(Errors.FORBIDDEN):
+        world.admin.add_key(ADMIN, made.partner_id, Signer("k2").key())
+    assert world.admin.remove_key(ADMIN, made.partner_id, "k1").keys == {}
+    changes: tuple[dict[str, Any], ...] = (
+        {"jwks_uri": "https://k.example/"},
+        {"audience": "x"},
+        {"allow_missing": ("aud",)},
+    )
+    for members in changes:
+        with refuses(Errors.FORBIDDEN):
+            world.set_partner(made, **members)
+    assert set(world.admin.add_key(officer, made.partner_id, Signer("k2").key()).keys) == {"k2"}
+
+
+def test_nobody_opens_again_what_gives_more_than_they_have(world: PartnerWorld) -> None:
+    """To close a partner, after a theft say, is free."""
+    officer = Operator("usr_officer", (*ADMIN.permissions, *BUILT_IN.permissions(("privacy",))), NOW)
+    given = {"name": "S", "issuer": "https://s.example", "role_map": {"x": "private"}}
+    made = world.admin.create(officer, given, [Signer("k1").key()], now=NOW)
+    assert not world.set_partner(made, enabled=False).enabled
+    with refuses(Errors.FORBIDDEN):
+        world.set_partner(made, enabled=True)
+    assert world.admin.change(officer, made.partner_id, {"enabled": True}, now=NOW).enabled
+
+
+def test_key_comes_though_a_role_of_the_map_is_gone(world: PartnerWorld) -> None:
+    """What nobody gets any more is in nobody's way."""
+    made = world.partner(role_map={"x": "desk"})
+    world.admin = replace(world.admin, roles=BUILT_IN)
+    assert set(world.admin.add_key(ADMIN, made.partner_id, Signer("k2").key()).keys) == {"k1", "k2"}
+
+
+def test_role_of_a_stacks_own_is_mapped(world: PartnerWorld) -> None:
+    """Where it permits nothing of an operator's; one that is not there is named."""
+    assert world.partner(role_map={"x": "desk"}).role_map == {"x": "desk"}
+    with refuses(Errors.VALIDATION_FAILED):
+        world.partner("https://other.example", role_map={"x": "nothing"})
+
+
+def test_every_change_is_told(world: PartnerWorld) -> None:
+    """Who did what, and to which partner."""
+    shop = world.partner()
+    world.set_partner(shop, name="Other", max_users=3)
+    world.admin.add_key(ADMIN, shop.partner_id, Signer("k2").key())
+    world.admin.remove_key(ADMIN, shop.partner_id, "k1")
+    world.admin.delete(ADMIN, shop.partner_id)
+    assert [(event.name, event.reason) for event in world.journal.events] == [
+        ("partner_created", shop.issuer),
+        ("partner_changed", "max_users name"),
+        ("partner_key_added", "k2"),
+        ("partner_key_removed", "k1"),
+        ("partner_deleted", shop.issuer),
+    ]
+    assert {(event.actor, event.partner_id) for event in world.journal.events} == {(ADMIN.sub, shop.partner_id)}
+
+
+def test_change_of_what_somebody_else_changed_is_refused(world: PartnerWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second of two operators reads again."""
+    shop = world.partner()
+    world.set_partner(shop, name="Other")
+    monkeypatch.setattr(world.store, "find_partner", lambda _: shop)
+    for act in (
+        lambda: world.set_partner(shop, name="Mine"),
+        lambda: world.admin.remove_key(ADMIN, shop.partner_id, "k1"),
+        lambda: world.admin.delete(ADMIN, shop.partner_id),
+    ):
+        with refuses(Errors.CONFLICT):
+            act()
+
+
+def test_keys_are_few_and_each_has_its_own_id(world: PartnerWorld) -> None:
+    """Enough to rotate."""
+    shop = world.partner(keys=[Signer(f"k{number}") for number in range(MAX_KEYS)])
+    with refuses(Errors.VALIDATION_FAILED):
+        world.admin.add_key(ADMIN, shop.partner_id, Signer("more").key())
+    world.admin.remove_key(ADMIN, shop.partner_id, "k1")
+    with refuses(Errors.VALIDATION_FAILED):
+        world.admin.add_key(ADMIN, shop.partner_id, Signer("k2").key())
+    with refuses(Errors.NOT_FOUND):
+        world.admin.remove_key(ADMIN, shop.partner_id, "k1")
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://keys.example/jwks.json",
+        "https://user@keys.example/",
+        "https://user:pass@keys.example/",
+        "https://keys.example/#x",
+        "https://keys.example\\@evil.example/",
+        "https://",
+        "//keys.example/",
+        "https://keys.example:x/",
+        "https://keys example/",
+        "file:///etc/passwd",
+        "http://127.0.0.1:80/",
+    ],
+)
+def test_address_of_keys_is_plain_https(world: PartnerWorld, address: str) -> None:
+    """No user, no fragment, nothing that two readers read in two ways; plain http is for a laptop."""
+    with refuses(Errors.VALIDATION_FAILED):
+        world.set_partner(keyless(world), jwks_uri=address)
+
+
+@pytest.mark.parametrize("address", ["https://keys.example/jwks.json?v=1", "https://[2606:4700::1]:8443/", "https://k"])
+def test_address_of_keys_is_kept(world: PartnerWorld, address: str) -> None:
+    """As it was given."""
+    assert world.set_partner(keyless(world), jwks_uri=address).jwks_uri == address
+
+
+def test_keys_come_from_one_place(world: PartnerWorld) -> None:
+    """From the record or from an address: else nobody could say which of two keys of one id counts."""
+    with refuses(Errors.VALIDATION_FAILED):
+        world.set_partner(world.partner(), jwks_uri="https://keys.example/")
+
+
+def keyless(world: PartnerWorld) -> Partner:
+    """Return a partner without keys."""
+    return world.admin.create(ADMIN, {"name": "S", "issuer": "https://s.example"}, [], now=NOW)
+
+
+def test_key_without_an_id_is_called_by_its_thumbprint() -> None:
+    """As PEM and as JWK alike (RFC 7638)."""
+    signer = Signer()
+    bare = {name: value for name, value in signer.key().to_jwk().items() if name != "kid"}
+    by_jwk = read_key(kid="", alg="", pem="", jwk=bare)
+    by_pem = read_key(kid="", alg="ES256", pem=signer.pem(), jwk=None)
+    assert by_jwk.kid == by_pem.kid
+    assert len(by_jwk.kid) == 43
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"pem": "", "jwk": None},
+        {"pem": "x", "jwk": {}},
+        {"pem": "x", "jwk": None},
+        {"pem": Signer().pem(), "jwk": None, "alg": ""},
+        {"pem": Signer().pem(), "jwk": None, "kid": "a/b"},
+        {"pem": "", "jwk": Signer("a b").key().to_jwk()},
+    ],
+)
+def test_bad_key_is_refused_by_name(members: dict[str, Any]) -> None:
+    """Neither, both, none at all, without an algorithm, or with an id that no address can hold."""
+    with refuses(Errors.INVALID_REQUEST):
+        read_key(**{"kid": "", "alg": "ES256"} | members)

@@ -1,0 +1,301 @@
+"""The one writer of the signing policy: whatever interrupts it, tokens are signed and verified."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from latchkey.core.errors import Errors, ServiceError
+from latchkey.core.signing_policy import rotation
+from latchkey.core.signing_policy.rotation import LEASE, FirstPolicy, Rotation, announcement, public_half
+from latchkey.signing.jws import InvalidToken
+from latchkey.signing.key_set import SigningKey
+from latchkey.signing.keys import Algorithm
+from latchkey.signing.minting import mint_access
+from latchkey.signing.policy import Lifetimes, SigningPolicy, change, reset, rotate
+from latchkey.signing.tokens import AccessClaims
+from tests.signing_world import (
+    ACTS,
+    CACHES,
+    DEATHS,
+    LATER,
+    PENDING,
+    SETTINGS,
+    Fate,
+    SigningWorld,
+    VersionExists,
+    begun,
+    conflicts,
+    dead,
+    deaths,
+)
+from tests.world import NOW
+
+STEPS = ("create", "publish", "test", "finish")
+
+
+@pytest.fixture
+def bare() -> SigningWorld:
+    """A stack that was just made."""
+    return SigningWorld()
+
+
+@pytest.fixture
+def world() -> SigningWorld:
+    """A stack with its first policy."""
+    return begun()
+
+
+def refused(act: Callable[[], object]) -> ServiceError:
+    """Return the error with which this is refused."""
+    with pytest.raises(ServiceError) as caught:
+        act()
+    return caught.value
+
+
+# The four steps
+
+
+def test_first_rotation_makes_the_first_policy(bare: SigningWorld) -> None:
+    """What the stack's parameters say is in force and published."""
+    first = FirstPolicy("https://id.example", Algorithm.ES256, Lifetimes(access_ttl=600))
+    for step in STEPS:
+        getattr(Rotation(bare.writer(), first), step)("t", bare.moment())
+    assert (bare.policy.version, bare.policy.algorithm, bare.policy.access_ttl) == (1, Algorithm.ES256, 600)
+    bare.require_sound(NOW, whole=True)
+
+
+def test_rotation_puts_the_next_policy_in_force(world: SigningWorld) -> None:
+    """The spare key of before signs, and what is published is what the policy says."""
+    spare = world.policy.keys.spare.kid
+    world.rotate("t", LATER)
+    assert (world.policy.version, world.policy.keys.signer(LATER).kid) == (2, spare)
+    world.require_sound(LATER, whole=True)
+    assert world.journal.names() == ["signing_rotated"]
+
+
+def test_rotation_while_an_heir_waits_is_a_rotation_all_the_same(world: SigningWorld) -> None:
+    """Secrets Manager asked for a version and gets one, with the keys that there are."""
+    world.rotate("a", LATER)
+    world.rotate("b", LATER + 1)
+    waiting = world.policy
+    assert waiting.keys.heir is not None
+    world.rotate("c", LATER + 2)
+    assert world.policy == replace(waiting, version=waiting.version + 1, made_at=LATER + 2)
+
+
+def test_every_step_may_run_twice(world: SigningWorld) -> None:
+    """Secrets Manager repeats what it had no answer to; the policy rotates once."""
+    for step, _ in itertools.product(STEPS, range(2)):
+        getattr(world.rotation(), step)("t", world.moment(LATER))
+    assert world.policy.version == 2
+    world.require_sound(LATER, whole=True)
+
+
+def test_every_step_may_run_again_from_the_start(world: SigningWorld) -> None:
+    """A rotation that was finished and is asked for again changes nothing."""
+    world.rotate("t", LATER)
+    rotated = world.policy
+    world.rotate("t", LATER + 10)
+    assert world.policy == rotated
+
+
+@pytest.mark.parametrize("step", STEPS[1:])
+def test_step_without_a_staged_policy_conflicts(world: SigningWorld, step: str) -> None:
+    """Somebody else's change has taken the label, or nothing was ever staged."""
+    error = refused(lambda: getattr(world.rotation(), step)("t", world.moment(LATER)))
+    assert (error.error, world.policy.version) == (Errors.CONFLICT, 1)
+
+
+def test_every_key_is_tried(world: SigningWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The third step signs and verifies with each key of the staged policy."""
+    tried: list[str] = []
+
+    def mint(claims: AccessClaims, key: SigningKey) -> str:
+        tried.append(key.kid)
+        return mint_access(claims, key)
+
+    monkeypatch.setattr(rotation, "mint_access", mint)
+    world.rotate("t", LATER)
+    assert sorted(tried) == sorted(key.kid for key in world.policy.keys.keys)
+
+
+def test_key_that_does_not_verify_is_never_put_in_force(world: SigningWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signature that its public half refuses stops the rotation."""
+    world.rotate("t", LATER)
+    stranger = world.policy.keys.current
+    monkeypatch.setattr(
+        rotation, "mint_access", lambda claims, key: mint_access(claims, replace(stranger, kid=key.kid))
+    )
+    with pytest.raises(InvalidToken):
+        world.rotate("u", LATER + 1)
+    assert world.policy.version == 2
+
+
+# A staged policy that is out of date
+
+
+def test_policy_that_was_left_lying_is_dropped(world: SigningWorld) -> None:
+    """After the time it has to be published, its times are no longer true; the next rotation begins anew."""
+    world.rotation().create("t", world.moment(LATER))
+    late = LATER + CACHES.staging + 1
+    assert refused(lambda: world.rotation().finish("t", world.moment(late))).error is Errors.CONFLICT
+    assert (PENDING in world.secret.labels, world.journal.names()[-1]) == (False, "rotation_dropped")
+    world.rotate("u", late)
+    assert world.policy.version == 2
+
+
+def test_policy_is_good_until_its_last_second(world: SigningWorld) -> None:
+    """The time that its keys wait for is what a rotation may take."""
+    world.rotation().create("t", world.moment(LATER))
+    world.rotation().finish("t", world.moment(LATER + CACHES.staging))
+    assert world.policy.version == 2
+
+
+def test_policy_of_an_older_version_is_dropped(world: SigningWorld) -> None:
+    """What an admin has changed meanwhile is not undone."""
+    text = rotate(world.policy, world.moment(LATER)).to_json()
+    world.admin().change("usr_a", SETTINGS, world.moment(LATER))
+    world.secret.put_pending("t", text)
+    assert refused(lambda: world.rotation().publish("t", world.moment(LATER))).error is Errors.CONFLICT
+    assert (world.policy.algorithm, PENDING in world.secret.labels) == (Algorithm.ES256, False)
+    world.require_sound(LATER, whole=True)
+
+
+def test_dropped_version_is_never_given_another_document(world: SigningWorld) -> None:
+    """The same rotation cannot begin anew; the next one can."""
+    world.rotation().create("t", world.moment(LATER))
+    late = LATER + CACHES.staging + 1
+    assert conflicts(lambda: world.rotation().publish("t", world.moment(late)))
+    with pytest.raises(VersionExists):
+        world.rotation().create("t", world.moment(late))
+
+
+# One writer at a time
+
+
+def test_lease_is_anothers_until_it_ends_by_itself(world: SigningWorld) -> None:
+    """Whoever dies with it in hand holds nobody up for longer than a minute."""
+    world.store.take_lease("signing", "dead", now=LATER, until=LATER + LEASE)
+    error = refused(lambda: world.rotate("t", LATER + LEASE - 1))
+    assert (error.error, error.retry_after) == (Errors.CONFLICT, LEASE)
+    world.rotate("t", LATER + LEASE)
+    assert world.policy.version == 2
+
+
+@pytest.mark.parametrize("expected", [1, 7])
+def test_lease_is_given_back(world: SigningWorld, expected: int) -> None:
+    """After a change, and after one that was refused."""
+    conflicts(lambda: world.writer().change(lambda policy: policy, expected=expected, moment=world.moment(LATER)))
+    assert world.store.take_lease("signing", "next", now=LATER, until=LATER + 1)
+
+
+def test_change_of_another_version_conflicts(world: SigningWorld) -> None:
+    """Whoever decided by what he read must read again."""
+    world.rotate("t", LATER)
+    error = refused(lambda: world.writer().change(lambda policy: policy, expected=1, moment=world.moment(LATER)))
+    assert error.error is Errors.CONFLICT
+
+
+def test_change_of_nothing_writes_nothing(world: SigningWorld) -> None:
+    """Only the lease is taken and given back."""
+    fate = Fate()
+    world.writer(fate).change(lambda policy: policy, expected=1, moment=world.moment(LATER))
+    assert fate.calls == ["take_lease", "current", "return_lease"]
+
+
+def test_policy_without_room_for_a_key_asks_to_wait(world: SigningWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error says when the next key is gone."""
+    world.rotate("t", LATER)
+    monkeypatch.setattr("latchkey.signing.policy.MAX_POLICY", len(world.secret.current()))
+    error = refused(lambda: world.admin().rotate("usr_a", world.moment(LATER)))
+    assert error.error is Errors.RATE_LIMITED
+    assert error.retry_after == 900 + CACHES.retire_margin
+
+
+def test_nothing_is_put_in_force_under_newer_keys(world: SigningWorld) -> None:
+    """Where the keys of a newer policy are published, as after a restored secret, a change conflicts."""
+    keys = world.store.published_keys()
+    assert keys is not None
+    world.store.publish_keys(replace(keys, version=9))
+    assert refused(lambda: world.rotate("t", LATER)).error is Errors.CONFLICT
+    assert world.policy.version == 1
+
+
+def test_policy_is_read_where_it_is_kept(bare: SigningWorld) -> None:
+    """Before the first rotation there is none, and the error says to come back."""
+    error = refused(bare.writer().read)
+    assert (error.error, error.retry_after) == (Errors.UNAVAILABLE, 5)
+
+
+# What is published
+
+
+def test_public_half_says_when_keys_end(world: SigningWorld) -> None:
+    """Of the keys that have an end, and of no other."""
+    world.rotate("t", LATER)
+    half = public_half(world.policy, LATER)
+    previous = world.policy.keys.keys[-1]
+    assert half.retire_at == {previous.kid: previous.retire_at}
+    assert (half.version, half.issuer, half.algorithm) == (2, "https://id.example", "EdDSA")
+
+
+def test_secrets_have_no_public_half(world: SigningWorld) -> None:
+    """A shared secret is in no JWKS, before and after it signs."""
+    before = world.policy
+    policy = change(before, Algorithm.HS256, before.lifetimes, world.moment(LATER))
+    only = {"keys": [before.keys.current.verification_key().to_jwk()]}
+    assert json.loads(public_half(policy, LATER).jwks) == only
+    assert policy.keys.heir is not None
+    signing = policy.keys.at(policy.keys.heir.activates_at or 0)
+    assert signing.current.alg is Algorithm.HS256
+    assert json.loads(public_half(replace(policy, keys=signing), LATER).jwks) == only
+
+
+def test_announcement_serves_both_policies(world: SigningWorld) -> None:
+    """Before a policy is in force, its keys and those of before are out, and none has an end."""
+    before = world.policy
+    policy = reset(before, world.moment(LATER), end_sessions=False)
+    keys = announcement(before, policy, LATER)
+    assert {key["kid"] for key in json.loads(keys.jwks)["keys"]} == {
+        key.kid for each in (before, policy) for key in each.keys.keys
+    }
+    assert (keys.version, keys.retire_at) == (2, {})
+
+
+def test_keys_are_out_before_a_policy_is_in_force_and_gone_after(world: SigningWorld) -> None:
+    """Whoever fetches keys between any two calls can verify what anybody signs."""
+    kinds: list[Callable[[SigningPolicy], SigningPolicy]] = [
+        lambda policy: rotate(policy, world.moment(LATER)),
+        lambda policy: change(policy, Algorithm.ES256, policy.lifetimes, world.moment(LATER)),
+        lambda policy: change(policy, Algorithm.EdDSA, policy.lifetimes, world.moment(LATER + 479)),
+        lambda policy: reset(policy, world.moment(LATER + 500), end_sessions=True),
+    ]
+    for make in kinds:
+        fate = Fate(before_call=lambda _: world.require_sound(LATER + 500))
+        world.writer(fate).change(make, expected=world.policy.version, moment=world.moment(LATER + 500))
+        assert fate.calls[-4:] == ["publish_keys", "promote", "publish_keys", "return_lease"]
+        world.require_sound(LATER + 500, whole=True)
+
+
+# A writer that dies
+
+
+def test_writers_die_at_every_write() -> None:
+    """The deaths that are tried are all there are."""
+    assert {name: len(deaths(act)) for name, act in ACTS.items()} == {
+        "rotation": 9,
+        "admin's rotation": 6,
+        "change": 6,
+        "reset": 6,
+    }
+
+
+@pytest.mark.parametrize(("name", "number"), DEATHS)
+def test_dead_writer_leaves_a_service_that_goes_on(name: str, number: int) -> None:
+    """Nobody repairs anything, and whatever signs from then on is published as long as it does."""
+    dead(name, number).require_sound(LATER)

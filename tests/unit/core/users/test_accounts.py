@@ -1,0 +1,90 @@
+"""Accounts: one per login, weak passwords refused with a reason, nothing stored when refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from latchkey.core.errors import Errors, ServiceError
+from latchkey.core.model import UserStatus
+from latchkey.core.users.accounts import Registration
+from tests.world import LOGIN, NOW, PASSWORD, World
+
+
+def refusal(world: World, login: str = LOGIN, password: str = PASSWORD) -> ServiceError:
+    """Return the error that a registration ends in."""
+    with pytest.raises(ServiceError) as caught:
+        world.register(login, password)
+    return caught.value
+
+
+def test_a_new_account_is_an_active_user(world: World) -> None:
+    """It has the role `user`, an opaque id and its canonical login."""
+    user = world.register("Ann@Example.com")
+    assert (user.login, user.status, user.roles, user.sub[:4]) == (LOGIN, UserStatus.ACTIVE, ("user",), "usr_")
+
+
+def test_a_taken_login_is_refused_and_keeps_its_password(world: World) -> None:
+    """However it is spelled the second time."""
+    world.register()
+    assert refusal(world, "ANN@example.com", "another long enough").error is Errors.USER_EXISTS
+    world.log_in()
+
+
+@pytest.mark.parametrize(
+    ("password", "code"),
+    [("short", "too_short"), ("aaaaaaaaaaaaaaa", "trivial"), ("latchkey1234567", "context"), ("x" * 2000, "too_long")],
+)
+def test_a_weak_password_is_refused_with_its_reason(world: World, password: str, code: str) -> None:
+    """The error names the field and why, and nothing is stored."""
+    error = refusal(world, password=password)
+    assert (error.error, [(fault.field, fault.code) for fault in error.fields]) == (
+        Errors.WEAK_PASSWORD,
+        [("password", code)],
+    )
+    assert world.store.find_credential(LOGIN) is None
+
+
+def test_a_bad_login_is_refused_by_name(world: World) -> None:
+    """The field at fault is named."""
+    error = refusal(world, "not an address@")
+    assert (error.error, error.fields[0].field) == (Errors.INVALID_REQUEST, "login")
+
+
+def test_nobody_registers_while_registration_is_closed(world: World) -> None:
+    """A team that makes its own accounts turns it off."""
+    closed = replace(world.accounts, open_to_all=False)
+    with pytest.raises(ServiceError) as caught:
+        closed.register(Registration(LOGIN, PASSWORD), now=NOW)
+    assert (caught.value.error, world.store.find_credential(LOGIN)) == (Errors.FORBIDDEN, None)
+
+
+def test_a_token_of_an_ended_session_is_refused_on_our_own_routes(world: World) -> None:
+    """Logout acts at once where the store is asked."""
+    world.register()
+    claims = world.claims(world.log_in())
+    world.sessions.end(claims.sub, claims.sid or "", reason="logout")
+    with pytest.raises(ServiceError) as caught:
+        world.accounts.present(claims.sub, claims.sid or "", now=NOW)
+    assert caught.value.error is Errors.INVALID_TOKEN
+
+
+@pytest.mark.parametrize("change", [{"status": UserStatus.DISABLED}, {"status": UserStatus.PENDING}, {"epoch": 1}])
+def test_a_token_of_an_account_that_changed_is_refused_on_our_own_routes(world: World, change: dict[str, Any]) -> None:
+    """Disabling an account and changing its password act at once where the store is asked."""
+    user = world.register()
+    claims = world.claims(world.log_in())
+    world.put_user(replace(user, **change))
+    with pytest.raises(ServiceError) as caught:
+        world.accounts.present(claims.sub, claims.sid or "", now=NOW)
+    assert caught.value.error is Errors.INVALID_TOKEN
+
+
+def test_a_profile_changes_only_what_is_named(world: World) -> None:
+    """Setting the name leaves the locale as it was."""
+    world.accounts.register(Registration(LOGIN, PASSWORD, name="Ann", locale="en"), now=NOW)
+    claims = world.claims(world.log_in())
+    user = world.accounts.update_profile(claims.sub, claims.sid or "", {"name": "Anna"}, now=NOW)
+    assert (user.name, user.locale) == ("Anna", "en")

@@ -1,0 +1,216 @@
+"""Accounts in an operator's hands: who may do what to whom."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from latchkey.core.errors import Errors, ServiceError
+from latchkey.core.events import Event
+from latchkey.core.model import MailKind, User, UserStatus
+from latchkey.core.roles.roles import BUILT_IN, CustomRoles, Operator, StoredRoles, registry_with
+from latchkey.core.users.accounts import Registration
+from latchkey.core.users.admin import Standing, UserAdmin
+from tests.world import LOGIN, NOW, PASSWORD, World
+
+HELP_DESK = CustomRoles(1, {"help_desk": "users:read users:write"})
+
+
+class Office:
+    """A service with an admin, a help desk and Ann."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        roles = StoredRoles(lambda: registry_with(HELP_DESK))
+        self.admin = UserAdmin(world.store, world.accounts, world.sessions, roles, world.journal, world.outbox)
+        self.ann = world.register()
+        self.boss = self.account("boss@example.com", "admin")
+        self.operator = Operator(self.boss.sub, BUILT_IN.permissions(["admin"]), NOW)
+        self.desk = Operator("usr_desk", roles.permissions(["help_desk"]), NOW)
+
+    def account(self, login: str, *roles: str) -> User:
+        """Open an account behind the service's back."""
+        return self.world.accounts.create(Registration(login, PASSWORD), roles=roles, now=NOW)
+
+    def refuses(self, error: Errors, operator: Operator, user: User, wanted: Standing) -> bool:
+        """Say whether a change is refused so, and nothing of it happens."""
+        before = self.admin.find(user.sub)
+        with pytest.raises(ServiceError) as raised:
+            self.admin.change(operator, user.sub, wanted)
+        return raised.value.error is error and self.admin.find(user.sub) == before
+
+
+@pytest.fixture
+def office(world: World) -> Office:
+    """An office at work."""
+    return Office(world)
+
+
+def test_role_change_acts_at_the_next_refresh(office: Office) -> None:
+    """The session goes on, and its next token has the new role."""
+    tokens = office.world.log_in()
+    office.admin.change(office.operator, office.ann.sub, Standing(roles=("user", "help_desk")))
+    roles = office.world.store.find_user(office.ann.sub)
+    assert roles is not None
+    assert roles.roles == ("user", "help_desk")
+    assert office.world.refresh(tokens, now=NOW + 1).access_token
+
+
+def test_disabling_ends_refresh_at_once(office: Office) -> None:
+    """No token of before refreshes any more, and no password signs in."""
+    tokens = office.world.log_in()
+    office.admin.change(office.operator, office.ann.sub, Standing(UserStatus.DISABLED))
+    with pytest.raises(ServiceError, match="invalid_grant"):
+        office.world.refresh(tokens, now=NOW + 1)
+    with pytest.raises(ServiceError, match="invalid_credentials"):
+        office.world.log_in()
+
+
+def test_enabled_account_signs_in_again_but_no_old_session_lives(office: Office) -> None:
+    """A session that slipped past the ending is older than the account's epoch."""
+    tokens = office.world.log_in()
+    [session] = office.world.store.list_sessions(office.ann.sub, NOW)
+    office.admin.change(office.operator, office.ann.sub, Standing(UserStatus.DISABLED))
+    office.admin.change(office.operator, office.ann.sub, Standing(UserStatus.ACTIVE))
+    office.world.store.create_session(session)
+    with pytest.raises(ServiceError, match="invalid_grant"):
+        office.world.refresh(tokens, now=NOW + 1)
+    assert office.world.log_in().access_token
+
+
+def test_nobody_promotes_themselves(office: Office) -> None:
+    """Not even to a role whose permissions the operator has."""
+    assert office.refuses(Errors.FORBIDDEN, office.operator, office.boss, Standing(roles=("admin", "help_desk")))
+
+
+def test_nobody_gives_what_they_lack(office: Office) -> None:
+    """A help desk makes no admins, and an admin hands out nothing private."""
+    assert office.refuses(Errors.FORBIDDEN, office.desk, office.ann, Standing(roles=("admin",)))
+    assert office.refuses(Errors.FORBIDDEN, office.operator, office.ann, Standing(roles=("privacy",)))
+
+
+def test_account_with_a_role_above_the_operator_is_not_opened(office: Office) -> None:
+    """Opening an account is no way round."""
+    with pytest.raises(ServiceError, match="forbidden"):
+        office.admin.create(office.desk, Registration("eve@example.com", PASSWORD), ("admin",), now=NOW)
+    assert office.admin.find_login("eve@example.com") == ()
+
+
+@pytest.mark.parametrize("wanted", [Standing(UserStatus.DISABLED), Standing(roles=("user",))])
+def test_admins_account_is_out_of_reach_below(office: Office, wanted: Standing) -> None:
+    """Who lacks what admins have neither disables nor degrades one, nor ends an admin's sessions."""
+    office.account("second@example.com", "admin")
+    assert office.refuses(Errors.FORBIDDEN, office.desk, office.boss, wanted)
+    with pytest.raises(ServiceError, match="forbidden"):
+        office.admin.end_sessions(office.desk, office.boss.sub)
+
+
+def test_log_names_the_operator_who_ends_sessions(office: Office) -> None:
+    """With the account itself, or with all its sessions alone."""
+    office.admin.end_sessions(office.operator, office.ann.sub)
+    office.admin.change(office.operator, office.ann.sub, Standing(UserStatus.DISABLED))
+    ended = [event for event in office.world.journal.events if event.name == "sessions_ended"]
+    assert [(event.reason, event.actor) for event in ended] == [
+        ("ended_by_operator", office.boss.sub),
+        ("account_disabled", office.boss.sub),
+    ]
+
+
+def test_last_admin_stays(office: Office) -> None:
+    """Neither disabled nor degraded by themselves or by others of the same rights."""
+    for wanted in (Standing(UserStatus.DISABLED), Standing(roles=("user",))):
+        assert office.refuses(Errors.LAST_ADMIN, office.operator, office.boss, wanted)
+
+
+@pytest.mark.parametrize("wanted", [Standing(UserStatus.ACTIVE), Standing(roles=("user", "help_desk"))])
+def test_account_that_its_owner_deletes_is_not_called_back(office: Office, wanted: Standing) -> None:
+    """Its owner has been told that it is gone, however long the sweep takes."""
+    office.world.store.begin_deletion(office.ann, mail=None)
+    assert office.refuses(Errors.CONFLICT, office.operator, office.ann, wanted)
+
+
+def test_unknown_role_is_refused_by_name(office: Office) -> None:
+    """A typing error grants nothing silently."""
+    with pytest.raises(ServiceError, match="validation_failed") as raised:
+        office.admin.change(office.operator, office.ann.sub, Standing(roles=("user", "Admin")))
+    assert [fault.message for fault in raised.value.fields] == ["Admin is not known."]
+
+
+def test_role_that_went_out_of_use_may_stay_and_go(office: Office) -> None:
+    """An account that still holds a deleted role can be changed without it being in the way."""
+    office.world.put_user(replace(office.ann, roles=("user", "gone")))
+    kept = office.admin.change(office.operator, office.ann.sub, Standing(roles=("user", "gone", "help_desk")))
+    assert "gone" in kept.roles
+    assert office.admin.change(office.operator, office.ann.sub, Standing(roles=("user",))).roles == ("user",)
+
+
+def test_what_changes_nothing_reports_nothing(office: Office) -> None:
+    """The same standing again is no event and ends no session."""
+    tokens = office.world.log_in()
+    events = len(office.world.journal.events)
+    office.admin.change(office.operator, office.ann.sub, Standing(UserStatus.ACTIVE, ("user",)))
+    assert len(office.world.journal.events) == events
+    assert office.world.refresh(tokens, now=NOW + 1).access_token
+
+
+def test_events_name_the_operator(office: Office) -> None:
+    """Who did it stands beside to whom."""
+    office.admin.change(office.operator, office.ann.sub, Standing(UserStatus.DISABLED, ("user", "help_desk")))
+    found = [(each.name, each.sub, each.actor) for each in office.world.journal.events if each.actor]
+    assert found == [
+        (name, office.ann.sub, office.boss.sub) for name in ("user_disabled", "roles_changed", "sessions_ended")
+    ]
+
+
+def test_account_without_a_password_lets_nobody_in(office: Office) -> None:
+    """It waits for a password; an empty one is none."""
+    user = office.admin.create(office.operator, Registration("new@example.com", ""), (), now=NOW)
+    assert user.roles == ("user",)
+    with pytest.raises(ServiceError, match="invalid_credentials"):
+        office.world.log_in("new@example.com", "")
+
+
+@pytest.mark.parametrize("typed", [LOGIN, "Ann@Example.COM"])
+def test_login_is_found_as_it_is_typed(office: Office, typed: str) -> None:
+    """The canonical form is what is looked for."""
+    assert office.admin.find_login(typed) == (office.ann,)
+
+
+def test_login_of_nobody_finds_nobody(office: Office) -> None:
+    """An empty answer, and no error."""
+    assert office.admin.find_login("nobody@example.com") == ()
+
+
+def test_operator_sends_the_mail_that_its_owner_could_ask_for(office: Office) -> None:
+    """The code in it sets a new password, and the journal says who had it sent."""
+    office.admin.send_reset(office.desk, office.ann.sub, now=NOW)
+    code = office.world.code(MailKind.RESET)
+    office.world.passwords.reset(code, "a walk in the rain", now=NOW)
+    assert office.world.log_in(password="a walk in the rain")
+    assert Event("password_reset_sent", sub=office.ann.sub, actor="usr_desk") in office.world.journal.events
+
+
+def no_mail(admin: UserAdmin, operator: Operator, user: User) -> Errors:
+    """Return how a mail to an account is refused."""
+    with pytest.raises(ServiceError) as raised:
+        admin.send_reset(operator, user.sub, now=NOW)
+    return raised.value.error
+
+
+def test_no_mail_goes_where_none_could_arrive(office: Office) -> None:
+    """To a user name, to a disabled account, from a silent stack: the operator is told, and no note is left."""
+    admin, name = office.admin, office.account("annie", "user")
+    silent = replace(admin, outbox=replace(office.world.outbox, sends=False))
+    refused = [no_mail(admin, office.operator, name), no_mail(silent, office.operator, office.ann)]
+    admin.change(office.operator, office.ann.sub, Standing(status=UserStatus.DISABLED))
+    refused.append(no_mail(admin, office.operator, office.ann))
+    assert refused == [Errors.NO_MAIL] * 3
+    assert office.world.waiting() == []
+
+
+def test_mail_to_an_admin_is_an_admins_to_send(office: Office) -> None:
+    """The help desk does not touch an admin's account, nor one that is not there."""
+    nobody = replace(office.ann, sub="usr_nobody")
+    refused = [no_mail(office.admin, office.desk, user) for user in (office.boss, nobody)]
+    assert refused == [Errors.FORBIDDEN, Errors.NOT_FOUND]

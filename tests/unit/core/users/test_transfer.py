@@ -1,0 +1,272 @@
+"""Accounts on the move: each comes once, nobody gains a right by it, and hashes go out to who has just signed in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import pytest
+
+from latchkey.core.credentials.hash_imports import canonical_hash
+from latchkey.core.credentials.passwords import NO_PASSWORD
+from latchkey.core.errors import Errors, ServiceError
+from latchkey.core.model import Credential, Link, User, UserStatus
+from latchkey.core.roles.roles import BUILT_IN, CustomRoles, Operator, StoredRoles, registry_with
+from latchkey.core.users.transfer import Batch, ImportRecord, ImportReport, Refusal, UserTransfer
+from tests.integration.contract import refuses
+from tests.world import LOGIN, NOW, World
+from tests.world import PASSWORD as OLD_PASSWORD
+
+HASH = canonical_hash("$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW")
+PASSWORD = "U*U"
+ANN = ImportRecord(LOGIN, HASH, name="Ann", locale="de", source="old-shop", created_at=NOW - 1000)
+MOVERS = CustomRoles(1, {"mover": "users:import users:export"})
+
+
+class Movers:
+    """A service, an admin and somebody who may move accounts and nothing else."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        roles = StoredRoles(lambda: registry_with(MOVERS))
+        self.transfer = UserTransfer(world.store, roles, world.journal, world.entropy)
+        self.boss = Operator("usr_boss", BUILT_IN.permissions(["admin"]), NOW)
+        self.mover = Operator("usr_mover", roles.permissions(["mover"]), NOW)
+
+    def bring_in(self, *records: ImportRecord, operator: Operator | None = None, dry_run: bool = False) -> ImportReport:
+        """Import records at once."""
+        batch = Batch(dict(enumerate(records)))
+        return self.transfer.bring_in(operator or self.boss, batch, now=NOW, dry_run=dry_run)
+
+
+@pytest.fixture
+def movers(world: World) -> Movers:
+    """Movers at work."""
+    return Movers(world)
+
+
+def outcome(report: ImportReport) -> tuple[int, int, list[Errors]]:
+    """Return the counts of a report, and why records were refused."""
+    return report.imported, report.present, [refusal.error.error for refusal in report.refused]
+
+
+def test_account_comes_with_everything(movers: Movers) -> None:
+    """It is stored as its record says, and its owner signs in with the old password."""
+    assert outcome(movers.bring_in(ANN)) == (1, 0, [])
+    movers.world.log_in(password=PASSWORD)
+    credential = movers.world.store.find_credential(LOGIN)
+    assert credential
+    user = movers.world.store.find_user(credential.sub)
+    assert user
+    assert (user.name, user.locale, user.source, user.created_at) == ("Ann", "de", "old-shop", NOW - 1000)
+    assert (user.status, user.roles, user.sub[:4], len(user.sub)) == (UserStatus.ACTIVE, ("user",), "usr_", 30)
+
+
+def test_old_hash_is_gone_after_the_first_sign_in(movers: Movers) -> None:
+    """From then on it is Argon2id of ours, and the old password still opens the account."""
+    movers.bring_in(ANN)
+    movers.world.log_in(password=PASSWORD)
+    credential = movers.world.store.find_credential(LOGIN)
+    assert credential
+    assert credential.password_hash.startswith("$argon2id$")
+    assert movers.world.log_in(password=PASSWORD).access_token
+
+
+def test_wrong_password_is_refused_and_counted_as_ever(movers: Movers) -> None:
+    """Whose hash it is shows in nothing."""
+    movers.bring_in(ANN)
+    for _ in range(10):
+        with refuses(Errors.INVALID_CREDENTIALS):
+            movers.world.log_in(password="not it")
+    with refuses(Errors.RATE_LIMITED):
+        movers.world.log_in(password=PASSWORD)
+    assert {event.reason for event in movers.world.journal.events if event.name == "login_failed"} == {"wrong_password"}
+
+
+def test_every_account_leaves_a_line(movers: Movers) -> None:
+    """Who came, with which roles, and who brought them in; never a hash."""
+    movers.bring_in(ANN, replace(ANN, login="bob@example.com"))
+    events = [event for event in movers.world.journal.events if event.name == "user_imported"]
+    assert [(event.reason, event.actor) for event in events] == [("user", "usr_boss")] * 2
+    assert HASH not in str(movers.world.journal.events)
+
+
+@pytest.mark.parametrize("sub", ["", "usr_" + "a" * 26])
+def test_account_comes_once(movers: Movers, sub: str) -> None:
+    """The same record again is there already, even after its owner has signed in and the hash is another."""
+    record = replace(ANN, sub=sub)
+    assert outcome(movers.bring_in(record)) == (1, 0, [])
+    assert outcome(movers.bring_in(record)) == (0, 1, [])
+    movers.world.log_in(password=PASSWORD)
+    assert outcome(movers.bring_in(record)) == (0, 1, [])
+    assert movers.world.journal.names().count("user_imported") == 1
+
+
+def test_record_that_stands_twice_in_a_batch_comes_once(movers: Movers) -> None:
+    """The second is there already; with another hash it is refused."""
+    other = replace(ANN, password_hash=HASH.replace("$2a", "$2b"))
+    assert outcome(movers.bring_in(ANN, ANN, other)) == (1, 1, [Errors.USER_EXISTS])
+
+
+def test_login_of_somebody_else_is_refused(movers: Movers) -> None:
+    """Nobody's account is taken over by an import."""
+    ann = movers.world.register()
+    report = movers.bring_in(ANN, replace(ANN, login="bob@example.com"))
+    assert outcome(report) == (1, 0, [Errors.USER_EXISTS])
+    assert movers.world.store.find_user(ann.sub) == ann
+    assert movers.world.log_in().access_token
+
+
+def test_id_of_somebody_else_is_refused(movers: Movers) -> None:
+    """An id belongs to one account."""
+    ann = movers.world.register()
+    report = movers.bring_in(ImportRecord("bob@example.com", HASH, sub=ann.sub))
+    assert outcome(report) == (0, 0, [Errors.USER_EXISTS])
+    assert report.refused[0].error.fields[0].field == "id"
+    assert movers.world.store.find_credential("bob@example.com") is None
+
+
+def test_who_comes_without_a_hash_must_set_a_password(movers: Movers) -> None:
+    """No password opens the account; the record again changes nothing."""
+    record = ImportRecord(LOGIN)
+    assert outcome(movers.bring_in(record)) == (1, 0, [])
+    assert outcome(movers.bring_in(record)) == (0, 1, [])
+    for password in (NO_PASSWORD, "anything"):
+        with refuses(Errors.INVALID_CREDENTIALS):
+            movers.world.log_in(password=password)
+
+
+def test_disabled_account_stays_disabled(movers: Movers) -> None:
+    """Whom the old system kept out is kept out here, with the same answer as for a wrong password."""
+    movers.bring_in(replace(ANN, status=UserStatus.DISABLED))
+    with refuses(Errors.INVALID_CREDENTIALS):
+        movers.world.log_in(password=PASSWORD)
+
+
+@pytest.mark.parametrize(
+    ("roles", "error"),
+    [(("admin",), Errors.FORBIDDEN), (("user", "service"), Errors.FORBIDDEN), (("wizard",), Errors.VALIDATION_FAILED)],
+)
+def test_nobody_brings_in_more_than_they_are(movers: Movers, roles: tuple[str, ...], error: Errors) -> None:
+    """A role above one's own, and one that nobody knows, are refused; who is beside it in the batch comes."""
+    plain = replace(ANN, login="bob@example.com", roles=("mover",))
+    report = movers.bring_in(replace(ANN, roles=roles), plain, operator=movers.mover)
+    assert outcome(report) == (1, 0, [error])
+    assert movers.world.store.find_credential(LOGIN) is None
+
+
+def test_imported_admin_counts(movers: Movers) -> None:
+    """The one admin there is, is kept."""
+    movers.bring_in(replace(ANN, roles=("admin",)))
+    [admin] = movers.world.store.list_users(after="", limit=10).items
+    with refuses(Errors.LAST_ADMIN):
+        movers.world.store.set_standing(admin, status=admin.status, roles=("user",), epoch=0)
+
+
+def test_account_of_the_future_is_refused(movers: Movers) -> None:
+    """Nobody was registered tomorrow."""
+    assert outcome(movers.bring_in(replace(ANN, created_at=NOW + 1))) == (0, 0, [Errors.INVALID_REQUEST])
+
+
+def test_dry_run_says_the_same_and_changes_nothing(movers: Movers) -> None:
+    """New, present and refused are told apart without a write."""
+    movers.world.register("bob@example.com")
+    before = movers.bring_in(replace(ANN, login="eve@example.com"))
+    records = (ANN, replace(ANN, login="bob@example.com"), replace(ANN, login="eve@example.com"))
+    report = movers.bring_in(*records, dry_run=True)
+    assert (before.imported, outcome(report)) == (1, (1, 1, [Errors.USER_EXISTS]))
+    assert movers.world.store.find_credential(LOGIN) is None
+    assert movers.world.journal.names().count("user_imported") == 1
+
+
+def test_refusals_come_in_the_order_of_the_batch(movers: Movers) -> None:
+    """Those that could not be read stand between those that could not be stored."""
+    unread = (Refusal(1, ServiceError(Errors.INVALID_REQUEST)),)
+    future = replace(ANN, created_at=NOW + 1)
+    batch = Batch({0: future, 2: future, 3: ANN}, unread)
+    report = movers.transfer.bring_in(movers.boss, batch, now=NOW, dry_run=False)
+    assert ([refusal.index for refusal in report.refused], report.imported, report.present) == ([0, 1, 2], 1, 0)
+
+
+def test_store_that_is_away_ends_the_batch(movers: Movers, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The caller sends it all again; nothing was refused for good."""
+
+    def away(*_: object, **__: object) -> None:
+        raise ServiceError(Errors.UNAVAILABLE)
+
+    monkeypatch.setattr(movers.world.store, "create_user", away)
+    with refuses(Errors.UNAVAILABLE):
+        movers.bring_in(ANN)
+
+
+def test_accounts_go_out_with_their_hashes(movers: Movers) -> None:
+    """Page after page, oldest first, and the log says who took how many."""
+    movers.bring_in(ANN, replace(ANN, login="bob@example.com", created_at=NOW - 5))
+    first = movers.transfer.hand_out(movers.mover, after="", limit=1, now=NOW)
+    rest = movers.transfer.hand_out(movers.mover, after=first.after, limit=9, now=NOW)
+    assert [each.user.login for each in (*first.items, *rest.items)] == [LOGIN, "bob@example.com"]
+    assert (first.items[0].password_hash, rest.after) == (HASH, "")
+    assert [(e.actor, e.reason) for e in movers.world.journal.events[-2:]] == [("usr_mover", "1 accounts")] * 2
+
+
+def test_nobody_is_looked_up_by_no_login(movers: Movers, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two partners' users on one page would be one key twice, which DynamoDB refuses for the whole page."""
+    movers.bring_in(ANN)
+    store, asked = movers.world.store, list[Sequence[str]]()
+    for number in range(2):
+        guest = User(f"usr_guest{number}", "", UserStatus.ACTIVE, ("user",), 0, NOW)
+        assert store.create_external_user(guest, Link(guest.sub, "prt_shop", f"u-{number}", NOW))
+    find = store.find_credentials
+
+    def watched(logins: Sequence[str]) -> Mapping[str, Credential]:
+        asked.append(logins)
+        return find(logins)
+
+    monkeypatch.setattr(store, "find_credentials", watched)
+    page = movers.transfer.hand_out(movers.boss, after="", limit=9, now=NOW)
+    assert ([each.user.login for each in page.items], asked) == ([LOGIN], [[LOGIN]])
+
+
+@pytest.mark.parametrize(("age", "allowed"), [(0, True), (599, True), (600, False)])
+def test_hashes_go_out_soon_after_a_sign_in_alone(movers: Movers, age: int, allowed: bool) -> None:
+    """A token that lay about for ten minutes exports nothing."""
+    operator = replace(movers.mover, auth_time=NOW - age)
+    if allowed:
+        movers.transfer.hand_out(operator, after="", limit=1, now=NOW)
+    else:
+        with refuses(Errors.FORBIDDEN):
+            movers.transfer.hand_out(operator, after="", limit=1, now=NOW)
+
+
+def test_account_that_is_being_deleted_stays_behind(movers: Movers) -> None:
+    """What its owner was told is not undone by moving."""
+    ann = movers.world.register()
+    movers.world.store.begin_deletion(ann, mail=None)
+    assert movers.transfer.hand_out(movers.boss, after="", limit=9, now=NOW).items == ()
+
+
+def test_hash_of_who_may_do_more_is_not_handed_out(movers: Movers) -> None:
+    """Who may export and nothing else gets no admin's hash to guess at; an admin does."""
+    movers.bring_in(ANN, replace(ANN, login="boss2@example.com", roles=("admin",)))
+    by_mover, by_boss = (
+        {
+            each.user.roles: each.password_hash
+            for each in movers.transfer.hand_out(operator, after="", limit=10, now=NOW).items
+        }
+        for operator in (movers.mover, movers.boss)
+    )
+    assert by_mover == {("user",): HASH, ("admin",): NO_PASSWORD}
+    assert by_boss == {("user",): HASH, ("admin",): HASH}
+
+
+def test_sessions_of_a_deleted_account_stay_dead(movers: Movers) -> None:
+    """Who comes back under the old id, as from an export, revives no session that a sign-in left beside the sweep."""
+    world = movers.world
+    ann = world.register()
+    tokens = world.log_in()
+    [session] = world.store.list_sessions(ann.sub, NOW)
+    world.erasure(ann.sub, session.sid, OLD_PASSWORD, now=NOW)
+    world.store.create_session(session)
+    assert outcome(movers.bring_in(replace(ANN, sub=ann.sub))) == (1, 0, [])
+    with refuses(Errors.INVALID_GRANT):
+        world.refresh(tokens, now=NOW + 1)

@@ -1,0 +1,335 @@
+"""A world in which the signing policy changes while others go on with what they have read.
+
+No function and no verifier is played. Whoever reads the policy may hold any that was in force within the last
+`caches.policy` seconds, and whoever fetches the public keys any that were served within the last `caches.jwks`; so at
+every moment all that anybody could hold is looked at, and the unluckiest is among it. Time stops wherever something
+begins or ends. A writer takes its time between its steps, and may die between them.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field
+from typing import Generic, TypeAlias, TypeVar
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+
+from latchkey.core.signing_policy.admin import OWN_JWKS_AGE, _impact
+from latchkey.core.signing_policy.rotation import announcement, public_half
+from latchkey.core.signing_policy.store import PublishedKeys
+from latchkey.edge import discovery
+from latchkey.signing.key_set import Caches, KeyState, SigningKey
+from latchkey.signing.keys import Algorithm
+from latchkey.signing.policy import (
+    BadPolicy,
+    Lifetimes,
+    Moment,
+    SigningPolicy,
+    change,
+    first_policy,
+    parse,
+    reset,
+    rotate,
+)
+from tests.unit.signing.forge import ISSUER, NOW, signing_key
+
+T = TypeVar("T")
+
+CACHES = [Caches(), Caches(60, 1, 0), Caches(1, 300, 300), Caches(1, 1, 0), Caches(30, 60, 10)]
+"""What the stack's parameters allow, and whoever is kept waiting longest differs."""
+
+DAY = 86_400
+LONGEST_MEMORY = 2 * (OWN_JWKS_AGE + 300)
+
+Pauses: TypeAlias = tuple[float, float]
+
+PAUSES = st.sampled_from([(0.0, 0.0), (0.0, 0.0), (0.5, 0.5), (1.0, 0.0), (0.0, 1.0)])
+"""How much of the time it has a writer spends before it publishes, and before it puts in force."""
+
+DEATHS = st.sampled_from(["", "", "", "announced", "promoted"])
+"""After which of its writes, if any, a writer dies."""
+
+
+def generate(
+    alg: Algorithm, *, now: int, entropy: Callable[[int], bytes], state: KeyState = KeyState.NEXT
+) -> SigningKey:
+    """Return one of the test keys under a kid that is new: the same in every run, and at once."""
+    number = int.from_bytes(entropy(4), "big")
+    activates_at = now if state is KeyState.CURRENT else None
+    private = signing_key(alg, number % 3).private
+    return SigningKey(f"{alg.value}-{number}", alg, state, private, published_at=now, activates_at=activates_at)
+
+
+def numbered() -> Callable[[int], bytes]:
+    """Return entropy that never repeats and is the same in every run."""
+    counter = itertools.count(1)
+    return lambda size: next(counter).to_bytes(4, "big") * (size // 4)
+
+
+@dataclass
+class History(Generic[T]):
+    """What stood somewhere, and since when."""
+
+    spans: list[tuple[int, T]] = field(default_factory=list)
+
+    def put(self, value: T, now: int) -> None:
+        """Let this stand from now on."""
+        self.spans.append((now, value))
+
+    @property
+    def newest(self) -> T:
+        """What stands now."""
+        return self.spans[-1][1]
+
+    def drop_before(self, time: int) -> None:
+        """Forget what was replaced before this time."""
+        while len(self.spans) > 1 and self.spans[1][0] < time:
+            del self.spans[0]
+
+    def read(self, now: int, age: int) -> Iterator[tuple[T, int, int]]:
+        """Yield what anybody may hold who read within `age` seconds, with the first and the last moment of reading.
+
+        In the second of a change either may have been read.
+        """
+        ends = [since for since, _ in self.spans[1:]] + [now]
+        for (since, value), until in zip(self.spans, ends, strict=True):
+            if until >= now - age:
+                yield value, max(since, now - age), until
+
+
+@dataclass(frozen=True)
+class Revoked:
+    """What a reset has done away with, and when each kind of verifier is to know."""
+
+    kids: frozenset[str]
+    own_by: int
+    others_by: int
+
+
+class KeyLife(RuleBasedStateMachine):
+    """The life of keys under every move that an admin, a schedule and the time can make."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = NOW
+        self.entropy = numbered()
+        self.policies: History[SigningPolicy] = History()
+        self.published: History[PublishedKeys] = History()
+        self.tokens: dict[str, tuple[Algorithm, int]] = {}
+        """Of each signing key, the time until which the longest of its tokens must be good."""
+        self.refresh_tokens: dict[str, int] = {}
+        self.known_since: dict[str, int] = {}
+        self.at_once: set[str] = set()
+        """The keys that nobody has to know before they sign: those of the first policy and of a reset."""
+        self.trusted_from: dict[str, int] = {}
+        self.dead: set[str] = set()
+        self.revoked: list[Revoked] = []
+        self.signing: set[str] = set()
+        self.marks: set[int] = set()
+        self.whole = True
+
+    @initialize(
+        caches=st.sampled_from(CACHES), algorithm=st.sampled_from(Algorithm), access_ttl=st.sampled_from([60, 900, DAY])
+    )
+    def begin(self, caches: Caches, algorithm: Algorithm, access_ttl: int) -> None:
+        """Put the first policy in force; nobody has read anything before."""
+        self.caches = caches
+        policy = first_policy(ISSUER, algorithm, Lifetimes(access_ttl), self.moment())
+        self.at_once = {key.kid for key in policy.keys.keys}
+        self._publish(public_half(policy, self.now))
+        self._put_in_force(policy)
+        self.look()
+
+    @rule(seconds=st.one_of(st.integers(0, 700), st.sampled_from([3600, DAY, 30 * DAY, 100 * DAY])))
+    def wait(self, seconds: int) -> None:
+        """Let time pass."""
+        self.pass_time(seconds)
+
+    @rule(number=st.integers(0, 9), before=st.integers(-1, 200))
+    def wait_for_something(self, number: int, before: int) -> None:
+        """Let time pass until shortly before something begins or ends."""
+        coming = sorted(mark for mark in self.marks if mark > self.now)
+        if coming:
+            self.pass_time(max(0, coming[number % len(coming)] - before - self.now))
+
+    @rule(pauses=PAUSES, dies=DEATHS)
+    def rotate(self, pauses: Pauses, dies: str) -> None:
+        """Rotate, as the schedule or an admin does."""
+        self._write(lambda: rotate(self.policy, self.moment()), pauses, dies)
+
+    @rule(algorithm=st.sampled_from(Algorithm), pauses=PAUSES, dies=DEATHS)
+    def change_algorithm(self, algorithm: Algorithm, pauses: Pauses, dies: str) -> None:
+        """Sign with keys of this algorithm from now on."""
+        self._write(lambda: change(self.policy, algorithm, self.policy.lifetimes, self.moment()), pauses, dies)
+
+    @rule(ttls=st.sampled_from([(60, 3600), (900, 90 * DAY), (DAY, DAY)]), pauses=PAUSES, dies=DEATHS)
+    def change_lifetimes(self, ttls: tuple[int, int], pauses: Pauses, dies: str) -> None:
+        """Let access tokens and sessions live longer or shorter from now on."""
+        access_ttl, refresh_ttl = ttls
+        lifetimes = Lifetimes(access_ttl, refresh_ttl, refresh_idle_ttl=3600)
+        self._write(lambda: change(self.policy, self.policy.algorithm, lifetimes, self.moment()), pauses, dies)
+
+    @rule(pauses=PAUSES, dies=DEATHS, end_sessions=st.booleans())
+    def reset(self, pauses: Pauses, dies: str, end_sessions: bool) -> None:
+        """Do away with every key."""
+        before, impact = self.policy, _impact(self.policy, self.moment(), end_sessions=end_sessions)
+        doomed = {key.kid for key in before.keys.keys}
+        if end_sessions:
+            doomed |= {key.key_id for key in before.refresh_keys}
+        finished = self._write(
+            lambda: reset(self.policy, self.moment(), end_sessions=end_sessions), pauses, dies, doomed
+        )
+        if finished:
+            own, others = impact["verifiers_notice_within"], impact["other_verifiers_notice_within"]
+            self.revoked.append(Revoked(frozenset(doomed), self.now + own, self.now + others))
+            self.marks |= {self.now + own + 1, self.now + others + 1}
+
+    @property
+    def policy(self) -> SigningPolicy:
+        """The policy in force."""
+        return self.policies.newest
+
+    def moment(self) -> Moment:
+        """Return this moment, with what others may remember."""
+        return Moment(self.now, self.entropy, self.caches)
+
+    def pass_time(self, seconds: int) -> None:
+        """Let time pass, and look wherever something begins or ends on the way."""
+        end = self.now + seconds
+        while self.now < end:
+            marks = self.marks | {exp for kid, (_, exp) in self.tokens.items() if kid not in self.signing}
+            marks |= {ends_at for key_id, ends_at in self.refresh_tokens.items() if key_id not in self.signing}
+            stops = (stop for mark in marks for stop in (mark - 1, mark) if self.now < stop <= end)
+            self.now = min(stops, default=end)
+            self.look()
+        self._forget_the_past()
+
+    def look(self) -> None:
+        """Sign whatever anybody could sign at this moment, and verify what must be good with all that could be held."""
+        readers = [policy for policy, _, _ in self.policies.read(self.now, self.caches.policy)]
+        self.signing = set()
+        for policy in readers:
+            self._sign(policy)
+        self._look_at_tokens(readers)
+        self._look_at_refresh_tokens(readers)
+        for revoked in self.revoked:
+            self._look_at_revoked(revoked)
+        if self.whole:
+            served = kids(self.published.newest, self.now)
+            assert served == {key.kid for key in self.policy.keys.published(self.now)}, "published is another set"
+
+    def _write(
+        self, make: Callable[[], SigningPolicy], pauses: Pauses, dies: str, doomed: Collection[str] = ()
+    ) -> bool:
+        """Carry a change out, as `PolicyWriter` does; say whether it came to its end."""
+        before = self.policy
+        try:
+            successor = make()
+        except BadPolicy:  # so many keys that the document has no room for one more
+            return False
+        if successor is before:
+            return True
+        self.pass_time(int(pauses[0] * self.caches.staging))
+        self.whole = False
+        self._publish(announcement(before, successor, self.now))
+        if dies == "announced":
+            return False
+        self.pass_time(int(pauses[1] * self.caches.staging))
+        if doomed:
+            self._begin_anew(doomed, _ids(successor) - _ids(before) - {successor.keys.spare.kid})
+        self._put_in_force(successor)
+        if dies == "promoted":
+            return False
+        self._publish(public_half(successor, self.now))
+        self.whole = True
+        self.look()
+        return True
+
+    def _begin_anew(self, doomed: Collection[str], fresh: set[str]) -> None:
+        """Expect nothing of what a reset does away with, nor at once of what it begins with."""
+        self.dead |= set(doomed)
+        self.tokens = {kid: token for kid, token in self.tokens.items() if kid not in doomed}
+        self.refresh_tokens = {key_id: end for key_id, end in self.refresh_tokens.items() if key_id not in doomed}
+        self.at_once |= fresh
+        everybody_knows = self.now + self.caches.staging + max(self.caches.policy, self.caches.jwks) + 1
+        self.trusted_from |= dict.fromkeys(fresh, everybody_knows)
+
+    def _forget_the_past(self) -> None:
+        """Keep no more than what can still be held, so that years pass quickly."""
+        self.policies.drop_before(self.now - LONGEST_MEMORY)
+        self.published.drop_before(self.now - LONGEST_MEMORY)
+        self.marks = {mark for mark in self.marks if mark > self.now}
+        self.tokens = {kid: token for kid, token in self.tokens.items() if self.now < token[1]}
+        self.refresh_tokens = {key_id: end for key_id, end in self.refresh_tokens.items() if self.now < end}
+        self.revoked = [each for each in self.revoked if self.now - LONGEST_MEMORY < max(each.own_by, each.others_by)]
+
+    def _publish(self, keys: PublishedKeys) -> None:
+        self.published.put(keys, self.now)
+        self.marks.add(self.now + self.caches.jwks)
+        for kid in kids(keys, self.now):
+            self.known_since.setdefault(kid, self.now)
+
+    def _put_in_force(self, policy: SigningPolicy) -> None:
+        assert parse(policy.to_json()) == policy, "another policy is read than was written"
+        self.policies.put(policy, self.now)
+        for key in policy.keys.keys:
+            if key.alg is Algorithm.HS256:
+                self.known_since.setdefault(key.kid, self.now)
+            self.marks |= {time for time in (key.activates_at, key.retire_at) if time}
+        self.marks |= {self.now + self.caches.policy} | {key.retire_at for key in policy.refresh_keys if key.retire_at}
+
+    def _sign(self, policy: SigningPolicy) -> None:
+        signer, mac_key = policy.keys.signer(self.now), policy.refresh_keys[0].key_id
+        signing = [key.kid for key in policy.keys.at(self.now).keys if key.state is KeyState.CURRENT]
+        assert signing == [signer.kid], "not one signer"
+        if signer.kid not in self.dead:
+            lead = self.caches.policy if signer.alg is Algorithm.HS256 else self.caches.jwks
+            known = signer.kid in self.at_once or self.now - self.known_since[signer.kid] >= lead
+            assert known, "a key signs before everybody knows it"
+        self.signing |= {signer.kid, mac_key}
+        if self._must_be_good(signer.kid):
+            _, longest = self.tokens.get(signer.kid, (signer.alg, 0))
+            self.tokens[signer.kid] = signer.alg, max(longest, self.now + policy.access_ttl)
+        if self._must_be_good(mac_key):
+            self.refresh_tokens[mac_key] = max(self.refresh_tokens.get(mac_key, 0), self.now + policy.refresh_ttl)
+
+    def _must_be_good(self, kid: str) -> bool:
+        return kid not in self.dead and self.now >= self.trusted_from.get(kid, 0)
+
+    def _look_at_tokens(self, readers: list[SigningPolicy]) -> None:
+        own_age = min(OWN_JWKS_AGE, self.caches.jwks)
+        of_authorizer = [policy for policy, _, _ in self.policies.read(self.now, own_age)]
+        fetched = [kids(keys, last) for keys, _, last in self.published.read(self.now, self.caches.jwks)]
+        for kid, (alg, exp) in self.tokens.items():
+            if self.now < exp:
+                assert all(policy.keys.find(kid, self.now) for policy in readers + of_authorizer), "refused by a reader"
+                assert alg is Algorithm.HS256 or all(kid in known for known in fetched), "refused by a verifier"
+
+    def _look_at_refresh_tokens(self, readers: list[SigningPolicy]) -> None:
+        held = [{key.key_id for key in policy.refresh_keys} for policy in readers]
+        for key_id, ends_at in self.refresh_tokens.items():
+            assert self.now >= ends_at or all(key_id in known for known in held), "a session is lost"
+
+    def _look_at_revoked(self, revoked: Revoked) -> None:
+        own_age = min(OWN_JWKS_AGE, self.caches.jwks) + self.caches.authorizer
+        if self.now > revoked.own_by:
+            for policy, first, _ in self.policies.read(self.now, max(own_age, self.caches.policy)):
+                found = [kid for kid in revoked.kids if policy.keys.find(kid, first)]
+                assert not found, "a reader believes in a key that was reset"
+                assert revoked.kids.isdisjoint(key.key_id for key in policy.refresh_keys), "a session was to end"
+            for keys, first, _ in self.published.read(self.now, own_age):
+                assert revoked.kids.isdisjoint(kids(keys, first)), "the authorizer believes in a key that was reset"
+        if self.now > revoked.others_by:
+            for keys, first, _ in self.published.read(self.now, self.caches.jwks):
+                assert revoked.kids.isdisjoint(kids(keys, first)), "a verifier believes in a key that was reset"
+
+
+def _ids(policy: SigningPolicy) -> set[str]:
+    return {key.kid for key in policy.keys.keys} | {key.key_id for key in policy.refresh_keys}
+
+
+def kids(keys: PublishedKeys, now: int) -> set[str]:
+    """Return the ids in the JWKS as it is served at that time."""
+    return {key["kid"] for key in discovery.jwks(keys, now)["keys"]}
