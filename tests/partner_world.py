@@ -17,13 +17,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from latchkey.adapters.store import Store
 from latchkey.core.authenticators.links import Links
-from latchkey.core.authenticators.ownership import Ownership
-from latchkey.core.credentials.passwords import CHEAPEST_FOR_TESTS
 from latchkey.core.errors import Errors, ServiceError
+from latchkey.core.grants.gate import Gate
 from latchkey.core.grants.issuing import Issuer
-from latchkey.core.grants.partner import Exchange, PartnerAnswer, PartnerSignIn
+from latchkey.core.grants.partner import Exchange, PartnerAnswer, PartnerGrant
 from latchkey.core.model import Link, Partner
-from latchkey.core.partners.admin import PartnerAdmin
+from latchkey.core.partners.admin import NewPartner, PartnerAdmin, PartnerChanges
 from latchkey.core.partners.assertions import AssertionCheck
 from latchkey.core.partners.store import KeysUnreachable
 from latchkey.core.roles.roles import BUILT_IN, Operator
@@ -88,23 +87,51 @@ class PartnerWorld(World):
     def __init__(self, store: Store | None = None) -> None:
         super().__init__(small_policy(), store)
         self.published = Published()
-        self.check = AssertionCheck(self.store, self.published, self.source, self.journal)
-        issuer = Issuer(AUDIENCE, self.entropy)
-        self.partner_sign_in = PartnerSignIn(
-            self.store, self.check, self.source, issuer, BUILT_IN, self.journal, self.entropy
+        self.check = AssertionCheck(
+            partners=self.store,
+            used=self.store,
+            attempts=self.store,
+            keys=self.published,
+            policies=self.source,
+            journal=self.journal,
         )
-        self.admin = PartnerAdmin(self.store, self.source, BUILT_IN, self.journal, self.entropy)
-        self.links = Links(self.store, self.accounts, self.check, self._ownership(), self.journal)
+        self.partner_grant = PartnerGrant(
+            links=self.store,
+            sessions=self.store,
+            check=self.check,
+            policies=self.source,
+            gate=Gate(self.store, BUILT_IN, self.journal, self.entropy),
+            issuer=Issuer(AUDIENCE, self.entropy),
+            roles=BUILT_IN,
+            journal=self.journal,
+            entropy=self.entropy,
+        )
+        self.admin = PartnerAdmin(
+            partners=self.store,
+            clients=self.store,
+            policies=self.source,
+            roles=BUILT_IN,
+            journal=self.journal,
+            entropy=self.entropy,
+        )
+        self.links = Links(
+            links=self.store,
+            standing=self.store,
+            sessions=self.store,
+            check=self.check,
+            ownership=self.ownership,
+            journal=self.journal,
+        )
         self.signer = Signer()
 
     def partner(self, issuer: str = "https://shop.example", keys: Iterable[Signer] = (), **members: Any) -> Partner:
         """Register a partner, with the one signer unless others are given."""
         signers = [signer.key() for signer in keys or [self.signer]]
-        return self.admin.create(ADMIN, {"name": "Shop", "issuer": issuer} | members, signers, now=NOW)
+        return self.admin.create(ADMIN, new_partner(issuer=issuer, keys=tuple(signers), **members), now=NOW)
 
     def enter(self, assertion: str, *, now: int = NOW, **asked: Any) -> PartnerAnswer:
         """Sign in by an assertion from the usual address."""
-        return self.partner_sign_in(Exchange(assertion, ADDRESS, **asked), now=now)
+        return self.partner_grant(Exchange(assertion, ADDRESS, **asked), now=now)
 
     def come(self, partner: Partner, sub: str = "u-1", *, now: int = NOW, **members: Any) -> PartnerAnswer:
         """Let somebody come by a fresh assertion of the standard profile."""
@@ -112,7 +139,7 @@ class PartnerWorld(World):
 
     def set_partner(self, partner: Partner, **members: Any) -> Partner:
         """Change a partner as an operator does."""
-        return self.admin.change(ADMIN, partner.partner_id, members, now=NOW)
+        return self.admin.change(ADMIN, partner.partner_id, PartnerChanges(**members), now=NOW)
 
     def link_of(self, answer: PartnerAnswer, partner: Partner) -> Link:
         """Return what is kept of a user's link."""
@@ -124,8 +151,11 @@ class PartnerWorld(World):
         """Return why assertions were refused, as the log has it."""
         return [event.reason for event in self.journal.events if event.name == "assertion_refused"]
 
-    def _ownership(self) -> Ownership:
-        return Ownership(self.store, self.journal, CHEAPEST_FOR_TESTS)
+
+def new_partner(name: str = "Shop", issuer: str = "https://shop.example", **members: Any) -> NewPartner:
+    """Return what registers a partner: `profile`, `keys`, and the rest as `PartnerChanges` has it."""
+    profile, keys = members.pop("profile", "standard"), members.pop("keys", ())
+    return NewPartner(name, issuer, profile, keys, PartnerChanges(**members))
 
 
 def refuses(error: Errors) -> pytest.RaisesExc[ServiceError]:

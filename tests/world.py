@@ -11,13 +11,16 @@ from latchkey.core.authenticators.change_email import EmailChanges
 from latchkey.core.authenticators.change_password import PasswordChanges
 from latchkey.core.authenticators.ownership import Ownership
 from latchkey.core.clients.directory import ClientDirectory
+from latchkey.core.credentials.new_passwords import NewPasswords
 from latchkey.core.credentials.passwords import CHEAPEST_FOR_TESTS, BlockList, PasswordRules
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.events import Event
+from latchkey.core.grants.gate import Gate
 from latchkey.core.grants.issuing import Issuer, TokenAnswer
 from latchkey.core.grants.machine import MachineGrants
-from latchkey.core.grants.password import PasswordSignIn, SignIn
-from latchkey.core.grants.refresh import Sessions
+from latchkey.core.grants.password import PasswordGrant, SignIn
+from latchkey.core.grants.refresh import RefreshGrant
+from latchkey.core.grants.sessions import Sessions
 from latchkey.core.mail.mailroom import Mailroom
 from latchkey.core.mail.outbox import Outbox
 from latchkey.core.mail.requests import MailRequests
@@ -111,29 +114,95 @@ class World:
         self.source = Fixed(policy)
         self.journal = Kept()
         issuer = Issuer(AUDIENCE, self.entropy)
+        new_passwords = NewPasswords(PasswordRules(), BlockList(b""), CHEAPEST_FOR_TESTS, self.entropy)
+        gate = Gate(self.store, BUILT_IN, self.journal, self.entropy)
         self.accounts = Accounts(
-            self.store, self.journal, self.entropy, PasswordRules(), BlockList(b""), CHEAPEST_FOR_TESTS
+            users=self.store,
+            sessions=self.store,
+            new_passwords=new_passwords,
+            journal=self.journal,
+            entropy=self.entropy,
         )
-        self.sign_in = PasswordSignIn(
-            self.store, self.source, issuer, BUILT_IN, self.journal, self.entropy, CHEAPEST_FOR_TESTS
+        self.sign_in = PasswordGrant(
+            credentials=self.store,
+            sessions=self.store,
+            attempts=self.store,
+            policies=self.source,
+            gate=gate,
+            issuer=issuer,
+            journal=self.journal,
+            entropy=self.entropy,
+            cost=CHEAPEST_FOR_TESTS,
         )
-        self.clients = ClientDirectory(self.store, self.journal, BUILT_IN)
+        self.clients = ClientDirectory(self.store, self.store, self.journal)
         self.outbox = Outbox(self.store, self.entropy, sends=True)
-        self.sessions = Sessions(self.store, self.clients, self.source, issuer, BUILT_IN, self.journal, self.outbox)
-        self.machines = MachineGrants(
-            self.store, self.clients, self.source, issuer, BUILT_IN, self.journal, self.entropy
+        self.sessions = Sessions(self.store, self.journal)
+        self.refresh_grant = RefreshGrant(
+            store=self.store,
+            credentials=self.store,
+            partners=self.store,
+            links=self.store,
+            clients=self.clients,
+            policies=self.source,
+            issuer=issuer,
+            sessions=self.sessions,
+            roles=BUILT_IN,
+            journal=self.journal,
+            outbox=self.outbox,
         )
+        self.machines = MachineGrants(self.clients, self.source, gate, issuer, BUILT_IN, self.journal)
 
         self.postman = KeptMail()
         self.mailroom = Mailroom(
-            self.store, PlainWriter(), self.postman, self.journal, self.entropy, "https://app.example", "Shop"
+            outbox=self.store,
+            codes=self.store,
+            credentials=self.store,
+            writer=PlainWriter(),
+            postman=self.postman,
+            journal=self.journal,
+            entropy=self.entropy,
+            link_base="https://app.example",
+            service_name="Shop",
         )
-        ownership = Ownership(self.store, self.journal, CHEAPEST_FOR_TESTS)
+        self.ownership = Ownership(self.store, self.store, self.journal, CHEAPEST_FOR_TESTS)
         self.mail_requests = MailRequests(self.store, self.outbox)
-        self.signup = MailedSignUp(self.store, self.accounts, self.outbox, self.journal)
-        self.passwords = PasswordChanges(self.store, self.accounts, ownership, self.outbox, self.journal)
-        self.emails = EmailChanges(self.store, self.accounts, ownership, self.outbox, self.journal)
-        self.erasure = Erasure(self.store, ownership, self.outbox, self.journal)
+        self.signup = MailedSignUp(
+            users=self.store,
+            credentials=self.store,
+            codes=self.store,
+            attempts=self.store,
+            accounts=self.accounts,
+            outbox=self.outbox,
+            journal=self.journal,
+        )
+        self.passwords = PasswordChanges(
+            authenticators=self.store,
+            credentials=self.store,
+            sessions=self.store,
+            codes=self.store,
+            new_passwords=new_passwords,
+            ownership=self.ownership,
+            outbox=self.outbox,
+            journal=self.journal,
+        )
+        self.emails = EmailChanges(
+            authenticators=self.store,
+            credentials=self.store,
+            sessions=self.store,
+            codes=self.store,
+            attempts=self.store,
+            ownership=self.ownership,
+            outbox=self.outbox,
+            journal=self.journal,
+        )
+        self.erasure = Erasure(
+            users=self.store,
+            sessions=self.store,
+            links=self.store,
+            ownership=self.ownership,
+            outbox=self.outbox,
+            journal=self.journal,
+        )
 
     def waiting(self) -> list[Mail]:
         """Return what lies in the outbox of a store in memory."""
@@ -161,7 +230,7 @@ class World:
 
     def refresh(self, answer: TokenAnswer, *, now: int) -> TokenAnswer:
         """Refresh what an earlier answer gave."""
-        return self.sessions.refresh(answer.refresh_token, now=now)
+        return self.refresh_grant(answer.refresh_token, now=now)
 
     def claims(self, answer: TokenAnswer, *, now: int = NOW) -> AccessClaims:
         """Return the verified claims of an access token."""

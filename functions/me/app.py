@@ -1,5 +1,6 @@
 """`GET, PATCH /v1/auth/me`, `GET /v1/auth/me/export`: one's own account."""
 
+from latchkey.core.grants.sessions import require_live_session
 from latchkey.edge import bootstrap, callers, forms
 from latchkey.edge.http import Request, Response, endpoint
 
@@ -14,7 +15,7 @@ def handler(request: Request) -> Response:
     if request.method == "PATCH":
         user = accounts.update_profile(me.sub, me.sid, forms.profile_changes(request), now=request.now)
         return Response(200, callers.profile(user, roles))
-    user, sessions = accounts.present(me.sub, me.sid, now=request.now)
+    user, sessions = require_live_session(bootstrap.store(), me.sub, me.sid, now=request.now)
     if request.path.endswith("/export"):
         page = bootstrap.store().events_of(me.sub, after="", limit=EXPORTED_EVENTS, now=request.now)
         links = bootstrap.store().list_links(me.sub)

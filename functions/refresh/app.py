@@ -7,5 +7,5 @@ from latchkey.edge.http import Request, Response, endpoint
 @endpoint
 def handler(request: Request) -> Response:
     """Answer 200 with the tokens."""
-    answer = bootstrap.sessions().refresh(forms.refresh_token(request), now=request.now)
+    answer = bootstrap.refresh_grant()(forms.refresh_token(request), now=request.now)
     return Response(200, answer.to_json())

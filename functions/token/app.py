@@ -11,7 +11,7 @@ def handler(request: Request) -> Response:
         case "/oauth2/token":
             return Response(200, oauth.grant(oauth.token_request(request), now=request.now).to_json())
         case "/v1/auth/external-token":
-            answer = bootstrap.partner_sign_in()(oauth.external_token(request), now=request.now)
+            answer = bootstrap.partner_grant()(oauth.external_token(request), now=request.now)
             return Response(201 if answer.created else 200, answer.to_json())
         case _:
             request.require_empty()

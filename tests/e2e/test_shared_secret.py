@@ -11,7 +11,7 @@ from typing import Any
 import jwt
 import pytest
 
-from latchkey.core.signing_policy.admin import RECENT_SIGN_IN
+from latchkey.core.model import RECENT_SIGN_IN
 from latchkey.signing.base64url import b64url_decode
 from tests.e2e.accounts import Person, bearer, person
 from tests.e2e.client import Response, RunningTwin, start_twin

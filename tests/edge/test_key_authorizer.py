@@ -15,6 +15,7 @@ from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.events import Event
 from latchkey.core.model import ApiKey, Client, ClientKind
 from latchkey.core.roles.roles import BUILT_IN, CustomRoles, StoredRoles, registry_with
+from latchkey.core.throttle import NoThrottle
 from latchkey.edge import key_authorizer
 from latchkey.edge.authorizer import Unauthorized
 from latchkey.edge.key_authorizer import authorize
@@ -45,7 +46,7 @@ def use(monkeypatch: pytest.MonkeyPatch, store: MemoryStore) -> MemoryStore:
     client = Client("cli_a", ClientKind.SERVICE, "Billing", now, scopes=("a", "b"), roles=("service", "privacy"))
     store.create_client(client)
     store.create_api_key(ApiKey(_KEY_ID, "cli_a", "n", _STORED, now, scopes=("b", "c"), roles=("privacy", "admin")))
-    directory = ClientDirectory(store, Silent(), BUILT_IN, throttled=False)
+    directory = ClientDirectory(store, NoThrottle(), Silent())
     monkeypatch.setattr(key_authorizer, "_directory", lambda _: directory)
     monkeypatch.setattr(key_authorizer, "_roles", lambda: StoredRoles(lambda: registry_with(store.custom_roles())))
     return store

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -17,6 +17,20 @@ FUNCTIONS = ROOT / "functions"
 
 LADDER = ("signing", "core", "adapters", "mails", "edge", "functions")
 """Each may import itself and what stands left of it."""
+
+ROOMS: dict[str, int] = {
+    "kernel": 0,
+    "roles": 1,
+    "credentials": 1,
+    "mail": 2,
+    "clients": 2,
+    "partners": 3,
+    "signing_policy": 3,
+    "grants": 4,
+    "authenticators": 5,
+    "users": 6,
+}
+"""The packages of the core by their step: each may import itself and what stands on a lower one."""
 
 OWNERS: dict[str, str | tuple[str, ...]] = {
     "boto3": "adapters/",
@@ -113,6 +127,56 @@ def steps_up(path: Path) -> list[str]:
     return [dotted for dotted in imports(tree_of(path)) if layer_of(dotted) not in allowed]
 
 
+def room_of(dotted: str) -> str:
+    """Return the package of the core that a dotted name stands in; `kernel` for the modules beside the packages."""
+    package = dotted.split(".")[2]
+    return package if package in ROOMS else "kernel"
+
+
+def steps_up_inside(path: Path) -> list[str]:
+    """Return the imports of a module of the core that run against the core's own ladder."""
+    own = room_of(f"latchkey.{'.'.join(path.relative_to(PACKAGE).with_suffix('').parts)}")
+    seen = [dotted for dotted in imports(tree_of(path)) if dotted.startswith("latchkey.core.")]
+    return [dotted for dotted in seen if room_of(dotted) != own and ROOMS[room_of(dotted)] >= ROOMS[own]]
+
+
+def modules_imported(path: Path) -> set[Path]:
+    """Return the files of the package that a module imports, wherever in it the import stands."""
+    found: set[Path] = set()
+    for dotted in imports(tree_of(path)):
+        if dotted.startswith("latchkey."):
+            parts = dotted.split(".")[1:]
+            candidates = [PACKAGE.joinpath(*parts[:length]).with_suffix(".py") for length in range(len(parts), 0, -1)]
+            found |= {next((file for file in candidates if file.is_file()), path)}
+    return found - {path}
+
+
+def circles(arrows: Mapping[Path, set[Path]]) -> list[Path]:
+    """Return the modules that lead back to themselves."""
+
+    def reached(start: Path) -> set[Path]:
+        seen: set[Path] = set()
+        todo = [start]
+        while todo:
+            new = arrows.get(todo.pop(), set()) - seen
+            seen |= new
+            todo.extend(new)
+        return seen
+
+    return [start for start in arrows if start in reached(start)]
+
+
+def calls_of(names: Iterable[str]) -> Callable[[Path], list[str]]:
+    """Return what finds the calls of these names in a module."""
+    wanted = set(names)
+
+    def found(path: Path) -> list[str]:
+        calls = [node for node in ast.walk(tree_of(path)) if isinstance(node, ast.Call)]
+        return [name for call in calls if (name := ast.unparse(call.func).rpartition(".")[2]) in wanted]
+
+    return found
+
+
 def imported_from(path: Path, libraries: Iterable[str]) -> list[str]:
     return [dotted for dotted in imports(tree_of(path)) if dotted.split(".")[0] in libraries]
 
@@ -120,6 +184,46 @@ def imported_from(path: Path, libraries: Iterable[str]) -> list[str]:
 def test_imports_run_one_way() -> None:
     """Imports run functions -> edge -> adapters -> core -> signing, and never to infra or tests."""
     assert offences(shipped(), steps_up) == {}
+
+
+def test_core_has_a_ladder_of_its_own() -> None:
+    """Inside the core imports run users -> authenticators -> grants -> partners -> clients, mail -> roles -> kernel."""
+    assert offences(package("core"), steps_up_inside) == {}
+
+
+def test_every_package_of_the_core_has_its_step() -> None:
+    """A package that no ladder names would be free to import anything."""
+    assert {path.name for path in (PACKAGE / "core").iterdir() if (path / "__init__.py").is_file()} == set(ROOMS) - {
+        "kernel"
+    }
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    """A circle has no first page to read."""
+    assert circles({path: modules_imported(path) for path in package("")}) == []
+
+
+def test_circle_is_noticed() -> None:
+    """The gate catches what it is there for."""
+    a, b, c = Path("a"), Path("b"), Path("c")
+    assert circles({a: {b}, b: {c}, c: {b}}) == [b, c]
+
+
+def test_core_knows_its_ports_and_no_store() -> None:
+    """The union of the ports is for adapters and the composition root: a service says what it uses."""
+    assert offences(package("core"), lambda path: [each for each in imports(tree_of(path)) if "adapters" in each]) == {}
+
+
+def test_every_session_passes_the_gate() -> None:
+    """`grants/sessions.py` alone makes sessions, and `grants/gate.py` alone asks it to."""
+    makers = offences(package("core", "edge") + apps(), calls_of({"Session"}))
+    callers = offences(package("core", "edge") + apps(), calls_of({"open_session", "open_service_session"}))
+    stores = offences(package("core", "edge") + apps(), calls_of({"create_session"}))
+    assert (set(makers), set(callers), set(stores)) == (
+        {"core/grants/sessions.py"},
+        {"core/grants/gate.py"},
+        {"core/grants/gate.py"},
+    )
 
 
 def test_functions_do_not_import_each_other() -> None:
@@ -214,7 +318,7 @@ def test_changed_global_is_noticed(flaw: str) -> None:
 @pytest.mark.parametrize(
     ("module", "flaw"),
     [
-        ("core/flaw.py", "from latchkey.adapters import memory"),
+        ("core/flaw.py", "from latchkey.adapters import dynamodb"),
         ("signing/flaw.py", "import latchkey.core.model"),
         ("edge/flaw.py", "from functions.login import app"),
         ("adapters/flaw.py", "from infra.local import aws"),
@@ -225,6 +329,21 @@ def test_step_up_the_ladder_is_noticed(module: str, flaw: str, monkeypatch: pyte
     """The gate catches what it is there for."""
     monkeypatch.setitem(globals(), "tree_of", lambda _: ast.parse(flaw))
     assert steps_up(PACKAGE / module) != []
+
+
+@pytest.mark.parametrize(
+    ("module", "flaw"),
+    [
+        ("core/clients/flaw.py", "from latchkey.core.users.accounts import Accounts"),
+        ("core/grants/flaw.py", "from latchkey.core.authenticators import links"),
+        ("core/flaw.py", "from latchkey.core.roles.roles import Roles"),
+        ("core/mail/flaw.py", "from latchkey.core.clients.store import ClientStore"),
+    ],
+)
+def test_step_up_inside_the_core_is_noticed(module: str, flaw: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The gate catches what it is there for."""
+    monkeypatch.setitem(globals(), "tree_of", lambda _: ast.parse(flaw))
+    assert steps_up_inside(PACKAGE / module) != []
 
 
 def test_functions_are_short_files() -> None:

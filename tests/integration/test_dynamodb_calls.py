@@ -11,6 +11,7 @@ import pytest
 
 from latchkey.adapters.dynamodb import DynamoStore, items
 from latchkey.adapters.store import Store
+from latchkey.core.clients.store import ApiKeyChanges, ClientChanges
 from latchkey.core.model import CodePurpose, UserStatus
 from latchkey.core.roles.roles import CustomRoles
 from latchkey.core.signing_policy.store import PublishedKeys
@@ -85,7 +86,8 @@ OPERATIONS: dict[str, tuple[Callable[[Store], object], list[str]]] = {
     "create_api_key": (lambda store: store.create_api_key(KEY), ["TransactWriteItems"]),
     "find_api_key": (lambda store: store.find_api_key(KEY.key_id, NOW), ["GetItem"]),
     "list_clients": (lambda store: store.list_clients(after="", limit=10), ["Query", "BatchGetItem"]),
-    "update_client": (lambda store: store.update_client(CLIENT.client_id, {"name": "x"}), ["UpdateItem"]),
+    "update_client": (lambda store: store.update_client(CLIENT.client_id, ClientChanges(name="x")), ["UpdateItem"]),
+    "update_api_key": (lambda store: store.update_api_key(KEY.key_id, ApiKeyChanges(name="x")), ["UpdateItem"]),
     "replace_secrets": (lambda store: store.replace_secrets(CLIENT.client_id, (), ("x",)), ["UpdateItem"]),
     "list_api_keys": (lambda store: store.list_api_keys("", after="", limit=10), ["Query", "BatchGetItem"]),
     "note_api_key_use": (lambda store: store.note_api_key_use(KEY.key_id, "2026-02-01"), ["UpdateItem"]),

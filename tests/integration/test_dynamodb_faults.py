@@ -11,6 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from latchkey.adapters.dynamodb import DynamoStore, connect
+from latchkey.core.clients.store import ApiKeyChanges, ClientChanges
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.model import CodePurpose, UserStatus
 from latchkey.core.roles.roles import CustomRoles
@@ -93,7 +94,8 @@ OPERATIONS: dict[str, Callable[[DynamoStore], object]] = {
     "create_api_key": lambda store: store.create_api_key(samples.api_key()),
     "find_api_key": lambda store: store.find_api_key("key", NOW),
     "list_clients": lambda store: store.list_clients(after="", limit=10),
-    "update_client": lambda store: store.update_client("cli_app", {"name": "x"}),
+    "update_client": lambda store: store.update_client("cli_app", ClientChanges(name="x")),
+    "update_api_key": lambda store: store.update_api_key("key", ApiKeyChanges(name="x")),
     "replace_secrets": lambda store: store.replace_secrets("cli_app", (), ("x",)),
     "delete_client": lambda store: store.delete_client("cli_app"),
     "list_api_keys": lambda store: store.list_api_keys("", after="", limit=10),

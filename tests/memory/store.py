@@ -6,10 +6,10 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from threading import RLock
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from latchkey.core.authenticators.store import NewLogin, NewPassword
-from latchkey.core.clients.store import MAX_API_KEYS
+from latchkey.core.clients.store import MAX_API_KEYS, ApiKeyChanges, ClientChanges
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.events import RecordedEvent
 from latchkey.core.grants.store import Rotation
@@ -24,6 +24,7 @@ from latchkey.core.model import (
     Session,
     User,
     UserStatus,
+    given,
     is_active_admin,
 )
 from latchkey.core.paging import Page
@@ -32,7 +33,6 @@ from latchkey.core.signing_policy.store import PublishedKeys
 from latchkey.core.throttle import Attempts, Counter
 
 _OWNERS_TO_CHANGE = frozenset({"name", "locale"})
-_OPERATORS_TO_CHANGE = frozenset({"name", "redirect_uris", "scopes", "grants", "roles", "enabled"})
 
 T = TypeVar("T")
 
@@ -319,13 +319,11 @@ class MemoryStore:
         with self._lock:
             return _page(self._clients, after, limit)
 
-    def update_client(self, client_id: str, changes: Mapping[str, Any]) -> Client | None:
-        """Set what an operator may change; any other member raises `ValueError`."""
-        if not changes.keys() <= _OPERATORS_TO_CHANGE:
-            raise ValueError(f"not to be changed: {sorted(changes.keys() - _OPERATORS_TO_CHANGE)}")
+    def update_client(self, client_id: str, changes: ClientChanges) -> Client | None:
+        """Set what an operator changes."""
         with self._lock:
             if client_id in self._clients:
-                self._clients[client_id] = replace(self._clients[client_id], **changes)
+                self._clients[client_id] = replace(self._clients[client_id], **given(changes))
             return self._clients.get(client_id)
 
     def replace_secrets(self, client_id: str, old: tuple[str, ...], new: tuple[str, ...]) -> bool:
@@ -366,6 +364,13 @@ class MemoryStore:
         with self._lock:
             wanted = [key for key in self._api_keys.values() if client_id in {"", key.client_id}]
             return _page({f"{key.client_id}#{key.key_id}": key for key in wanted}, after, limit)
+
+    def update_api_key(self, key_id: str, changes: ApiKeyChanges) -> ApiKey | None:
+        """Set what an operator changes."""
+        with self._lock:
+            if key_id in self._api_keys:
+                self._api_keys[key_id] = replace(self._api_keys[key_id], **given(changes))
+            return self._api_keys.get(key_id)
 
     def rotate_api_key(self, key_id: str, successor: ApiKey, *, expires_at: int) -> bool:
         """Store a new key and let the one before it end, both or neither."""

@@ -10,7 +10,7 @@ from latchkey.core.credentials.store import CredentialStore
 from latchkey.core.events import AuditStore
 from latchkey.core.grants.store import SessionStore
 from latchkey.core.mail.store import CodeStore, OutboxStore
-from latchkey.core.partners.store import LinkStore, PartnerStore
+from latchkey.core.partners.store import AssertionStore, LinkStore, PartnerStore
 from latchkey.core.roles.store import RoleStore
 from latchkey.core.signing_policy.store import LeaseStore, PublicKeyStore
 from latchkey.core.throttle import ThrottleStore
@@ -31,6 +31,7 @@ class Store(
     RoleStore,
     AuditStore,
     PartnerStore,
+    AssertionStore,
     LinkStore,
     Protocol,
 ):

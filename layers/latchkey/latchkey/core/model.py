@@ -3,15 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 FIRST_PARTY_CLIENT = "cli_app"
 """The public client of a team's own mobile app: every sign-in at `/v1/auth/login` belongs to it."""
 
 
 ADMIN_ROLE = "admin"
-"""The role of which somebody active stays."""
+"""The role of operators who may do everything. At least one active account keeps it."""
+
+RECENT_SIGN_IN = 600
+"""Seconds after a sign-in during which it counts as a recent one."""
+
+
+class Status(StrEnum):
+    """Whether a client, an API key or a partner is accepted."""
+
+    ACTIVE = "active"
+    DISABLED = "disabled"
+
+
+def given(changes: DataclassInstance) -> dict[str, Any]:
+    """Return the members of a record of changes that are not `None`, by their names."""
+    return {each.name: value for each in fields(changes) if (value := getattr(changes, each.name)) is not None}
 
 
 class UserStatus(StrEnum):
@@ -93,7 +112,7 @@ class Session:
     ends_at: int
     auth_time: int
     rotated_at: int
-    amr: tuple[str, ...] = ("pwd",)
+    amr: tuple[str, ...]
     generation: int = 0
     late: int | None = None
     streak: int = 0
@@ -116,7 +135,7 @@ class Client:
     scopes: tuple[str, ...] = ()
     grants: tuple[str, ...] = ()
     roles: tuple[str, ...] = ()
-    enabled: bool = True
+    status: Status = Status.ACTIVE
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +154,7 @@ class ApiKey:
     scopes: tuple[str, ...] = ()
     roles: tuple[str, ...] = ()
     expires_at: int | None = None
-    enabled: bool = True
+    status: Status = Status.ACTIVE
     last_used_on: str = ""
     successor: str = ""
 
@@ -163,7 +182,7 @@ class Partner:
     issuer: str
     created_at: int
     version: int = 1
-    enabled: bool = True
+    status: Status = Status.ACTIVE
     closed_until: int = 0
     profile: str = "standard"
     audience: str = ""

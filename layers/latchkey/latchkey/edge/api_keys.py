@@ -30,7 +30,7 @@ def answer(request: Request, admin: ApiKeyAdmin, policies: PolicySource) -> Resp
             return _with_text(*admin.rotate(operator, key_id, _overlap(request), now=request.now))
         case _:
             request.require_empty()
-            admin.revoke(operator, key_id)
+            admin.delete(operator, key_id)
     return Response(204)
 
 

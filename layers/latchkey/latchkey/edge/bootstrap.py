@@ -18,15 +18,19 @@ from latchkey.adapters import dynamodb, secrets_manager
 from latchkey.adapters.role_cache import RoleCache
 from latchkey.adapters.store import Store
 from latchkey.core.clients.directory import ClientDirectory
+from latchkey.core.credentials.new_passwords import NewPasswords
 from latchkey.core.credentials.passwords import Argon2Cost, BlockList, PasswordRules
+from latchkey.core.grants.gate import Gate
 from latchkey.core.grants.issuing import Issuer
 from latchkey.core.grants.machine import MachineGrants
-from latchkey.core.grants.password import PasswordSignIn
-from latchkey.core.grants.refresh import Sessions
+from latchkey.core.grants.password import PasswordGrant
+from latchkey.core.grants.refresh import RefreshGrant
+from latchkey.core.grants.sessions import Sessions
 from latchkey.core.grants.validation import TokenCheck
 from latchkey.core.mail.outbox import Outbox
 from latchkey.core.roles.admin import RoleAdmin
 from latchkey.core.roles.roles import Roles, StoredRoles
+from latchkey.core.throttle import NoThrottle, ThrottleStore
 from latchkey.core.users.accounts import Accounts
 from latchkey.core.users.sign_up import MailedSignUp
 from latchkey.edge.settings import Environment, Settings
@@ -41,7 +45,7 @@ if TYPE_CHECKING:
     from latchkey.core.authenticators.ownership import Ownership
     from latchkey.core.clients.admin import ClientAdmin
     from latchkey.core.clients.api_keys import ApiKeyAdmin
-    from latchkey.core.grants.partner import PartnerSignIn
+    from latchkey.core.grants.partner import PartnerGrant
     from latchkey.core.mail.mailroom import Mailroom
     from latchkey.core.mail.requests import MailRequests
     from latchkey.core.partners.admin import PartnerAdmin
@@ -80,40 +84,87 @@ def accounts() -> Accounts:
     """Return the accounts."""
     return Accounts(
         users=store(),
+        sessions=store(),
+        new_passwords=new_passwords(),
         journal=LogJournal(),
         entropy=secrets.token_bytes,
-        rules=PasswordRules(settings().password_min_length, service_words=("latchkey", settings().service_name)),
-        blocklist=BlockList(files("latchkey.data").joinpath("common-passwords.bin").read_bytes()),
-        cost=Argon2Cost(),
         open_to_all=settings().registration != "closed",
     )
 
 
 @cache
-def password_sign_in() -> PasswordSignIn:
+def password_grant() -> PasswordGrant:
     """Return the sign-in with a password."""
-    return PasswordSignIn(
-        store=store(),
+    return PasswordGrant(
+        credentials=store(),
+        sessions=store(),
+        attempts=attempts(),
         policies=policies(),
-        issuer=_issuer(),
-        roles=roles(),
+        gate=gate(),
+        issuer=issuer(),
         journal=LogJournal(),
         entropy=secrets.token_bytes,
         cost=Argon2Cost(),
-        throttled=settings().throttled,
     )
 
 
 @cache
 def sessions() -> Sessions:
     """Return the sessions."""
-    return Sessions(store(), clients(), policies(), _issuer(), roles(), LogJournal(), outbox())
+    return Sessions(store(), LogJournal())
+
+
+@cache
+def refresh_grant() -> RefreshGrant:
+    """Return the renewal of sessions."""
+    return RefreshGrant(
+        store=store(),
+        credentials=store(),
+        partners=store(),
+        links=store(),
+        clients=clients(),
+        policies=policies(),
+        issuer=issuer(),
+        sessions=sessions(),
+        roles=roles(),
+        journal=LogJournal(),
+        outbox=outbox(),
+    )
+
+
+@cache
+def gate() -> Gate:
+    """Return the gate, through which every session begins."""
+    return Gate(store(), roles(), LogJournal(), secrets.token_bytes)
+
+
+@cache
+def attempts() -> ThrottleStore:
+    """Return the counters of attempts; a laptop where load is measured counts none."""
+    return store() if settings().throttled else NoThrottle()
+
+
+@cache
+def new_passwords() -> NewPasswords:
+    """Return the check of new passwords."""
+    return NewPasswords(
+        PasswordRules(settings().password_min_length, service_words=("latchkey", settings().service_name)),
+        BlockList(files("latchkey.data").joinpath("common-passwords.bin").read_bytes()),
+        Argon2Cost(),
+        secrets.token_bytes,
+    )
+
+
+@cache
+def issuer() -> Issuer:
+    """Return what mints the answers of grants."""
+    return Issuer(settings().audience, secrets.token_bytes, roles())
 
 
 @cache
 def clients() -> ClientDirectory:
     """Return the directory of clients and API keys."""
-    return ClientDirectory(store(), LogJournal(), roles(), settings().throttled)
+    return ClientDirectory(store(), attempts(), LogJournal())
 
 
 @cache
@@ -135,7 +186,7 @@ def api_key_admin() -> ApiKeyAdmin:
 @cache
 def machine_grants() -> MachineGrants:
     """Return the grants of machines."""
-    return MachineGrants(store(), clients(), policies(), _issuer(), roles(), LogJournal(), secrets.token_bytes)
+    return MachineGrants(clients(), policies(), gate(), issuer(), roles(), LogJournal())
 
 
 @cache
@@ -161,7 +212,16 @@ def user_admin() -> UserAdmin:
     """Return the accounts in an operator's hands."""
     from latchkey.core.users.admin import UserAdmin
 
-    return UserAdmin(store(), accounts(), sessions(), roles_now(), LogJournal(), outbox())
+    return UserAdmin(
+        users=store(),
+        credentials=store(),
+        standing=store(),
+        accounts=accounts(),
+        sessions=sessions(),
+        roles=roles_now(),
+        journal=LogJournal(),
+        outbox=outbox(),
+    )
 
 
 @cache
@@ -177,13 +237,13 @@ def user_transfer() -> UserTransfer:
     """Return the accounts on the move."""
     from latchkey.core.users.transfer import UserTransfer
 
-    return UserTransfer(store(), roles_now(), LogJournal(), secrets.token_bytes)
+    return UserTransfer(store(), store(), roles_now(), LogJournal(), secrets.token_bytes)
 
 
 @cache
 def token_check() -> TokenCheck:
     """Return the check of access tokens for others."""
-    return TokenCheck(policies(), accounts(), clients(), store(), settings().audience, settings().throttled)
+    return TokenCheck(policies(), store(), clients(), attempts(), settings().audience)
 
 
 @cache
@@ -199,19 +259,23 @@ def assertion_check() -> AssertionCheck:
     from latchkey.core.partners.assertions import AssertionCheck
 
     keys = PublishedPartnerKeys(time.monotonic, local=Environment(os.environ).flag("LATCHKEY_LOCAL_JWKS"))
-    return AssertionCheck(store(), keys, policies(), LogJournal(), settings().throttled)
+    return AssertionCheck(
+        partners=store(), used=store(), attempts=attempts(), keys=keys, policies=policies(), journal=LogJournal()
+    )
 
 
 @cache
-def partner_sign_in() -> PartnerSignIn:
+def partner_grant() -> PartnerGrant:
     """Return the sign-in by a partner's assertion."""
-    from latchkey.core.grants.partner import PartnerSignIn
+    from latchkey.core.grants.partner import PartnerGrant
 
-    return PartnerSignIn(
-        store=store(),
+    return PartnerGrant(
+        links=store(),
+        sessions=store(),
         check=assertion_check(),
         policies=policies(),
-        issuer=_issuer(),
+        gate=gate(),
+        issuer=issuer(),
         roles=roles(),
         journal=LogJournal(),
         entropy=secrets.token_bytes,
@@ -223,8 +287,15 @@ def partner_admin() -> PartnerAdmin:
     """Return the partners in an operator's hands."""
     from latchkey.core.partners.admin import PartnerAdmin
 
-    local = Environment(os.environ).flag("LATCHKEY_LOCAL_JWKS")
-    return PartnerAdmin(store(), policies(), roles_now(), LogJournal(), secrets.token_bytes, local_keys=local)
+    return PartnerAdmin(
+        partners=store(),
+        clients=store(),
+        policies=policies(),
+        roles=roles_now(),
+        journal=LogJournal(),
+        entropy=secrets.token_bytes,
+        local_keys=Environment(os.environ).flag("LATCHKEY_LOCAL_JWKS"),
+    )
 
 
 @cache
@@ -232,7 +303,14 @@ def links() -> Links:
     """Return the links of accounts with partners."""
     from latchkey.core.authenticators.links import Links
 
-    return Links(store(), accounts(), assertion_check(), _ownership(), LogJournal())
+    return Links(
+        links=store(),
+        standing=store(),
+        sessions=store(),
+        check=assertion_check(),
+        ownership=ownership(),
+        journal=LogJournal(),
+    )
 
 
 @cache
@@ -240,13 +318,21 @@ def mail_requests() -> MailRequests:
     """Return the requests for mail."""
     from latchkey.core.mail.requests import MailRequests
 
-    return MailRequests(store(), outbox(), settings().throttled)
+    return MailRequests(attempts(), outbox())
 
 
 @cache
 def signup() -> MailedSignUp:
     """Return the registration by mail."""
-    return MailedSignUp(store(), accounts(), outbox(), LogJournal(), settings().throttled)
+    return MailedSignUp(
+        users=store(),
+        credentials=store(),
+        codes=store(),
+        attempts=attempts(),
+        accounts=accounts(),
+        outbox=outbox(),
+        journal=LogJournal(),
+    )
 
 
 @cache
@@ -254,7 +340,16 @@ def password_changes() -> PasswordChanges:
     """Return the changes of passwords."""
     from latchkey.core.authenticators.change_password import PasswordChanges
 
-    return PasswordChanges(store(), accounts(), _ownership(), outbox(), LogJournal())
+    return PasswordChanges(
+        authenticators=store(),
+        credentials=store(),
+        sessions=store(),
+        codes=store(),
+        new_passwords=new_passwords(),
+        ownership=ownership(),
+        outbox=outbox(),
+        journal=LogJournal(),
+    )
 
 
 @cache
@@ -262,7 +357,16 @@ def email_changes() -> EmailChanges:
     """Return the changes of e-mail addresses."""
     from latchkey.core.authenticators.change_email import EmailChanges
 
-    return EmailChanges(store(), accounts(), _ownership(), outbox(), LogJournal(), settings().throttled)
+    return EmailChanges(
+        authenticators=store(),
+        credentials=store(),
+        sessions=store(),
+        codes=store(),
+        attempts=attempts(),
+        ownership=ownership(),
+        outbox=outbox(),
+        journal=LogJournal(),
+    )
 
 
 @cache
@@ -270,7 +374,14 @@ def erasure() -> Erasure:
     """Return the deletion of accounts."""
     from latchkey.core.users.erasure import Erasure
 
-    return Erasure(store(), _ownership(), outbox(), LogJournal())
+    return Erasure(
+        users=store(),
+        sessions=store(),
+        links=store(),
+        ownership=ownership(),
+        outbox=outbox(),
+        journal=LogJournal(),
+    )
 
 
 @cache
@@ -281,8 +392,11 @@ def mailroom() -> Mailroom:
     from latchkey.mails.letters import JinjaWriter
 
     env = Environment(os.environ)
+    table = dynamodb.DynamoStore(dynamodb.connect(), env.text("LATCHKEY_TABLE"))
     return Mailroom(
-        store=dynamodb.DynamoStore(dynamodb.connect(), env.text("LATCHKEY_TABLE")),
+        outbox=table,
+        codes=table,
+        credentials=table,
         writer=JinjaWriter(),
         postman=ses.SesPostman(ses.connect(), env.text("LATCHKEY_MAIL_FROM")),
         journal=LogJournal(),
@@ -339,10 +453,12 @@ def moment(now: int) -> Moment:
     return Moment(now, secrets.token_bytes, caches)
 
 
-def _ownership() -> Ownership:
+@cache
+def ownership() -> Ownership:
+    """Return the proof of ownership."""
     from latchkey.core.authenticators.ownership import Ownership
 
-    return Ownership(store(), LogJournal(), Argon2Cost(), settings().throttled)
+    return Ownership(store(), attempts(), LogJournal(), Argon2Cost())
 
 
 def _policy_writer() -> PolicyWriter:
@@ -352,7 +468,3 @@ def _policy_writer() -> PolicyWriter:
     table = dynamodb.DynamoStore(dynamodb.connect(), env.text("LATCHKEY_TABLE"))
     secret = secrets_manager.SigningSecret(secrets_manager.connect(), env.text("LATCHKEY_SIGNING_SECRET"))
     return PolicyWriter(secret, table, table, LogJournal())
-
-
-def _issuer() -> Issuer:
-    return Issuer(settings().audience, secrets.token_bytes, roles())

@@ -11,7 +11,7 @@ from latchkey.edge.http import Request
 
 if TYPE_CHECKING:  # `hello` needs none of it and would pay for all at its cold start
     from latchkey.core.events import RecordedEvent
-    from latchkey.core.grants.refresh import Sessions
+    from latchkey.core.grants.sessions import Sessions
     from latchkey.core.model import Link, Session, User
     from latchkey.core.roles.roles import Roles
 

@@ -6,8 +6,9 @@ from typing import Any
 
 from latchkey.core.clients.admin import FINGERPRINT_LENGTH, ClientAdmin, NewClient
 from latchkey.core.clients.redirects import MAX_REDIRECT_URI
+from latchkey.core.clients.store import ClientChanges
 from latchkey.core.errors import invalid_field
-from latchkey.core.model import Client, ClientKind
+from latchkey.core.model import Client, ClientKind, Status
 from latchkey.core.policy import PolicySource
 from latchkey.edge import listing
 from latchkey.edge.forms import Members, nothing_given
@@ -47,11 +48,11 @@ def answer(request: Request, admin: ClientAdmin, policies: PolicySource) -> Resp
 def shown(client: Client) -> dict[str, Any]:
     """Return a client as operators see it; of a secret only the beginning of its fingerprint."""
     return {
-        "client_id": client.client_id,
+        "id": client.client_id,
         "kind": client.kind,
         "name": client.name,
         "created_at": client.created_at,
-        "enabled": client.enabled,
+        "status": client.status,
         "redirect_uris": client.redirect_uris,
         "scopes": client.scopes,
         "grants": client.grants,
@@ -85,18 +86,20 @@ def _new_client(request: Request) -> NewClient:
     )
 
 
-def _changes(request: Request) -> dict[str, str | bool | tuple[str, ...]]:
-    """Read `{name?, redirect_uris?, scopes?, grants?, roles?, enabled?}`: at least one of them."""
-    document = request.json()
-    members = Members(document)
-    changes: dict[str, str | bool | tuple[str, ...]] = dict(_lists(members))
-    if "name" in document:
-        changes["name"] = members.required("name", longest=128)
-    if "enabled" in document:
-        changes["enabled"] = members.flag("enabled")
+def _changes(request: Request) -> ClientChanges:
+    """Read `{name?, redirect_uris?, scopes?, grants?, roles?, status?}`: at least one of them."""
+    members = Members.of_json(request)
+    status = members.choice("status", tuple(Status))
+    changes = ClientChanges(
+        name=members.optional("name", longest=128),
+        status=None if status is None else Status(status),
+        **_lists(members),
+    )
     members.nothing_else()
-    if not changes:
-        raise nothing_given("name", *_LISTS, "enabled")
+    if changes.name == "":
+        raise invalid_field("name", "required", "This member is required.")
+    if changes == ClientChanges():
+        raise nothing_given("name", *_LISTS, "status")
     return changes
 
 

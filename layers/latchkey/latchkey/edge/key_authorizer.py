@@ -21,6 +21,7 @@ from latchkey.core.clients.directory import ClientDirectory, ServiceRights
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.events import Event as SecurityEvent
 from latchkey.core.roles.roles import Roles, StoredRoles
+from latchkey.core.throttle import NoThrottle
 from latchkey.edge import origins
 from latchkey.edge.authorizer import Unauthorized, allow_all_routes, log_refusal
 from latchkey.edge.settings import Environment
@@ -88,7 +89,7 @@ def _roles() -> Roles:
 def _directory(event: Event) -> ClientDirectory:
     """Return the directory without a limit on wrong keys: nobody guesses 256 bits, and a mistyped key costs no read."""
     journal = LineJournal(origins.request_id(event), origins.address(event))
-    return ClientDirectory(_store(), journal, _roles(), throttled=False)
+    return ClientDirectory(_store(), NoThrottle(), journal)
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,15 +64,15 @@ def grant(asked: TokenRequest, *, now: int) -> TokenAnswer | PartnerAnswer:
     if asked.grant_type == Grant.JWT_BEARER:
         client = None if first_party else _authenticated(asked, now)
         exchange = Exchange(asked.assertion, asked.address, asked.issuer_id, client, asked.scope)
-        return bootstrap.partner_sign_in()(exchange, now=now)
+        return bootstrap.partner_grant()(exchange, now=now)
     if asked.grant_type == Grant.REFRESH_TOKEN and first_party:
-        return bootstrap.sessions().refresh(asked.refresh_token, now=now, scope=asked.scope)
+        return bootstrap.refresh_grant()(asked.refresh_token, now=now, scope=asked.scope)
     client = _authenticated(asked, now)
     if asked.grant_type == Grant.CLIENT_CREDENTIALS:
         return bootstrap.machine_grants().client_credentials(client, asked.scope, now=now)
     if Grant.REFRESH_TOKEN not in client.grants:
         raise ServiceError(Errors.UNAUTHORIZED_CLIENT, "refresh_token is not among its grants")
-    return bootstrap.sessions().refresh(asked.refresh_token, client_id=client.client_id, now=now, scope=asked.scope)
+    return bootstrap.refresh_grant()(asked.refresh_token, client_id=client.client_id, now=now, scope=asked.scope)
 
 
 def service_token(request: Request) -> str:

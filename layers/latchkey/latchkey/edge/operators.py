@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from latchkey.core.errors import Errors, ServiceError
+from latchkey.core.grants.sessions import require_live_client, require_live_session
 from latchkey.core.permissions import ROUTE_PERMISSIONS
 from latchkey.core.roles.roles import Operator
 from latchkey.edge import bootstrap
@@ -20,12 +21,12 @@ def permitted(request: Request) -> Operator:
     """
     who = caller(request)
     if who.sub.startswith("usr_"):
-        account, sessions = bootstrap.accounts().present(who.sub, who.sid, now=request.now)
+        account, sessions = require_live_session(bootstrap.store(), who.sub, who.sid, now=request.now)
         roles = account.roles
         if any(session.partner_id for session in sessions if session.sid == who.sid):
             raise ServiceError(Errors.FORBIDDEN, "a session that a partner opened operates nothing")
     else:
-        roles = bootstrap.clients().present(who.sub, who.sid, now=request.now)
+        roles = require_live_client(bootstrap.store(), bootstrap.clients(), who.sub, who.sid, now=request.now)
     operator = Operator(who.sub, bootstrap.roles_now().permissions(roles), who.auth_time)
     needed = ROUTE_PERMISSIONS[f"{request.method} {request.path}"]
     if needed not in operator.permissions:

@@ -8,8 +8,8 @@ from typing import Any
 
 from latchkey.core.authenticators.links import Links, NewLink
 from latchkey.core.errors import invalid_field
-from latchkey.core.model import Partner, ProfileUpdates
-from latchkey.core.partners.admin import MAX_KEYS, PartnerAdmin, read_key
+from latchkey.core.model import Partner, ProfileUpdates, Status
+from latchkey.core.partners.admin import MAX_KEYS, NewPartner, PartnerAdmin, PartnerChanges, read_key
 from latchkey.core.partners.profiles import PROFILES, RELAXATIONS
 from latchkey.core.policy import PolicySource
 from latchkey.edge import callers, listing
@@ -23,8 +23,6 @@ _MOST = 32
 _HIGHEST = 1_000_000_000
 _ISSUER = re.compile(r"[\x21-\x7E]+")
 _LABEL = re.compile(r"[A-Za-z0-9_.:-]*")
-_TEXTS = ("default_roles", "clients", "scopes")
-_LIMITS = ("tokens_per_minute", "max_users")
 
 
 def answer(request: Request, admin: PartnerAdmin, policies: PolicySource) -> Response:
@@ -37,7 +35,7 @@ def answer(request: Request, admin: PartnerAdmin, policies: PolicySource) -> Res
                 200, listing.page(request, Members.of_query(request), policies, admin.page, shown, name="partners")
             )
         case "POST", "":
-            return _created(admin.create(operator, *_new_partner(request), now=request.now))
+            return _created(admin.create(operator, _new_partner(request), now=request.now))
         case "GET", _:
             return Response(200, shown(admin.find(partner_id)))
         case "PATCH", _:
@@ -77,7 +75,7 @@ def shown(partner: Partner) -> dict[str, Any]:
         "id": partner.partner_id,
         "name": partner.name,
         "issuer": partner.issuer,
-        "state": "enabled" if partner.enabled else "disabled",
+        "status": partner.status,
         "profile": partner.profile,
         "audience": partner.audience,
         "tenant": partner.tenant,
@@ -100,52 +98,55 @@ def _created(partner: Partner) -> Response:
     return Response(201, shown(partner), {"Location": f"{_PARTNERS}/{partner.partner_id}"})
 
 
-def _new_partner(request: Request) -> tuple[dict[str, Any], list[AssertionKey]]:
+def _new_partner(request: Request) -> NewPartner:
     """Read `{name, issuer, profile?, keys?}` and all that may be changed later."""
     members = Members.of_json(request)
     issuer = members.shaped("issuer", _ISSUER, longest=512)
     if not issuer:
         raise invalid_field("issuer", "required", "This member is required.")
-    given = {"issuer": issuer, "profile": members.choice("profile", tuple(PROFILES)) or "standard"}
-    keys = [_new_key(Members(each)) for each in members.records("keys", most=MAX_KEYS)]
-    given |= _changeable(members)
+    profile = members.choice("profile", tuple(PROFILES)) or "standard"
+    keys = tuple(_new_key(Members(each)) for each in members.records("keys", most=MAX_KEYS))
+    settings = _changeable(members)
     members.nothing_else()
-    if not given.get("name"):
+    if not settings.name:
         raise invalid_field("name", "required", "This member is required.")
-    return given, keys
+    return NewPartner(settings.name, issuer, profile, keys, settings)
 
 
-def _changes(request: Request) -> dict[str, Any]:
+def _changes(request: Request) -> PartnerChanges:
     members = Members.of_json(request)
-    given = _changeable(members)
+    changes = _changeable(members)
     members.nothing_else()
-    if not given:
-        raise nothing_given("name", "state", "role_map")
-    return given
+    if changes == PartnerChanges():
+        raise nothing_given("name", "status", "role_map")
+    return changes
 
 
-def _changeable(members: Members) -> dict[str, Any]:
+def _changeable(members: Members) -> PartnerChanges:
     """Take what may be changed of a partner, as far as it is there."""
-    given: dict[str, Any] = {
-        "name": members.optional("name", longest=128),
-        "audience": members.optional("audience", longest=512),
-        "tenant": members.optional("tenant", longest=256),
-        "org": members.shaped("org", _LABEL, longest=64),
-        "jwks_uri": members.optional("jwks_uri", longest=512),
-        "role_map": members.pairs("role_map", most=_MOST),
-        "allow_missing": members.texts("allow_missing", most=len(RELAXATIONS)),
-    }
-    given |= {name: members.texts(name, most=_MOST) for name in _TEXTS}
-    given |= {name: _limit(members, name) for name in _LIMITS}
-    state = members.choice("state", ("enabled", "disabled"))
+    status = members.choice("status", tuple(Status))
     updates = members.choice("profile_updates", tuple(ProfileUpdates))
-    given["enabled"] = None if state is None else state == "enabled"
-    given["profile_updates"] = None if updates is None else ProfileUpdates(updates)
-    if given["name"] == "":
+    changes = PartnerChanges(
+        name=members.optional("name", longest=128),
+        status=None if status is None else Status(status),
+        audience=members.optional("audience", longest=512),
+        tenant=members.optional("tenant", longest=256),
+        org=members.shaped("org", _LABEL, longest=64),
+        jwks_uri=members.optional("jwks_uri", longest=512),
+        role_map=members.pairs("role_map", most=_MOST),
+        default_roles=members.texts("default_roles", most=_MOST),
+        clients=members.texts("clients", most=_MOST),
+        scopes=members.texts("scopes", most=_MOST),
+        tokens_per_minute=_limit(members, "tokens_per_minute"),
+        max_users=_limit(members, "max_users"),
+        allow_missing=members.texts("allow_missing", most=len(RELAXATIONS)),
+        profile_updates=None if updates is None else ProfileUpdates(updates),
+    )
+    if changes.name == "":
         raise invalid_field("name", "required", "This member must not be empty.")
-    if not set(given["allow_missing"] or ()) <= set(RELAXATIONS):
+    if not set(changes.allow_missing or ()) <= set(RELAXATIONS):
         raise invalid_field("allow_missing", "bad_value", f"These may be missing: {', '.join(RELAXATIONS)}.")
-    return {name: value for name, value in given.items() if value is not None}
+    return changes
 
 
 def _limit(members: Members, name: str) -> int | None:

@@ -13,7 +13,7 @@ from latchkey.core.credentials.passwords import NO_PASSWORD
 from latchkey.core.errors import Errors, FieldError, ServiceError, invalid_field
 from latchkey.core.model import UserStatus
 from latchkey.core.policy import PolicySource
-from latchkey.core.users.admin import MAX_ROLES
+from latchkey.core.roles.roles import MAX_ROLES
 from latchkey.core.users.transfer import MAX_BATCH, Batch, Exported, ImportRecord, Refusal, UserTransfer
 from latchkey.edge import listing
 from latchkey.edge.forms import LABEL, LOCALE, LOGIN_NAMES, Members

@@ -7,8 +7,9 @@ from typing import Any
 from latchkey.core.errors import invalid_field
 from latchkey.core.model import User, UserStatus
 from latchkey.core.policy import PolicySource
+from latchkey.core.roles.roles import MAX_ROLES
 from latchkey.core.users.accounts import Registration
-from latchkey.core.users.admin import MAX_ROLES, Standing, UserAdmin
+from latchkey.core.users.admin import Standing, UserAdmin
 from latchkey.edge import callers, listing
 from latchkey.edge.forms import LOCALE, LOGIN_NAMES, Members, nothing_given
 from latchkey.edge.http import Request, Response
@@ -66,7 +67,7 @@ def new_account(request: Request) -> tuple[Registration, tuple[str, ...]]:
         raise invalid_field("password", "required", "This member must be left out, or not be empty.")
     result = Registration(
         login=members.one_of(LOGIN_NAMES, longest=320),
-        password=password or "",
+        password=password,
         name=members.optional("name", longest=128) or "",
         locale=members.shaped("locale", LOCALE, longest=35) or "",
     )

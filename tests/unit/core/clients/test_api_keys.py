@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import pytest
 
 from latchkey.core.clients.admin import ClientAdmin, NewClient
 from latchkey.core.clients.api_keys import LATEST_END, MAX_OVERLAP, ApiKeyAdmin, NewApiKey
 from latchkey.core.clients.directory import ClientDirectory
-from latchkey.core.clients.store import MAX_API_KEYS
+from latchkey.core.clients.store import MAX_API_KEYS, ApiKeyChanges, ClientChanges
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.events import Event
 from latchkey.core.ids import fingerprint
-from latchkey.core.model import Client, ClientKind
+from latchkey.core.model import Client, ClientKind, Status
 from latchkey.core.roles.roles import BUILT_IN, Operator
 from tests.memory.store import MemoryStore
 
@@ -41,7 +40,7 @@ class Desk:
 
         self.clients = ClientAdmin(self.store, BUILT_IN, self, entropy)
         self.keys = ApiKeyAdmin(self.store, BUILT_IN, self, entropy)
-        self.directory = ClientDirectory(self.store, self, BUILT_IN)
+        self.directory = ClientDirectory(self.store, self.store, self)
         self.owner = Client("cli_owner", ClientKind.SERVICE, "Owner", NOW, scopes=("a", "b"), roles=OWNER_ROLES)
         self.store.create_client(self.owner)
         self.store.create_client(Client("cli_web", ClientKind.CONFIDENTIAL, "Site", NOW, roles=("admin",)))
@@ -124,19 +123,21 @@ def test_nobody_takes_a_key_over_that_may_do_more_than_himself(desk: Desk) -> No
 def test_a_key_loses_what_its_client_loses(desk: Desk) -> None:
     """Roles and scopes are those of the key that its client still has."""
     _, text = desk.key(roles=("service", "admin"))
-    desk.store.update_client("cli_owner", {"roles": ("service",), "scopes": ()})
+    desk.store.update_client("cli_owner", ClientChanges(roles=("service",), scopes=()))
     rights = desk.directory.service(text, now=NOW)
     assert (rights.roles, rights.scopes) == (("service",), ())
 
 
-@pytest.mark.parametrize("after", ["disabled", "revoked"])
+@pytest.mark.parametrize("after", ["client disabled", "disabled", "deleted"])
 def test_a_key_is_dead_at_once(desk: Desk, after: str) -> None:
-    """When its client is disabled, and when it is revoked."""
+    """When its client is disabled, when the key itself is, and when it is deleted."""
     key_id, text = desk.key()
-    if after == "disabled":
-        desk.store.update_client("cli_owner", {"enabled": False})
+    if after == "client disabled":
+        desk.store.update_client("cli_owner", ClientChanges(status=Status.DISABLED))
+    elif after == "disabled":
+        desk.keys.change(ADMIN, key_id, ApiKeyChanges(status=Status.DISABLED))
     else:
-        desk.keys.revoke(ADMIN, key_id)
+        desk.keys.delete(ADMIN, key_id)
     with refusal(Errors.INVALID_API_KEY):
         desk.directory.service(text, now=NOW)
 
@@ -191,11 +192,15 @@ def test_a_key_is_rotated_once(desk: Desk) -> None:
 
 @pytest.mark.parametrize("key_id", ["", "nobody"])
 def test_an_unknown_key_is_not_found(desk: Desk, key_id: str) -> None:
-    """Neither to rotate nor to revoke."""
+    """Neither to show nor to change, to rotate or to delete."""
+    with refusal(Errors.NOT_FOUND):
+        desk.keys.get(key_id)
+    with refusal(Errors.NOT_FOUND):
+        desk.keys.change(ADMIN, key_id, ApiKeyChanges(name="x"))
     with refusal(Errors.NOT_FOUND):
         desk.keys.rotate(ADMIN, key_id, 0, now=NOW)
     with refusal(Errors.NOT_FOUND):
-        desk.keys.revoke(ADMIN, key_id)
+        desk.keys.delete(ADMIN, key_id)
 
 
 def test_expired_keys_make_room(desk: Desk) -> None:
@@ -239,20 +244,22 @@ def test_what_operators_do_is_recorded(desk: Desk) -> None:
     """Every change names who, what and on whom, and no secret."""
     key_id, text = desk.key()
     new, _ = desk.keys.rotate(ADMIN, key_id, 0, now=NOW)
-    desk.keys.revoke(ADMIN, key_id)
+    desk.keys.change(ADMIN, key_id, ApiKeyChanges(name="Nightly", status=Status.DISABLED))
+    desk.keys.delete(ADMIN, key_id)
     made, secret = desk.clients.create(ADMIN, NewClient(ClientKind.SERVICE, "S"), now=NOW)
     desk.clients.add_secret(ADMIN, made.client_id)
     desk.clients.remove_secret(ADMIN, made.client_id, fingerprint(secret)[:16])
-    desk.clients.change(ADMIN, made.client_id, {"name": "T", "enabled": False})
+    desk.clients.change(ADMIN, made.client_id, ClientChanges(name="T", status=Status.DISABLED))
     desk.clients.delete(ADMIN, made.client_id)
     assert desk.events == [
         Event("api_key_created", client_id="cli_owner", reason=key_id, actor="usr_admin"),
         Event("api_key_rotated", client_id="cli_owner", reason=key_id, actor="usr_admin"),
+        Event("api_key_changed", client_id="cli_owner", reason=f"{key_id} name status", actor="usr_admin"),
         Event("api_key_revoked", client_id="cli_owner", reason=key_id, actor="usr_admin"),
         Event("client_created", client_id=made.client_id, actor="usr_admin"),
         Event("client_secret_added", client_id=made.client_id, actor="usr_admin"),
         Event("client_secret_removed", client_id=made.client_id, reason=fingerprint(secret)[:16], actor="usr_admin"),
-        Event("client_changed", client_id=made.client_id, reason="enabled name", actor="usr_admin"),
+        Event("client_changed", client_id=made.client_id, reason="name status", actor="usr_admin"),
         Event("client_deleted", client_id=made.client_id, actor="usr_admin"),
     ]
     assert not {text, secret, new.secret_hash} & set(str(desk.events).split("'"))
@@ -267,8 +274,16 @@ def test_a_client_that_keeps_getting_keys_is_not_deleted(desk: Desk, monkeypatch
     assert desk.store.find_client("cli_owner") == desk.owner
 
 
-@pytest.mark.parametrize("changes", [{"roles": ()}, {"enabled": True}, {"redirect_uris": ("https://eve.example/",)}])
-def test_a_client_above_the_operator_is_not_changed(desk: Desk, changes: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "changes",
+    [
+        ClientChanges(roles=()),
+        ClientChanges(status=Status.ACTIVE),
+        ClientChanges(redirect_uris=("https://eve.example/",)),
+        ClientChanges(name="Eve", status=Status.DISABLED),
+    ],
+)
+def test_a_client_above_the_operator_is_not_changed(desk: Desk, changes: ClientChanges) -> None:
     """Emptied of its roles it would give a secret, which is good again as soon as somebody gives them back."""
     with refusal(Errors.FORBIDDEN):
         desk.clients.change(CLERK, "cli_web", changes)
@@ -277,14 +292,32 @@ def test_a_client_above_the_operator_is_not_changed(desk: Desk, changes: dict[st
 
 def test_a_client_above_the_operator_can_be_locked_out(desk: Desk) -> None:
     """A secret that has leaked is no time to look for an admin."""
-    assert not desk.clients.change(CLERK, "cli_web", {"enabled": False}).enabled
+    changed = desk.clients.change(CLERK, "cli_web", ClientChanges(status=Status.DISABLED))
+    assert changed.status is Status.DISABLED
+
+
+@pytest.mark.parametrize("changes", [ApiKeyChanges(name="x"), ApiKeyChanges(status=Status.ACTIVE)])
+def test_a_key_above_the_operator_can_be_disabled_and_nothing_else(desk: Desk, changes: ApiKeyChanges) -> None:
+    """Enabling a key gives what it may do."""
+    key, _ = desk.keys.create(ADMIN, NewApiKey("cli_web", "nightly"), now=NOW)
+    assert desk.keys.change(CLERK, key.key_id, ApiKeyChanges(status=Status.DISABLED)).status is Status.DISABLED
+    with refusal(Errors.FORBIDDEN):
+        desk.keys.change(CLERK, key.key_id, changes)
+
+
+def test_a_key_that_is_enabled_again_works_again(desk: Desk) -> None:
+    """Disabling a key is a way to find out who uses it."""
+    key_id, text = desk.key()
+    desk.keys.change(ADMIN, key_id, ApiKeyChanges(status=Status.DISABLED))
+    desk.keys.change(ADMIN, key_id, ApiKeyChanges(status=Status.ACTIVE))
+    assert desk.directory.service(text, now=NOW).key.key_id == key_id
 
 
 def test_a_role_that_went_out_of_use_is_not_in_the_way(desk: Desk) -> None:
     """It permits nothing: its client gets secrets and keys, and keeps it until somebody takes it away."""
     owner = ("admin", "gone")
-    desk.store.update_client("cli_owner", {"roles": owner})
-    desk.clients.change(ADMIN, "cli_owner", {"roles": ("admin", "gone", "service")})
+    desk.store.update_client("cli_owner", ClientChanges(roles=owner))
+    desk.clients.change(ADMIN, "cli_owner", ClientChanges(roles=("admin", "gone", "service")))
     key, _ = desk.keys.create(ADMIN, NewApiKey("cli_owner", "nightly"), now=NOW)
     successor, _ = desk.keys.rotate(ADMIN, key.key_id, 0, now=NOW)
     client, _ = desk.clients.add_secret(ADMIN, "cli_owner")

@@ -160,7 +160,7 @@ def test_a_session_older_than_the_credential_is_dead(world: World, first: TokenA
 def test_another_client_cannot_use_the_token(world: World, first: TokenAnswer) -> None:
     """A refresh token is bound to its client, and the attempt does not disturb the session."""
     with pytest.raises(ServiceError):
-        world.sessions.refresh(first.refresh_token, client_id="cli_other", now=NOW)
+        world.refresh_grant(first.refresh_token, client_id="cli_other", now=NOW)
     assert generation(world, world.refresh(first, now=NOW)) == 1
 
 
@@ -171,7 +171,7 @@ def test_another_client_cannot_use_a_past_token_either(world: World, first: Toke
     for _ in range(rotations):
         newest = world.refresh(newest, now=NOW)
     with pytest.raises(ServiceError):
-        world.sessions.refresh(first.refresh_token, client_id="cli_other", now=NOW)
+        world.refresh_grant(first.refresh_token, client_id="cli_other", now=NOW)
     assert generation(world, world.refresh(newest, now=NOW)) == rotations + 1
     assert "refresh_reuse" not in world.journal.names()
 
@@ -179,14 +179,14 @@ def test_another_client_cannot_use_a_past_token_either(world: World, first: Toke
 @pytest.mark.parametrize(("asked", "granted"), [("profile", "profile"), ("profile openid", "openid profile")])
 def test_a_narrower_scope_is_granted(world: World, first: TokenAnswer, asked: str, granted: str) -> None:
     """RFC 6749 section 6: the scope may shrink for one access token, and the session keeps its own."""
-    narrow = world.sessions.refresh(first.refresh_token, now=NOW, scope=asked)
+    narrow = world.refresh_grant(first.refresh_token, now=NOW, scope=asked)
     assert (narrow.scope, world.refresh(narrow, now=NOW).scope) == (granted, first.scope)
 
 
 def test_a_wider_scope_is_refused_and_changes_nothing(world: World, first: TokenAnswer) -> None:
     """RFC 6749 section 6: it must not hold what was never granted."""
     with pytest.raises(ServiceError) as caught:
-        world.sessions.refresh(first.refresh_token, now=NOW, scope="openid root")
+        world.refresh_grant(first.refresh_token, now=NOW, scope="openid root")
     assert caught.value.error is Errors.INVALID_SCOPE
     assert generation(world, world.refresh(first, now=NOW)) == 1
 

@@ -9,8 +9,8 @@ import pytest
 from latchkey.core.clients.directory import new_api_key
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.grants.validation import TokenCheck
-from latchkey.core.model import ApiKey, Client, ClientKind, Grant, UserStatus
-from latchkey.core.throttle import ADDRESS_RULE, Counter
+from latchkey.core.model import ApiKey, Client, ClientKind, Grant, Status, UserStatus
+from latchkey.core.throttle import ADDRESS_RULE, Counter, NoThrottle, ThrottleStore
 from latchkey.signing.minting import mint_access
 from latchkey.signing.policy import Moment, reset, rotate
 from latchkey.signing.tokens import AccessClaims
@@ -21,10 +21,10 @@ SERVICE = Client("cli_job", ClientKind.SERVICE, "Job", NOW, grants=(Grant.CLIENT
 
 
 def check(
-    world: World, token: str, *, now: int = NOW, audience: str = AUDIENCE, throttled: bool = True
+    world: World, token: str, *, now: int = NOW, audience: str = AUDIENCE, limits: ThrottleStore | None = None
 ) -> AccessClaims:
     """Return the claims of a token that is good."""
-    made = TokenCheck(world.source, world.accounts, world.clients, world.store, audience, throttled)
+    made = TokenCheck(world.source, world.store, world.clients, limits or world.store, audience)
     return made(token, address=ADDRESS, now=now)
 
 
@@ -115,7 +115,7 @@ def test_token_of_an_older_credential_is_no_good(world: World, token: str) -> No
 def test_token_of_a_disabled_client_is_no_good(world: World) -> None:
     """A client that is switched off is nobody."""
     token = service_token(world)
-    vars(world.store)["_clients"][SERVICE.client_id] = replace(SERVICE, enabled=False)
+    vars(world.store)["_clients"][SERVICE.client_id] = replace(SERVICE, status=Status.DISABLED)
     assert refused(world, token) is Errors.INVALID_TOKEN
 
 
@@ -189,11 +189,11 @@ def test_refusal_is_not_counted_again(world: World) -> None:
 def test_stack_without_limits_counts_nothing(world: World, token: str) -> None:
     """A test bench may guess as often as it likes."""
     with pytest.raises(ServiceError):
-        check(world, "bad", throttled=False)
+        check(world, "bad", limits=NoThrottle())
     assert world.store.attempts(COUNTER, NOW).count == 0
     for _ in range(ADDRESS_RULE.free):
         refused(world, "bad")
-    assert check(world, token, throttled=False).iat == NOW
+    assert check(world, token, limits=NoThrottle()).iat == NOW
 
 
 def test_outage_is_no_verdict(world: World, token: str, monkeypatch: pytest.MonkeyPatch) -> None:

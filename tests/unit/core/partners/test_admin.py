@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from latchkey.core.errors import Errors
-from latchkey.core.model import Partner
-from latchkey.core.partners.admin import MAX_KEYS, read_key
+from latchkey.core.model import Partner, Status
+from latchkey.core.partners.admin import MAX_KEYS, PartnerChanges, read_key
 from latchkey.core.roles.roles import BUILT_IN, CustomRoles, Operator, StoredRoles, registry_with
-from tests.partner_world import ADMIN, PartnerWorld, Signer, refuses
+from tests.partner_world import ADMIN, PartnerWorld, Signer, new_partner, refuses
 from tests.world import NOW
 
 CUSTOM = CustomRoles(
@@ -44,17 +44,15 @@ def test_nobody_maps_above_himself(world: PartnerWorld) -> None:
     with refuses(Errors.FORBIDDEN):
         world.partner(role_map={"x": "private"})
     officer = Operator("usr_officer", (*ADMIN.permissions, *BUILT_IN.permissions(("privacy",))), NOW)
-    made = world.admin.create(
-        officer, {"name": "S", "issuer": "https://s.example", "role_map": {"x": "private"}}, [], now=NOW
-    )
+    made = world.admin.create(officer, new_partner("S", "https://s.example", role_map={"x": "private"}), now=NOW)
     assert world.set_partner(made, name="T").role_map == {"x": "private"}
 
 
 def test_nobody_signs_for_roles_above_himself(world: PartnerWorld) -> None:
     """Whoever decides whose tokens count says who has the roles of the map; to take a key away is free."""
     officer = Operator("usr_officer", (*ADMIN.permissions, *BUILT_IN.permissions(("privacy",))), NOW)
-    given = {"name": "S", "issuer": "https://s.example", "role_map": {"x": "private"}}
-    made = world.admin.create(officer, given, [Signer("k1").key()], now=NOW)
+    asked = new_partner("S", "https://s.example", keys=(Signer("k1").key(),), role_map={"x": "private"})
+    made = world.admin.create(officer, asked, now=NOW)
     with refuses(Errors.FORBIDDEN):
         world.admin.add_key(ADMIN, made.partner_id, Signer("k2").key())
     assert world.admin.remove_key(ADMIN, made.partner_id, "k1").keys == {}
@@ -72,12 +70,13 @@ def test_nobody_signs_for_roles_above_himself(world: PartnerWorld) -> None:
 def test_nobody_opens_again_what_gives_more_than_they_have(world: PartnerWorld) -> None:
     """To close a partner, after a theft say, is free."""
     officer = Operator("usr_officer", (*ADMIN.permissions, *BUILT_IN.permissions(("privacy",))), NOW)
-    given = {"name": "S", "issuer": "https://s.example", "role_map": {"x": "private"}}
-    made = world.admin.create(officer, given, [Signer("k1").key()], now=NOW)
-    assert not world.set_partner(made, enabled=False).enabled
+    asked = new_partner("S", "https://s.example", keys=(Signer("k1").key(),), role_map={"x": "private"})
+    made = world.admin.create(officer, asked, now=NOW)
+    assert world.set_partner(made, status=Status.DISABLED).status is Status.DISABLED
     with refuses(Errors.FORBIDDEN):
-        world.set_partner(made, enabled=True)
-    assert world.admin.change(officer, made.partner_id, {"enabled": True}, now=NOW).enabled
+        world.set_partner(made, status=Status.ACTIVE)
+    opened = world.admin.change(officer, made.partner_id, PartnerChanges(status=Status.ACTIVE), now=NOW)
+    assert opened.status is Status.ACTIVE
 
 
 def test_key_comes_though_a_role_of_the_map_is_gone(world: PartnerWorld) -> None:
@@ -173,7 +172,7 @@ def test_keys_come_from_one_place(world: PartnerWorld) -> None:
 
 def keyless(world: PartnerWorld) -> Partner:
     """Return a partner without keys."""
-    return world.admin.create(ADMIN, {"name": "S", "issuer": "https://s.example"}, [], now=NOW)
+    return world.admin.create(ADMIN, new_partner("S", "https://s.example"), now=NOW)
 
 
 def test_key_without_an_id_is_called_by_its_thumbprint() -> None:

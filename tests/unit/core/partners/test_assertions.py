@@ -12,10 +12,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from latchkey.core.errors import Errors, ServiceError
-from latchkey.core.model import Partner
+from latchkey.core.model import Partner, Status
 from latchkey.core.throttle import ADDRESS_RULE
 from latchkey.signing.base64url import b64url_decode, b64url_encode
-from tests.partner_world import ADMIN, PartnerWorld, Signer, claims
+from tests.partner_world import ADMIN, PartnerWorld, Signer, claims, new_partner
 from tests.world import NOW
 
 ISSUER = "https://shop.example"
@@ -224,9 +224,9 @@ def test_partner_opens_nothing_of_another(world: PartnerWorld) -> None:
 def test_disabled_and_deleted_partner_open_nothing(world: PartnerWorld) -> None:
     """And an enabled one does again."""
     [partner] = world.store.list_partners(after="", limit=9).items
-    world.set_partner(partner, enabled=False)
+    world.set_partner(partner, status=Status.DISABLED)
     assert refusal(world, world.signer.sign(claims(ISSUER))) == "partner_disabled"
-    world.set_partner(partner, enabled=True)
+    world.set_partner(partner, status=Status.ACTIVE)
     assert world.come(partner).created
     world.admin.delete(ADMIN, partner.partner_id)
     assert refusal(world, world.signer.sign(claims(ISSUER))) == "unknown_partner"
@@ -307,7 +307,7 @@ def test_audience_of_the_partners_own_choice(world: PartnerWorld) -> None:
 def test_published_keys_prove_too(world: PartnerWorld) -> None:
     """And where they cannot be had, nothing does."""
     address = "https://keys.example/jwks.json"
-    partner = world.admin.create(ADMIN, {"name": "P", "issuer": "https://p.example", "jwks_uri": address}, [], now=NOW)
+    partner = world.admin.create(ADMIN, new_partner("P", "https://p.example", jwks_uri=address), now=NOW)
     assert refusal(world, world.signer.sign(claims(partner.issuer))) == "keys_unreachable: away"
     world.published.keys[address] = {"k1": world.signer.key()}
     assert world.come(partner).created

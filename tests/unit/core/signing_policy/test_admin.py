@@ -9,7 +9,8 @@ import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from latchkey.core.errors import Errors, ServiceError
-from latchkey.core.signing_policy.admin import CONFIRMATION_TTL, RECENT_SIGN_IN, PolicyAdmin, Settings
+from latchkey.core.model import RECENT_SIGN_IN
+from latchkey.core.signing_policy.admin import CONFIRMATION_TTL, PolicyAdmin, Settings
 from latchkey.signing.base64url import b64url_decode
 from latchkey.signing.jws import InvalidToken
 from latchkey.signing.key_set import Caches, KeyState

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from latchkey.core.errors import Errors, ServiceError
+from latchkey.core.grants.sessions import require_live_session
 from latchkey.core.model import UserStatus
 from latchkey.core.users.accounts import Registration
 from tests.world import LOGIN, NOW, PASSWORD, World
@@ -67,7 +68,7 @@ def test_a_token_of_an_ended_session_is_refused_on_our_own_routes(world: World) 
     claims = world.claims(world.log_in())
     world.sessions.end(claims.sub, claims.sid or "", reason="logout")
     with pytest.raises(ServiceError) as caught:
-        world.accounts.present(claims.sub, claims.sid or "", now=NOW)
+        require_live_session(world.store, claims.sub, claims.sid or "", now=NOW)
     assert caught.value.error is Errors.INVALID_TOKEN
 
 
@@ -78,7 +79,7 @@ def test_a_token_of_an_account_that_changed_is_refused_on_our_own_routes(world: 
     claims = world.claims(world.log_in())
     world.put_user(replace(user, **change))
     with pytest.raises(ServiceError) as caught:
-        world.accounts.present(claims.sub, claims.sid or "", now=NOW)
+        require_live_session(world.store, claims.sub, claims.sid or "", now=NOW)
     assert caught.value.error is Errors.INVALID_TOKEN
 
 

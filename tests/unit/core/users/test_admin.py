@@ -23,7 +23,16 @@ class Office:
     def __init__(self, world: World) -> None:
         self.world = world
         roles = StoredRoles(lambda: registry_with(HELP_DESK))
-        self.admin = UserAdmin(world.store, world.accounts, world.sessions, roles, world.journal, world.outbox)
+        self.admin = UserAdmin(
+            users=world.store,
+            credentials=world.store,
+            standing=world.store,
+            accounts=world.accounts,
+            sessions=world.sessions,
+            roles=roles,
+            journal=world.journal,
+            outbox=world.outbox,
+        )
         self.ann = world.register()
         self.boss = self.account("boss@example.com", "admin")
         self.operator = Operator(self.boss.sub, BUILT_IN.permissions(["admin"]), NOW)
@@ -165,7 +174,7 @@ def test_events_name_the_operator(office: Office) -> None:
 
 def test_account_without_a_password_lets_nobody_in(office: Office) -> None:
     """It waits for a password; an empty one is none."""
-    user = office.admin.create(office.operator, Registration("new@example.com", ""), (), now=NOW)
+    user = office.admin.create(office.operator, Registration("new@example.com", None), (), now=NOW)
     assert user.roles == ("user",)
     with pytest.raises(ServiceError, match="invalid_credentials"):
         office.world.log_in("new@example.com", "")

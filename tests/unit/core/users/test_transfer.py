@@ -29,7 +29,7 @@ class Movers:
     def __init__(self, world: World) -> None:
         self.world = world
         roles = StoredRoles(lambda: registry_with(MOVERS))
-        self.transfer = UserTransfer(world.store, roles, world.journal, world.entropy)
+        self.transfer = UserTransfer(world.store, world.store, roles, world.journal, world.entropy)
         self.boss = Operator("usr_boss", BUILT_IN.permissions(["admin"]), NOW)
         self.mover = Operator("usr_mover", roles.permissions(["mover"]), NOW)
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import boto3
 
 from latchkey.adapters.aws import CONFIG
-from latchkey.adapters.dynamodb.authenticators import UserChanges
+from latchkey.adapters.dynamodb.authenticators import Authenticators
 from latchkey.adapters.dynamodb.clients import Clients
+from latchkey.adapters.dynamodb.credentials import Credentials
 from latchkey.adapters.dynamodb.events import AuditItems
 from latchkey.adapters.dynamodb.grants import SessionItems
 from latchkey.adapters.dynamodb.mail import Codes, OutboxItems
@@ -26,8 +27,9 @@ __all__ = ["DynamoStore", "connect"]
 
 
 class DynamoStore(
+    Credentials,
+    Authenticators,
     Users,
-    UserChanges,
     SessionItems,
     Codes,
     OutboxItems,

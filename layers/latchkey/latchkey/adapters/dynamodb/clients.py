@@ -10,14 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from latchkey.adapters.dynamodb import items
-from latchkey.adapters.dynamodb.items import Item
+from latchkey.adapters.dynamodb.items import AnyItem, Item, Key, Value
 from latchkey.adapters.dynamodb.table import Change, TablePart
-from latchkey.core.clients.store import MAX_API_KEYS
+from latchkey.core.clients.store import MAX_API_KEYS, ApiKeyChanges, ClientChanges
 from latchkey.core.errors import Errors, ServiceError
-from latchkey.core.model import ApiKey, Client
+from latchkey.core.model import ApiKey, Client, given
 from latchkey.core.paging import Page
 
-_OPERATORS_TO_CHANGE = frozenset({"name", "redirect_uris", "scopes", "grants", "roles", "enabled"})
 _EXISTS = "attribute_exists(#pk)"
 _ROOM = f"{_EXISTS} AND (attribute_not_exists(#api_keys) OR #api_keys < :most)"
 _NO_KEY = f"{_EXISTS} AND (attribute_not_exists(#api_keys) OR #api_keys = :zero)"
@@ -34,7 +33,7 @@ class Clients(TablePart):
             raise ServiceError(Errors.CONFLICT, "the client id is taken")
 
     def find_client(self, client_id: str) -> Client | None:
-        """Return the client, enabled or not."""
+        """Return the client, whatever its status."""
         item = self._table.get(items.client(client_id))
         return items.decode(Client, item) if item else None
 
@@ -45,15 +44,10 @@ class Clients(TablePart):
         clients = sorted((items.decode(Client, item) for item in found), key=lambda client: client.client_id)
         return Page(tuple(clients), last)
 
-    def update_client(self, client_id: str, changes: Mapping[str, str | bool | tuple[str, ...]]) -> Client | None:
-        """Set what an operator may change; any other member raises `ValueError`."""
-        if not changes.keys() <= _OPERATORS_TO_CHANGE:
-            raise ValueError(f"not to be changed: {sorted(changes.keys() - _OPERATORS_TO_CHANGE)}")
-        if not changes:
-            return self.find_client(client_id)
-        change = "SET " + ", ".join(f"#{member} = :{member}" for member in changes)
-        write = self._table.update(items.client(client_id), change, changes, only_if=_EXISTS)
-        return items.decode(Client, write.item) if write.item else None
+    def update_client(self, client_id: str, changes: ClientChanges) -> Client | None:
+        """Set what an operator changes."""
+        item = self._changed(items.client(client_id), given(changes))
+        return items.decode(Client, item) if item else None
 
     def replace_secrets(self, client_id: str, old: tuple[str, ...], new: tuple[str, ...]) -> bool:
         """Swap the secret hashes of a client if they are still `old`."""
@@ -78,7 +72,7 @@ class Clients(TablePart):
         self._require_new(key, *self._table.change_all([_one_key_more(key.client_id)], _entries(key)))
 
     def find_api_key(self, key_id: str, now: int) -> ApiKey | None:
-        """Return the key if it has not expired, enabled or not."""
+        """Return the key if it has not expired, whatever its status."""
         item = self._table.get(items.api_key(key_id))
         key = items.decode(ApiKey, item) if item else None
         return None if key is None or (key.expires_at is not None and key.expires_at <= now) else key
@@ -90,6 +84,11 @@ class Clients(TablePart):
         found = self._table.get_all([items.api_key(entry["sk"]["S"].rpartition("#")[2]) for entry in listed])
         keys = sorted((items.decode(ApiKey, item) for item in found), key=lambda key: (key.client_id, key.key_id))
         return Page(tuple(keys), last)
+
+    def update_api_key(self, key_id: str, changes: ApiKeyChanges) -> ApiKey | None:
+        """Set what an operator changes."""
+        item = self._changed(items.api_key(key_id), given(changes))
+        return items.decode(ApiKey, item) if item else None
 
     def rotate_api_key(self, key_id: str, successor: ApiKey, *, expires_at: int) -> bool:
         """Store a new key and let the one before it end, in one transaction."""
@@ -117,6 +116,13 @@ class Clients(TablePart):
         """Remember the day of the last use."""
         earlier = "attribute_exists(#pk) AND #last_used_on < :day"
         self._table.update(items.api_key(key_id), "SET #last_used_on = :day", {"day": day}, only_if=earlier)
+
+    def _changed(self, key: Key, members: Mapping[str, Value]) -> AnyItem | None:
+        """Set members of an item that is there; return it as it then stands, or `None`."""
+        if not members:
+            return self._table.get(key)
+        change = "SET " + ", ".join(f"#{name} = :{name}" for name in members)
+        return self._table.update(key, change, members, only_if=_EXISTS).item
 
     def _require_new(self, key: ApiKey, has_room: bool, *new: bool) -> None:  # noqa: FBT001 - an outcome among outcomes
         """Raise why a new key was refused, if it was."""

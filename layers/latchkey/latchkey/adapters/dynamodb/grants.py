@@ -10,7 +10,7 @@ from latchkey.adapters.dynamodb.items import LINGER, AnyItem, Item
 from latchkey.adapters.dynamodb.table import Change, TablePart
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.grants.store import Rotation
-from latchkey.core.model import Session
+from latchkey.core.model import Session, User
 from latchkey.core.throttle import Counter
 
 # A session in time. Each rotation moves `expires_at` to the right; `ends_at` stands still and wins.
@@ -41,6 +41,14 @@ class SessionItems(TablePart):
     def find_session(self, sub: str, sid: str, now: int) -> Session | None:
         """Return the session if it is alive."""
         return _live_session(self._table.get(items.session(sub, sid)), now)
+
+    def find_user_with_sessions(self, sub: str, now: int) -> tuple[User | None, tuple[Session, ...]]:
+        """Return the account and its live sessions, oldest first: they share a partition."""
+        key = items.user(sub)
+        found = self._table.query(key.pk)
+        profile = next((item for item in found if item["sk"] == {"S": key.sk}), None)
+        sessions = [item for item in found if item["sk"]["S"].startswith("SESSION#")]
+        return items.decode(User, profile) if profile else None, live_sessions(sessions, now)
 
     def list_sessions(self, sub: str, now: int) -> tuple[Session, ...]:
         """Return the live sessions of a subject, oldest first."""

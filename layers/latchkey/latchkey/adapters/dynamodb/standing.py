@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from latchkey.adapters.dynamodb import items
 from latchkey.adapters.dynamodb.items import Item, Value
-from latchkey.adapters.dynamodb.table import Change
+from latchkey.adapters.dynamodb.table import Change, Table
+from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.model import User, is_active_admin
 
 AS_READ = "#login = :login_read AND #status = :status_read AND #roles = :roles_read AND #epoch = :epoch_read"
@@ -45,6 +48,25 @@ def recounted(before: User, after: User) -> tuple[Change, ...]:
     if is_active_admin(before) == is_active_admin(after):
         return ()
     return (ONE_ADMIN_MORE,) if is_active_admin(after) else (_ONE_ADMIN_LESS,)
+
+
+def restood(read_user: User, wanted: User) -> Change:
+    """Return the step from one standing to another, which fails unless the account still stands as it was read."""
+    values: dict[str, Value] = {"status": str(wanted.status), "roles": wanted.roles, "epoch": wanted.epoch}
+    return Change(
+        items.user(read_user.sub),
+        read(read_user) | values,
+        AS_READ,
+        set="#status = :status, #roles = :roles, #epoch = :epoch",
+    )
+
+
+def change(table: Table, changes: Sequence[Change], new: Sequence[Item] = ()) -> bool:
+    """Make the changes, the first of which is the standing; say whether it was as read. Raises `LAST_ADMIN`."""
+    stands, *others = table.change_all(changes, new)
+    if stands and not all(others):
+        raise ServiceError(Errors.LAST_ADMIN, "the last active admin")
+    return stands
 
 
 def _place(user: User) -> items.Key:

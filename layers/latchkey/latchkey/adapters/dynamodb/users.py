@@ -1,18 +1,26 @@
-"""Accounts and what they sign in with."""
+"""Accounts, from their first write to their last."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from latchkey.adapters.dynamodb import items, standing
-from latchkey.adapters.dynamodb.grants import live_sessions
+from latchkey.adapters.dynamodb.credentials import credential_of
 from latchkey.adapters.dynamodb.mail import waiting
-from latchkey.adapters.dynamodb.table import TablePart
+from latchkey.adapters.dynamodb.table import Change, TablePart
 from latchkey.core.errors import Errors, ServiceError
-from latchkey.core.model import Credential, Mail, Session, User
+from latchkey.core.model import ADMIN_ROLE, Credential, Mail, User, UserStatus
 from latchkey.core.paging import Page
 
 _OWNERS_TO_CHANGE = frozenset({"name", "locale"})
+_NO_ADMIN_WAITS = "#status = :pending AND NOT contains(#roles, :admin)"
+_ADMIN_WAITS = "#status = :pending AND contains(#roles, :admin)"
+_WAKING: dict[str, items.Value] = {
+    "active": str(UserStatus.ACTIVE),
+    "pending": str(UserStatus.PENDING),
+    "admin": ADMIN_ROLE,
+}
 
 
 class Users(TablePart):
@@ -43,44 +51,18 @@ class Users(TablePart):
         if not all(others):
             raise ServiceError(Errors.USER_EXISTS, "the login is taken")
 
-    def find_credential(self, login: str) -> Credential | None:
-        """Return the credential of a canonical login."""
-        item = self._table.get(items.login(login))
-        return _credential(item) if item else None
-
     def find_credentials(self, logins: Sequence[str]) -> Mapping[str, Credential]:
         """Return the credentials of those logins that are taken: one read for all of them."""
         found = self._table.get_all([items.login(login) for login in dict.fromkeys(logins)])
-        return {credential.login: credential for credential in map(_credential, found)}
-
-    def find_user(self, sub: str) -> User | None:
-        """Return the account."""
-        item = self._table.get(items.user(sub))
-        return items.decode(User, item) if item else None
-
-    def find_user_with_sessions(self, sub: str, now: int) -> tuple[User | None, tuple[Session, ...]]:
-        """Return the account and its live sessions, oldest first: they share a partition."""
-        key = items.user(sub)
-        found = self._table.query(key.pk)
-        profile = next((item for item in found if item["sk"] == {"S": key.sk}), None)
-        sessions = [item for item in found if item["sk"]["S"].startswith("SESSION#")]
-        return items.decode(User, profile) if profile else None, live_sessions(sessions, now)
-
-    def replace_password_hash(self, login: str, old_hash: str, new_hash: str) -> bool:
-        """Swap the hash if it is still `old_hash`."""
-        return self._table.update(
-            items.login(login),
-            "SET #password_hash = :new",
-            {"old": old_hash, "new": new_hash},
-            only_if="#password_hash = :old",
-        ).applied
+        return {credential.login: credential for credential in map(credential_of, found)}
 
     def update_profile(self, sub: str, changes: Mapping[str, str]) -> User | None:
         """Set `name` and `locale` members; any other raises `ValueError`."""
         if not changes.keys() <= _OWNERS_TO_CHANGE:
             raise ValueError(f"not members of a profile: {sorted(changes.keys() - _OWNERS_TO_CHANGE)}")
         if not changes:
-            return self.find_user(sub)
+            item = self._table.get(items.user(sub))
+            return items.decode(User, item) if item else None
         change = "SET " + ", ".join(f"#{member} = :{member}" for member in changes)
         write = self._table.update(items.user(sub), change, changes, only_if="attribute_exists(#pk)")
         return items.decode(User, write.item) if write.item else None
@@ -93,7 +75,43 @@ class Users(TablePart):
         by_sub = {user.sub: user for user in found}
         return Page(tuple(by_sub[sub] for sub in subs if sub in by_sub), last)
 
+    def replace_pending_user(self, old: User, user: User, credential: Credential, *, mail: Mail | None) -> bool:
+        """Put another account in the place of a pending one; its login's item stays and changes hands."""
+        taken_over = Change(
+            items.login(credential.login),
+            {"old": old.sub, "sub": credential.sub, "hash": credential.password_hash, "epoch": credential.epoch},
+            "#sub = :old",
+            set="#sub = :sub, #password_hash = :hash, #epoch = :epoch",
+        )
+        gone = Change(items.user(old.sub), {"pending": str(UserStatus.PENDING)}, "#status = :pending")
+        new = (items.encode(items.user(user.sub), user), standing.line(user), *waiting(mail))
+        changes = (taken_over, gone, standing.no_line(old), *standing.counted(user))
+        return all(self._table.change_all(changes, new))
 
-def _credential(item: items.AnyItem) -> Credential:
-    """Return the credential of an item; one without a hash has an empty one, which no password opens."""
-    return items.decode(Credential, {"password_hash": {"S": ""}, **item})
+    def activate_user(self, sub: str) -> User | None:
+        """Make a pending account active. An admin's counts from then on, which takes a transaction."""
+        write = self._table.update(items.user(sub), "SET #status = :active", _WAKING, only_if=_NO_ADMIN_WAITS)
+        user = items.decode(User, write.item) if write.item else None
+        if user is None or user.status is not UserStatus.PENDING:
+            return user
+        woken = Change(items.user(sub), _WAKING, _ADMIN_WAITS, set="#status = :active")
+        self._table.change_all((woken, standing.ONE_ADMIN_MORE))
+        item = self._table.get(items.user(sub))
+        return items.decode(User, item) if item else None
+
+    def begin_deletion(self, user: User, *, mail: Mail | None) -> bool:
+        """Mark an account as `deleting`, if some admin stays."""
+        marked = replace(user, status=UserStatus.DELETING, epoch=user.epoch + 1)
+        return standing.change(
+            self._table, (standing.restood(user, marked), *standing.recounted(user, marked)), waiting(mail)
+        )
+
+    def delete_user(self, user: User) -> bool:
+        """Delete an account that is marked, with its login and its line in the list."""
+        login = (Change(items.login(user.login), {"sub": user.sub}, "#sub = :sub"),) if user.login else ()
+        changes = (
+            Change(items.user(user.sub), {"deleting": str(UserStatus.DELETING)}, "#status = :deleting"),
+            *login,
+            standing.no_line(user),
+        )
+        return all(self._table.change_all(changes))

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from latchkey.adapters.store import Store
 from latchkey.core.authenticators.ownership import Ownership
-from latchkey.core.authenticators.store import NewPassword
+from latchkey.core.authenticators.store import AuthenticatorStore, NewPassword
+from latchkey.core.credentials.new_passwords import NewPasswords
+from latchkey.core.credentials.store import CredentialStore
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.events import Event, Journal
+from latchkey.core.grants.sessions import require_live_session
+from latchkey.core.grants.store import SessionStore
 from latchkey.core.mail.codes import live_code, spent
 from latchkey.core.mail.outbox import Outbox
+from latchkey.core.mail.store import CodeStore
 from latchkey.core.model import CodePurpose, Credential, Mail, MailKind, OneTimeCode, User, UserStatus
-from latchkey.core.users.accounts import Accounts
 
 
 @dataclass(frozen=True, slots=True)
 class PasswordChanges:
     """Changes passwords. Every change ends the sessions of before, by the epoch, in the very write that makes it."""
 
-    store: Store
-    accounts: Accounts
+    authenticators: AuthenticatorStore
+    credentials: CredentialStore
+    sessions: SessionStore
+    codes: CodeStore
+    new_passwords: NewPasswords
     ownership: Ownership
     outbox: Outbox
     journal: Journal
@@ -30,13 +36,13 @@ class PasswordChanges:
 
         A weak password does not use the code up. Raises `CODE_USED_OR_EXPIRED` or `WEAK_PASSWORD`.
         """
-        code = live_code(self.store, text, CodePurpose.RESET, now)
+        code = live_code(self.codes, text, CodePurpose.RESET, now)
         user, held = self._owner(code)
-        password_hash = self.accounts.new_hash(password, user.login)
+        password_hash = self.new_passwords.hash(password, user.login)
         change = NewPassword(held, user, password_hash, now, code=code, mail=self._notice(user, now))
-        if not self.store.change_password(change):
+        if not self.authenticators.change_password(change):
             raise spent("the code or the password was used or changed meanwhile")
-        self.store.end_sessions(user.sub)
+        self.sessions.end_sessions(user.sub)
         self.journal.record(Event("password_reset", sub=user.sub))
 
     def change(self, sub: str, sid: str, current: str, password: str, *, now: int) -> None:
@@ -44,21 +50,21 @@ class PasswordChanges:
 
         Raises `INVALID_TOKEN`, `RATE_LIMITED`, `INVALID_CREDENTIALS`, `WEAK_PASSWORD` or `CONFLICT`.
         """
-        user, _ = self.accounts.present(sub, sid, now=now)
+        user, _ = require_live_session(self.sessions, sub, sid, now=now)
         held = self.ownership.prove(user, current, now=now)
-        password_hash = self.accounts.new_hash(password, user.login)
+        password_hash = self.new_passwords.hash(password, user.login)
         change = NewPassword(held, user, password_hash, now, keep=sid, mail=self._notice(user, now))
-        if not self.store.change_password(change):
+        if not self.authenticators.change_password(change):
             raise ServiceError(Errors.CONFLICT, "the account changed meanwhile")
-        self.store.end_sessions(sub, keep=sid)
+        self.sessions.end_sessions(sub, keep=sid)
         self.journal.record(Event("password_changed", sub=sub, sid=sid))
 
     def _owner(self, code: OneTimeCode) -> tuple[User, Credential]:
         """Return the account of a code, if nothing has ended the code's use since it was made."""
-        user = self.store.find_user(code.sub)
+        user = self.credentials.find_user(code.sub)
         if user is None or user.status is UserStatus.DELETING:
             raise spent("the account is gone")
-        held = self.store.find_credential(user.login)
+        held = self.credentials.find_credential(user.login)
         if held is None or held.sub != user.sub:
             raise spent("the account has no credential")
         if (user.login, str(user.epoch)) != (code.data.get("login"), code.data.get("epoch")):

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from latchkey.adapters.store import Store
-from latchkey.core.authenticators.ownership import RECENT, Ownership
+from latchkey.core.authenticators.ownership import Ownership
+from latchkey.core.authenticators.store import StandingStore
 from latchkey.core.errors import Errors, FieldError, ServiceError, invalid_field
 from latchkey.core.events import Event, Journal
-from latchkey.core.model import Link, Session, User
+from latchkey.core.grants.sessions import require_live_session
+from latchkey.core.grants.store import SessionStore
+from latchkey.core.model import RECENT_SIGN_IN, Link, Session, User
 from latchkey.core.partners.assertions import AssertionCheck, Proven
-from latchkey.core.users.accounts import Accounts
+from latchkey.core.partners.store import LinkStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +29,9 @@ class NewLink:
 class Links:
     """Links accounts with partners and parts them again, at the wish of their owners."""
 
-    store: Store
-    accounts: Accounts
+    links: LinkStore
+    standing: StandingStore
+    sessions: SessionStore
     check: AssertionCheck
     ownership: Ownership
     journal: Journal
@@ -39,23 +42,23 @@ class Links:
         Raises `INVALID_TOKEN`, `INVALID_REQUEST` for want of proof, `INVALID_CREDENTIALS`, `INVALID_GRANT`,
         `ALREADY_LINKED` or `RATE_LIMITED`.
         """
-        user, sessions = self.accounts.present(sub, sid, now=now)
+        user, sessions = require_live_session(self.sessions, sub, sid, now=now)
         self._prove(user, [each for each in sessions if each.sid == sid], asked.password, now)
         proven = self.check(asked.assertion, issuer_id=asked.issuer_id, address=asked.address, now=now)
         self.check.use(proven, now=now)
-        held = self.store.find_link(sub, proven.partner.partner_id)
+        held = self.links.find_link(sub, proven.partner.partner_id)
         if held is not None and held.external_id == proven.identity.external_id:
             return held
         link = _new_link(user, proven, now)
-        if not self.store.add_link(user, link):
+        if not self.links.add_link(user, link):
             raise ServiceError(Errors.ALREADY_LINKED, "the identity or the partner is linked, or the account changed")
         self.journal.record(Event("identity_linked", sub=sub, sid=sid, partner_id=link.partner_id))
         return link
 
     def of(self, sub: str, sid: str, *, now: int) -> tuple[Link, ...]:
         """Return the links of an account. Raises `INVALID_TOKEN`."""
-        self.accounts.present(sub, sid, now=now)
-        return self.store.list_links(sub)
+        require_live_session(self.sessions, sub, sid, now=now)
+        return self.links.list_links(sub)
 
     def remove(self, sub: str, sid: str, partner_id: str, *, now: int) -> None:
         """Part an account from a partner, and end the sessions that the partner opened.
@@ -63,30 +66,33 @@ class Links:
         The roles that the partner gave go with it. Raises `INVALID_TOKEN`, `NOT_FOUND`, `CONFLICT`, and
         `VALIDATION_FAILED` where there is no other way in.
         """
-        user, sessions = self.accounts.present(sub, sid, now=now)
-        link = self.store.find_link(sub, partner_id)
+        user, sessions = require_live_session(self.sessions, sub, sid, now=now)
+        link = self.links.find_link(sub, partner_id)
         if link is None:
             raise ServiceError(Errors.NOT_FOUND, "no such link")
-        rest = [each for each in self.store.list_links(sub) if each.partner_id != partner_id]
+        rest = [each for each in self.links.list_links(sub) if each.partner_id != partner_id]
         if not user.login and not rest:
             fault = FieldError("partner", "only_way_in", "Nothing else opens this account.")
             raise ServiceError(Errors.VALIDATION_FAILED, "the only way in", fields=(fault,))
         own = tuple(role for role in user.roles if role not in link.roles)
-        if own != user.roles and self.store.set_standing(user, status=user.status, roles=own, epoch=user.epoch) is None:
+        if (
+            own != user.roles
+            and self.standing.set_standing(user, status=user.status, roles=own, epoch=user.epoch) is None
+        ):
             raise ServiceError(Errors.CONFLICT, "the account changed meanwhile")
-        if not self.store.remove_link(link, besides=None if user.login else rest[0]):
+        if not self.links.remove_link(link, besides=None if user.login else rest[0]):
             raise ServiceError(Errors.CONFLICT, "the links changed meanwhile")
         self.journal.record(Event("identity_unlinked", sub=sub, sid=sid, partner_id=partner_id))
         for session in sessions:
             if session.partner_id == partner_id:
-                self.store.end_session(sub, session.sid)
+                self.sessions.end_session(sub, session.sid)
 
     def _prove(self, user: User, mine: list[Session], password: str, now: int) -> None:
         """Ask for the password or a recent sign-in of one's own: a partner's does not stand in for a password."""
         if password:
             self.ownership.prove(user, password, now=now)
             return
-        recent = all(now - session.auth_time <= RECENT for session in mine)
+        recent = all(now - session.auth_time <= RECENT_SIGN_IN for session in mine)
         if not recent or (user.login and any(session.partner_id for session in mine)):
             raise invalid_field("password", "required", "Give the password, or sign in anew.")
 

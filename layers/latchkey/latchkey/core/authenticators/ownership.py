@@ -4,33 +4,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from latchkey.adapters.store import Store
 from latchkey.core.credentials.passwords import Argon2Cost, WrongPassword, verify_password
+from latchkey.core.credentials.store import CredentialStore
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.events import Event, Journal
 from latchkey.core.model import Credential, User
-from latchkey.core.throttle import login_attempts
-
-RECENT = 600
-"""Seconds after signing in during which that is proof enough for who has no password."""
+from latchkey.core.throttle import ThrottleStore, login_attempts
 
 
 @dataclass(frozen=True, slots=True)
 class Ownership:
     """Checks the present password, under the same limit as a sign-in (ASVS 5.0 6.2.3, 7.5.1)."""
 
-    store: Store
+    credentials: CredentialStore
+    attempts: ThrottleStore
     journal: Journal
     cost: Argon2Cost
-    throttled: bool = True
 
     def prove(self, user: User, password: str, *, now: int) -> Credential:
         """Return the credential that the password opens. Raises `RATE_LIMITED` or `INVALID_CREDENTIALS`."""
         if not user.login:
             raise ServiceError(Errors.INVALID_CREDENTIALS, "a partner's user has no password")
-        if self.throttled:
-            self.store.reserve_attempt(login_attempts(user.login), now)
-        credential = self.store.find_credential(user.login)
+        self.attempts.reserve_attempt(login_attempts(user.login), now)
+        credential = self.credentials.find_credential(user.login)
         if credential is None or credential.sub != user.sub:
             raise ServiceError(Errors.INVALID_CREDENTIALS, "the account has no credential")
         try:

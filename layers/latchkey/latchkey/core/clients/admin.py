@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from latchkey.adapters.store import Store
 from latchkey.core.clients.directory import new_client_secret
 from latchkey.core.clients.redirects import check_redirect_uri
+from latchkey.core.clients.store import ClientChanges, ClientStore
 from latchkey.core.errors import Errors, ServiceError, invalid_field
 from latchkey.core.events import Event, Journal
 from latchkey.core.ids import Entropy, new_id
-from latchkey.core.model import Client, ClientKind, Grant
+from latchkey.core.model import Client, ClientKind, Grant, Status, given
 from latchkey.core.paging import Page
 from latchkey.core.roles.grantable import OF_MACHINES, require_grantable, require_held
 from latchkey.core.roles.roles import Operator, Roles
@@ -57,7 +57,7 @@ class NewClient:
 class ClientAdmin:
     """Registers, shows, changes and deletes clients, and exchanges their secrets."""
 
-    store: Store
+    store: ClientStore
     roles: Roles
     journal: Journal
     entropy: Entropy = field(repr=False)
@@ -98,23 +98,23 @@ class ClientAdmin:
             raise ServiceError(Errors.NOT_FOUND, "no such client")
         return client
 
-    def change(self, operator: Operator, client_id: str, changes: Mapping[str, str | bool | tuple[str, ...]]) -> Client:
+    def change(self, operator: Operator, client_id: str, changes: ClientChanges) -> Client:
         """Change some members of a client and return it.
 
-        A client that may do more than the operator can be locked out by them, and nothing else: its secret, its
-        address or its freedom could serve whoever changes it. Raises as `create` does, and `NOT_FOUND`.
+        An operator who lacks what the client may do can disable it and change nothing else: its secret, its address or
+        its status could serve them. Raises as `create` does, and `NOT_FOUND`.
         """
         client = self.get(client_id)
-        wanted = replace(client, **changes)  # type: ignore[arg-type]
+        wanted = replace(client, **given(changes))
         _check(wanted)
-        if changes != {"enabled": False}:
+        if changes != ClientChanges(status=Status.DISABLED):
             require_held(operator, client.roles, self.roles, free=OF_MACHINES)
         added = set(wanted.roles) - set(client.roles)
         require_grantable(operator, added, self.roles, free=OF_MACHINES)
         changed = self.store.update_client(client_id, changes)
         if changed is None:
             raise ServiceError(Errors.NOT_FOUND, "deleted meanwhile")
-        self._record("client_changed", operator, changed, " ".join(sorted(changes)))
+        self._record("client_changed", operator, changed, " ".join(sorted(given(changes))))
         return changed
 
     def delete(self, operator: Operator, client_id: str) -> None:
@@ -137,7 +137,7 @@ class ClientAdmin:
     def add_secret(self, operator: Operator, client_id: str) -> tuple[Client, str]:
         """Return the client and a second secret for it, shown this once.
 
-        Who holds a secret acts as the client, so nobody makes one for a client that may do more than himself. Raises
+        Anyone who holds a secret acts as the client, so an operator makes none for a client that may do more. Raises
         `NOT_FOUND`, `FORBIDDEN`, `LIMIT_REACHED`, `CONFLICT`, and `INVALID_REQUEST` for a public client.
         """
         client = self.get(client_id)

@@ -7,14 +7,13 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
-from latchkey.adapters.store import Store
 from latchkey.core.clients.admin import check_scopes
 from latchkey.core.clients.directory import new_api_key
-from latchkey.core.clients.store import MAX_API_KEYS
+from latchkey.core.clients.store import MAX_API_KEYS, ApiKeyChanges, ClientStore
 from latchkey.core.errors import Errors, ServiceError, invalid_field
 from latchkey.core.events import Event, Journal
 from latchkey.core.ids import Entropy
-from latchkey.core.model import ApiKey, Client, ClientKind
+from latchkey.core.model import ApiKey, Client, ClientKind, Status, given
 from latchkey.core.paging import Page
 from latchkey.core.roles.grantable import OF_MACHINES, require_held, require_known
 from latchkey.core.roles.roles import Operator, Roles
@@ -23,7 +22,7 @@ MAX_OVERLAP = 604_800
 """Seconds that a rotated key may live on beside its successor: a week."""
 
 LATEST_END = 253_402_300_799
-"""The last second that a calendar has a date for. A key without an end lives for ever."""
+"""The last second that a calendar has a date for. A key without an end never expires."""
 
 _ALL = ""
 
@@ -43,9 +42,9 @@ class NewApiKey:
 
 @dataclass(frozen=True, slots=True)
 class ApiKeyAdmin:
-    """Makes, shows, rotates and revokes API keys. Nobody makes a key that may do more than himself."""
+    """Makes, shows, changes, rotates and deletes API keys. A key never may do more than the operator who makes it."""
 
-    store: Store
+    store: ClientStore
     roles: Roles
     journal: Journal
     entropy: Entropy = field(repr=False)
@@ -79,14 +78,36 @@ class ApiKeyAdmin:
         """Return some of the keys of one client, or of all, expired ones too."""
         return self.store.list_api_keys(client_id, after=after, limit=limit)
 
-    def revoke(self, operator: Operator, key_id: str) -> None:
+    def get(self, key_id: str) -> ApiKey:
+        """Return the key, expired or not. Raises `NOT_FOUND`."""
+        key = self.store.find_api_key(key_id, 0)
+        if key is None:
+            raise ServiceError(Errors.NOT_FOUND, "no such key")
+        return key
+
+    def change(self, operator: Operator, key_id: str, changes: ApiKeyChanges) -> ApiKey:
+        """Change the name or the status of a key and return it. A disabled key is refused until it is enabled again.
+
+        An operator who lacks what the key may do can disable it and change nothing else. Raises `NOT_FOUND` and
+        `FORBIDDEN`.
+        """
+        key = self.get(key_id)
+        if changes != ApiKeyChanges(status=Status.DISABLED):
+            require_held(operator, key.roles, self.roles, free=OF_MACHINES)
+        changed = self.store.update_api_key(key_id, changes)
+        if changed is None:
+            raise ServiceError(Errors.NOT_FOUND, "deleted meanwhile")
+        self._record("api_key_changed", operator, changed, " ".join(sorted(given(changes))))
+        return changed
+
+    def delete(self, operator: Operator, key_id: str) -> None:
         """Delete a key: its next use is refused, and so is the next refresh of a session that it opened.
 
         Raises `NOT_FOUND`.
         """
-        key = self._find(key_id)
+        key = self.get(key_id)
         if not self.store.delete_api_key(key):
-            raise ServiceError(Errors.NOT_FOUND, "revoked meanwhile")
+            raise ServiceError(Errors.NOT_FOUND, "deleted meanwhile")
         self._record("api_key_revoked", operator, key)
 
     def rotate(self, operator: Operator, key_id: str, overlap: int, *, now: int) -> tuple[ApiKey, str]:
@@ -94,7 +115,7 @@ class ApiKeyAdmin:
 
         Raises `NOT_FOUND`, `FORBIDDEN`, `LIMIT_REACHED`, and `CONFLICT` when the key has been rotated before.
         """
-        old = self._find(key_id)
+        old = self.get(key_id)
         if old.expires_at is not None and old.expires_at <= now:
             raise ServiceError(Errors.NOT_FOUND, "the key has expired")
         require_held(operator, old.roles, self.roles, free=OF_MACHINES)
@@ -105,7 +126,7 @@ class ApiKeyAdmin:
         ends_at = now + overlap if old.expires_at is None else min(now + overlap, old.expires_at)
         rotate = partial(self.store.rotate_api_key, key_id, new, expires_at=ends_at)
         if not self._with_room(old.client_id, now, rotate):
-            raise ServiceError(Errors.CONFLICT, "the key has been rotated or revoked")
+            raise ServiceError(Errors.CONFLICT, "the key has been rotated or deleted")
         self._record("api_key_rotated", operator, old)
         return new, text
 
@@ -114,12 +135,6 @@ class ApiKeyAdmin:
         if owner is None or owner.kind is ClientKind.PUBLIC:
             raise invalid_field("client_id", "unknown_client", "This must be a client that can keep a secret.")
         return owner
-
-    def _find(self, key_id: str) -> ApiKey:
-        key = self.store.find_api_key(key_id, 0)  # an expired one too
-        if key is None:
-            raise ServiceError(Errors.NOT_FOUND, "no such key")
-        return key
 
     def _with_room(self, client_id: str, now: int, store_it: Callable[[], T]) -> T:
         """Store a key; where there is no room, delete the expired ones, which count until they are gone, and retry."""
@@ -133,8 +148,9 @@ class ApiKeyAdmin:
                 self.store.delete_api_key(key)
         return store_it()
 
-    def _record(self, name: str, operator: Operator, key: ApiKey) -> None:
-        self.journal.record(Event(name, client_id=key.client_id, reason=key.key_id, actor=operator.sub))
+    def _record(self, name: str, operator: Operator, key: ApiKey, what: str = "") -> None:
+        reason = f"{key.key_id} {what}".rstrip()
+        self.journal.record(Event(name, client_id=key.client_id, reason=reason, actor=operator.sub))
 
 
 def _renewed(old: ApiKey, now: int) -> int | None:

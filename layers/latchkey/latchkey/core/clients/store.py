@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
-from latchkey.core.model import ApiKey, Client
+from latchkey.core.model import ApiKey, Client, Status
 from latchkey.core.paging import Page
 
 MAX_API_KEYS = 100
 """API keys that one client may have, expired ones that nobody has deleted included."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientChanges:
+    """What is to change about a client; `None` leaves a member as it is."""
+
+    name: str | None = None
+    redirect_uris: tuple[str, ...] | None = None
+    scopes: tuple[str, ...] | None = None
+    grants: tuple[str, ...] | None = None
+    roles: tuple[str, ...] | None = None
+    status: Status | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKeyChanges:
+    """What is to change about an API key; `None` leaves a member as it is."""
+
+    name: str | None = None
+    status: Status | None = None
 
 
 class ClientStore(Protocol):
@@ -19,13 +39,13 @@ class ClientStore(Protocol):
         """Store a new client; raise `CONFLICT` when its id is taken."""
 
     def find_client(self, client_id: str) -> Client | None:
-        """Return the client, enabled or not."""
+        """Return the client, whatever its status."""
 
     def list_clients(self, *, after: str, limit: int) -> Page[Client]:
         """Return the clients in the order of their ids, `limit` at most, from behind `after`."""
 
-    def update_client(self, client_id: str, changes: Mapping[str, str | bool | tuple[str, ...]]) -> Client | None:
-        """Set `name`, `redirect_uris`, `scopes`, `grants`, `roles`, `enabled` of an existing client; return it so."""
+    def update_client(self, client_id: str, changes: ClientChanges) -> Client | None:
+        """Change members of an existing client; return the client as it then stands, or `None`."""
 
     def replace_secrets(self, client_id: str, old: tuple[str, ...], new: tuple[str, ...]) -> bool:
         """Swap the secret hashes of a client if they are still `old`; say whether they were."""
@@ -41,10 +61,13 @@ class ClientStore(Protocol):
         """
 
     def find_api_key(self, key_id: str, now: int) -> ApiKey | None:
-        """Return the key if it has not expired, enabled or not."""
+        """Return the key if it has not expired, whatever its status."""
 
     def list_api_keys(self, client_id: str, *, after: str, limit: int) -> Page[ApiKey]:
         """Return the keys of one client, or of all for an empty `client_id`, expired ones too, `limit` at most."""
+
+    def update_api_key(self, key_id: str, changes: ApiKeyChanges) -> ApiKey | None:
+        """Change members of an existing key; return the key as it then stands, or `None`."""
 
     def rotate_api_key(self, key_id: str, successor: ApiKey, *, expires_at: int) -> bool:
         """Store a new key and let the one before it end at `expires_at`, both or neither; say whether it is done.

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from latchkey.adapters.store import Store
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.events import Event, Journal
+from latchkey.core.grants.gate import Admitted, Asked, Gate, NotAdmitted
 from latchkey.core.grants.issuing import Issuer, TokenAnswer, granted_scope
-from latchkey.core.grants.sessions import make_room, new_session
+from latchkey.core.grants.proof import PersonProof
+from latchkey.core.grants.store import SessionStore
 from latchkey.core.ids import Entropy, new_id
 from latchkey.core.model import (
     FIRST_PARTY_CLIENT,
@@ -27,9 +28,12 @@ from latchkey.core.model import (
 )
 from latchkey.core.partners.assertions import AssertionCheck, Proven
 from latchkey.core.partners.profiles import Identity
+from latchkey.core.partners.store import LinkStore
 from latchkey.core.policy import PolicySource
 from latchkey.core.roles.roles import Roles, below_operators
-from latchkey.signing.policy import SigningPolicy
+
+METHODS = ("partner",)
+"""What an assertion proves: that the partner has signed the user in. RFC 8176 has no name for it."""
 
 _TRIES = 3
 
@@ -70,12 +74,14 @@ class _Held:
 
 
 @dataclass(frozen=True, slots=True)
-class PartnerSignIn:
+class PartnerGrant:
     """Turns an assertion into a session (RFC 7523 section 2.1)."""
 
-    store: Store
+    links: LinkStore
+    sessions: SessionStore
     check: AssertionCheck
     policies: PolicySource
+    gate: Gate
     issuer: Issuer
     roles: Roles
     journal: Journal
@@ -96,20 +102,18 @@ class PartnerSignIn:
             held, created = self._first_sight(proven, now)
         if not created:
             held = self._renewed(held, proven, now)
-        make_room(self.store, self.journal, held.sessions)
-        session = self._session(held.user, proven.partner, client_id, scope, policy, now)
-        roles = self.roles.effective_roles(below_operators(self.roles, held.user.roles))
-        tokens = self.issuer.for_session(session, roles, policy, scope=scope, now=now)
+        admitted = self._admit(_proof(held.user, proven.partner, client_id, now), Asked(scope, policy, held.sessions))
+        tokens = self.issuer.for_session(admitted.session, admitted.roles, policy, scope=scope, now=now)
         return PartnerAnswer(tokens, held.user.sub, proven.identity.external_id, created)
 
     def _held(self, proven: Proven, now: int) -> _Held | None:
         """Return the account that the external id leads to, or `None` where it leads nowhere yet."""
         partner = proven.partner
-        sub = self.store.find_external(partner.partner_id, proven.identity.external_id)
+        sub = self.links.find_external(partner.partner_id, proven.identity.external_id)
         if sub is None:
             return None
-        user, sessions = self.store.find_user_with_sessions(sub, now)
-        link = self.store.find_link(sub, partner.partner_id)
+        user, sessions = self.sessions.find_user_with_sessions(sub, now)
+        link = self.links.find_link(sub, partner.partner_id)
         if user is None or user.status is not UserStatus.ACTIVE or link is None:
             self.journal.record(
                 Event("assertion_refused", sub=sub, reason="account_not_active", partner_id=partner.partner_id)
@@ -122,7 +126,7 @@ class PartnerSignIn:
         partner, identity = proven.partner, proven.identity
         # The seat is a write of its own: DynamoDB refuses transactions that meet in one item, so all newcomers of a
         # moment would stand in each other's way. A crash before the account is made costs a seat, never the limit.
-        if not self.store.take_seat(partner.partner_id, partner.max_users):
+        if not self.links.take_seat(partner.partner_id, partner.max_users):
             held = self._held(proven, now)
             if held is None:
                 raise self.check.refusal("too_many_users", partner)
@@ -137,10 +141,10 @@ class PartnerSignIn:
             attributes=identity.attributes,
             first=identity.first,
         )
-        if self.store.create_external_user(user, link):
+        if self.links.create_external_user(user, link):
             self.journal.record(Event("partner_user_created", sub=user.sub, partner_id=partner.partner_id))
             return _Held(user, (), link), True
-        self.store.return_seat(partner.partner_id)
+        self.links.return_seat(partner.partner_id)
         held = self._held(proven, now)
         if held is None:  # made and unlinked again meanwhile
             raise ServiceError(Errors.UNAVAILABLE, "the external id never stood still", retry_after=1)
@@ -165,7 +169,7 @@ class PartnerSignIn:
             user, link = self._as_token_says(held, proven)
             if (user, link) == (held.user, held.link):
                 return held
-            if self.store.renew_link(held.user, user, link):
+            if self.links.renew_link(held.user, user, link):
                 if user.roles != held.user.roles:
                     reason = f"{' '.join(held.user.roles)} -> {' '.join(user.roles)}"
                     self.journal.record(Event("roles_changed", sub=user.sub, reason=reason, partner_id=link.partner_id))
@@ -191,22 +195,23 @@ class PartnerSignIn:
         known = {role for role in (*partner.default_roles, *mapped) if self.roles.effective_roles((role,))}
         return below_operators(self.roles, sorted(known))
 
-    def _session(  # noqa: PLR0913, PLR0917 - as many as decide what a session is
-        self, user: User, partner: Partner, client_id: str, scope: str, policy: SigningPolicy, now: int
-    ) -> Session:
-        session = replace(
-            new_session(user.sub, client_id, scope, policy, self.entropy, now=now),
-            epoch=user.epoch,
-            amr=("partner",),
-            device=partner.name,
-            partner_id=partner.partner_id,
-            org=partner.org,
-        )
-        self.store.create_session(session)
-        self.journal.record(
-            Event("partner_login", sub=user.sub, sid=session.sid, client_id=client_id, partner_id=partner.partner_id)
-        )
-        return session
+    def _admit(self, proof: PersonProof, asked: Asked) -> Admitted:
+        try:
+            return self.gate.admit(proof, asked)
+        except NotAdmitted as refused:  # the account has changed since it was looked at
+            raise ServiceError(Errors.ACCOUNT_DISABLED, refused.reason) from None
+
+
+def _proof(user: User, partner: Partner, client_id: str, now: int) -> PersonProof:
+    return PersonProof(
+        user=user,
+        methods=METHODS,
+        at=now,
+        client_id=client_id,
+        epoch=user.epoch,
+        device=partner.name,
+        partner=partner,
+    )
 
 
 def _granted(asked: Exchange, partner: Partner) -> tuple[str, str]:

@@ -1,16 +1,15 @@
 """Sign in with a password.
 
-Whoever watches from outside learns nothing: a wrong password, an unknown login and a disabled account get the same
-answer after the same store calls and the same hash (OWASP ASVS 5.0 6.3.8). Every attempt is reserved before it is
-hashed, so that parallel guesses never get more than the rule gives: a counter that is read first and written later is
-CVE-2023-47111.
+An observer learns nothing from the answers: a wrong password, an unknown login and a disabled account get the same
+answer after the same store calls and the same hash (OWASP ASVS 5.0 6.3.8). Every attempt is reserved before anything
+is hashed, so that parallel guesses never get more than the rule gives. A counter that is read first and written later
+is CVE-2023-47111.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from latchkey.adapters.store import Store
 from latchkey.core.credentials.logins import parse_login
 from latchkey.core.credentials.passwords import (
     SALT_BYTES,
@@ -20,16 +19,21 @@ from latchkey.core.credentials.passwords import (
     spend_time,
     verify_password,
 )
+from latchkey.core.credentials.store import CredentialStore
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.events import Event, Journal
+from latchkey.core.grants.gate import Admitted, Asked, Gate, NotAdmitted, Reason
 from latchkey.core.grants.issuing import Issuer, TokenAnswer
-from latchkey.core.grants.sessions import FIRST_PARTY_SCOPE, make_room, new_session
+from latchkey.core.grants.proof import PersonProof
+from latchkey.core.grants.sessions import FIRST_PARTY_SCOPE
+from latchkey.core.grants.store import SessionStore
 from latchkey.core.ids import Entropy
-from latchkey.core.model import FIRST_PARTY_CLIENT, Credential, Session, User, UserStatus
+from latchkey.core.model import FIRST_PARTY_CLIENT, Credential, Session, User
 from latchkey.core.policy import PolicySource
-from latchkey.core.roles.roles import Roles
-from latchkey.core.throttle import ADDRESS_RULE, Counter, login_attempts, require_no_wait
-from latchkey.signing.policy import SigningPolicy
+from latchkey.core.throttle import ADDRESS_RULE, Counter, ThrottleStore, login_attempts, require_no_wait
+
+METHODS = ("pwd",)
+"""What a password proves, as RFC 8176 section 2 names it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,87 +47,82 @@ class SignIn:
 
 
 @dataclass(frozen=True, slots=True)
-class PasswordSignIn:
-    """Turns a right password into a session. `throttled` is off only where load is measured on a laptop."""
+class PasswordGrant:
+    """Turns a right password into a session."""
 
-    store: Store
+    credentials: CredentialStore
+    sessions: SessionStore
+    attempts: ThrottleStore
     policies: PolicySource
+    gate: Gate
     issuer: Issuer
-    roles: Roles
     journal: Journal
     entropy: Entropy
     cost: Argon2Cost
-    throttled: bool = True
 
     def __call__(self, request: SignIn, *, now: int) -> TokenAnswer:
         """Return the tokens of a new session.
 
         Raises `RATE_LIMITED` before any hash is computed, `INVALID_CREDENTIALS` whatever was wrong, and
-        `ACCOUNT_NOT_CONFIRMED` only to who knows the password. Three reads and two writes, plus one write for each of
-        these: a hash to renew, one session too many.
+        `ACCOUNT_NOT_CONFIRMED` only where the password was right. Three reads and two writes, plus one write for each
+        of these: a hash to renew, one session too many.
         """
         login = parse_login(request.login)
         policy = self.policies.policy()  # before anything is counted, hashed or ended for tokens that cannot be made
         self._reserve(login, request.address, now)
-        credential, stale_hash = self._prove(login, request, now)
-        user, sessions = self._admit(credential, request, now)
+        credential, stale_hash = self._verify(login, request, now)
+        proof, live = self._prove(credential, request, now)
+        # Right passwords are no guesses: were they left in the count, it would tell who has an account.
+        asked = Asked(FIRST_PARTY_SCOPE, policy, live, clears=login_attempts(login))
+        admitted = self._admit(proof, asked, request, now)
         if stale_hash:
             self._renew_hash(credential, request.password)
-        make_room(self.store, self.journal, sessions)
-        return self._open_session(user, credential, policy, request.device, now)
+        return self.issuer.for_session(admitted.session, admitted.roles, policy, scope=admitted.session.scope, now=now)
 
     def _reserve(self, login: str, address: str, now: int) -> None:
-        if not self.throttled:
-            return
-        require_no_wait(self.store, _of_address(address), now)
-        self.store.reserve_attempt(login_attempts(login), now)
+        require_no_wait(self.attempts, _of_address(address), now)
+        self.attempts.reserve_attempt(login_attempts(login), now)
 
-    def _prove(self, login: str, request: SignIn, now: int) -> tuple[Credential, bool]:
+    def _verify(self, login: str, request: SignIn, now: int) -> tuple[Credential, bool]:
         """Return the credential that the password opens, and whether its hash is due for renewal."""
-        credential = self.store.find_credential(login)
+        credential = self.credentials.find_credential(login)
         if credential is None:
             spend_time(request.password, self.cost)
-            raise self._refusal(Errors.INVALID_CREDENTIALS, "unknown_login", request, now)
+            raise self._refusal("unknown_login", request, now)
         try:
             return credential, verify_password(request.password, credential.password_hash, self.cost)
         except WrongPassword as wrong:
             reason = "corrupt_hash" if wrong.corrupt else "wrong_password"
-            raise self._refusal(Errors.INVALID_CREDENTIALS, reason, request, now, credential.sub) from None
+            raise self._refusal(reason, request, now, credential.sub) from None
 
-    def _admit(self, credential: Credential, request: SignIn, now: int) -> tuple[User, tuple[Session, ...]]:
-        """Return the account and its live sessions if the account may sign in."""
-        user, sessions = self.store.find_user_with_sessions(credential.sub, now)
-        if user is None or user.status not in {UserStatus.ACTIVE, UserStatus.PENDING}:
-            raise self._refusal(Errors.INVALID_CREDENTIALS, "account_not_active", request, now, credential.sub)
-        if credential.epoch < user.epoch:  # the password changed between our two reads
-            raise self._refusal(Errors.INVALID_CREDENTIALS, "stale_credential", request, now, credential.sub)
-        if user.status is UserStatus.PENDING:
-            raise self._refusal(Errors.ACCOUNT_NOT_CONFIRMED, "not_confirmed", request, now, credential.sub)
-        return user, sessions
+    def _prove(self, credential: Credential, request: SignIn, now: int) -> tuple[PersonProof, tuple[Session, ...]]:
+        """Return what the right password proves, and the account's live sessions, which are read with the account."""
+        user, live = self.sessions.find_user_with_sessions(credential.sub, now)
+        if user is None:
+            raise self._refusal(Reason.ACCOUNT_NOT_ACTIVE, request, now, credential.sub)
+        return _proof(user, credential, request.device, now), live
 
-    def _refusal(self, error: Errors, reason: str, request: SignIn, now: int, sub: str = "") -> ServiceError:
-        if self.throttled:
-            self.store.count_attempt(_of_address(request.address), now)
+    def _admit(self, proof: PersonProof, asked: Asked, request: SignIn, now: int) -> Admitted:
+        try:
+            return self.gate.admit(proof, asked)
+        except NotAdmitted as refused:
+            raise self._refusal(refused.reason, request, now, proof.user.sub) from None
+
+    def _refusal(self, reason: str, request: SignIn, now: int, sub: str = "") -> ServiceError:
+        self.attempts.count_attempt(_of_address(request.address), now)
         self.journal.record(Event("login_failed", sub=sub, reason=reason))
+        error = Errors.ACCOUNT_NOT_CONFIRMED if reason is Reason.NOT_CONFIRMED else Errors.INVALID_CREDENTIALS
         return ServiceError(error, reason)
 
     def _renew_hash(self, credential: Credential, password: str) -> None:
         renewed = hash_password(password, self.cost, self.entropy(SALT_BYTES))
-        self.store.replace_password_hash(credential.login, credential.password_hash, renewed)
+        self.credentials.replace_password_hash(credential.login, credential.password_hash, renewed)
 
-    def _open_session(
-        self, user: User, credential: Credential, policy: SigningPolicy, device: str, now: int
-    ) -> TokenAnswer:
-        session = replace(
-            new_session(user.sub, FIRST_PARTY_CLIENT, FIRST_PARTY_SCOPE, policy, self.entropy, now=now),
-            epoch=credential.epoch,
-            device=device,
-        )
-        # Right passwords are no guesses: were they left in the count, it would tell who has an account.
-        self.store.create_session(session, clears=login_attempts(credential.login) if self.throttled else None)
-        self.journal.record(Event("login", sub=user.sub, sid=session.sid, client_id=session.client_id))
-        roles = self.roles.effective_roles(user.roles)
-        return self.issuer.for_session(session, roles, policy, scope=session.scope, now=now)
+
+def _proof(user: User, credential: Credential, device: str, now: int) -> PersonProof:
+    return PersonProof(
+        user=user, methods=METHODS, at=now, client_id=FIRST_PARTY_CLIENT, epoch=credential.epoch, device=device
+    )
 
 
 def _of_address(address: str) -> Counter:

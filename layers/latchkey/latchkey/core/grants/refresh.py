@@ -1,4 +1,4 @@
-"""Sessions: refresh, end.
+"""Refresh: the next tokens of a session (RFC 6749 section 6).
 
 A refresh token names its session and the generation it was made at; nothing of it is stored. What a token of generation
 `n` gets, when the session stands at `g`:
@@ -17,13 +17,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from latchkey.adapters.store import Store
 from latchkey.core.clients.directory import ClientDirectory
+from latchkey.core.credentials.store import CredentialStore
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.events import Event, Journal
 from latchkey.core.grants.issuing import Issuer, TokenAnswer, granted_scope
+from latchkey.core.grants.sessions import Sessions
+from latchkey.core.grants.store import SessionStore
 from latchkey.core.mail.outbox import Outbox
-from latchkey.core.model import FIRST_PARTY_CLIENT, MailKind, Session, UserStatus
+from latchkey.core.model import FIRST_PARTY_CLIENT, MailKind, Session, Status, UserStatus
+from latchkey.core.partners.store import LinkStore, PartnerStore
 from latchkey.core.policy import PolicySource
 from latchkey.core.roles.roles import Roles, below_operators
 from latchkey.signing.jws import InvalidToken
@@ -67,18 +70,22 @@ def judge_repeat(generation: int, session: Session, *, retry_limit: int, now: in
 
 
 @dataclass(frozen=True, slots=True)
-class Sessions:
-    """Renews and ends sessions."""
+class RefreshGrant:
+    """Renews sessions."""
 
-    store: Store
+    store: SessionStore
+    credentials: CredentialStore
+    partners: PartnerStore
+    links: LinkStore
     clients: ClientDirectory
     policies: PolicySource
     issuer: Issuer
+    sessions: Sessions
     roles: Roles
     journal: Journal
-    outbox: Outbox | None = None
+    outbox: Outbox
 
-    def refresh(self, text: str, *, now: int, client_id: str = "", scope: str | None = None) -> TokenAnswer:
+    def __call__(self, text: str, *, now: int, client_id: str = "", scope: str | None = None) -> TokenAnswer:
         """Exchange a refresh token for the session's next tokens (RFC 6749 section 6).
 
         `client_id` is the authenticated client, or the public one that the request names; without one, the session must
@@ -97,22 +104,6 @@ class Sessions:
         roles = self._within_partner(session, holder.roles)
         return self.issuer.for_session(session, roles, policy, scope=granted or session.scope, now=now)
 
-    def end(self, sub: str, sid: str, *, reason: str) -> bool:
-        """End one session of this subject; say whether it was there to end."""
-        ended = self.store.end_session(sub, sid)
-        if ended:
-            self.journal.record(Event("session_ended", sub=sub, sid=sid, reason=reason))
-        return ended
-
-    def end_all(self, sub: str, *, reason: str, keep: str = "", actor: str = "") -> int:
-        """End every session of this subject but the one named `keep`; return how many there were.
-
-        `actor` is the operator who ends them, where one does.
-        """
-        ended = self.store.end_sessions(sub, keep=keep)
-        self.journal.record(Event("sessions_ended", sub=sub, reason=reason, actor=actor))
-        return ended
-
     def _narrowed(self, token: RefreshToken, scope: str | None, now: int) -> str:
         """Return the narrower scope that was asked for, in the session's order; RFC 6749 section 6."""
         if scope is None:
@@ -127,11 +118,11 @@ class Sessions:
         if token.sub.startswith("cli_"):
             holder = self._service(token, now)
         else:
-            user = self.store.find_user(token.sub)
+            user = self.credentials.find_user(token.sub)
             active = user is not None and user.status is UserStatus.ACTIVE
             holder = Holder(user.epoch, user.roles) if user and active else None
         if holder is None:
-            self.end(token.sub, token.sid, reason="holder_not_active")
+            self.sessions.end(token.sub, token.sid, reason="holder_not_active")
             raise ServiceError(Errors.INVALID_GRANT, "the account is gone or not active")
         return Holder(holder.epoch, self.roles.effective_roles(holder.roles))
 
@@ -140,17 +131,17 @@ class Sessions:
         if not session.partner_id:
             return roles
         if not self._is_upheld(session):
-            self.end(session.sub, session.sid, reason="partner_not_active")
+            self.sessions.end(session.sub, session.sid, reason="partner_not_active")
             raise ServiceError(Errors.INVALID_GRANT, "the partner is gone, was disabled, or is parted from the account")
         return below_operators(self.roles, roles)
 
     def _is_upheld(self, session: Session) -> bool:
         """Say whether the partner who opened a session still stands by it, and the account by the partner."""
-        partner = self.store.find_partner(session.partner_id)
-        if partner is None or not partner.enabled or session.created_at <= partner.closed_until:
+        partner = self.partners.find_partner(session.partner_id)
+        if partner is None or partner.status is not Status.ACTIVE or session.created_at <= partner.closed_until:
             return False
         # A session that began at the moment of parting was not there to be ended with the others.
-        return self.store.find_link(session.sub, session.partner_id) is not None
+        return self.links.find_link(session.sub, session.partner_id) is not None
 
     def _service(self, token: RefreshToken, now: int) -> Holder | None:
         session = self.store.find_session(token.sub, token.sid, now)
@@ -176,7 +167,7 @@ class Sessions:
         if session.client_id != client_id:
             raise ServiceError(Errors.INVALID_GRANT, "the session is another client's")
         if session.epoch < holder.epoch:
-            self.end(token.sub, token.sid, reason="epoch")
+            self.sessions.end(token.sub, token.sid, reason="epoch")
             raise ServiceError(Errors.INVALID_GRANT, "the session is older than the credential")
         if token.generation >= session.generation:
             raise ServiceError(Errors.INVALID_GRANT, "the token is ahead of the store, as after a restored backup")
@@ -205,7 +196,7 @@ class Sessions:
             self.journal.record(
                 Event("refresh_reuse", token.sub, token.sid, session.client_id, f"{behind} generations behind")
             )
-            if self.outbox and token.sub.startswith("usr_"):
+            if token.sub.startswith("usr_"):
                 self.outbox.post(MailKind.REFRESH_REUSE, sub=token.sub, now=now)
         return ServiceError(Errors.INVALID_GRANT, "refresh token reuse")
 

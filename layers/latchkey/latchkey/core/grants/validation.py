@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from latchkey.core.clients.directory import ClientDirectory
 from latchkey.core.errors import Errors, ServiceError
+from latchkey.core.grants.sessions import require_live_client, require_live_session
+from latchkey.core.grants.store import SessionStore
 from latchkey.core.policy import PolicySource
 from latchkey.core.throttle import ADDRESS_RULE, Counter, ThrottleStore, require_no_wait
-from latchkey.core.users.accounts import Accounts
 from latchkey.signing.jws import InvalidToken
 from latchkey.signing.tokens import AccessClaims, verify
 
@@ -18,11 +19,10 @@ class TokenCheck:
     """Checks tokens against the signing policy and the store: a token whose session has ended is no good."""
 
     policies: PolicySource
-    accounts: Accounts
+    sessions: SessionStore
     clients: ClientDirectory
     attempts: ThrottleStore
     audience: str
-    throttled: bool = True
 
     def __call__(self, token: str, *, address: str, now: int) -> AccessClaims:
         """Return the proven claims.
@@ -30,12 +30,11 @@ class TokenCheck:
         Raises `INVALID_TOKEN`, and `RATE_LIMITED` after many bad tokens from one address.
         """
         counter = Counter("validate", address, ADDRESS_RULE)
-        if self.throttled:
-            require_no_wait(self.attempts, counter, now)
+        require_no_wait(self.attempts, counter, now)
         try:
             return self._proven(token, now)
         except ServiceError as error:
-            if self.throttled and error.error is Errors.INVALID_TOKEN:
+            if error.error is Errors.INVALID_TOKEN:
                 self.attempts.count_attempt(counter, now)
             raise
 
@@ -52,7 +51,7 @@ class TokenCheck:
         except InvalidToken as error:
             raise ServiceError(Errors.INVALID_TOKEN, str(error)) from None
         if claims.sub.startswith("usr_"):
-            self.accounts.present(claims.sub, claims.sid or "", now=now)
+            require_live_session(self.sessions, claims.sub, claims.sid or "", now=now)
         else:
-            self.clients.present(claims.sub, claims.sid or "", now=now)
+            require_live_client(self.sessions, self.clients, claims.sub, claims.sid or "", now=now)
         return claims

@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from latchkey.adapters.store import Store
 from latchkey.core.credentials.logins import is_email
+from latchkey.core.credentials.store import CredentialStore
 from latchkey.core.events import Event, Journal
 from latchkey.core.ids import Entropy, fingerprint, new_secret
 from latchkey.core.mail.codes import CODE_PREFIX, CODES
-from latchkey.core.mail.store import LetterWriter, Postman, Undeliverable
+from latchkey.core.mail.store import CodeStore, LetterWriter, OutboxStore, Postman, Undeliverable
 from latchkey.core.model import Mail, MailKind, OneTimeCode, User, UserStatus
 
 _FIT: Mapping[MailKind, frozenset[UserStatus]] = MappingProxyType(
@@ -33,7 +33,9 @@ _FIT: Mapping[MailKind, frozenset[UserStatus]] = MappingProxyType(
 class Mailroom:
     """Sends what lies in the outbox. `link_base` comes from the stack's settings and never from a request."""
 
-    store: Store
+    outbox: OutboxStore
+    codes: CodeStore
+    credentials: CredentialStore
     writer: LetterWriter
     postman: Postman
     journal: Journal
@@ -46,7 +48,7 @@ class Mailroom:
 
         Raises `UNAVAILABLE` when a later try may succeed. A mailer that dies between the two sends the mail again.
         """
-        if self.store.find_mail(mail.mail_id, now) is None:
+        if self.outbox.find_mail(mail.mail_id, now) is None:
             return
         user = self._reader(mail)
         to = mail.to or (user.login if user else "")
@@ -54,14 +56,14 @@ class Mailroom:
             self._send(mail, to, user, now)
         else:
             self.journal.record(Event("mail_dropped", sub=mail.sub, reason=mail.about))
-        self.store.remove_mail(mail.mail_id)
+        self.outbox.remove_mail(mail.mail_id)
 
     def _reader(self, mail: Mail) -> User | None:
         """Return the account that a mail speaks of: named by its subject, or by the login it goes to."""
         if mail.sub:
-            return self.store.find_user(mail.sub)
-        credential = self.store.find_credential(mail.to)
-        return self.store.find_user(credential.sub) if credential else None
+            return self.credentials.find_user(mail.sub)
+        credential = self.credentials.find_credential(mail.to)
+        return self.credentials.find_user(credential.sub) if credential else None
 
     def _makes_sense(self, mail: Mail, user: User | None) -> bool:
         fit = _FIT.get(mail.about)
@@ -88,5 +90,5 @@ class Mailroom:
             return {}
         text = new_secret(CODE_PREFIX, self.entropy)
         data = {"login": user.login, "epoch": str(user.epoch), "to": to}
-        self.store.save_code(OneTimeCode(fingerprint(text), rule.purpose, user.sub, now + rule.life, data))
+        self.codes.save_code(OneTimeCode(fingerprint(text), rule.purpose, user.sub, now + rule.life, data))
         return {"code": text, "link": f"{self.link_base}{rule.path}{text}"}

@@ -40,8 +40,18 @@ class Outbox:
             return None
         return Mail(new_id("mail_", self.entropy), about, now, now + MAIL_LIFE, to, sub, locale, data or {})
 
-    def post(self, about: MailKind, *, to: str = "", sub: str = "", now: int) -> None:
-        """Post a mail that tells of no change in the store."""
-        mail = self.mail(about, to=to, sub=sub, now=now)
+    def post(  # noqa: PLR0913 - as many as a mail has members
+        self,
+        about: MailKind,
+        *,
+        to: str = "",
+        sub: str = "",
+        locale: str = "",
+        data: Mapping[str, str] | None = None,
+        now: int,
+    ) -> bool:
+        """Post a mail that tells of no change in the store; say whether one can be sent."""
+        mail = self.mail(about, to=to, sub=sub, locale=locale, data=data, now=now)
         if mail is not None:
             self.store.post_mail(mail)
+        return mail is not None

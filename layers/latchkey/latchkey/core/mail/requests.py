@@ -19,9 +19,8 @@ from latchkey.core.throttle import MAIL_ADDRESS_RULE, MAIL_RULE, Counter, Thrott
 class MailRequests:
     """Takes requests for mail."""
 
-    store: ThrottleStore
+    attempts: ThrottleStore
     outbox: Outbox
-    throttled: bool = True
 
     def __call__(self, about: MailKind, login: str, *, address: str, now: int) -> None:
         """Leave a note for the mailer, at most one a minute for a login: one more is dropped, and nobody is told.
@@ -29,18 +28,15 @@ class MailRequests:
         Raises `INVALID_REQUEST`, and `RATE_LIMITED` for an address that asks too often, whomever it asks about.
         """
         canonical = parse_login(login)
-        if self.throttled:
-            self.store.reserve_attempt(Counter("mail_from", address, MAIL_ADDRESS_RULE), now)
-        if may_mail(self.store, canonical, throttled=self.throttled, now=now):
+        self.attempts.reserve_attempt(Counter("mail_from", address, MAIL_ADDRESS_RULE), now)
+        if may_mail(self.attempts, canonical, now=now):
             self.outbox.post(about, to=canonical, now=now)
 
 
-def may_mail(store: ThrottleStore, to: str, *, throttled: bool, now: int) -> bool:
-    """Count a mail that somebody's wish sends to `to`; say whether it may be sent."""
-    if not throttled:
-        return True
+def may_mail(attempts: ThrottleStore, to: str, *, now: int) -> bool:
+    """Count a mail that someone's request sends to `to`; say whether it may be sent."""
     try:
-        store.reserve_attempt(Counter("mail_to", to, MAIL_RULE), now)
+        attempts.reserve_attempt(Counter("mail_to", to, MAIL_RULE), now)
     except ServiceError as error:
         if error.error is Errors.RATE_LIMITED:
             return False

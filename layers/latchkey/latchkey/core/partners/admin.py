@@ -8,22 +8,21 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
-from latchkey.adapters.store import Store
 from latchkey.core.clients.admin import SCOPE
+from latchkey.core.clients.store import ClientStore
 from latchkey.core.errors import Errors, FieldError, ServiceError, invalid_field
 from latchkey.core.events import Event, Journal
 from latchkey.core.ids import Entropy, new_id
-from latchkey.core.model import FIRST_PARTY_CLIENT, Partner
+from latchkey.core.model import FIRST_PARTY_CLIENT, Partner, ProfileUpdates, Status, given
 from latchkey.core.paging import Page
 from latchkey.core.partners.profiles import PROFILES
+from latchkey.core.partners.store import PartnerStore
 from latchkey.core.policy import PolicySource
 from latchkey.core.roles.grantable import require_held, require_known
-from latchkey.core.roles.roles import Operator, Roles, below_operators
-from latchkey.core.users.admin import MAX_ROLES
+from latchkey.core.roles.roles import MAX_ROLES, Operator, Roles, below_operators
 from latchkey.signing.assertion_keys import AssertionKey, assertion_key_from_jwk, assertion_key_from_pem
 from latchkey.signing.keys import InvalidKey, thumbprint
 
@@ -58,10 +57,42 @@ def read_key(*, kid: str, alg: str, pem: str, jwk: Mapping[str, object] | None) 
 
 
 @dataclass(frozen=True, slots=True)
+class PartnerChanges:
+    """What is to be set of a partner, as it is registered or later; `None` leaves a member as it is."""
+
+    name: str | None = None
+    status: Status | None = None
+    audience: str | None = None
+    tenant: str | None = None
+    org: str | None = None
+    jwks_uri: str | None = None
+    role_map: Mapping[str, str] | None = None
+    default_roles: tuple[str, ...] | None = None
+    clients: tuple[str, ...] | None = None
+    scopes: tuple[str, ...] | None = None
+    tokens_per_minute: int | None = None
+    max_users: int | None = None
+    allow_missing: tuple[str, ...] | None = None
+    profile_updates: ProfileUpdates | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewPartner:
+    """A partner to be registered. Its issuer and its profile never change."""
+
+    name: str
+    issuer: str
+    profile: str = "standard"
+    keys: tuple[AssertionKey, ...] = ()
+    settings: PartnerChanges = PartnerChanges()
+
+
+@dataclass(frozen=True, slots=True)
 class PartnerAdmin:
     """Shows and changes partners. `roles` are those of this moment; `local_keys` lets keys come from this machine."""
 
-    store: Store
+    partners: PartnerStore
+    clients: ClientStore
     policies: PolicySource
     roles: Roles
     journal: Journal
@@ -70,40 +101,40 @@ class PartnerAdmin:
 
     def find(self, partner_id: str) -> Partner:
         """Return a partner. Raises `NOT_FOUND`."""
-        partner = self.store.find_partner(partner_id)
+        partner = self.partners.find_partner(partner_id)
         if partner is None:
             raise ServiceError(Errors.NOT_FOUND, "no such partner")
         return partner
 
     def page(self, *, after: str, limit: int) -> Page[Partner]:
         """Return some of all partners, oldest first."""
-        return self.store.list_partners(after=after, limit=limit)
+        return self.partners.list_partners(after=after, limit=limit)
 
-    def create(
-        self, operator: Operator, members: Mapping[str, Any], keys: Iterable[AssertionKey], *, now: int
-    ) -> Partner:
+    def create(self, operator: Operator, asked: NewPartner, *, now: int) -> Partner:
         """Store a new partner. Raises `FORBIDDEN` for a role too high, `VALIDATION_FAILED` and `ISSUER_TAKEN`."""
-        partner = Partner(partner_id=new_id("prt_", self.entropy), created_at=now, **members)
-        for key in keys:
+        made = Partner(new_id("prt_", self.entropy), asked.name, asked.issuer, now, profile=asked.profile)
+        partner = replace(made, **given(asked.settings))
+        for key in asked.keys:
             partner = _with_key(partner, key)
         self._require_sound(partner)
         self._require_below(operator, _reached(partner))
         if partner.issuer == self.policies.policy().issuer:
             raise _fault("issuer", "own_issuer", "This issuer is the service itself.")
-        if not self.store.create_partner(partner):
+        if not self.partners.create_partner(partner):
             raise ServiceError(Errors.ISSUER_TAKEN, "the issuer is another partner's")
         self._report("partner_created", operator, partner, partner.issuer)
         return partner
 
-    def change(self, operator: Operator, partner_id: str, members: Mapping[str, Any], *, now: int) -> Partner:
+    def change(self, operator: Operator, partner_id: str, changes: PartnerChanges, *, now: int) -> Partner:
         """Change members of a partner and return it. Raises as `create` does, `NOT_FOUND` and `CONFLICT`."""
-        held = self.find(partner_id)
+        held, members = self.find(partner_id), given(changes)
         changed = replace(held, **members)
-        if changed.enabled is not held.enabled:  # both times: a sign-in may be under way while it is disabled
+        if changed.status is not held.status:  # both times: a sign-in may be under way while it is disabled
             changed = replace(changed, closed_until=now)
         self._require_sound(changed)
         self._require_below(operator, _reached(changed) - _reached(held))
-        if _TRUST & members.keys() or (changed.enabled and not held.enabled):
+        enabled_again = changed.status is Status.ACTIVE and held.status is not Status.ACTIVE
+        if _TRUST & members.keys() or enabled_again:
             self._require_holder(operator, changed)
         stored = self._replace(changed)
         self._report("partner_changed", operator, stored, " ".join(sorted(members)))
@@ -135,13 +166,13 @@ class PartnerAdmin:
     def delete(self, operator: Operator, partner_id: str) -> None:
         """Delete a partner: its sessions end at their next refresh, its users stay. Raises `NOT_FOUND`, `CONFLICT`."""
         partner = self.find(partner_id)
-        if not self.store.delete_partner(partner):
+        if not self.partners.delete_partner(partner):
             raise ServiceError(Errors.CONFLICT, "the partner has changed meanwhile")
         self._report("partner_deleted", operator, partner, partner.issuer)
 
     def _replace(self, changed: Partner) -> Partner:
         stored = replace(changed, version=changed.version + 1)
-        if not self.store.replace_partner(stored):
+        if not self.partners.replace_partner(stored):
             raise ServiceError(Errors.CONFLICT, "the partner has changed meanwhile")
         return stored
 
@@ -162,7 +193,7 @@ class PartnerAdmin:
             if not SCOPE.fullmatch(scope):
                 raise _fault("scopes", "bad_format", "A scope has no blanks, quotes or backslashes.")
         for client_id in partner.clients:
-            if client_id != FIRST_PARTY_CLIENT and self.store.find_client(client_id) is None:
+            if client_id != FIRST_PARTY_CLIENT and self.clients.find_client(client_id) is None:
                 raise _fault("clients", "unknown_client", f"{client_id[:64]} is not known.")
 
     def _may_fetch(self, address: str) -> bool:

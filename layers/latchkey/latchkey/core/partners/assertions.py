@@ -10,14 +10,13 @@ import hashlib
 import json
 from dataclasses import dataclass
 
-from latchkey.adapters.store import Store
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.events import Event, Journal
-from latchkey.core.model import Partner
+from latchkey.core.model import Partner, Status
 from latchkey.core.partners.profiles import PROFILES, RELAXATIONS, Identity, read_identity
-from latchkey.core.partners.store import KeysUnreachable, PartnerKeys
+from latchkey.core.partners.store import AssertionStore, KeysUnreachable, PartnerKeys, PartnerStore
 from latchkey.core.policy import PolicySource
-from latchkey.core.throttle import ADDRESS_RULE, Counter, ThrottleRule, require_no_wait
+from latchkey.core.throttle import ADDRESS_RULE, Counter, ThrottleRule, ThrottleStore, require_no_wait
 from latchkey.signing.assertion_keys import AssertionKey, assertion_key_from_jwk
 from latchkey.signing.assertions import Assertion, parse, prove, require_audience, require_time
 from latchkey.signing.jws import InvalidToken
@@ -39,11 +38,12 @@ class Proven:
 class AssertionCheck:
     """Checks assertions, and uses them up."""
 
-    store: Store
+    partners: PartnerStore
+    used: AssertionStore
+    attempts: ThrottleStore
     keys: PartnerKeys
     policies: PolicySource
     journal: Journal
-    throttled: bool = True
 
     def __call__(self, text: str, *, issuer_id: str, address: str, now: int) -> Proven:
         """Return what an assertion proves; `issuer_id` names the partner where the token itself need not.
@@ -51,27 +51,25 @@ class AssertionCheck:
         Raises `INVALID_GRANT`, and `RATE_LIMITED` after many bad ones from one address.
         """
         failures = Counter("assertion", address, ADDRESS_RULE)
-        if self.throttled:
-            require_no_wait(self.store, failures, now)
+        require_no_wait(self.attempts, failures, now)
         partner: Partner | None = None
         try:
             assertion = parse(text)
             partner = self._partner(assertion, issuer_id)
             return self._proven(assertion, partner, issuer_id, now)
         except InvalidToken as error:
-            if self.throttled:
-                self.store.count_attempt(failures, now)
+            self.attempts.count_attempt(failures, now)
             raise self.refusal(str(error), partner) from None
 
     def use(self, proven: Proven, *, now: int) -> None:
         """Use an assertion up. Raises `INVALID_GRANT` if it was before, `RATE_LIMITED` above the partner's limit."""
         partner = proven.partner
         if partner.tokens_per_minute:
-            if self.store.was_used(proven.digest):  # or one stolen token, sent again and again, would lock out all
+            if self.used.was_used(proven.digest):  # or one stolen token, sent again and again, would lock out all
                 raise self.refusal("replayed", partner)
             rule = ThrottleRule(free=partner.tokens_per_minute, waits=(60,), window=60)
-            self.store.reserve_attempt(Counter("partner", partner.partner_id, rule), now)
-        if not self.store.use_assertion(proven.digest, until=proven.until):
+            self.attempts.reserve_attempt(Counter("partner", partner.partner_id, rule), now)
+        if not self.used.use_assertion(proven.digest, until=proven.until):
             raise self.refusal("replayed", partner)
         if proven.lacks:
             lacking = " ".join(proven.lacks)
@@ -87,15 +85,15 @@ class AssertionCheck:
         """Return the partner that the request names, or the token does; nothing else of it is believed yet."""
         issuer = assertion.claims.get("iss")
         if issuer_id:
-            partner = self.store.find_partner(issuer_id)
+            partner = self.partners.find_partner(issuer_id)
         else:
-            partner = self.store.find_issuer(issuer) if isinstance(issuer, str) and issuer else None
+            partner = self.partners.find_issuer(issuer) if isinstance(issuer, str) and issuer else None
         if partner is None:
             raise InvalidToken("unknown_partner")
         return partner
 
     def _proven(self, assertion: Assertion, partner: Partner, issuer_id: str, now: int) -> Proven:
-        if not partner.enabled:
+        if partner.status is not Status.ACTIVE:
             raise InvalidToken("partner_disabled")
         prove(assertion, self._key(assertion, partner, issuer_id))
         claims, lacks = assertion.claims, _lacks(assertion, partner)

@@ -31,17 +31,22 @@ class PartnerStore(Protocol):
         """Delete a partner of this version, and free its issuer, in one write; say whether this call did."""
 
 
-class LinkStore(Protocol):
-    """Which account is whose with a partner. An external id leads to one account, and an account has one per partner.
-
-    Where an external id leads stays when its account is deleted, so that nobody comes back under it.
-    """
+class AssertionStore(Protocol):
+    """The assertions that were used."""
 
     def use_assertion(self, digest: str, *, until: int) -> bool:
         """Remember an assertion until at least that second; of many callers one is told that it was the first."""
 
     def was_used(self, digest: str) -> bool:
         """Say whether an assertion is remembered as used, read consistently. `use_assertion` alone decides."""
+
+
+class LinkStore(Protocol):
+    """Which account belongs to which of a partner's users, and how many users a partner has.
+
+    An external id leads to one account, and an account has one per partner. Where an external id leads stays when its
+    account is deleted, so that no one comes back under it.
+    """
 
     def take_seat(self, partner_id: str, most: int) -> bool:
         """Count one more user of a partner, if there are fewer than `most` or that is 0; say whether it was counted."""

@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Protocol
 
+MAX_ROLES = 16
+"""Roles of one account: a token carries their names."""
+
 IMPLIED_ROLE = "user"
 """The role that comes with any known one."""
 

@@ -12,7 +12,7 @@ from latchkey.core.errors import Errors, FieldError, ServiceError
 from latchkey.core.events import Event
 from latchkey.core.ids import fingerprint, new_secret
 from latchkey.core.mail.store import CodeStore
-from latchkey.core.model import CodePurpose, OneTimeCode
+from latchkey.core.model import RECENT_SIGN_IN, CodePurpose, OneTimeCode
 from latchkey.core.signing_policy.rotation import PolicyWriter
 from latchkey.signing.base64url import b64url_encode
 from latchkey.signing.key_set import SigningKey
@@ -21,9 +21,6 @@ from latchkey.signing.policy import BOUNDS, Moment, SigningPolicy, change, reset
 
 CONFIRMATION_TTL = 300
 """Seconds in which a reset must be confirmed."""
-
-RECENT_SIGN_IN = 600
-"""Seconds since the sign-in in which a shared secret may be read."""
 
 OWN_JWKS_AGE = 60
 """Seconds that our own authorizer keeps the public keys at most, however long others may."""

@@ -1,4 +1,4 @@
-"""Accounts: open one, look at one's own, change one's own."""
+"""Accounts: open one, and change one's own profile."""
 
 from __future__ import annotations
 
@@ -6,28 +6,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from latchkey.core.credentials.logins import parse_login
-from latchkey.core.credentials.passwords import (
-    SALT_BYTES,
-    Argon2Cost,
-    BlockList,
-    PasswordRules,
-    WeakPassword,
-    check_password,
-    hash_password,
-)
-from latchkey.core.errors import Errors, FieldError, ServiceError
+from latchkey.core.credentials.new_passwords import NewPasswords
+from latchkey.core.credentials.passwords import NO_PASSWORD
+from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.events import Event, Journal
+from latchkey.core.grants.sessions import require_live_session
+from latchkey.core.grants.store import SessionStore
 from latchkey.core.ids import Entropy, new_id
-from latchkey.core.model import Credential, Session, User, UserStatus
+from latchkey.core.model import Credential, User, UserStatus
 from latchkey.core.users.store import UserStore
 
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """What a person gives to open an account, as typed."""
+    """What opens an account, as typed. A `password` of `None` is an account that no password opens yet."""
 
     login: str
-    password: str
+    password: str | None
     name: str = ""
     locale: str = ""
     source: str = ""
@@ -35,14 +30,13 @@ class Registration:
 
 @dataclass(frozen=True, slots=True)
 class Accounts:
-    """Opens accounts and answers their owners. `open_to_all` says whether strangers may register."""
+    """Opens accounts. `open_to_all` says whether strangers may register."""
 
     users: UserStore
+    sessions: SessionStore
+    new_passwords: NewPasswords
     journal: Journal
     entropy: Entropy
-    rules: PasswordRules
-    blocklist: BlockList
-    cost: Argon2Cost
     open_to_all: bool = True
 
     def register(self, registration: Registration, *, now: int) -> User:
@@ -64,7 +58,6 @@ class Accounts:
     ) -> tuple[User, Credential]:
         """Return a new account and its credential, not stored yet. Raises `INVALID_REQUEST` or `WEAK_PASSWORD`."""
         login = parse_login(registration.login)
-        password_hash = self.new_hash(registration.password, login)
         user = User(
             sub=new_id("usr_", self.entropy),
             login=login,
@@ -76,37 +69,18 @@ class Accounts:
             locale=registration.locale,
             source=registration.source,
         )
-        return user, Credential(login, user.sub, password_hash, user.epoch)
-
-    def new_hash(self, password: str, login: str) -> str:
-        """Return the hash of a new password. Raises `WEAK_PASSWORD` where the canonical `login` may not have it."""
-        return hash_password(self._acceptable(password, login), self.cost, self.entropy(SALT_BYTES))
-
-    def present(self, sub: str, sid: str, *, now: int) -> tuple[User, tuple[Session, ...]]:
-        """Return the account behind a verified token, and its live sessions, oldest first.
-
-        An access token outlives logout, a disabled account and a password change by its own life; on our own routes
-        it does not: raises `INVALID_TOKEN` when its session or account is gone.
-        """
-        user, sessions = self.users.find_user_with_sessions(sub, now)
-        mine = next((session for session in sessions if session.sid == sid), None)
-        if user is None or user.status is not UserStatus.ACTIVE:
-            raise ServiceError(Errors.INVALID_TOKEN, "the account is gone or not active")
-        if mine is None or mine.epoch < user.epoch:
-            raise ServiceError(Errors.INVALID_TOKEN, "the session has ended")
-        return user, sessions
+        return user, Credential(login, user.sub, self._hash(registration.password, login), user.epoch)
 
     def update_profile(self, sub: str, sid: str, changes: Mapping[str, str], *, now: int) -> User:
-        """Set members of one's own profile and return the account as it then stands."""
-        self.present(sub, sid, now=now)
+        """Set `name` or `locale` of one's own profile, and return the account as it then stands.
+
+        Raises `INVALID_TOKEN` when the session or the account is gone.
+        """
+        require_live_session(self.sessions, sub, sid, now=now)
         user = self.users.update_profile(sub, changes)
         if user is None:
             raise ServiceError(Errors.INVALID_TOKEN, "the account went away meanwhile")
         return user
 
-    def _acceptable(self, password: str, login: str) -> str:
-        try:
-            return check_password(password, login=login, rules=self.rules, blocklist=self.blocklist)
-        except WeakPassword as error:
-            fields = (FieldError("password", error.code, error.message),)
-            raise ServiceError(Errors.WEAK_PASSWORD, error.code, fields=fields) from None
+    def _hash(self, password: str | None, login: str) -> str:
+        return NO_PASSWORD if password is None else self.new_passwords.hash(password, login)

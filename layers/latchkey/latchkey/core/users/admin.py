@@ -6,13 +6,14 @@ their own account, and an admin's account is touched only by who has all that ad
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from latchkey.core.authenticators.store import StandingStore
 from latchkey.core.credentials.logins import parse_login
+from latchkey.core.credentials.store import CredentialStore
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.events import Event, Journal
-from latchkey.core.grants.refresh import Sessions
-from latchkey.core.ids import new_secret
+from latchkey.core.grants.sessions import Sessions
 from latchkey.core.mail.outbox import Outbox
 from latchkey.core.model import ADMIN_ROLE, MailKind, User, UserStatus
 from latchkey.core.paging import Page
@@ -20,9 +21,6 @@ from latchkey.core.roles.grantable import require_grantable, require_held, requi
 from latchkey.core.roles.roles import BUILT_IN, Operator, Roles
 from latchkey.core.users.accounts import Accounts, Registration
 from latchkey.core.users.store import UserStore
-
-MAX_ROLES = 16
-"""Roles of one account: a token carries their names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +36,8 @@ class UserAdmin:
     """Shows, opens and changes accounts for operators. `roles` are those of this moment."""
 
     users: UserStore
+    credentials: CredentialStore
+    standing: StandingStore
     accounts: Accounts
     sessions: Sessions
     roles: Roles
@@ -46,15 +46,15 @@ class UserAdmin:
 
     def find(self, sub: str) -> User:
         """Return an account. Raises `NOT_FOUND`."""
-        user = self.users.find_user(sub)
+        user = self.credentials.find_user(sub)
         if user is None:
             raise ServiceError(Errors.NOT_FOUND, "no such user")
         return user
 
     def find_login(self, login: str) -> tuple[User, ...]:
         """Return the account of a login as typed, or nothing. Raises `INVALID_REQUEST` where it cannot be one."""
-        credential = self.users.find_credential(parse_login(login))
-        user = self.users.find_user(credential.sub) if credential else None
+        credential = self.credentials.find_credential(parse_login(login))
+        user = self.credentials.find_user(credential.sub) if credential else None
         return (user,) if user else ()
 
     def page(self, *, after: str, limit: int) -> Page[User]:
@@ -62,15 +62,14 @@ class UserAdmin:
         return self.users.list_users(after=after, limit=limit)
 
     def create(self, operator: Operator, registration: Registration, roles: tuple[str, ...], *, now: int) -> User:
-        """Open an account; without a password nobody can sign in before one is set.
+        """Open an account; without a password its owner can sign in once one is set.
 
         Raises `VALIDATION_FAILED` for a role that nobody knows, `FORBIDDEN` for one above the operator's, and what a
         registration raises.
         """
         roles = roles or ("user",)
         require_grantable(operator, roles, self.roles)
-        secret = registration.password or new_secret("", self.accounts.entropy)
-        user = self.accounts.create(replace(registration, password=secret), roles=roles, now=now)
+        user = self.accounts.create(registration, roles=roles, now=now)
         self.journal.record(Event("user_created", sub=user.sub, reason=" ".join(roles), actor=operator.sub))
         return user
 
@@ -90,7 +89,7 @@ class UserAdmin:
         disabling = status is UserStatus.DISABLED and user.status is not UserStatus.DISABLED
         if (status, roles) == (user.status, user.roles):
             return user
-        changed = self.users.set_standing(user, status=status, roles=roles, epoch=user.epoch + disabling)
+        changed = self.standing.set_standing(user, status=status, roles=roles, epoch=user.epoch + disabling)
         if changed is None:
             raise ServiceError(Errors.CONFLICT, "the account has changed meanwhile")
         self._report(operator, user, changed)
@@ -110,10 +109,10 @@ class UserAdmin:
         """
         user = self.find(sub)
         self._require_may_touch(operator, user)
-        mail = self.outbox.mail(MailKind.RESET, to=user.login, now=now)
-        if mail is None or user.status not in {UserStatus.ACTIVE, UserStatus.PENDING}:
-            raise ServiceError(Errors.NO_MAIL, f"an account that is {user.status}" if mail else "nowhere to send to")
-        self.outbox.store.post_mail(mail)
+        if user.status not in {UserStatus.ACTIVE, UserStatus.PENDING}:
+            raise ServiceError(Errors.NO_MAIL, f"an account that is {user.status}")
+        if not self.outbox.post(MailKind.RESET, to=user.login, now=now):
+            raise ServiceError(Errors.NO_MAIL, "nowhere to send to")
         self.journal.record(Event("password_reset_sent", sub=sub, actor=operator.sub))
 
     def _require_allowed(self, operator: Operator, user: User, roles: tuple[str, ...]) -> None:

@@ -15,19 +15,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from latchkey.adapters.store import Store
-from latchkey.core.authenticators.ownership import RECENT, Ownership
+from latchkey.core.authenticators.ownership import Ownership
 from latchkey.core.errors import Errors, ServiceError, invalid_field
 from latchkey.core.events import Event, Journal
+from latchkey.core.grants.store import SessionStore
 from latchkey.core.mail.outbox import Outbox
-from latchkey.core.model import MailKind, User, UserStatus
+from latchkey.core.model import RECENT_SIGN_IN, MailKind, User, UserStatus
+from latchkey.core.partners.store import LinkStore
+from latchkey.core.users.store import UserStore
 
 
 @dataclass(frozen=True, slots=True)
 class Erasure:
     """Deletes accounts at their owners' wish."""
 
-    store: Store
+    users: UserStore
+    sessions: SessionStore
+    links: LinkStore
     ownership: Ownership
     outbox: Outbox
     journal: Journal
@@ -38,7 +42,7 @@ class Erasure:
         A partner's user has no password and must have signed in of late; `auth_time` is when. Raises `INVALID_TOKEN`,
         `INVALID_REQUEST`, `RATE_LIMITED`, `INVALID_CREDENTIALS`, `LAST_ADMIN` or `CONFLICT`.
         """
-        user, sessions = self.store.find_user_with_sessions(sub, now)
+        user, sessions = self.sessions.find_user_with_sessions(sub, now)
         if user is None:
             return
         if user.status is not UserStatus.DELETING:
@@ -52,9 +56,9 @@ class Erasure:
 
     def finish(self, user: User) -> None:
         """Sweep an account that is marked as `deleting`."""
-        self.store.end_sessions(user.sub)
-        self.store.forget_links(user.sub)
-        if self.store.delete_user(user):
+        self.sessions.end_sessions(user.sub)
+        self.links.forget_links(user.sub)
+        if self.users.delete_user(user):
             self.journal.record(Event("user_deleted", sub=user.sub))
 
     def _prove(self, user: User, password: str, auth_time: int, now: int) -> None:
@@ -62,10 +66,10 @@ class Erasure:
             raise invalid_field("password", "required", "This member is required.")
         if user.login:
             self.ownership.prove(user, password, now=now)
-        elif now - auth_time > RECENT:
+        elif now - auth_time > RECENT_SIGN_IN:
             raise ServiceError(Errors.INVALID_CREDENTIALS, "a partner's user who signed in too long ago")
 
     def _begin(self, user: User, now: int) -> None:
         mail = self.outbox.mail(MailKind.ACCOUNT_DELETED, to=user.login, locale=user.locale, now=now)
-        if not self.store.begin_deletion(user, mail=mail):
+        if not self.users.begin_deletion(user, mail=mail):
             raise ServiceError(Errors.CONFLICT, "the account changed meanwhile")

@@ -12,14 +12,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from latchkey.core.credentials.passwords import NO_PASSWORD
+from latchkey.core.credentials.store import CredentialStore
 from latchkey.core.errors import Errors, FieldError, ServiceError
 from latchkey.core.events import Event, Journal
 from latchkey.core.ids import Entropy, new_id
-from latchkey.core.model import Credential, User, UserStatus
+from latchkey.core.model import RECENT_SIGN_IN, Credential, User, UserStatus
 from latchkey.core.paging import Page
 from latchkey.core.roles.grantable import require_grantable
 from latchkey.core.roles.roles import Operator, Roles
-from latchkey.core.signing_policy.admin import RECENT_SIGN_IN
 from latchkey.core.users.store import UserStore
 
 MAX_BATCH = 100
@@ -79,6 +79,7 @@ class UserTransfer:
     """Brings accounts in and hands them out, for operators. `roles` are those of this moment."""
 
     users: UserStore
+    credentials: CredentialStore
     roles: Roles
     journal: Journal
     entropy: Entropy
@@ -135,7 +136,7 @@ class UserTransfer:
         except ServiceError as error:
             if error.error is not Errors.USER_EXISTS:
                 raise
-            return not self._is_present(record, credential, self.users.find_credential(record.login))
+            return not self._is_present(record, credential, self.credentials.find_credential(record.login))
         self.journal.record(Event("user_imported", sub=user.sub, reason=" ".join(user.roles), actor=operator.sub))
         return True
 
@@ -145,7 +146,7 @@ class UserTransfer:
             if held.sub == wanted.sub or held.password_hash == wanted.password_hash:
                 return True
             raise ServiceError(Errors.USER_EXISTS, "the login is another's", fields=(_TAKEN_LOGIN,))
-        if self.users.find_user(wanted.sub) is None:
+        if self.credentials.find_user(wanted.sub) is None:
             return False
         if record.sub:
             raise ServiceError(Errors.USER_EXISTS, "the id is another's", fields=(_TAKEN_ID,))
@@ -178,8 +179,8 @@ class UserTransfer:
             user: User | None = listed
             credential = held.get(listed.login)
             if credential is None or credential.sub != listed.sub:  # the login has changed between the two reads
-                user = self.users.find_user(listed.sub)
-                credential = self.users.find_credential(user.login) if user else None
+                user = self.credentials.find_user(listed.sub)
+                credential = self.credentials.find_credential(user.login) if user else None
             if user and credential and credential.sub == user.sub and user.status is not UserStatus.DELETING:
                 yield Exported(user, credential.password_hash)
 

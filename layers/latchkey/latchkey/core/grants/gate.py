@@ -1,0 +1,118 @@
+"""The gate: the one place where a proof becomes a session.
+
+    password, partner's assertion, API key      each a file beside this one
+            |
+            v
+          Proof  -->  Gate.admit  -->  Admitted: a stored session, and the roles that its tokens carry
+                                  -->  NotAdmitted: why not
+
+So every way to sign in is held to the same rules (OWASP ASVS 5.0 6.3.4).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import assert_never
+
+from latchkey.core.events import Event, Journal
+from latchkey.core.grants.proof import MachineProof, PersonProof, Proof
+from latchkey.core.grants.sessions import make_room, open_service_session, open_session
+from latchkey.core.grants.store import SessionStore
+from latchkey.core.ids import Entropy
+from latchkey.core.model import Session, UserStatus
+from latchkey.core.roles.roles import Roles, below_operators
+from latchkey.core.throttle import Counter
+from latchkey.signing.policy import SigningPolicy
+
+
+class Reason(StrEnum):
+    """Why a proof opens no session."""
+
+    ACCOUNT_NOT_ACTIVE = "account_not_active"
+    STALE_CREDENTIAL = "stale_credential"
+    NOT_CONFIRMED = "not_confirmed"
+
+
+class NotAdmitted(Exception):
+    """The proof is right, and opens no session all the same. Each grant has its own answer to that."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a proof asks for.
+
+    `live` are the live sessions of the account, oldest first. `clears` is the counter of attempts that a session
+    clears when it is stored.
+    """
+
+    scope: str
+    policy: SigningPolicy
+    live: tuple[Session, ...]
+    clears: Counter | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A session that is stored, and the roles that its first access token carries."""
+
+    session: Session
+    roles: tuple[str, ...]
+
+
+class Gate:
+    """Opens sessions."""
+
+    def __init__(self, sessions: SessionStore, roles: Roles, journal: Journal, entropy: Entropy) -> None:
+        self._sessions = sessions
+        self._roles = roles
+        self._journal = journal
+        self._entropy = entropy
+
+    def admit(self, proof: Proof, asked: Asked) -> Admitted:
+        """Open the session that a proof earns: make room, store it, journal it. Raises `NotAdmitted`."""
+        match proof:
+            case PersonProof():
+                return self._person(proof, asked)
+            case MachineProof():
+                return self._machine(proof)
+            case _:
+                assert_never(proof)
+
+    def _person(self, proof: PersonProof, asked: Asked) -> Admitted:
+        _require_admissible(proof)
+        make_room(self._sessions, self._journal, asked.live)
+        session = open_session(proof, asked.scope, asked.policy, self._entropy)
+        self._sessions.create_session(session, clears=asked.clears)
+        self._record("partner_login" if proof.partner else "login", session)
+        return Admitted(session, carried_roles(self._roles, proof.user.roles, by_partner=proof.partner is not None))
+
+    def _machine(self, proof: MachineProof) -> Admitted:
+        session = open_service_session(proof, self._entropy)
+        self._sessions.create_session(session)
+        self._record("service_token", session)
+        return Admitted(session, self._roles.effective_roles(proof.rights.roles))
+
+    def _record(self, name: str, session: Session) -> None:
+        event = Event(name, session.sub, session.sid, session.client_id, partner_id=session.partner_id)
+        self._journal.record(event)
+
+
+def carried_roles(registry: Roles, roles: tuple[str, ...], *, by_partner: bool) -> tuple[str, ...]:
+    """Return the roles that the tokens of a session carry. What a partner opened never carries an operator's."""
+    effective = registry.effective_roles(roles)
+    return below_operators(registry, effective) if by_partner else effective
+
+
+def _require_admissible(proof: PersonProof) -> None:
+    user = proof.user
+    if user.status not in {UserStatus.ACTIVE, UserStatus.PENDING}:
+        raise NotAdmitted(Reason.ACCOUNT_NOT_ACTIVE)
+    if proof.epoch < user.epoch:  # the credential changed after it was read
+        raise NotAdmitted(Reason.STALE_CREDENTIAL)
+    if user.status is UserStatus.PENDING:
+        raise NotAdmitted(Reason.NOT_CONFIRMED)

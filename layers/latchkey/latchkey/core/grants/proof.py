@@ -1,0 +1,42 @@
+"""What a sign-in has proven: who, by which methods, and when.
+
+Every way to sign in ends in a proof. A proof is not a session yet: `gate.py` decides whether it opens one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from latchkey.core.clients.directory import ServiceRights
+from latchkey.core.model import Partner, User
+
+
+@dataclass(frozen=True, slots=True)
+class PersonProof:
+    """A person has proven to be the owner of an account.
+
+    `user` is the account as it was read. `methods` are names of RFC 8176 section 2, as `amr` has them. `at` is when it
+    was proven, in seconds. `epoch` is that of the credential, so that a session never outlives it. `partner` is the one
+    whose assertion proved it, if one did.
+    """
+
+    user: User
+    methods: tuple[str, ...]
+    at: int
+    client_id: str
+    epoch: int
+    device: str = ""
+    partner: Partner | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MachineProof:
+    """A service has proven to hold an API key, with the rights that key and client have at this moment."""
+
+    rights: ServiceRights
+    methods: tuple[str, ...]
+    at: int
+
+
+Proof: TypeAlias = PersonProof | MachineProof
