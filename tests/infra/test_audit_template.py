@@ -22,14 +22,14 @@ def test_lines_with_an_event_reach_the_audit_log(template: Template) -> None:
     assert audited["Properties"] == {
         "LogGroupName": {"Ref": "FunctionLogs"},
         "FilterPattern": "{ $.event = * }",
-        "DestinationArn": {"Fn::GetAtt": "AuditFunction.Arn"},
+        "DestinationArn": {"Fn::GetAtt": "AuditWriterFunction.Arn"},
     }
 
 
 def test_only_our_own_log_may_write_the_audit_log(template: Template) -> None:
     """The service, for this account and this group: nobody else can make up what has happened."""
     assert template["Resources"]["AuditPermission"]["Properties"] == {
-        "FunctionName": {"Fn::GetAtt": "AuditFunction.Arn"},
+        "FunctionName": {"Fn::GetAtt": "AuditWriterFunction.Arn"},
         "Action": "lambda:InvokeFunction",
         "Principal": "logs.amazonaws.com",
         "SourceAccount": {"Ref": "AWS::AccountId"},

@@ -84,6 +84,11 @@ def test_no_function_is_invoked_by_more_routes_than_its_policy_holds(resources: 
     assert {name: size for name, size in policy_sizes(resources).items() if size > 20_480} == {}
 
 
+def test_stack_stays_below_the_limit_of_cloudformation(resources: dict[str, Any]) -> None:
+    """CloudFormation takes 500 resources in a stack, and the template uses 400 at most."""
+    assert len(resources) <= 400
+
+
 def test_circle_is_noticed(resources: dict[str, Any]) -> None:
     """A function that the API calls, told the API's address, closes a circle."""
     told = resources["LoginFunction"] | {"Told": {"Fn::Sub": "https://${Api}.example"}}
