@@ -41,7 +41,7 @@ def add_function(**properties: Any) -> Flaw:
 
 
 def event(path: str, **properties: Any) -> dict[str, Any]:
-    """Return the events of a function with one route: a GET that does not say who may call it, unless told otherwise."""
+    """Return the events of a function with one route: a GET that does not say who may call it, by default."""
     return {"Flaw": {"Type": "Api", "Properties": {"Method": "get", "Path": path} | properties}}
 
 
