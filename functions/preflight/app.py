@@ -1,4 +1,4 @@
-"""`OPTIONS` of everybody's routes: whether a page of another origin may call it."""
+"""`OPTIONS` of every path: whether a page of another origin may call it."""
 
 from latchkey.edge import cors
 from latchkey.edge.http import Request, Response, endpoint

@@ -18,7 +18,7 @@ _NO_VALUE = {"Ref": "AWS::NoValue"}
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One method of one path, and what guards it: the name of an authorizer, `NONE`, or nothing said."""
+    """One method of one path. `authorizer` is a name, `NONE`, or `None` where the template says nothing."""
 
     function: str
     method: str
@@ -30,7 +30,7 @@ class Route:
 class Grant:
     """One action on one kind of resource.
 
-    `items` are the patterns of the partition keys it is limited to, `stages` the staging labels of the secret.
+    `items` are the patterns of the partition keys that it is limited to, `stages` the staging labels of the secret.
     """
 
     action: str
@@ -56,7 +56,7 @@ _Loader.add_multi_constructor("!", _intrinsic)
 
 
 def load(*conditions: str) -> Template:
-    """Return the template with every `!If` decided, as it is where these conditions hold and no other does."""
+    """Return the template with every `!If` decided: these conditions hold, and no others do."""
     template: Template = yaml.load(PATH.read_text(), _Loader)  # noqa: S506 - a safe loader's child
     unknown = set(conditions) - set(template["Conditions"])
     if unknown:
@@ -90,7 +90,7 @@ def functions(template: Template) -> dict[str, Any]:
 
 
 def environment(function: Any) -> dict[str, Any]:
-    """Return the environment of a function, without what every function has."""
+    """Return the environment of a function, without the variables that every function has."""
     return dict(function["Environment"]["Variables"])
 
 
@@ -110,7 +110,7 @@ def statements(function: Any) -> Iterator[Any]:
 
 
 def grants(function: Any) -> frozenset[Grant]:
-    """Return what a function may do to the table and the secret: to be held against what it is seen to do."""
+    """Return what the policies of a function allow, one action and resource at a time."""
     return frozenset(
         Grant(action, _resource(statement["Resource"]), _items(statement), _stages(statement))
         for statement in statements(function)
@@ -119,7 +119,7 @@ def grants(function: Any) -> frozenset[Grant]:
 
 
 def _resource(reference: Any) -> str:
-    """Return the logical id behind `!Ref X` or `!GetAtt X.Arn`; what is no resource as such is returned as written."""
+    """Return the logical id behind `!Ref X` or `!GetAtt X.Arn`, or the text of `!Sub`."""
     return str(reference.get("Ref") or reference.get("Fn::Sub") or reference["Fn::GetAtt"].removesuffix(".Arn"))
 
 
@@ -129,7 +129,7 @@ def _items(statement: Any) -> frozenset[str]:
 
 
 def _stages(statement: Any) -> frozenset[str]:
-    # ForAnyValue is false where a request names no stage; ForAllValues would be true, and so no limit.
+    # If a request names no stage, ForAnyValue is false and ForAllValues is true. Only the first is a limit.
     limits = statement.get("Condition", {}).get("ForAnyValue:StringEquals", {})
     stages = limits.get("secretsmanager:VersionStage", [])
     return frozenset([stages] if isinstance(stages, str) else stages)

@@ -1,4 +1,4 @@
-"""What template.yaml promises of the audit log: what reaches it, who writes it, who reads it, how long it lasts."""
+"""What template.yaml promises about the audit log: its lines, its writer, its readers, and how long it lasts."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ def template() -> Template:
 
 
 def test_lines_with_an_event_reach_the_audit_log(template: Template) -> None:
-    """The filter asks for the one member that the journal writes, once CloudWatch Logs may call."""
+    """The filter passes every line with the member `event`. It waits until CloudWatch Logs may call the writer."""
     [audited] = source.resources(template, "AWS::Logs::SubscriptionFilter").values()
     assert audited["DependsOn"] == ["AuditPermission"]
     assert audited["Properties"] == {
         "LogGroupName": {"Ref": "FunctionLogs"},
         "FilterPattern": "{ $.event = * }",
-        "DestinationArn": {"Fn::GetAtt": "AuditFunction.Arn"},
+        "DestinationArn": {"Fn::GetAtt": "AuditWriterFunction.Arn"},
     }
 
 
-def test_only_our_own_log_may_write_the_audit_log(template: Template) -> None:
-    """The service, for this account and this group: nobody else can make up what has happened."""
+def test_only_the_log_of_the_stack_may_write_the_audit_log(template: Template) -> None:
+    """CloudWatch Logs may call the writer, for this account and this log group. No one else can invent events."""
     assert template["Resources"]["AuditPermission"]["Properties"] == {
-        "FunctionName": {"Fn::GetAtt": "AuditFunction.Arn"},
+        "FunctionName": {"Fn::GetAtt": "AuditWriterFunction.Arn"},
         "Action": "lambda:InvokeFunction",
         "Principal": "logs.amazonaws.com",
         "SourceAccount": {"Ref": "AWS::AccountId"},
@@ -37,8 +37,8 @@ def test_only_our_own_log_may_write_the_audit_log(template: Template) -> None:
     }
 
 
-def test_the_audit_log_is_written_by_one_function_which_can_do_nothing_else(template: Template) -> None:
-    """It writes events and reads nothing; no other function writes or deletes an event."""
+def test_one_function_writes_the_audit_log_and_can_do_nothing_else(template: Template) -> None:
+    """It writes events and reads nothing. No other function writes or deletes an event."""
     own = source.grants(source.functions(template)["audit_writer"])
     assert own == {Grant("dynamodb:BatchWriteItem", "Table", frozenset({"AUDIT#*"}))}
     reading = {"dynamodb:Query", "dynamodb:GetItem", "dynamodb:BatchGetItem"}
@@ -51,8 +51,8 @@ def test_the_audit_log_is_written_by_one_function_which_can_do_nothing_else(temp
     assert writers == {"audit_writer"}
 
 
-def test_the_audit_log_is_read_by_operators_and_for_an_export(template: Template) -> None:
-    """By day for operators alone; by subject for the owner too."""
+def test_operators_and_the_export_of_an_account_read_the_audit_log(template: Template) -> None:
+    """Only operators read it by day. The owner of an account also reads it by subject."""
     granted = [(name, g) for name, function in source.functions(template).items() for g in source.grants(function)]
     by_day = {name for name, grant in granted if "AUDIT#*" in grant.items and name != "audit_writer"}
     by_subject = {(name, grant.action) for name, grant in granted if grant.resource == INDEX}
@@ -60,8 +60,8 @@ def test_the_audit_log_is_read_by_operators_and_for_an_export(template: Template
     assert by_subject == {("audit", "dynamodb:Query"), ("me", "dynamodb:Query")}
 
 
-def test_events_are_kept_a_year_unless_somebody_says_otherwise(template: Template) -> None:
-    """A day at least, ten years at most."""
+def test_events_are_kept_for_a_year_by_default(template: Template) -> None:
+    """The parameter allows one day to ten years."""
     parameter = template["Parameters"]["AuditRetentionDays"]
     environment = source.environment(source.functions(template)["audit_writer"])
     assert [parameter[name] for name in ("Default", "MinValue", "MaxValue")] == [365, 1, 3653]

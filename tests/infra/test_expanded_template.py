@@ -1,4 +1,4 @@
-"""template.yaml as AWS would deploy it: expanded by the official SAM translator."""
+"""template.yaml as AWS deploys it: expanded by the official SAM translator."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def references(value: Any) -> set[str]:
 
 
 def circles(resources: dict[str, Any]) -> set[str]:
-    """Return the resources that stand in or behind a circle of references: CloudFormation could never make them."""
+    """Return the resources in or behind a circle of references: CloudFormation can never create them."""
     needed = {name: references(each) | set(each.get("DependsOn", [])) for name, each in resources.items()}
     waiting = {name: needs & set(resources) - {name} for name, needs in needed.items()}
     while ready := {name for name, needs in waiting.items() if not needs & set(waiting)}:
@@ -59,7 +59,7 @@ def test_no_resources_wait_for_each_other(resources: dict[str, Any]) -> None:
 
 
 def policy_sizes(resources: dict[str, Any]) -> dict[str, int]:
-    """Return how many bytes the resource policy of each function has, with names as long as AWS makes them."""
+    """Return the size of each function's resource policy in bytes, with names as long as AWS allows."""
     sizes: dict[str, int] = {}
     for permission in of_type(resources, "AWS::Lambda::Permission").values():
         function = str(permission["FunctionName"])
@@ -80,35 +80,40 @@ def policy_sizes(resources: dict[str, Any]) -> dict[str, int]:
 
 
 def test_no_function_is_invoked_by_more_routes_than_its_policy_holds(resources: dict[str, Any]) -> None:
-    """Lambda refuses a resource policy over 20 KB, and so would the deployment be."""
+    """Lambda rejects a resource policy over 20 KB, and the deployment would fail."""
     assert {name: size for name, size in policy_sizes(resources).items() if size > 20_480} == {}
 
 
+def test_stack_stays_below_the_limit_of_cloudformation(resources: dict[str, Any]) -> None:
+    """CloudFormation takes 500 resources in a stack, and the template uses 400 at most."""
+    assert len(resources) <= 400
+
+
 def test_circle_is_noticed(resources: dict[str, Any]) -> None:
-    """A function that the API calls, told the API's address, closes a circle."""
+    """If a function that the API calls knows the address of the API, the circle is closed."""
     told = resources["LoginFunction"] | {"Told": {"Fn::Sub": "https://${Api}.example"}}
     assert {"Api", "LoginFunction"} <= circles(resources | {"LoginFunction": told})
 
 
 def test_api_has_one_stage(resources: dict[str, Any]) -> None:
-    """SAM's own second stage would have neither logs nor limits."""
+    """The second stage that SAM adds by default would have neither logs nor limits."""
     stages = of_type(resources, "AWS::ApiGateway::Stage")
     deployments = of_type(resources, "AWS::ApiGateway::Deployment").values()
     assert (len(stages), [each.get("StageName") for each in deployments]) == (1, [None])
 
 
 def test_every_operation_says_who_may_call_it(resources: dict[str, Any]) -> None:
-    """What reaches API Gateway is what the template says: the Bearer authorizer, or nobody's."""
+    """API Gateway gets the authorizer that the template names for each route, or none."""
     paths = resources["Api"]["Properties"]["Body"]["paths"]
     found = {(method.upper(), path, *op["security"][0]) for path, each in paths.items() for method, op in each.items()}
     assert found == {(route.method, route.path, str(route.authorizer)) for route in source.routes(source.load())}
 
 
 def test_only_this_api_may_invoke_its_functions(resources: dict[str, Any]) -> None:
-    """Every permission of API Gateway names this API."""
+    """Every permission of API Gateway names this API as its source."""
     permissions = of_type(resources, "AWS::Lambda::Permission").items()
-    anybody = [name for name, each in permissions if "Api" not in references(each.get("SourceArn"))]
-    assert sorted(anybody) == ["AuditPermission", "RotatePermission"]
+    others = [name for name, each in permissions if "Api" not in references(each.get("SourceArn"))]
+    assert sorted(others) == ["AuditPermission", "RotatePermission"]
 
 
 def authorizer(**parameters: str) -> tuple[Any, Any]:
@@ -122,15 +127,15 @@ def authorizer(**parameters: str) -> tuple[Any, Any]:
 
 
 @pytest.mark.parametrize("parameters", [{}, {"AllowHS256": "false"}])
-def test_authorizer_may_write_its_log_and_nothing_else(parameters: dict[str, str]) -> None:
-    """A stolen authorizer is worth nothing."""
+def test_authorizer_may_only_write_its_log(parameters: dict[str, str]) -> None:
+    """Code that runs in the authorizer can reach no data and no key."""
     policies, environment = authorizer(**parameters)
     assert policies == []
     assert SECRET not in json.dumps(environment)
 
 
 def test_authorizer_of_a_stack_with_hs256_may_read_the_policy_in_force() -> None:
-    """There it must, since a shared secret is published nowhere; and it may do nothing else."""
+    """It needs the policy, because a shared secret is published nowhere. It may do nothing else."""
     policies, environment = authorizer(AllowHS256="true")
     statement = {
         "Effect": "Allow",
@@ -142,8 +147,8 @@ def test_authorizer_of_a_stack_with_hs256_may_read_the_policy_in_force() -> None
     assert environment["LATCHKEY_HS256_SECRET"] == SECRET
 
 
-def test_no_function_has_a_policy_of_somebody_else(resources: dict[str, Any]) -> None:
-    """Beyond its own log, a role holds only statements that stand in the template."""
+def test_no_function_has_a_policy_that_the_template_does_not_show(resources: dict[str, Any]) -> None:
+    """Except for the right to log, a role holds only statements that stand in the template."""
     roles = of_type(resources, "AWS::IAM::Role")
     policies = {name: role["ManagedPolicyArns"] for name, role in roles.items() if name.endswith("FunctionRole")}
     assert {arn for arns in policies.values() for arn in arns} == {LOGS_ONLY}
@@ -161,14 +166,14 @@ def test_no_function_has_a_policy_of_somebody_else(resources: dict[str, Any]) ->
         ("AllowedOrigins", "https://app.example.com/"),
     ],
 )
-def test_parameter_that_cloudformation_would_refuse_is_refused(name: str, value: str) -> None:
-    """The twin does not start with what could never be deployed, and names the parameter."""
+def test_parameter_that_cloudformation_would_reject_is_rejected(name: str, value: str) -> None:
+    """The twin does not start with a value that could never be deployed, and names the parameter."""
     with pytest.raises(BadTemplate, match=name):
         translate(source.PATH.read_text(), {name: value})
 
 
-def test_parameters_within_their_bounds_are_taken() -> None:
-    """Words, numbers and patterns, at their edges."""
+def test_parameters_within_their_bounds_are_accepted() -> None:
+    """Words, numbers and patterns are accepted up to their bounds."""
     parameters = {
         "Registration": "closed",
         "PasswordMinLength": "64",

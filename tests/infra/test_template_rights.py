@@ -1,0 +1,224 @@
+"""What template.yaml allows each function to do, in the table and with the signing secret."""
+
+from __future__ import annotations
+
+import pytest
+
+from infra.packaging import template as source
+from infra.packaging.template import Grant, Template
+from tests.infra.flaws import Flaw, Rule, add_function, flawed, policies, variables
+
+SEALING = {"users", "clients", "api_keys", "audit", "transfer", "partners"}  # their lists have sealed cursors
+POLICY_READERS = {"login", "refresh", "token", "validate", "links"} | SEALING
+POLICY_WRITERS = {"rotate", "signing"}
+SECRET_READ = "secretsmanager:GetSecretValue"
+IN_FORCE = frozenset({"AWSCURRENT"})
+
+OPERATOR = {("Query", "USER#*"), *(("GetItem", item) for item in ("USER#*", "CLIENT#*", "APIKEY#*", "CONFIG"))}
+"""What a function reads to find out who calls, and what they may do."""
+
+
+@pytest.fixture(scope="module")
+def template() -> Template:
+    return source.load()
+
+
+def granted(template: Template) -> list[tuple[str, Grant]]:
+    """Return every right of every function."""
+    functions = source.functions(template).items()
+    return [(name, grant) for name, function in functions for grant in source.grants(function)]
+
+
+def table_rights(template: Template, name: str) -> set[tuple[str, str]]:
+    """Return what a function may do to the table, by type of items: IAM adds up all statements. `*` is every item."""
+    grants = [grant for grant in source.grants(source.functions(template)[name]) if grant.resource == "Table"]
+    return {(grant.action.removeprefix("dynamodb:"), item) for grant in grants for item in grant.items or {"*"}}
+
+
+# ---- The rules: each returns what breaks it --------------------------------------------------------------------------
+
+
+def wildcards(template: Template) -> list[str]:
+    """Name the statements that allow a family of actions, or any resource."""
+    functions = source.functions(template)
+    return [
+        f"{name}: {statement}"
+        for name, function in functions.items()
+        for statement in source.statements(function)
+        if any("*" in action for action in statement["Action"]) or not isinstance(statement["Resource"], dict)
+    ]
+
+
+def unlimited_table_rights(template: Template) -> list[str]:
+    """Name the rights that reach every item of the table."""
+    rights = granted(template)
+    return [f"{name}: {grant.action}" for name, grant in rights if grant.resource == "Table" and not grant.items]
+
+
+def wrong_readers_of_the_secret(template: Template) -> list[str]:
+    """Name the functions that may read the signing secret and need not, or need to and may not."""
+    readers = {name for name, grant in granted(template) if grant.action == SECRET_READ}
+    return sorted(readers ^ (POLICY_READERS | POLICY_WRITERS))
+
+
+def readers_of_a_pending_policy(template: Template) -> list[str]:
+    """Name the functions that may read a policy which is not in force, though they do not write it."""
+    loose = {name for name, grant in granted(template) if grant.action == SECRET_READ and grant.stages != IN_FORCE}
+    return sorted(loose - POLICY_WRITERS)
+
+
+def idle_knowledge(template: Template) -> list[str]:
+    """Name the functions that know the table or the secret although they may touch neither."""
+    told = {"LATCHKEY_TABLE", "LATCHKEY_SIGNING_SECRET"}
+    functions = source.functions(template).items()
+    return [
+        name for name, function in functions if told & set(source.environment(function)) and not source.grants(function)
+    ]
+
+
+# ---- The gates: each rule with a flaw that it must notice ------------------------------------------------------------
+
+READS_SECRET = {"Action": [SECRET_READ], "Resource": {"Ref": "SigningSecret"}}
+GATES: dict[str, tuple[Rule, Flaw]] = {
+    "any action": (wildcards, add_function(Policies=policies(Action=["dynamodb:*"]))),
+    "any resource": (wildcards, add_function(Policies=policies(Resource="*"))),
+    "whole table": (unlimited_table_rights, add_function(Policies=policies())),
+    "one more reader of the secret": (
+        wrong_readers_of_the_secret,
+        add_function(Policies=policies(**READS_SECRET)),
+    ),
+    "reader of a pending policy": (readers_of_a_pending_policy, add_function(Policies=policies(**READS_SECRET))),
+    "name of a table out of reach": (idle_knowledge, add_function(Environment=variables(LATCHKEY_TABLE="t"))),
+}
+RULES = {rule.__name__: rule for rule, _ in GATES.values()}
+
+
+@pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
+def test_rights_keep_every_rule(template: Template, rule: Rule) -> None:
+    """The rights of the functions break no rule."""
+    assert rule(template) == []
+
+
+@pytest.mark.parametrize(("rule", "flaw"), GATES.values(), ids=GATES)
+def test_every_rule_of_rights_notices_its_flaw(template: Template, rule: Rule, flaw: Flaw) -> None:
+    """A rule that does not notice a planted flaw proves nothing."""
+    assert rule(flawed(template, flaw)) != []
+
+
+# ---- The signing secret ----------------------------------------------------------------------------------------------
+
+
+def test_only_rotation_and_an_admin_write_the_secret(template: Template) -> None:
+    """The functions that mint may read the signing secret; only the two that change it may write it."""
+    writers = {
+        name for name, grant in granted(template) if grant.resource == "SigningSecret" and grant.action != SECRET_READ
+    }
+    assert writers == POLICY_WRITERS
+
+
+def test_hs256_gives_the_authorizer_one_right(template: Template) -> None:
+    """With AllowHS256, the authorizer may read the policy in force, and nothing else changes."""
+    allowing = source.load("AllowsHS256")
+    authorizer = source.functions(allowing)["authorizer"]
+    assert source.grants(authorizer) == {Grant(SECRET_READ, "SigningSecret", stages=IN_FORCE)}
+    assert source.environment(authorizer)["LATCHKEY_HS256_SECRET"] == {"Ref": "SigningSecret"}
+    assert without_authorizer(allowing) == without_authorizer(template)
+
+
+def without_authorizer(template: Template) -> Template:
+    return template | {"Resources": template["Resources"] | {"AuthorizerFunction": None}}
+
+
+def test_functions_that_use_the_policy_know_the_caches(template: Template) -> None:
+    """A function that makes policies knows all three caches. A function that reads them knows its own."""
+    functions = source.functions(template)
+    caches = {
+        "LATCHKEY_POLICY_CACHE": {"Ref": "PolicyCacheSeconds"},
+        "LATCHKEY_JWKS_MAX_AGE": {"Ref": "JwksMaxAgeSeconds"},
+        "LATCHKEY_AUTHORIZER_CACHE": {"Ref": "AuthorizerCacheSeconds"},
+    }
+    ignorant = [name for name in POLICY_WRITERS if not caches.items() <= source.environment(functions[name]).items()]
+    assert ignorant == []
+    assert all("LATCHKEY_POLICY_CACHE" in source.environment(functions[name]) for name in POLICY_READERS)
+    assert "LATCHKEY_JWKS_MAX_AGE" in source.environment(functions["well_known"])
+
+
+# ---- The table -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["authorizer", "status", "hello", "preflight"])
+def test_function_that_needs_no_data_has_no_rights(template: Template, name: str) -> None:
+    """These functions may write their own log, and do nothing else."""
+    assert source.grants(source.functions(template)[name]) == frozenset()
+
+
+def test_admin_of_the_policy_changes_only_keys_and_codes(template: Template) -> None:
+    """The function checks who is calling, and writes nothing that belongs to a user."""
+    assert table_rights(template, "signing") == OPERATOR | {
+        ("PutItem", "CONFIG"),
+        ("PutItem", "CODE#*"),
+        ("UpdateItem", "CONFIG"),
+        ("UpdateItem", "CODE#*"),
+    }
+
+
+def test_import_and_export_change_no_account(template: Template) -> None:
+    """The function creates accounts and reads them. It updates nothing but the count of admins."""
+    assert table_rights(template, "transfer") == OPERATOR | {
+        ("Query", "USERS"),
+        ("BatchGetItem", "USER#*"),
+        ("BatchGetItem", "LOGIN#*"),
+        ("GetItem", "LOGIN#*"),
+        ("PutItem", "USER#*"),
+        ("PutItem", "LOGIN#*"),
+        ("PutItem", "USERS"),
+        ("UpdateItem", "ADMINS"),
+    }
+
+
+def test_managing_api_keys_changes_keys_and_their_clients_count_alone(template: Template) -> None:
+    """The function may show a key, change its name and status, replace it and delete it."""
+    assert table_rights(template, "api_keys") == OPERATOR | {
+        ("Query", "APIKEYS"),
+        ("BatchGetItem", "APIKEY#*"),
+        ("PutItem", "APIKEY#*"),
+        ("PutItem", "APIKEYS"),
+        ("DeleteItem", "APIKEY#*"),
+        ("DeleteItem", "APIKEYS"),
+        ("UpdateItem", "APIKEY#*"),
+        ("UpdateItem", "CLIENT#*"),
+    }
+
+
+def test_validation_writes_only_a_counter(template: Template) -> None:
+    """Checking a token changes nothing but a counter of attempts."""
+    rights = source.grants(source.functions(template)["validate"])
+    writes = {(g.action, g.items) for g in rights if not g.action.endswith(("GetItem", "Query", "GetSecretValue"))}
+    assert writes == {("dynamodb:UpdateItem", frozenset({"THROTTLE#*"}))}
+
+
+@pytest.mark.parametrize("name", ["rotate", "well_known"])
+def test_rotation_and_discovery_reach_only_public_keys(template: Template, name: str) -> None:
+    """Neither can reach a user."""
+    assert {item for _, item in table_rights(template, name)} == {"CONFIG"}
+
+
+def test_key_authorizer_reads_only_clients_keys_and_roles(template: Template) -> None:
+    """It reaches no user, no session and no secret; it writes only the day on which a key was used."""
+    assert table_rights(template, "key_authorizer") == {
+        ("GetItem", "APIKEY#*"),
+        ("GetItem", "CLIENT#*"),
+        ("GetItem", "CONFIG"),
+        ("UpdateItem", "APIKEY#*"),
+    }
+
+
+def test_function_of_the_first_admin_only_adds_items(template: Template) -> None:
+    """It puts new items, whose conditions reject existing ones, and reads nothing. No other function puts the count."""
+    assert table_rights(template, "init_admin") == {
+        ("PutItem", item) for item in ("USER#*", "LOGIN#*", "USERS", "ADMINS")
+    }
+    counting = {
+        name for name, grant in granted(template) if grant.action == "dynamodb:PutItem" and "ADMINS" in grant.items
+    }
+    assert counting == {"init_admin"}
