@@ -22,6 +22,7 @@ from latchkey.core.model import (
     Partner,
     ProfileUpdates,
     Session,
+    Status,
     User,
     UserStatus,
 )
@@ -93,7 +94,7 @@ def client() -> Client:
         scopes=("openid",),
         grants=("authorization_code", "refresh_token"),
         roles=("shop",),
-        enabled=False,
+        status=Status.DISABLED,
     )
 
 
@@ -170,7 +171,7 @@ def partner(issuer: str = "") -> Partner:
         name="Shop",
         issuer=issuer or unique("https://shop.example/"),
         created_at=NOW,
-        enabled=False,
+        status=Status.DISABLED,
         profile="nodul",
         audience="latchkey",
         tenant="7",

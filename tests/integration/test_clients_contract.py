@@ -10,6 +10,7 @@ import pytest
 
 from latchkey.core.clients.store import MAX_API_KEYS
 from latchkey.core.errors import Errors
+from latchkey.core.model import Status
 from tests.integration import races, samples
 from tests.integration.contract import refuses
 from tests.integration.samples import NOW
@@ -93,8 +94,8 @@ def test_all_keys_are_listed(empty_store: Store) -> None:
 
 def test_a_change_sets_what_it_names(store: Store, client: Client) -> None:
     """The other members stay, and the list shows the change."""
-    changed = store.update_client(client.client_id, {"name": "New", "roles": (), "enabled": True})
-    assert changed == replace(client, name="New", roles=(), enabled=True) == store.find_client(client.client_id)
+    changed = store.update_client(client.client_id, {"name": "New", "roles": (), "status": Status.ACTIVE})
+    assert changed == replace(client, name="New", roles=(), status=Status.ACTIVE) == store.find_client(client.client_id)
 
 
 def test_an_unknown_client_is_not_changed(store: Store) -> None:

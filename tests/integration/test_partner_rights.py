@@ -11,7 +11,7 @@ import pytest
 from infra.packaging import template as source
 from latchkey.adapters.dynamodb import DynamoStore
 from latchkey.core.authenticators.links import NewLink
-from latchkey.core.model import Partner, ProfileUpdates
+from latchkey.core.model import Partner, ProfileUpdates, Status
 from tests.integration.conftest import new_table
 from tests.partner_world import ADMIN, PartnerWorld, Signer, claims
 from tests.world import ADDRESS, NOW, PASSWORD
@@ -77,7 +77,7 @@ def refreshes(world: Watched) -> None:
     answer = world.come(world.shop)
     world.cost()
     world.refresh(answer.tokens, now=NOW + 1)
-    world.set_partner(world.shop, enabled=False)
+    world.set_partner(world.shop, status=Status.DISABLED)
     world.cost()
     with pytest.raises(Exception, match="invalid_grant"):
         world.refresh(answer.tokens, now=NOW + 2)

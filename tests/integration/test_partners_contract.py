@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from latchkey.core.model import UserStatus
+from latchkey.core.model import Status, UserStatus
 from tests.integration import samples
 from tests.integration.samples import NOW
 
@@ -37,7 +37,7 @@ def test_next_version_replaces_the_last(store: Store) -> None:
     """A change of what is no longer there, or of nothing, changes nothing."""
     partner = samples.partner()
     store.create_partner(partner)
-    changed = replace(partner, version=2, name="Other", enabled=True, keys={}, role_map={}, jwks_uri="")
+    changed = replace(partner, version=2, name="Other", status=Status.ACTIVE, keys={}, role_map={}, jwks_uri="")
     assert [store.replace_partner(each) for each in (changed, changed, replace(partner, version=4))] == [
         True,
         False,

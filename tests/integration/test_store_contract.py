@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from latchkey.core.errors import Errors, ServiceError
-from latchkey.core.model import CodePurpose
+from latchkey.core.model import CodePurpose, Status
 from latchkey.core.signing_policy.store import PublishedKeys
 from latchkey.core.throttle import Attempts, Counter, ThrottleRule
 from tests.integration import samples
@@ -427,7 +427,7 @@ def test_a_client_id_is_never_stored_twice(store: Store) -> None:
     """A second client of one id is refused and the first stands, even if they are the same."""
     client = samples.client()
     store.create_client(client)
-    for again in (client, replace(client, enabled=True)):
+    for again in (client, replace(client, status=Status.ACTIVE)):
         with refuses(Errors.CONFLICT):
             store.create_client(again)
     assert store.find_client(client.client_id) == client

@@ -32,7 +32,7 @@ from latchkey.core.signing_policy.store import PublishedKeys
 from latchkey.core.throttle import Attempts, Counter
 
 _OWNERS_TO_CHANGE = frozenset({"name", "locale"})
-_OPERATORS_TO_CHANGE = frozenset({"name", "redirect_uris", "scopes", "grants", "roles", "enabled"})
+_OPERATORS_TO_CHANGE = frozenset({"name", "redirect_uris", "scopes", "grants", "roles", "status"})
 
 T = TypeVar("T")
 
@@ -361,6 +361,15 @@ class MemoryStore:
             key = self._api_keys.get(key_id)
         return None if key is None or (key.expires_at is not None and key.expires_at <= now) else key
 
+    def update_api_key(self, key_id: str, changes: Mapping[str, Any]) -> ApiKey | None:
+        """Set what an operator may change; any other member raises `ValueError`."""
+        if not changes.keys() <= {"name", "status"}:
+            raise ValueError(f"not to be changed: {sorted(changes)}")
+        with self._lock:
+            if key_id in self._api_keys:
+                self._api_keys[key_id] = replace(self._api_keys[key_id], **changes)
+            return self._api_keys.get(key_id)
+
     def list_api_keys(self, client_id: str, *, after: str, limit: int) -> Page[ApiKey]:
         """Return the keys of one client, or of all, expired ones too."""
         with self._lock:
@@ -514,7 +523,7 @@ class MemoryStore:
             self._seats.pop(partner.partner_id, None)
             return True
 
-    def use_assertion(self, digest: str, *, until: int) -> bool:  # noqa: ARG002 - memory is never swept
+    def use_assertion(self, digest: str, *, until: int) -> bool:
         """Remember an assertion; say whether this was the first time."""
         with self._lock:
             if digest in self._used_assertions:

@@ -14,6 +14,13 @@ ADMIN_ROLE = "admin"
 """The role of which somebody active stays."""
 
 
+class Status(StrEnum):
+    """Whether a client, an API key or a partner is accepted."""
+
+    ACTIVE = "active"
+    DISABLED = "disabled"
+
+
 class UserStatus(StrEnum):
     """Whether an account may sign in."""
 
@@ -116,7 +123,7 @@ class Client:
     scopes: tuple[str, ...] = ()
     grants: tuple[str, ...] = ()
     roles: tuple[str, ...] = ()
-    enabled: bool = True
+    status: Status = Status.ACTIVE
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +142,7 @@ class ApiKey:
     scopes: tuple[str, ...] = ()
     roles: tuple[str, ...] = ()
     expires_at: int | None = None
-    enabled: bool = True
+    status: Status = Status.ACTIVE
     last_used_on: str = ""
     successor: str = ""
 
@@ -163,7 +170,7 @@ class Partner:
     issuer: str
     created_at: int
     version: int = 1
-    enabled: bool = True
+    status: Status = Status.ACTIVE
     closed_until: int = 0
     profile: str = "standard"
     audience: str = ""

@@ -15,7 +15,7 @@ from latchkey.core.clients.store import MAX_API_KEYS
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.events import Event
 from latchkey.core.ids import fingerprint
-from latchkey.core.model import Client, ClientKind
+from latchkey.core.model import Client, ClientKind, Status
 from latchkey.core.roles.roles import BUILT_IN, Operator
 from tests.memory.store import MemoryStore
 
@@ -134,7 +134,7 @@ def test_a_key_is_dead_at_once(desk: Desk, after: str) -> None:
     """When its client is disabled, and when it is revoked."""
     key_id, text = desk.key()
     if after == "disabled":
-        desk.store.update_client("cli_owner", {"enabled": False})
+        desk.store.update_client("cli_owner", {"status": Status.DISABLED})
     else:
         desk.keys.revoke(ADMIN, key_id)
     with refusal(Errors.INVALID_API_KEY):
@@ -243,7 +243,7 @@ def test_what_operators_do_is_recorded(desk: Desk) -> None:
     made, secret = desk.clients.create(ADMIN, NewClient(ClientKind.SERVICE, "S"), now=NOW)
     desk.clients.add_secret(ADMIN, made.client_id)
     desk.clients.remove_secret(ADMIN, made.client_id, fingerprint(secret)[:16])
-    desk.clients.change(ADMIN, made.client_id, {"name": "T", "enabled": False})
+    desk.clients.change(ADMIN, made.client_id, {"name": "T", "status": Status.DISABLED})
     desk.clients.delete(ADMIN, made.client_id)
     assert desk.events == [
         Event("api_key_created", client_id="cli_owner", reason=key_id, actor="usr_admin"),
@@ -252,7 +252,7 @@ def test_what_operators_do_is_recorded(desk: Desk) -> None:
         Event("client_created", client_id=made.client_id, actor="usr_admin"),
         Event("client_secret_added", client_id=made.client_id, actor="usr_admin"),
         Event("client_secret_removed", client_id=made.client_id, reason=fingerprint(secret)[:16], actor="usr_admin"),
-        Event("client_changed", client_id=made.client_id, reason="enabled name", actor="usr_admin"),
+        Event("client_changed", client_id=made.client_id, reason="name status", actor="usr_admin"),
         Event("client_deleted", client_id=made.client_id, actor="usr_admin"),
     ]
     assert not {text, secret, new.secret_hash} & set(str(desk.events).split("'"))
@@ -267,7 +267,9 @@ def test_a_client_that_keeps_getting_keys_is_not_deleted(desk: Desk, monkeypatch
     assert desk.store.find_client("cli_owner") == desk.owner
 
 
-@pytest.mark.parametrize("changes", [{"roles": ()}, {"enabled": True}, {"redirect_uris": ("https://eve.example/",)}])
+@pytest.mark.parametrize(
+    "changes", [{"roles": ()}, {"status": Status.ACTIVE}, {"redirect_uris": ("https://eve.example/",)}]
+)
 def test_a_client_above_the_operator_is_not_changed(desk: Desk, changes: dict[str, Any]) -> None:
     """Emptied of its roles it would give a secret, which is good again as soon as somebody gives them back."""
     with refusal(Errors.FORBIDDEN):
@@ -277,7 +279,7 @@ def test_a_client_above_the_operator_is_not_changed(desk: Desk, changes: dict[st
 
 def test_a_client_above_the_operator_can_be_locked_out(desk: Desk) -> None:
     """A secret that has leaked is no time to look for an admin."""
-    assert not desk.clients.change(CLERK, "cli_web", {"enabled": False}).enabled
+    assert desk.clients.change(CLERK, "cli_web", {"status": Status.DISABLED}).status is Status.DISABLED
 
 
 def test_a_role_that_went_out_of_use_is_not_in_the_way(desk: Desk) -> None:

@@ -9,7 +9,7 @@ import pytest
 from latchkey.core.clients.directory import new_api_key, new_client_secret
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.grants.machine import SERVICE_SESSION_TTL
-from latchkey.core.model import ApiKey, Client, ClientKind, Grant
+from latchkey.core.model import ApiKey, Client, ClientKind, Grant, Status
 from latchkey.core.throttle import CLIENT_RULE
 from tests.world import NOW, World
 
@@ -92,7 +92,7 @@ def test_a_stored_fingerprint_does_not_authenticate(world: World, secret: str) -
 def test_a_disabled_client_is_refused(world: World) -> None:
     """Even with the right secret."""
     text, stored = new_client_secret(world.entropy)
-    world.store.create_client(replace(SERVICE, client_id="cli_off", secret_hashes=(stored,), enabled=False))
+    world.store.create_client(replace(SERVICE, client_id="cli_off", secret_hashes=(stored,), status=Status.DISABLED))
     assert refused(world, "cli_off", text).error is Errors.INVALID_CLIENT
 
 
@@ -140,7 +140,7 @@ def test_a_key_that_is_disabled_or_whose_owner_is_opens_and_renews_nothing(world
     """Disabling either acts at the next exchange and at the next refresh, which ends the session."""
     answer = world.machines.exchange_api_key(key, now=NOW)
     stored = vars(world.store)[kind]
-    stored.update({name: replace(each, enabled=False) for name, each in stored.items()})
+    stored.update({name: replace(each, status=Status.DISABLED) for name, each in stored.items()})
     with pytest.raises(ServiceError) as exchange:
         world.machines.exchange_api_key(key, now=NOW)
     with pytest.raises(ServiceError) as refresh:
@@ -178,7 +178,7 @@ def test_refusal_names_a_client_that_there_is(world: World, secret: str, key: st
     """So that guesses at a client are found under its name; what a stranger typed as one is not written down."""
     for client_id in ("cli_canary", SERVICE.client_id):
         refused(world, client_id, "wrong")
-    world.store.create_client(replace(SERVICE, client_id="cli_off", enabled=False))
+    world.store.create_client(replace(SERVICE, client_id="cli_off", status=Status.DISABLED))
     refused(world, "cli_off", "wrong")
     with pytest.raises(ServiceError):
         world.clients.api_key(key, now=NOW + 3_600)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from latchkey.core.errors import Errors, ServiceError
-from latchkey.core.model import Client, ClientKind, Grant, Partner, ProfileUpdates, UserStatus
+from latchkey.core.model import Client, ClientKind, Grant, Partner, ProfileUpdates, Status, UserStatus
 from latchkey.core.roles.roles import BUILT_IN
 from tests.partner_world import PartnerWorld, claims
 from tests.world import NOW
@@ -79,7 +79,7 @@ def test_session_ends_with_its_partner(world: PartnerWorld, shop: Partner, delet
     if deleted:
         world.store.delete_partner(shop)
     else:
-        world.set_partner(shop, enabled=False)
+        world.set_partner(shop, status=Status.DISABLED)
     with pytest.raises(ServiceError, match="invalid_grant"):
         world.refresh(answer.tokens, now=NOW + 60)
     assert world.store.list_sessions(answer.sub, NOW) == ()
@@ -88,8 +88,8 @@ def test_session_ends_with_its_partner(world: PartnerWorld, shop: Partner, delet
 def test_disabling_ends_sessions_that_slept_through_it(world: PartnerWorld, shop: Partner) -> None:
     """Whoever holds a stolen key cannot wait with the refresh until the partner is enabled again."""
     answer = world.come(shop)
-    world.set_partner(shop, enabled=False)
-    world.set_partner(shop, enabled=True)
+    world.set_partner(shop, status=Status.DISABLED)
+    world.set_partner(shop, status=Status.ACTIVE)
     with pytest.raises(ServiceError, match="invalid_grant"):
         world.refresh(answer.tokens, now=NOW + 60)
     later = world.come(shop, now=NOW + 1)

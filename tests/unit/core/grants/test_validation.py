@@ -9,7 +9,7 @@ import pytest
 from latchkey.core.clients.directory import new_api_key
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.grants.validation import TokenCheck
-from latchkey.core.model import ApiKey, Client, ClientKind, Grant, UserStatus
+from latchkey.core.model import ApiKey, Client, ClientKind, Grant, Status, UserStatus
 from latchkey.core.throttle import ADDRESS_RULE, Counter
 from latchkey.signing.minting import mint_access
 from latchkey.signing.policy import Moment, reset, rotate
@@ -115,7 +115,7 @@ def test_token_of_an_older_credential_is_no_good(world: World, token: str) -> No
 def test_token_of_a_disabled_client_is_no_good(world: World) -> None:
     """A client that is switched off is nobody."""
     token = service_token(world)
-    vars(world.store)["_clients"][SERVICE.client_id] = replace(SERVICE, enabled=False)
+    vars(world.store)["_clients"][SERVICE.client_id] = replace(SERVICE, status=Status.DISABLED)
     assert refused(world, token) is Errors.INVALID_TOKEN
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from latchkey.core.errors import Errors
-from latchkey.core.model import Partner
+from latchkey.core.model import Partner, Status
 from latchkey.core.partners.admin import MAX_KEYS, read_key
 from latchkey.core.roles.roles import BUILT_IN, CustomRoles, Operator, StoredRoles, registry_with
 from tests.partner_world import ADMIN, PartnerWorld, Signer, refuses
@@ -74,10 +74,10 @@ def test_nobody_opens_again_what_gives_more_than_they_have(world: PartnerWorld) 
     officer = Operator("usr_officer", (*ADMIN.permissions, *BUILT_IN.permissions(("privacy",))), NOW)
     given = {"name": "S", "issuer": "https://s.example", "role_map": {"x": "private"}}
     made = world.admin.create(officer, given, [Signer("k1").key()], now=NOW)
-    assert not world.set_partner(made, enabled=False).enabled
+    assert world.set_partner(made, status=Status.DISABLED).status is Status.DISABLED
     with refuses(Errors.FORBIDDEN):
-        world.set_partner(made, enabled=True)
-    assert world.admin.change(officer, made.partner_id, {"enabled": True}, now=NOW).enabled
+        world.set_partner(made, status=Status.ACTIVE)
+    assert world.admin.change(officer, made.partner_id, {"status": Status.ACTIVE}, now=NOW).status is Status.ACTIVE
 
 
 def test_key_comes_though_a_role_of_the_map_is_gone(world: PartnerWorld) -> None:

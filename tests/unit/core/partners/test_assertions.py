@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from latchkey.core.errors import Errors, ServiceError
-from latchkey.core.model import Partner
+from latchkey.core.model import Partner, Status
 from latchkey.core.throttle import ADDRESS_RULE
 from latchkey.signing.base64url import b64url_decode, b64url_encode
 from tests.partner_world import ADMIN, PartnerWorld, Signer, claims
@@ -224,9 +224,9 @@ def test_partner_opens_nothing_of_another(world: PartnerWorld) -> None:
 def test_disabled_and_deleted_partner_open_nothing(world: PartnerWorld) -> None:
     """And an enabled one does again."""
     [partner] = world.store.list_partners(after="", limit=9).items
-    world.set_partner(partner, enabled=False)
+    world.set_partner(partner, status=Status.DISABLED)
     assert refusal(world, world.signer.sign(claims(ISSUER))) == "partner_disabled"
-    world.set_partner(partner, enabled=True)
+    world.set_partner(partner, status=Status.ACTIVE)
     assert world.come(partner).created
     world.admin.delete(ADMIN, partner.partner_id)
     assert refusal(world, world.signer.sign(claims(ISSUER))) == "unknown_partner"

@@ -17,7 +17,8 @@ from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.model import ApiKey, Client
 from latchkey.core.paging import Page
 
-_OPERATORS_TO_CHANGE = frozenset({"name", "redirect_uris", "scopes", "grants", "roles", "enabled"})
+_OPERATORS_TO_CHANGE = frozenset({"name", "redirect_uris", "scopes", "grants", "roles", "status"})
+_OPERATORS_TO_CHANGE_OF_KEYS = frozenset({"name", "status"})
 _EXISTS = "attribute_exists(#pk)"
 _ROOM = f"{_EXISTS} AND (attribute_not_exists(#api_keys) OR #api_keys < :most)"
 _NO_KEY = f"{_EXISTS} AND (attribute_not_exists(#api_keys) OR #api_keys = :zero)"
@@ -45,7 +46,7 @@ class Clients(TablePart):
         clients = sorted((items.decode(Client, item) for item in found), key=lambda client: client.client_id)
         return Page(tuple(clients), last)
 
-    def update_client(self, client_id: str, changes: Mapping[str, str | bool | tuple[str, ...]]) -> Client | None:
+    def update_client(self, client_id: str, changes: Mapping[str, str | tuple[str, ...]]) -> Client | None:
         """Set what an operator may change; any other member raises `ValueError`."""
         if not changes.keys() <= _OPERATORS_TO_CHANGE:
             raise ValueError(f"not to be changed: {sorted(changes.keys() - _OPERATORS_TO_CHANGE)}")
@@ -82,6 +83,14 @@ class Clients(TablePart):
         item = self._table.get(items.api_key(key_id))
         key = items.decode(ApiKey, item) if item else None
         return None if key is None or (key.expires_at is not None and key.expires_at <= now) else key
+
+    def update_api_key(self, key_id: str, changes: Mapping[str, str]) -> ApiKey | None:
+        """Set what an operator may change; any other member raises `ValueError`."""
+        if not changes.keys() <= _OPERATORS_TO_CHANGE_OF_KEYS or not changes:
+            raise ValueError(f"not to be changed: {sorted(changes.keys() - _OPERATORS_TO_CHANGE_OF_KEYS)}")
+        change = "SET " + ", ".join(f"#{member} = :{member}" for member in changes)
+        write = self._table.update(items.api_key(key_id), change, changes, only_if=_EXISTS)
+        return items.decode(ApiKey, write.item) if write.item else None
 
     def list_api_keys(self, client_id: str, *, after: str, limit: int) -> Page[ApiKey]:
         """Return the keys of one client, or of all, expired ones too."""

@@ -9,7 +9,7 @@ from dataclasses import fields
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
-from latchkey.core.model import ClientKind, CodePurpose, MailKind, ProfileUpdates, UserStatus
+from latchkey.core.model import ClientKind, CodePurpose, MailKind, ProfileUpdates, Status, UserStatus
 from latchkey.core.throttle import Counter
 
 if TYPE_CHECKING:
@@ -26,12 +26,9 @@ LINGER = 86_400
 
 _OUR_IDENTIFIER = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _ENUMERATIONS: Mapping[str, type[StrEnum]] = {
-    "status": UserStatus,
-    "kind": ClientKind,
-    "purpose": CodePurpose,
-    "about": MailKind,
-    "profile_updates": ProfileUpdates,
+    each.__name__: each for each in (ClientKind, CodePurpose, MailKind, ProfileUpdates, Status, UserStatus)
 }
+"""The enumerations that members of records have, by the names of their annotations."""
 
 
 class Key(NamedTuple):
@@ -184,7 +181,9 @@ def encode(key: Key, record: DataclassInstance, *, ttl: int | None = None) -> It
 
 def decode(kind: type[Record], item: AnyItem) -> Record:
     """Return the record of an item; attributes that the record does not know, as of a newer release, are left out."""
-    return kind(**{field.name: _member(field.name, item[field.name]) for field in fields(kind) if field.name in item})
+    return kind(
+        **{field.name: _member(str(field.type), item[field.name]) for field in fields(kind) if field.name in item}
+    )
 
 
 def attribute(value: Value) -> AttributeValueTypeDef:
@@ -200,9 +199,9 @@ def attribute(value: Value) -> AttributeValueTypeDef:
     return {"M": {name: attribute(member) for name, member in value.items()}}
 
 
-def _member(name: str, value: AttributeValueTypeDef) -> Any:
+def _member(annotation: str, value: AttributeValueTypeDef) -> Any:
     plain = _plain(value)
-    return _ENUMERATIONS[name](plain) if name in _ENUMERATIONS else plain
+    return _ENUMERATIONS[annotation](plain) if annotation in _ENUMERATIONS else plain
 
 
 def _plain(value: AttributeValueTypeDef) -> Any:

@@ -12,7 +12,7 @@ from latchkey.core.clients.redirects import check_redirect_uri
 from latchkey.core.errors import Errors, ServiceError, invalid_field
 from latchkey.core.events import Event, Journal
 from latchkey.core.ids import Entropy, new_id
-from latchkey.core.model import Client, ClientKind, Grant
+from latchkey.core.model import Client, ClientKind, Grant, Status
 from latchkey.core.paging import Page
 from latchkey.core.roles.grantable import OF_MACHINES, require_grantable, require_held
 from latchkey.core.roles.roles import Operator, Roles
@@ -98,7 +98,7 @@ class ClientAdmin:
             raise ServiceError(Errors.NOT_FOUND, "no such client")
         return client
 
-    def change(self, operator: Operator, client_id: str, changes: Mapping[str, str | bool | tuple[str, ...]]) -> Client:
+    def change(self, operator: Operator, client_id: str, changes: Mapping[str, str | tuple[str, ...]]) -> Client:
         """Change some members of a client and return it.
 
         A client that may do more than the operator can be locked out by them, and nothing else: its secret, its
@@ -107,7 +107,7 @@ class ClientAdmin:
         client = self.get(client_id)
         wanted = replace(client, **changes)  # type: ignore[arg-type]
         _check(wanted)
-        if changes != {"enabled": False}:
+        if changes != {"status": Status.DISABLED}:
             require_held(operator, client.roles, self.roles, free=OF_MACHINES)
         added = set(wanted.roles) - set(client.roles)
         require_grantable(operator, added, self.roles, free=OF_MACHINES)

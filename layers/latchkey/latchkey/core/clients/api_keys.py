@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
@@ -14,7 +14,7 @@ from latchkey.core.clients.store import MAX_API_KEYS
 from latchkey.core.errors import Errors, ServiceError, invalid_field
 from latchkey.core.events import Event, Journal
 from latchkey.core.ids import Entropy
-from latchkey.core.model import ApiKey, Client, ClientKind
+from latchkey.core.model import ApiKey, Client, ClientKind, Status
 from latchkey.core.paging import Page
 from latchkey.core.roles.grantable import OF_MACHINES, require_held, require_known
 from latchkey.core.roles.roles import Operator, Roles
@@ -79,12 +79,33 @@ class ApiKeyAdmin:
         """Return some of the keys of one client, or of all, expired ones too."""
         return self.store.list_api_keys(client_id, after=after, limit=limit)
 
+    def get(self, key_id: str) -> ApiKey:
+        """Return a key, an expired one too. Raises `NOT_FOUND`."""
+        key = self.store.find_api_key(key_id, 0)
+        if key is None:
+            raise ServiceError(Errors.NOT_FOUND, "no such key")
+        return key
+
+    def change(self, operator: Operator, key_id: str, changes: Mapping[str, str]) -> ApiKey:
+        """Change `name` and `status` of a key and return it; a disabled key behaves as a deleted one.
+
+        Operators who lack what the key may do can disable it, and nothing else. Raises `NOT_FOUND` and `FORBIDDEN`.
+        """
+        key = self.get(key_id)
+        if changes != {"status": Status.DISABLED}:
+            require_held(operator, key.roles, self.roles, free=OF_MACHINES)
+        changed = self.store.update_api_key(key_id, changes)
+        if changed is None:
+            raise ServiceError(Errors.NOT_FOUND, "deleted meanwhile")
+        self._record("api_key_changed", operator, changed)
+        return changed
+
     def revoke(self, operator: Operator, key_id: str) -> None:
         """Delete a key: its next use is refused, and so is the next refresh of a session that it opened.
 
         Raises `NOT_FOUND`.
         """
-        key = self._find(key_id)
+        key = self.get(key_id)
         if not self.store.delete_api_key(key):
             raise ServiceError(Errors.NOT_FOUND, "revoked meanwhile")
         self._record("api_key_revoked", operator, key)
@@ -94,7 +115,7 @@ class ApiKeyAdmin:
 
         Raises `NOT_FOUND`, `FORBIDDEN`, `LIMIT_REACHED`, and `CONFLICT` when the key has been rotated before.
         """
-        old = self._find(key_id)
+        old = self.get(key_id)
         if old.expires_at is not None and old.expires_at <= now:
             raise ServiceError(Errors.NOT_FOUND, "the key has expired")
         require_held(operator, old.roles, self.roles, free=OF_MACHINES)
@@ -114,12 +135,6 @@ class ApiKeyAdmin:
         if owner is None or owner.kind is ClientKind.PUBLIC:
             raise invalid_field("client_id", "unknown_client", "This must be a client that can keep a secret.")
         return owner
-
-    def _find(self, key_id: str) -> ApiKey:
-        key = self.store.find_api_key(key_id, 0)  # an expired one too
-        if key is None:
-            raise ServiceError(Errors.NOT_FOUND, "no such key")
-        return key
 
     def _with_room(self, client_id: str, now: int, store_it: Callable[[], T]) -> T:
         """Store a key; where there is no room, delete the expired ones, which count until they are gone, and retry."""

@@ -9,7 +9,7 @@ from latchkey.adapters.store import Store
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.events import Event, Journal
 from latchkey.core.ids import Entropy, checksum_holds, fingerprint, new_id, new_secret, same_fingerprint
-from latchkey.core.model import ApiKey, Client, ClientKind
+from latchkey.core.model import ApiKey, Client, ClientKind, Status
 from latchkey.core.roles.roles import Roles
 from latchkey.core.throttle import CLIENT_RULE, Counter
 
@@ -54,7 +54,7 @@ class ClientDirectory:
         Raises `INVALID_CLIENT`; `RATE_LIMITED` after many wrong secrets, which never holds up the right one.
         """
         client = self.store.find_client(client_id)
-        if client is None or not client.enabled:
+        if client is None or client.status is not Status.ACTIVE:
             known = client.client_id if client else ""
             raise self._refusal(Errors.INVALID_CLIENT, client_id, "unknown_or_disabled", now, known)
         proven = not secret if client.kind is ClientKind.PUBLIC else same_fingerprint(secret, client.secret_hashes)
@@ -68,7 +68,7 @@ class ClientDirectory:
             raise ServiceError(Errors.INVALID_API_KEY, "not the shape of a key")
         key_id = text[len(_KEY_PREFIX) :].partition("_")[0]
         key = self.store.find_api_key(key_id, now)
-        if key is None or not key.enabled or not same_fingerprint(text, (key.secret_hash,)):
+        if key is None or key.status is not Status.ACTIVE or not same_fingerprint(text, (key.secret_hash,)):
             owner = key.client_id if key else ""
             raise self._refusal(Errors.INVALID_API_KEY, key_id, "unknown_expired_or_wrong", now, owner)
         return key
@@ -77,7 +77,7 @@ class ClientDirectory:
         """Return what this API key may do now, and note the day. Raises `INVALID_API_KEY`."""
         key = self.api_key(text, now=now)
         owner = self.store.find_client(key.client_id)
-        if owner is None or not owner.enabled:
+        if owner is None or owner.status is not Status.ACTIVE:
             raise ServiceError(Errors.INVALID_API_KEY, "its owner is gone or disabled")
         self._note_use(key, now)
         return ServiceRights(key, _shared(key.roles, owner.roles), _shared(key.scopes, owner.scopes))
@@ -93,7 +93,7 @@ class ClientDirectory:
             roles = self.service_roles(session.api_key_id, now=now) if session else None
         else:
             client = self.store.find_client(client_id)
-            roles = client.roles if client and client.enabled else None
+            roles = client.roles if client and client.status is Status.ACTIVE else None
         if roles is None:
             raise ServiceError(Errors.INVALID_TOKEN, "the client, its session or its API key is gone or disabled")
         return roles
@@ -101,8 +101,10 @@ class ClientDirectory:
     def service_roles(self, api_key_id: str, *, now: int) -> tuple[str, ...] | None:
         """Return the roles of a service whose session this key opened; `None` when the key or its owner is gone."""
         key = self.store.find_api_key(api_key_id, now)
-        owner = self.store.find_client(key.client_id) if key and key.enabled else None
-        return _shared(key.roles, owner.roles) if key and owner and owner.enabled else None
+        if key is None or key.status is not Status.ACTIVE:
+            return None
+        owner = self.store.find_client(key.client_id)
+        return _shared(key.roles, owner.roles) if owner and owner.status is Status.ACTIVE else None
 
     def _note_use(self, key: ApiKey, now: int) -> None:
         """Remember the day of use, once a day; a store that cannot is no reason to turn the service away."""

@@ -24,8 +24,8 @@ class ClientStore(Protocol):
     def list_clients(self, *, after: str, limit: int) -> Page[Client]:
         """Return the clients in the order of their ids, `limit` at most, from behind `after`."""
 
-    def update_client(self, client_id: str, changes: Mapping[str, str | bool | tuple[str, ...]]) -> Client | None:
-        """Set `name`, `redirect_uris`, `scopes`, `grants`, `roles`, `enabled` of an existing client; return it so."""
+    def update_client(self, client_id: str, changes: Mapping[str, str | tuple[str, ...]]) -> Client | None:
+        """Set `name`, `redirect_uris`, `scopes`, `grants`, `roles`, `status` of an existing client; return it so."""
 
     def replace_secrets(self, client_id: str, old: tuple[str, ...], new: tuple[str, ...]) -> bool:
         """Swap the secret hashes of a client if they are still `old`; say whether they were."""
@@ -42,6 +42,9 @@ class ClientStore(Protocol):
 
     def find_api_key(self, key_id: str, now: int) -> ApiKey | None:
         """Return the key if it has not expired, enabled or not."""
+
+    def update_api_key(self, key_id: str, changes: Mapping[str, str]) -> ApiKey | None:
+        """Set `name`, `status` of an existing key and return it so; `None` when it is gone."""
 
     def list_api_keys(self, client_id: str, *, after: str, limit: int) -> Page[ApiKey]:
         """Return the keys of one client, or of all for an empty `client_id`, expired ones too, `limit` at most."""

@@ -23,7 +23,7 @@ from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.events import Event, Journal
 from latchkey.core.grants.issuing import Issuer, TokenAnswer, granted_scope
 from latchkey.core.mail.outbox import Outbox
-from latchkey.core.model import FIRST_PARTY_CLIENT, MailKind, Session, UserStatus
+from latchkey.core.model import FIRST_PARTY_CLIENT, MailKind, Session, Status, UserStatus
 from latchkey.core.policy import PolicySource
 from latchkey.core.roles.roles import Roles, below_operators
 from latchkey.signing.jws import InvalidToken
@@ -147,7 +147,7 @@ class Sessions:
     def _is_upheld(self, session: Session) -> bool:
         """Say whether the partner who opened a session still stands by it, and the account by the partner."""
         partner = self.store.find_partner(session.partner_id)
-        if partner is None or not partner.enabled or session.created_at <= partner.closed_until:
+        if partner is None or partner.status is not Status.ACTIVE or session.created_at <= partner.closed_until:
             return False
         # A session that began at the moment of parting was not there to be ended with the others.
         return self.store.find_link(session.sub, session.partner_id) is not None

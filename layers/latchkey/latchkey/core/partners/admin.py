@@ -17,7 +17,7 @@ from latchkey.core.clients.admin import SCOPE
 from latchkey.core.errors import Errors, FieldError, ServiceError, invalid_field
 from latchkey.core.events import Event, Journal
 from latchkey.core.ids import Entropy, new_id
-from latchkey.core.model import FIRST_PARTY_CLIENT, Partner
+from latchkey.core.model import FIRST_PARTY_CLIENT, Partner, Status
 from latchkey.core.paging import Page
 from latchkey.core.partners.profiles import PROFILES
 from latchkey.core.policy import PolicySource
@@ -99,11 +99,11 @@ class PartnerAdmin:
         """Change members of a partner and return it. Raises as `create` does, `NOT_FOUND` and `CONFLICT`."""
         held = self.find(partner_id)
         changed = replace(held, **members)
-        if changed.enabled is not held.enabled:  # both times: a sign-in may be under way while it is disabled
+        if changed.status is not held.status:  # both times: a sign-in may be under way while it is disabled
             changed = replace(changed, closed_until=now)
         self._require_sound(changed)
         self._require_below(operator, _reached(changed) - _reached(held))
-        if _TRUST & members.keys() or (changed.enabled and not held.enabled):
+        if _TRUST & members.keys() or (changed.status is Status.ACTIVE and held.status is not Status.ACTIVE):
             self._require_holder(operator, changed)
         stored = self._replace(changed)
         self._report("partner_changed", operator, stored, " ".join(sorted(members)))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from latchkey.adapters.store import Store
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.events import Event, Journal
-from latchkey.core.model import Partner
+from latchkey.core.model import Partner, Status
 from latchkey.core.partners.profiles import PROFILES, RELAXATIONS, Identity, read_identity
 from latchkey.core.partners.store import KeysUnreachable, PartnerKeys
 from latchkey.core.policy import PolicySource
@@ -95,7 +95,7 @@ class AssertionCheck:
         return partner
 
     def _proven(self, assertion: Assertion, partner: Partner, issuer_id: str, now: int) -> Proven:
-        if not partner.enabled:
+        if partner.status is not Status.ACTIVE:
             raise InvalidToken("partner_disabled")
         prove(assertion, self._key(assertion, partner, issuer_id))
         claims, lacks = assertion.claims, _lacks(assertion, partner)
