@@ -1,4 +1,4 @@
-"""`OPTIONS` of everybody's routes: whether a page of another origin may call it."""
+"""`OPTIONS` of every route but those of operators: whether a page of another origin may call them."""
 
 from latchkey.edge import cors
 from latchkey.edge.http import Request, Response, endpoint
@@ -6,5 +6,5 @@ from latchkey.edge.http import Request, Response, endpoint
 
 @endpoint
 def handler(request: Request) -> Response:
-    """Answer 204, with the headers that permit the call where the stack lists the origin."""
+    """Return 204, with the headers that permit the call if the stack lists the origin."""
     return Response(204, headers=cors.preflight_headers(request.headers))

@@ -1,4 +1,4 @@
-"""API keys over HTTP: made, used, rotated and revoked; and the hashes of a Waves node."""
+"""API keys over HTTP: created, used, disabled, rotated and deleted; and the hashes of a Waves node."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def service(operator: Person) -> str:
     """A client that may have keys."""
     members = {"kind": "service", "name": "Billing", "roles": ["service"], "scopes": ["reports:read"]}
     answer = operator.twin.call("POST", "/v1/admin/clients", json=members, headers=operator.bearer)
-    return str(answer.json["client_id"])
+    return str(answer.json["id"])
 
 
 def ask(operator: Person, method: str, path: str, body: object = None) -> Response:
@@ -72,7 +72,7 @@ def test_a_revoked_key_takes_its_tokens_from_operators(operator: Person) -> None
     """A service that operates with a key's token does so no longer than the key lives."""
     members = {"kind": "service", "name": "Deployer", "roles": ["service", "admin"]}
     made = operator.twin.call("POST", "/v1/admin/clients", json=members, headers=operator.bearer).json
-    key = new_key(operator, made["client_id"])
+    key = new_key(operator, made["id"])
     tokens = operator.twin.call("POST", "/v1/auth/token", headers={"X-API-Key": key["api_key"]}).json
     by_service = bearer(tokens["access_token"])
     before = operator.twin.call("GET", "/v1/admin/clients", headers=by_service).status
@@ -135,6 +135,59 @@ def test_a_revoked_key_is_dead_at_once(operator: Person, service: str) -> None:
         hello(operator.twin, made["api_key"]).status,
     ]
     assert (revoked, after, listed(operator, service, made["id"])) == ([204, 404], [401, 401, 401], None)
+
+
+def test_a_disabled_key_behaves_as_a_deleted_one(operator: Person, service: str) -> None:
+    """It buys no token, its sessions do not refresh, and it opens no route; enabled, it works again."""
+    made = new_key(operator, service)
+    tokens = operator.twin.call("POST", "/v1/auth/token", headers={"X-API-Key": made["api_key"]}).json
+    disabled = ask(operator, "PATCH", f"/{made['id']}", {"status": "disabled"})
+    refused = [
+        operator.twin.call("POST", "/v1/auth/token", headers={"X-API-Key": made["api_key"]}).status,
+        operator.twin.call("POST", "/v1/auth/refresh", json={"refresh_token": tokens["refresh_token"]}).status,
+        hello(operator.twin, made["api_key"]).status,
+    ]
+    enabled = ask(operator, "PATCH", f"/{made['id']}", {"status": "active"})
+    assert (disabled.json["status"], refused, enabled.json["status"]) == ("disabled", [401, 401, 401], "active")
+    assert hello(operator.twin, made["api_key"]).status == 200
+
+
+def test_one_key_is_shown_and_renamed(operator: Person, service: str) -> None:
+    """The record is that of the list, without the key itself; a change touches what it names."""
+    made = new_key(operator, service)
+    record = {name: value for name, value in made.items() if name != "api_key"}
+    shown = ask(operator, "GET", f"/{made['id']}")
+    renamed = ask(operator, "PATCH", f"/{made['id']}", {"name": "weekly"})
+    assert (shown.status, shown.json, record["status"]) == (200, record, "active")
+    assert (renamed.status, renamed.json) == (200, record | {"name": "weekly"})
+    assert listed(operator, service, made["id"]) == renamed.json
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "code"),
+    [
+        ({}, "name", "required"),
+        ({"name": ""}, "name", "required"),
+        ({"status": "revoked"}, "status", "bad_value"),
+        ({"status": True}, "status", "not_a_text"),
+        ({"roles": []}, "roles", "unknown_member"),
+        ({"expires_at": 1}, "expires_at", "unknown_member"),
+    ],
+)
+def test_an_impossible_change_of_a_key_is_refused(
+    operator: Person, service: str, body: dict[str, Any], field: str, code: str
+) -> None:
+    """A key can be renamed, disabled and enabled, and nothing else."""
+    made = new_key(operator, service)
+    answer = ask(operator, "PATCH", f"/{made['id']}", body)
+    [fault] = answer.json["errors"]
+    assert (answer.status, fault["field"], fault["code"]) == (400, field, code)
+
+
+def test_a_key_that_is_not_there_is_not_found(operator: Person) -> None:
+    """Neither to show nor to change."""
+    answers = [ask(operator, "GET", "/nothing"), ask(operator, "PATCH", "/nothing", {"status": "disabled"})]
+    assert [answer.status for answer in answers] == [404, 404]
 
 
 def test_a_rotated_key_overlaps_with_its_successor(operator: Person, service: str) -> None:

@@ -45,7 +45,7 @@ def token_for(twin: RunningTwin, client_id: str, secret: str) -> Response:
 def test_a_service_with_the_role_may(operator: Person) -> None:
     """A client that an admin trusts with the role operates as he does."""
     made = created(operator, kind="service", name="Deployer", roles=["admin"])
-    token = token_for(operator.twin, made["client_id"], made["client_secret"]).json["access_token"]
+    token = token_for(operator.twin, made["id"], made["client_secret"]).json["access_token"]
     assert operator.twin.call("GET", PATH, headers=bearer(token)).status == 200
 
 
@@ -55,7 +55,7 @@ def test_a_service_with_the_role_may(operator: Person) -> None:
 def test_a_new_client_shows_its_secret_once(operator: Person) -> None:
     """The secret stands in the answer to its creation, and in no answer after."""
     made = created(operator, redirect_uris=["https://shop.example/cb"], scopes=["openid"])
-    shown = ask(operator, "GET", f"/{made['client_id']}")
+    shown = ask(operator, "GET", f"/{made['id']}")
     assert shown.json == {name: value for name, value in made.items() if name != "client_secret"}
     assert made["client_secret"].startswith("lks_")
     assert len(made["secrets"]) == 1
@@ -64,7 +64,7 @@ def test_a_new_client_shows_its_secret_once(operator: Person) -> None:
 def test_a_service_gets_tokens_with_its_secret(operator: Person) -> None:
     """The grants of a service are client_credentials unless less is said."""
     made = created(operator, kind="service", name="Billing", scopes=["reports:read"])
-    answer = token_for(operator.twin, made["client_id"], made["client_secret"])
+    answer = token_for(operator.twin, made["id"], made["client_secret"])
     assert (answer.status, answer.json["scope"]) == (200, "reports:read")
 
 
@@ -101,10 +101,10 @@ def test_what_a_client_may_not_be_is_named(operator: Person, members: dict[str, 
 def test_an_unknown_role_is_refused_as_for_accounts(operator: Person) -> None:
     """Clients, API keys and accounts give the same status, and name every role that nobody knows."""
     made, roles = created(operator, roles=["admin"]), ["emperor", "admin", "duke"]
-    key = {"client_id": made["client_id"], "name": "nightly", "roles": roles}
+    key = {"client_id": made["id"], "name": "nightly", "roles": roles}
     answers = [
         create(operator, roles=roles),
-        ask(operator, "PATCH", f"/{made['client_id']}", {"roles": roles}),
+        ask(operator, "PATCH", f"/{made['id']}", {"roles": roles}),
         operator.twin.call("POST", "/v1/admin/api-keys", json=key, headers=operator.bearer),
         operator.twin.call(
             "POST", "/v1/admin/users", json={"login": new_login(), "roles": roles}, headers=operator.bearer
@@ -126,7 +126,7 @@ def test_nobody_gives_a_role_that_he_lacks(operator: Person) -> None:
     assert create(other).status == 201
     answers = [
         create(other, roles=["privacy"]),
-        ask(other, "PATCH", f"/{made['client_id']}", {"roles": ["privacy"]}),
+        ask(other, "PATCH", f"/{made['id']}", {"roles": ["privacy"]}),
     ]
     assert [answer.json["code"] for answer in answers] == ["forbidden", "forbidden"]
 
@@ -136,12 +136,12 @@ def test_nobody_gives_a_role_that_he_lacks(operator: Person) -> None:
 
 def test_a_list_is_paged_to_its_end(operator: Person) -> None:
     """Every client stands on exactly one page."""
-    made = {created(operator)["client_id"] for _ in range(3)}
+    made = {created(operator)["id"] for _ in range(3)}
     seen: list[str] = []
     cursor = ""
     while True:
         page = ask(operator, "GET", "?limit=2" + (f"&cursor={cursor}" if cursor else "")).json
-        seen += [client["client_id"] for client in page["clients"]]
+        seen += [client["id"] for client in page["clients"]]
         cursor = page["cursor"]
         if not cursor:
             break
@@ -170,9 +170,9 @@ def test_an_odd_query_is_refused(operator: Person, query: str) -> None:
 def test_a_deletion_takes_no_body(operator: Person) -> None:
     """Whoever sends one means something else, and nothing is deleted."""
     made = created(operator)
-    path = f"/{made['client_id']}"
+    path = f"/{made['id']}"
     answers = [
-        ask(operator, "DELETE", path, {"enabled": False}),
+        ask(operator, "DELETE", path, {"status": "disabled"}),
         ask(operator, "DELETE", f"{path}/secrets/{made['secrets'][0]}", {"keep": True}),
         operator.twin.call("DELETE", "/v1/admin/api-keys/any", json={"at": 1}, headers=operator.bearer),
     ]
@@ -183,34 +183,36 @@ def test_a_deletion_takes_no_body(operator: Person) -> None:
 def test_a_change_touches_what_it_names(operator: Person) -> None:
     """A PATCH sets its members and leaves the others."""
     made = created(operator, scopes=["openid"])
-    answer = ask(operator, "PATCH", f"/{made['client_id']}", {"name": "New", "redirect_uris": ["https://n.example/cb"]})
+    answer = ask(operator, "PATCH", f"/{made['id']}", {"name": "New", "redirect_uris": ["https://n.example/cb"]})
     expected = {name: value for name, value in made.items() if name != "client_secret"}
     assert answer.json == expected | {"name": "New", "redirect_uris": ["https://n.example/cb"]}
 
 
-@pytest.mark.parametrize("body", [{}, {"kind": "public"}, {"name": ""}, {"grants": ["implicit"]}, {"enabled": "no"}])
+@pytest.mark.parametrize(
+    "body", [{}, {"kind": "public"}, {"name": ""}, {"grants": ["implicit"]}, {"status": "gone"}, {"enabled": False}]
+)
 def test_an_impossible_change_is_refused(operator: Person, body: dict[str, Any]) -> None:
     """A PATCH that names nothing, something unknown, or something impossible is 400."""
     made = created(operator)
-    assert ask(operator, "PATCH", f"/{made['client_id']}", body).status == 400
+    assert ask(operator, "PATCH", f"/{made['id']}", body).status == 400
 
 
 def test_a_disabled_client_gets_no_token(operator: Person) -> None:
     """Disabling acts at once."""
     made = created(operator, kind="service")
-    ask(operator, "PATCH", f"/{made['client_id']}", {"enabled": False})
-    assert token_for(operator.twin, made["client_id"], made["client_secret"]).json["error"] == "invalid_client"
+    ask(operator, "PATCH", f"/{made['id']}", {"status": "disabled"})
+    assert token_for(operator.twin, made["id"], made["client_secret"]).json["error"] == "invalid_client"
 
 
 def test_a_deleted_client_is_gone(operator: Person) -> None:
     """Neither it nor its keys work, and it is not found again."""
     made = created(operator, kind="service", roles=["service"])
-    body = {"client_id": made["client_id"], "name": "k"}
+    body = {"client_id": made["id"], "name": "k"}
     key = operator.twin.call("POST", "/v1/admin/api-keys", json=body, headers=operator.bearer).json["api_key"]
-    deleted = [ask(operator, "DELETE", f"/{made['client_id']}").status for _ in range(2)]
+    deleted = [ask(operator, "DELETE", f"/{made['id']}").status for _ in range(2)]
     statuses = [
-        ask(operator, "GET", f"/{made['client_id']}").status,
-        token_for(operator.twin, made["client_id"], made["client_secret"]).status,
+        ask(operator, "GET", f"/{made['id']}").status,
+        token_for(operator.twin, made["id"], made["client_secret"]).status,
         operator.twin.call("POST", "/v1/auth/token", headers={"X-API-Key": key}).status,
     ]
     assert (deleted, statuses) == ([204, 404], [404, 401, 401])
@@ -222,13 +224,13 @@ def test_a_deleted_client_is_gone(operator: Person) -> None:
 def test_two_secrets_live_side_by_side(operator: Person) -> None:
     """A second secret works beside the first, a third is refused, and a removed one is dead at once."""
     made = created(operator, kind="service")
-    path = f"/{made['client_id']}/secrets"
+    path = f"/{made['id']}/secrets"
     second = ask(operator, "POST", path)
     third = ask(operator, "POST", path)
     secrets = [made["client_secret"], second.json["client_secret"]]
-    both = [token_for(operator.twin, made["client_id"], secret).status for secret in secrets]
+    both = [token_for(operator.twin, made["id"], secret).status for secret in secrets]
     removed = ask(operator, "DELETE", f"{path}/{made['secrets'][0]}")
-    left = [token_for(operator.twin, made["client_id"], secret).status for secret in secrets]
+    left = [token_for(operator.twin, made["id"], secret).status for secret in secrets]
     assert (second.status, third.json["code"], both) == (201, "limit_reached", [200, 200])
     assert (removed.status, left) == (204, [401, 200])
 
@@ -236,14 +238,14 @@ def test_two_secrets_live_side_by_side(operator: Person) -> None:
 def test_the_last_secret_stays(operator: Person) -> None:
     """A client without any secret could not come back."""
     made = created(operator, kind="service")
-    answer = ask(operator, "DELETE", f"/{made['client_id']}/secrets/{made['secrets'][0]}")
+    answer = ask(operator, "DELETE", f"/{made['id']}/secrets/{made['secrets'][0]}")
     assert answer.json["errors"][0]["code"] == "last_secret"
 
 
 def test_an_unknown_secret_is_not_found(operator: Person) -> None:
     """A fingerprint that no secret of the client has, or half a one, is 404."""
     made = created(operator)
-    path = f"/{made['client_id']}/secrets"
+    path = f"/{made['id']}/secrets"
     assert [ask(operator, "DELETE", f"{path}/{name}").status for name in ("0" * 16, made["secrets"][0][:8])] == [
         404,
         404,
@@ -253,4 +255,4 @@ def test_an_unknown_secret_is_not_found(operator: Person) -> None:
 def test_a_public_client_never_gets_a_secret(operator: Person) -> None:
     """What it cannot keep it does not get."""
     made = created(operator, kind="public")
-    assert ask(operator, "POST", f"/{made['client_id']}/secrets").json["errors"][0]["code"] == "public_client"
+    assert ask(operator, "POST", f"/{made['id']}/secrets").json["errors"][0]["code"] == "public_client"

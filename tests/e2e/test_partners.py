@@ -224,10 +224,10 @@ def test_token_of_a_megabyte_is_refused_like_any_other(twin: RunningTwin, shop: 
 def test_revoked_partner_opens_nothing_and_its_sessions_end(twin: RunningTwin, shop: TestPartner) -> None:
     """Disabled at once for new sessions, and for old ones at their next refresh; enabled, new ones begin again."""
     someone = shop.come()
-    shop.change(state="disabled")
+    shop.change(status="disabled")
     assert answer_to(shop, shop.token())["code"] == "invalid_grant"
     assert refresh(twin, someone.tokens["refresh_token"]).status == 401
-    shop.change(state="enabled")
+    shop.change(status="active")
     assert shop.exchange(shop.token()).status == 200
 
 
@@ -286,6 +286,7 @@ def test_account_of_ones_own_is_linked(twin: RunningTwin, shop: TestPartner) -> 
     sub = ann.me().json["id"]
     linked = twin.call("POST", "/v1/auth/me/links", json={"token": shop.token("ann")}, headers=ann.bearer)
     assert (linked.status, linked.json["external_id"]) == (201, "ann")
+    assert linked.json["partner_id"] == shop.record["id"]
     assert shop.come("ann").tokens["user"]["id"] == sub
     path = f"/v1/auth/me/links/{shop.record['id']}"
     assert twin.call("DELETE", path, headers=ann.bearer).status == 204
@@ -316,9 +317,9 @@ def test_partner_is_shown_changed_and_deleted(twin: RunningTwin, boss: Person) -
     made = create(boss)
     path = made.headers["location"]
     assert made.json == twin.call("GET", path, headers=boss.bearer).json
-    assert (made.json["default_roles"], made.json["clients"], made.json["state"]) == (["user"], ["cli_app"], "enabled")
-    changed = twin.call("PATCH", path, json={"state": "disabled", "max_users": 5}, headers=boss.bearer)
-    assert (changed.status, changed.json) == (200, made.json | {"state": "disabled", "max_users": 5})
+    assert (made.json["default_roles"], made.json["clients"], made.json["status"]) == (["user"], ["cli_app"], "active")
+    changed = twin.call("PATCH", path, json={"status": "disabled", "max_users": 5}, headers=boss.bearer)
+    assert (changed.status, changed.json) == (200, made.json | {"status": "disabled", "max_users": 5})
     signer = Signer("a.key")
     added = twin.call(
         "POST", f"{path}/keys", json={"kid": "a.key", "alg": "ES256", "pem": signer.pem()}, headers=boss.bearer

@@ -7,10 +7,15 @@ from typing import Any
 
 import pytest
 
+from functions.me import app as me
+from functions.sessions import app as sessions
+from functions.users import app as users
 from latchkey.core.errors import Errors, ServiceError
-from latchkey.edge import forms, oauth, users
+from latchkey.edge import forms, oauth
 from latchkey.edge.forms import Members
 from latchkey.edge.http import MAX_NAME, Request
+from latchkey.edge.registration import registration_form
+from latchkey.edge.sign_in import sign_in_form
 
 
 def request(body: Any, content_type: str = "application/json", **headers: str) -> Request:
@@ -49,7 +54,7 @@ def test_a_long_name_is_repeated_in_part(call: Any, body: Any) -> None:
 @pytest.mark.parametrize("name", ["login", "username", "email"])
 def test_a_login_goes_by_three_names(name: str) -> None:
     """The source systems each have their own."""
-    assert forms.sign_in(request({name: "ann", "password": "p"})).login == "ann"
+    assert sign_in_form(request({name: "ann", "password": "p"})).login == "ann"
 
 
 @pytest.mark.parametrize(
@@ -72,7 +77,7 @@ def test_a_login_goes_by_three_names(name: str) -> None:
 )
 def test_a_bad_sign_in_names_its_member(body: Any, field: str, code: str) -> None:
     """Wrong types, unknown members, contradictions."""
-    assert fault(forms.sign_in, request(body)) == (field, code)
+    assert fault(sign_in_form, request(body)) == (field, code)
 
 
 @pytest.mark.parametrize(
@@ -81,31 +86,31 @@ def test_a_bad_sign_in_names_its_member(body: Any, field: str, code: str) -> Non
 def test_nobody_registers_as_more_than_he_is(name: str) -> None:
     """Mass assignment is refused by name (CVE-2026-27946)."""
     body = {"login": "ann", "password": "p", name: "admin"}
-    assert fault(forms.registration, request(body), ()) == (name, "unknown_member")
+    assert fault(registration_form, request(body), ()) == (name, "unknown_member")
 
 
 def test_an_unknown_source_is_refused_where_the_stack_lists_them() -> None:
     """And taken as it is where it does not."""
     body = {"login": "ann", "password": "p", "source": "voting"}
-    assert forms.registration(request(body), ()).source == "voting"
-    assert fault(forms.registration, request(body), ("license",)) == ("source", "unknown_source")
+    assert registration_form(request(body), ()).source == "voting"
+    assert fault(registration_form, request(body), ("license",)) == ("source", "unknown_source")
 
 
 @pytest.mark.parametrize("locale", ["english!", "e", "en_US", "en-", "x" * 40])
 def test_a_locale_has_the_shape_of_a_language_tag(locale: str) -> None:
     """RFC 5646."""
-    assert fault(forms.registration, request({"login": "ann", "password": "p", "locale": locale}), ())[0] == "locale"
+    assert fault(registration_form, request({"login": "ann", "password": "p", "locale": locale}), ())[0] == "locale"
 
 
 def test_a_profile_change_changes_something() -> None:
     """An empty object is no change."""
-    assert fault(forms.profile_changes, request({})) == ("name", "required")
+    assert fault(me._changes, request({})) == ("name", "required")
 
 
 @pytest.mark.parametrize(("body", "everywhere"), [("", False), ("{}", False), ('{"sessions": "all"}', True)])
 def test_logout_ends_the_present_session_unless_told_otherwise(body: str, everywhere: bool) -> None:
     """A phone that posts nothing means itself."""
-    assert forms.logout_of_all(request(body)) is everywhere
+    assert sessions.logout_of_all(request(body)) is everywhere
 
 
 @pytest.mark.parametrize("twice", ["grant_type=x&grant_type=x", "scope=a&grant_type=refresh_token&scope=b"])

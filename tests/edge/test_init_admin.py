@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from functions.init_admin.app import handler
+from functions.init_admin import app
 from latchkey.core.roles.roles import BUILT_IN
 from latchkey.core.users.first_admin import FirstAdmin
 from latchkey.edge import bootstrap
@@ -20,7 +20,7 @@ BOSS = {"login": "boss@example.com", "password": PASSWORD}
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     """A stack without an admin."""
     world = World(small_policy())
-    monkeypatch.setattr(bootstrap, "first_admin", lambda: FirstAdmin(world.store, world.accounts, world.journal))
+    monkeypatch.setattr(app, "first_admin", lambda: FirstAdmin(world.store, world.accounts, world.journal))
     monkeypatch.setattr(bootstrap, "roles_now", lambda: BUILT_IN)
     return world
 
@@ -28,7 +28,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
 def invoke(members: Any) -> tuple[int, Any]:
     """Return status and document of an invocation as the command makes it."""
     event = {"httpMethod": "POST", "headers": {"Content-Type": "application/json"}, "body": json.dumps(members)}
-    answer = handler(event, None)
+    answer = app.handler(event, None)
     return answer["statusCode"], json.loads(answer["body"])
 
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from functions.mailer.app import deliver
 from latchkey.adapters.dynamodb import items
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.model import MailKind
-from latchkey.edge.mailer import deliver
 from latchkey.mails.letters import JinjaWriter
 from tests.world import ADDRESS, NOW, World, small_policy
 

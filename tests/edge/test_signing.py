@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from functions.signing import app
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.model import User, UserStatus
 from latchkey.core.roles.roles import RoleRegistry
-from latchkey.edge import authorizer, bootstrap, signing
+from latchkey.edge import authorizer, bootstrap
 from latchkey.edge.http import Request
 from tests.signing_world import LATER, SigningWorld, begun
 
@@ -53,7 +54,12 @@ def ask(world: SigningWorld, sub: str, method: str, path: str, body: Any = None,
     caller = {"sub": sub, "sid": "ses_a", "auth_time": str(LATER)}
     headers = {"content-type": "application/json"}
     request = Request(method, f"/v1/admin/signing{path}", headers, text.encode(), {}, "192.0.2.7", caller, "r-1", LATER)
-    return signing.answer(request, world.admin(**more), world.moment(LATER))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(app, "policy_admin", lambda: world.admin(**more))
+        patch.setattr(bootstrap, "moment", world.moment)
+        answer = app.routes.answer(request)
+    assert answer.status == 200
+    return dict(answer.body or {})
 
 
 def refused(world: SigningWorld, sub: str, method: str, path: str, body: Any = None) -> ServiceError:

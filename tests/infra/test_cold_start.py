@@ -26,7 +26,7 @@ def test_a_function_without_data_does_not_load_the_sdk(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["login", "refresh", "register", "recover", "password"])
 def test_only_the_mailer_loads_what_writes_letters(name: str) -> None:
-    """Jinja2 is for the one function that writes; nobody waits for that one."""
+    """The mailer writes letters, and people do not wait for it."""
     loaded = loaded_by(name)
     assert "jinja2" not in loaded
 
@@ -49,4 +49,6 @@ def test_what_people_wait_for_loads_nothing_of_operators_or_partners(name: str) 
     """What few functions build is imported by who builds it."""
     loaded = loaded_by(name)
     core = {module.removeprefix("latchkey.core.") for module in loaded if module.startswith("latchkey.core.")}
-    assert core.isdisjoint({"clients.admin", "partners.admin", "grants.partner", "signing_policy.admin", "users.transfer", "users.admin"})
+    assert core.isdisjoint(
+        {"clients.admin", "partners.admin", "grants.partner", "signing_policy.admin", "users.transfer", "users.admin"}
+    )

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from functions.audit_writer.app import Recorder
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.events import Event, RecordedEvent
-from latchkey.edge.audit import Recorder
 from latchkey.edge.telemetry import LogJournal, on_behalf_of
 from tests.memory.store import MemoryStore
 
