@@ -43,7 +43,7 @@ class Members:
         for pair in pairs:
             name, _, value = (_decoded(part) for part in pair.partition("="))
             if name in members:
-                raise invalid_field(name[:MAX_NAME], "duplicate_member", "This parameter stands more than once.")
+                raise invalid_field(name[:MAX_NAME], "duplicate_member", "This parameter is repeated.")
             members[name] = value
         return cls(members)
 
@@ -53,37 +53,37 @@ class Members:
         return cls(dict(request.query))
 
     def optional(self, name: str, *, longest: int = _MAX_TEXT) -> str | None:
-        """Take a text that may be absent: at most `longest` characters, and no control characters."""
+        """Take a string that may be absent: at most `longest` characters, and no control characters."""
         value = self._left.pop(name, _MISSING)
         if value is _MISSING:
             return None
         if not isinstance(value, str):
-            raise invalid_field(name, "not_a_text", "This member must be a text.")
+            raise invalid_field(name, "not_a_text", "This member must be a string.")
         if len(value) > longest:
-            raise invalid_field(name, "too_long", f"This member must have at most {longest} characters.")
+            raise invalid_field(name, "too_long", f"This member can have at most {longest} characters.")
         if any(character < " " or character == "\x7f" for character in value):
-            raise invalid_field(name, "bad_characters", "This member must not hold control characters.")
+            raise invalid_field(name, "bad_characters", "This member cannot contain control characters.")
         return value
 
     def required(self, name: str, *, longest: int = _MAX_TEXT) -> str:
-        """Take a text that must be present and not empty."""
+        """Take a string that must be present and not empty."""
         value = self.optional(name, longest=longest)
         if not value:
             raise invalid_field(name, "required", "This member is required.")
         return value
 
     def shaped(self, name: str, shape: re.Pattern[str], *, longest: int) -> str | None:
-        """Take a text that may be absent. If it is present, it has this shape."""
+        """Take a string that may be absent. If it is present, it must have this shape."""
         value = self.optional(name, longest=longest)
         if value is not None and not shape.fullmatch(value):
             raise invalid_field(name, "bad_format", "This member has the wrong format.")
         return value
 
     def one_of(self, names: tuple[str, ...], *, longest: int = _MAX_TEXT) -> str:
-        """Take a text that goes by several names. One of them must be present, and two must not differ."""
+        """Take a string that goes by several names. One of them must be present, and two of them must not differ."""
         given = {name: value for name in names if (value := self.optional(name, longest=longest)) is not None}
         if len(set(given.values())) > 1:
-            raise invalid_field(next(iter(given)), "ambiguous", f"Give one of {', '.join(names)}, not several.")
+            raise invalid_field(next(iter(given)), "ambiguous", f"Give only one of {', '.join(names)}.")
         value = next(iter(given.values()), "")
         if not value:
             raise invalid_field(names[0], "required", f"One of {', '.join(names)} is required.")
@@ -99,16 +99,16 @@ class Members:
         return value
 
     def texts(self, name: str, *, most: int, longest: int = _MAX_TEXT) -> tuple[str, ...] | None:
-        """Take a list of texts that may be absent. A repeated text counts once."""
+        """Take a list of strings that may be absent. A repeated string counts once."""
         value = self._left.pop(name, _MISSING)
         if value is _MISSING:
             return None
         if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
-            raise invalid_field(name, "not_a_list", "This member must be a list of texts.")
+            raise invalid_field(name, "not_a_list", "This member must be a list of strings.")
         if len(value) > most:
-            raise invalid_field(name, "too_long", f"This member must have at most {most} entries.")
+            raise invalid_field(name, "too_long", f"This member can have at most {most} entries.")
         if not all(0 < len(each) <= longest for each in value):
-            raise invalid_field(name, "bad_length", f"Each entry must have 1 to {longest} characters.")
+            raise invalid_field(name, "bad_length", f"Each entry must have from 1 to {longest} characters.")
         return tuple(dict.fromkeys(value))
 
     def objects(self, name: str, *, most: int) -> tuple[dict[str, object], ...]:
@@ -117,7 +117,7 @@ class Members:
         if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
             raise invalid_field(name, "not_a_list", "This member must be a list of objects.")
         if len(value) > most:
-            raise invalid_field(name, "too_long", f"This member must have at most {most} entries.")
+            raise invalid_field(name, "too_long", f"This member can have at most {most} entries.")
         return tuple(value)
 
     def anything(self, name: str) -> object:
@@ -125,12 +125,12 @@ class Members:
         return self._left.pop(name, None)
 
     def pairs(self, name: str, *, most: int) -> dict[str, str] | None:
-        """Take an object of texts that may be absent."""
+        """Take an object of strings that may be absent."""
         value = self.record(name)
         if value is None:
             return None
         if len(value) > most or not all(isinstance(each, str) for each in value.values()):
-            raise invalid_field(name, "not_pairs", f"This member must be an object of at most {most} texts.")
+            raise invalid_field(name, "not_pairs", f"This member must be an object of at most {most} strings.")
         return {each: str(text) for each, text in value.items()}
 
     def record(self, name: str) -> dict[str, object] | None:
@@ -150,12 +150,12 @@ class Members:
         return value
 
     def block(self, name: str, *, longest: int) -> str | None:
-        """Take a text that may be absent and may have several lines, as PEM has."""
+        """Take a string that may be absent and may have several lines, as PEM has."""
         value = self._left.pop(name, _MISSING)
         if value is _MISSING:
             return None
         if not isinstance(value, str) or len(value) > longest:
-            raise invalid_field(name, "bad_format", f"This member must be a text of at most {longest} characters.")
+            raise invalid_field(name, "bad_format", f"This member must be a string of at most {longest} characters.")
         return value
 
     def page_size(self) -> int:
@@ -175,7 +175,7 @@ class Members:
         return value
 
     def choice(self, name: str, allowed: tuple[str, ...]) -> str | None:
-        """Take one of the allowed texts, which may be absent."""
+        """Take one of the allowed strings, which may be absent."""
         value = self.optional(name)
         if value is not None and value not in allowed:
             raise invalid_field(name, "bad_value", f"This member must be one of {', '.join(allowed)}.")
@@ -184,7 +184,7 @@ class Members:
     def nothing_else(self) -> None:
         """Refuse any member that has not been taken."""
         for name in self._left:
-            raise invalid_field(name[:MAX_NAME], "unknown_member", "This member is not known here.")
+            raise invalid_field(name[:MAX_NAME], "unknown_member", "This member is unknown.")
 
 
 def token(request: Request) -> str:
