@@ -1,4 +1,4 @@
-"""OAuth clients over HTTP: who may do what with them, and what becomes of their secrets."""
+"""OAuth clients over HTTP: registered, listed, changed and deleted, and their secrets."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def token_for(twin: RunningTwin, client_id: str, secret: str) -> Response:
 
 
 def test_a_service_with_the_role_may(operator: Person) -> None:
-    """A client that an admin trusts with the role operates as he does."""
+    """A client with the role `admin` may do what an admin may do."""
     made = created(operator, kind="service", name="Deployer", roles=["admin"])
     token = token_for(operator.twin, made["id"], made["client_secret"]).json["access_token"]
     assert operator.twin.call("GET", PATH, headers=bearer(token)).status == 200
@@ -53,7 +53,7 @@ def test_a_service_with_the_role_may(operator: Person) -> None:
 
 
 def test_a_new_client_shows_its_secret_once(operator: Person) -> None:
-    """The secret stands in the answer to its creation, and in no answer after."""
+    """The response to its creation shows the secret, and no later response does."""
     made = created(operator, redirect_uris=["https://shop.example/cb"], scopes=["openid"])
     shown = ask(operator, "GET", f"/{made['id']}")
     assert shown.json == {name: value for name, value in made.items() if name != "client_secret"}
@@ -62,14 +62,14 @@ def test_a_new_client_shows_its_secret_once(operator: Person) -> None:
 
 
 def test_a_service_gets_tokens_with_its_secret(operator: Person) -> None:
-    """The grants of a service are client_credentials unless less is said."""
+    """By default a service has the grant client_credentials."""
     made = created(operator, kind="service", name="Billing", scopes=["reports:read"])
     answer = token_for(operator.twin, made["id"], made["client_secret"])
     assert (answer.status, answer.json["scope"]) == (200, "reports:read")
 
 
 def test_a_public_client_has_no_secret(operator: Person) -> None:
-    """A mobile app cannot keep one."""
+    """A mobile app cannot keep a secret."""
     made = created(operator, kind="public", name="App", redirect_uris=["com.example.app:/callback"])
     assert (made["secrets"], "client_secret" in made) == ([], False)
 
@@ -92,14 +92,14 @@ def test_a_public_client_has_no_secret(operator: Person) -> None:
     ],
 )
 def test_what_a_client_may_not_be_is_named(operator: Person, members: dict[str, Any], field: str, code: str) -> None:
-    """A member at fault is refused with its name, and nothing is made."""
+    """The response names the member at fault, and nothing is stored."""
     answer = create(operator, **members)
     [fault] = answer.json["errors"]
     assert (answer.status, fault["field"], fault["code"]) == (400, field, code)
 
 
 def test_an_unknown_role_is_refused_as_for_accounts(operator: Person) -> None:
-    """Clients, API keys and accounts give the same status, and name every role that nobody knows."""
+    """Clients, API keys and accounts return the same status, and name every unknown role."""
     made, roles = created(operator, roles=["admin"]), ["emperor", "admin", "duke"]
     key = {"client_id": made["id"], "name": "nightly", "roles": roles}
     answers = [
@@ -115,8 +115,8 @@ def test_an_unknown_role_is_refused_as_for_accounts(operator: Person) -> None:
     assert faults == [[("roles", "duke is not known."), ("roles", "emperor is not known.")]] * len(answers)
 
 
-def test_nobody_gives_a_role_that_he_lacks(operator: Person) -> None:
-    """An operator without the role `privacy` cannot hand it to a client, neither new nor old."""
+def test_an_operator_cannot_give_a_role_that_they_lack(operator: Person) -> None:
+    """An operator without the role `privacy` cannot give it to a client, neither to a new nor to an existing one."""
     made, login = created(operator), new_login()
     role = {"permissions": ["clients:read", "clients:write"]}
     account = {"login": login, "password": PASSWORD, "roles": ["shopkeeper"]}
@@ -135,7 +135,7 @@ def test_nobody_gives_a_role_that_he_lacks(operator: Person) -> None:
 
 
 def test_a_list_is_paged_to_its_end(operator: Person) -> None:
-    """Every client stands on exactly one page."""
+    """Every client is on exactly one page."""
     made = {created(operator)["id"] for _ in range(3)}
     seen: list[str] = []
     cursor = ""
@@ -150,7 +150,7 @@ def test_a_list_is_paged_to_its_end(operator: Person) -> None:
 
 
 def test_a_cursor_is_its_makers_alone(operator: Person) -> None:
-    """A cursor that was edited, or made for another list, is refused."""
+    """A cursor that was edited, or made for another list, is rejected."""
     created(operator)
     cursor = ask(operator, "GET", "?limit=1").json["cursor"]
     other = operator.twin.call("GET", f"/v1/admin/api-keys?cursor={cursor}", headers=operator.bearer)
@@ -160,7 +160,7 @@ def test_a_cursor_is_its_makers_alone(operator: Person) -> None:
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=101", "limit=x", "page=2"])
 def test_an_odd_query_is_refused(operator: Person, query: str) -> None:
-    """What a list takes is `limit` from 1 to 100 and `cursor`."""
+    """A list takes `limit` from 1 to 100, and `cursor`."""
     assert ask(operator, "GET", f"?{query}").status == 400
 
 
@@ -168,7 +168,7 @@ def test_an_odd_query_is_refused(operator: Person, query: str) -> None:
 
 
 def test_a_deletion_takes_no_body(operator: Person) -> None:
-    """Whoever sends one means something else, and nothing is deleted."""
+    """A body is probably a mistake, so nothing is deleted."""
     made = created(operator)
     path = f"/{made['id']}"
     answers = [
@@ -198,7 +198,7 @@ def test_an_impossible_change_is_refused(operator: Person, body: dict[str, Any])
 
 
 def test_a_disabled_client_gets_no_token(operator: Person) -> None:
-    """Disabling acts at once."""
+    """Disabling takes effect at once."""
     made = created(operator, kind="service")
     ask(operator, "PATCH", f"/{made['id']}", {"status": "disabled"})
     assert token_for(operator.twin, made["id"], made["client_secret"]).json["error"] == "invalid_client"
@@ -222,7 +222,7 @@ def test_a_deleted_client_is_gone(operator: Person) -> None:
 
 
 def test_two_secrets_live_side_by_side(operator: Person) -> None:
-    """A second secret works beside the first, a third is refused, and a removed one is dead at once."""
+    """A second secret works beside the first, a third is rejected, and a removed one stops working at once."""
     made = created(operator, kind="service")
     path = f"/{made['id']}/secrets"
     second = ask(operator, "POST", path)
@@ -243,7 +243,7 @@ def test_the_last_secret_stays(operator: Person) -> None:
 
 
 def test_an_unknown_secret_is_not_found(operator: Person) -> None:
-    """A fingerprint that no secret of the client has, or half a one, is 404."""
+    """An unknown fingerprint, or half of a known one, is a 404."""
     made = created(operator)
     path = f"/{made['id']}/secrets"
     assert [ask(operator, "DELETE", f"{path}/{name}").status for name in ("0" * 16, made["secrets"][0][:8])] == [
@@ -253,6 +253,6 @@ def test_an_unknown_secret_is_not_found(operator: Person) -> None:
 
 
 def test_a_public_client_never_gets_a_secret(operator: Person) -> None:
-    """What it cannot keep it does not get."""
+    """It cannot keep one."""
     made = created(operator, kind="public")
     assert ask(operator, "POST", f"/{made['id']}/secrets").json["errors"][0]["code"] == "public_client"

@@ -1,11 +1,12 @@
 """Routes. Each is declared once, at the function that answers it, with what it needs of its caller.
 
-routes = Routes("Accounts in an operator's hands")
+    routes = Routes("Accounts in an operator's hands")
+    handler = routes.handler
 
-@routes("GET /v1/admin/users/{sub}", needs="users:read")
-def show(request: Request, operator: Operator) -> Response: ...
+    @routes("GET /v1/admin/users/{sub}", needs="users:read")
+    def show(request: Request, operator: Operator) -> Response: ...
 
-handler = routes.handler
+A request for a route that is not declared is answered with 404.
 """
 
 from __future__ import annotations
@@ -28,23 +29,16 @@ if TYPE_CHECKING:  # only admin routes have operators
 class Access(Enum):
     """What a route needs of its caller, if it needs no permission."""
 
-    PUBLIC = "public"
-    BEARER = "bearer"
-    USER = "user"
-    API_KEY = "api_key"
+    PUBLIC = "public"  # nothing: if such a route takes a secret, its function checks it
+    BEARER = "bearer"  # an access token
+    USER = "user"  # an access token of a person's session
+    API_KEY = "api_key"  # an API key in `X-API-Key`
 
 
 PUBLIC: Final = Access.PUBLIC
-"""Nothing. If such a route takes a secret, its function checks it."""
-
 BEARER: Final = Access.BEARER
-"""An access token. The function gets the `Caller`."""
-
 USER: Final = Access.USER
-"""An access token of a person's session. The function gets the `Caller`."""
-
 API_KEY: Final = Access.API_KEY
-"""An API key in `X-API-Key`. The function gets the `Caller`."""
 
 ForCaller = TypeVar("ForCaller", bound=Callable[[Request, Caller], Response])
 ForOperator = TypeVar("ForOperator", bound="Callable[[Request, Operator], Response]")
@@ -87,9 +81,11 @@ class Routes:
     @overload
     def __call__(self, *routes: str, needs: str) -> Callable[[ForOperator], ForOperator]: ...
     def __call__(self, *routes: str, needs: Access | str) -> Callable[[Any], Any]:
-        """Declare one route, or a route and its aliases: `METHOD /path`. `needs` is an `Access` or a permission.
+        """Declare one route, or a route and its aliases: `METHOD /path`.
 
-        Raises `ValueError` for a route that is declared twice or misspelt.
+        `needs` is an `Access` or the name of a permission. The function gets the request and, unless the route is
+        public, the `Caller`, or the `Operator` who holds the permission. Raises `ValueError` for a route that is
+        declared twice or misspelt.
         """
 
         def declare(function: Callable[..., Response]) -> Callable[..., Response]:
