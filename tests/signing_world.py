@@ -14,7 +14,6 @@ from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.signing_policy.admin import PolicyAdmin, Settings
 from latchkey.core.signing_policy.rotation import NOT_YET, FirstPolicy, PolicyWriter, Rotation, public_half
 from latchkey.core.signing_policy.store import SigningSecret
-from latchkey.edge import discovery
 from latchkey.signing.key_set import Caches
 from latchkey.signing.keys import Algorithm
 from latchkey.signing.policy import Lifetimes, Moment, SigningPolicy, parse
@@ -157,7 +156,7 @@ class SigningWorld:
         """Return the ids in the JWKS as it is served at that time."""
         keys = self.store.published_keys()
         assert keys is not None
-        return {key["kid"] for key in discovery.jwks(keys, now)["keys"]}
+        return {key["kid"] for key in keys.jwks_at(now)["keys"]}
 
     def require_sound(self, now: int, *, whole: bool = False) -> None:
         """Assert that whatever signs from now on is served all the while, and, if `whole`, nothing else is."""

@@ -1,15 +1,23 @@
-"""`GET, POST /v1/user/confirm/{code}`: an e-mail address confirmed."""
+"""Confirmation of the e-mail address of a new account."""
 
-from latchkey.edge import bootstrap
-from latchkey.edge.http import Request, Response, endpoint
+from latchkey.edge.http import Request, Response
+from latchkey.edge.registration import mailed_sign_up
+from latchkey.edge.routing import PUBLIC, Routes
+
+routes = Routes("Confirmation of an e-mail address")
+handler = routes.handler
 
 
-@endpoint
-def handler(request: Request) -> Response:
-    """Answer 200 with the status, or 204 when the account is confirmed: following a link alone changes nothing."""
-    code, signup = request.path_parameters["code"], bootstrap.signup()
-    if request.method == "GET":
-        return Response(200, {"status": signup.status(code, now=request.now)})
+@routes("GET /v1/user/confirm/{code}", needs=PUBLIC)
+def show(request: Request) -> Response:
+    """Return 200 with the status of the account and change nothing: mail scanners follow links."""
+    code = request.path_parameters["code"]
+    return Response(200, {"status": mailed_sign_up().status(code, now=request.now)})
+
+
+@routes("POST /v1/user/confirm/{code}", needs=PUBLIC)
+def confirm(request: Request) -> Response:
+    """Activate the account and return 204."""
     request.require_empty()
-    signup.confirm(code, now=request.now)
+    mailed_sign_up().confirm(request.path_parameters["code"], now=request.now)
     return Response(204)

@@ -1,17 +1,54 @@
-"""`POST /v1/user/email/change` and `/v1/user/email/confirm`: another e-mail address."""
+"""A new e-mail address."""
 
-from latchkey.edge import account_forms, bootstrap, callers, forms
-from latchkey.edge.http import Request, Response, endpoint
+from functools import cache
+
+from latchkey.core.authenticators.change_email import EmailChanges
+from latchkey.edge import bootstrap, forms
+from latchkey.edge.callers import Caller
+from latchkey.edge.forms import LONGEST_LOGIN, LONGEST_PASSWORD, Members
+from latchkey.edge.http import Request, Response
+from latchkey.edge.routing import PUBLIC, USER, Routes
+from latchkey.edge.telemetry import LogJournal
+
+routes = Routes("A new e-mail address")
+handler = routes.handler
 
 
-@endpoint
-def handler(request: Request) -> Response:
-    """Answer 202 when a code is on its way to the new address, 204 when the account has moved there."""
-    emails = bootstrap.email_changes()
-    if request.path.endswith("/confirm"):
-        emails.confirm(forms.token(request), now=request.now)
-        return Response(204)
-    me = callers.user(request)
-    email, current = account_forms.email_change(request)
-    emails.request(me.sub, me.sid, email, current, now=request.now)
+@routes("POST /v1/user/email/change", needs=USER)
+def change(request: Request, caller: Caller) -> Response:
+    """Send a code to the new address and return 202, whether or not the address is taken."""
+    email, current = _change(request)
+    email_changes().request(caller.sub, caller.sid, email, current, now=request.now)
     return Response(202, {"message": "If the address can be used, a mail is on its way"})
+
+
+@routes("POST /v1/user/email/confirm", needs=PUBLIC)
+def confirm(request: Request) -> Response:
+    """Move the account to the new address, with the code that was sent there, and return 204."""
+    email_changes().confirm(forms.token(request), now=request.now)
+    return Response(204)
+
+
+def _change(request: Request) -> tuple[str, str]:
+    """Read `{email, current_password}` and return both."""
+    members = Members.of_json(request)
+    email = members.required("email", longest=LONGEST_LOGIN)
+    current = members.required("current_password", longest=LONGEST_PASSWORD)
+    members.nothing_else()
+    return email, current
+
+
+@cache
+def email_changes() -> EmailChanges:
+    """Return the changes of e-mail addresses."""
+    store = bootstrap.store()
+    return EmailChanges(
+        authenticators=store,
+        credentials=store,
+        sessions=store,
+        codes=store,
+        attempts=bootstrap.attempts(),
+        ownership=bootstrap.ownership(),
+        outbox=bootstrap.outbox(),
+        journal=LogJournal(),
+    )

@@ -1,13 +1,44 @@
-"""`DELETE /v1/auth/me`: the end of an account."""
+"""The end of a person's account."""
 
-from latchkey.edge import account_forms, bootstrap, callers
-from latchkey.edge.http import Request, Response, endpoint
+from functools import cache
+
+from latchkey.core.users.erasure import Erasure
+from latchkey.edge import bootstrap
+from latchkey.edge.callers import Caller
+from latchkey.edge.forms import LONGEST_PASSWORD, Members
+from latchkey.edge.http import Request, Response
+from latchkey.edge.routing import USER, Routes
+from latchkey.edge.telemetry import LogJournal
+
+routes = Routes("The end of an account")
+handler = routes.handler
 
 
-@endpoint
-def handler(request: Request) -> Response:
-    """Answer 204 when the account is gone; to ask again finishes what was broken off."""
-    me = callers.user(request)
-    password = account_forms.own_password(request)
-    bootstrap.erasure()(me.sub, me.sid, password, auth_time=me.auth_time, now=request.now)
+@routes("DELETE /v1/auth/me", needs=USER)
+def erase(request: Request, caller: Caller) -> Response:
+    """Delete the account and return 204. A repeated request finishes a deletion that was interrupted."""
+    password = _password(request)
+    erasure()(caller.sub, caller.sid, password, auth_time=caller.auth_time, now=request.now)
     return Response(204)
+
+
+def _password(request: Request) -> str:
+    """Read `{password?}`: a partner's user has none."""
+    members = Members.of_json(request)
+    password = members.optional("password", longest=LONGEST_PASSWORD) or ""
+    members.nothing_else()
+    return password
+
+
+@cache
+def erasure() -> Erasure:
+    """Return the deletion of accounts."""
+    store = bootstrap.store()
+    return Erasure(
+        users=store,
+        sessions=store,
+        links=store,
+        ownership=bootstrap.ownership(),
+        outbox=bootstrap.outbox(),
+        journal=LogJournal(),
+    )

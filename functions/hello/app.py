@@ -1,10 +1,20 @@
-"""`GET /v1/hello`: a sample of a protected API of one's own."""
+"""A sample of a protected API of your own."""
 
-from latchkey.edge import callers
-from latchkey.edge.http import Request, Response, endpoint
+from latchkey.edge.callers import Caller
+from latchkey.edge.http import Request, Response
+from latchkey.edge.routing import API_KEY, BEARER, Routes
+
+routes = Routes("A sample of a protected API")
+handler = routes.handler
 
 
-@endpoint
-def handler(request: Request) -> Response:
-    """Answer 200 with what the authorizer proved; whose token it is, is all that an API needs to know."""
-    return Response(200, {"message": f"Welcome, {callers.caller(request).sub}!"})
+@routes("GET /v1/hello", needs=BEARER)
+def hello(request: Request, caller: Caller) -> Response:
+    """Return 200 and greet the holder of the token: `sub` is all that an API needs to know."""
+    return Response(200, {"message": f"Welcome, {caller.sub}!"})
+
+
+@routes("GET /v1/service/hello", needs=API_KEY)
+def hello_service(request: Request, caller: Caller) -> Response:
+    """Return 200 and greet the client that owns the API key."""
+    return Response(200, {"message": f"Welcome, {caller.sub}!"})

@@ -1,11 +1,34 @@
-"""The first admin of a stack: no route leads here, and IAM alone says who may invoke it."""
+"""The first admin of a stack. No route leads here: IAM decides who may invoke this function."""
 
-from latchkey.edge import bootstrap, callers, forms
+from functools import cache
+
+from latchkey.core.users.accounts import Registration
+from latchkey.core.users.first_admin import FirstAdmin
+from latchkey.edge import bootstrap, documents
+from latchkey.edge.forms import LONGEST_LOGIN, LONGEST_PASSWORD, Members
 from latchkey.edge.http import Request, Response, endpoint
+from latchkey.edge.telemetry import LogJournal
 
 
 @endpoint
 def handler(request: Request) -> Response:
-    """Answer 201 with the account; the event and the answer are those of a proxy integration."""
-    user = bootstrap.first_admin().create(forms.first_admin(request), now=request.now)
-    return Response(201, callers.profile(user, bootstrap.roles_now()))
+    """Return 201 with the account. Event and response are those of a proxy integration."""
+    user = first_admin().create(_registration(request), now=request.now)
+    return Response(201, documents.profile(user, bootstrap.roles_now()))
+
+
+def _registration(request: Request) -> Registration:
+    """Read `{login, password}`."""
+    members = Members.of_json(request)
+    asked = Registration(
+        login=members.required("login", longest=LONGEST_LOGIN),
+        password=members.required("password", longest=LONGEST_PASSWORD),
+    )
+    members.nothing_else()
+    return asked
+
+
+@cache
+def first_admin() -> FirstAdmin:
+    """Return the opening of the first admin's account."""
+    return FirstAdmin(bootstrap.store(), bootstrap.accounts(), LogJournal())

@@ -1,23 +1,48 @@
-"""`GET, PATCH /v1/auth/me`, `GET /v1/auth/me/export`: one's own account."""
+"""A person's own account."""
 
 from latchkey.core.grants.sessions import require_live_session
-from latchkey.edge import bootstrap, callers, forms
-from latchkey.edge.http import Request, Response, endpoint
+from latchkey.edge import bootstrap, documents
+from latchkey.edge.callers import Caller
+from latchkey.edge.forms import LOCALE, Members, nothing_given
+from latchkey.edge.http import Request, Response
+from latchkey.edge.routing import USER, Routes
 
-EXPORTED_EVENTS = 100
+routes = Routes("A person's own account")
+handler = routes.handler
+
+_EXPORTED_EVENTS = 100
 
 
-@endpoint
-def handler(request: Request) -> Response:
-    """Answer 200 with the account, its roles and what they permit; the export has sessions and newest events too."""
-    me = callers.user(request)
-    accounts, roles = bootstrap.accounts(), bootstrap.roles_now()
-    if request.method == "PATCH":
-        user = accounts.update_profile(me.sub, me.sid, forms.profile_changes(request), now=request.now)
-        return Response(200, callers.profile(user, roles))
-    user, sessions = require_live_session(bootstrap.store(), me.sub, me.sid, now=request.now)
-    if request.path.endswith("/export"):
-        page = bootstrap.store().events_of(me.sub, after="", limit=EXPORTED_EVENTS, now=request.now)
-        links = bootstrap.store().list_links(me.sub)
-        return Response(200, callers.export(user, sessions, links, page.items, roles, current=me.sid))
-    return Response(200, callers.profile(user, roles))
+@routes("GET /v1/auth/me", "GET /auth/me", "GET /v1/user/profile", needs=USER)
+def show(request: Request, caller: Caller) -> Response:
+    """Return 200 with the account, its roles, and the permissions that they give."""
+    user, _ = require_live_session(bootstrap.store(), caller.sub, caller.sid, now=request.now)
+    return Response(200, documents.profile(user, bootstrap.roles_now()))
+
+
+@routes("PATCH /v1/auth/me", needs=USER)
+def change(request: Request, caller: Caller) -> Response:
+    """Change the name or the locale, and return 200 with the account."""
+    user = bootstrap.accounts().update_profile(caller.sub, caller.sid, _changes(request), now=request.now)
+    return Response(200, documents.profile(user, bootstrap.roles_now()))
+
+
+@routes("GET /v1/auth/me/export", needs=USER)
+def export(request: Request, caller: Caller) -> Response:
+    """Return 200 with everything that is kept of the account: also its sessions, links and latest events."""
+    user, sessions = require_live_session(bootstrap.store(), caller.sub, caller.sid, now=request.now)
+    store = bootstrap.store()
+    links = store.list_links(caller.sub)
+    events = store.events_of(caller.sub, after="", limit=_EXPORTED_EVENTS, now=request.now).items
+    found = documents.export(user, sessions, links, events, bootstrap.roles_now(), current=caller.sid)
+    return Response(200, found)
+
+
+def _changes(request: Request) -> dict[str, str]:
+    """Read `{name?, locale?}`: at least one of them."""
+    members = Members.of_json(request)
+    given = {"name": members.optional("name", longest=128), "locale": members.shaped("locale", LOCALE, longest=35)}
+    members.nothing_else()
+    if not (changes := {name: value for name, value in given.items() if value is not None}):
+        raise nothing_given("name", "locale")
+    return changes

@@ -1,18 +1,71 @@
-"""`POST /v1/user/password/reset` and `/v1/user/password/change`: a new password."""
+"""New passwords: by a code from a mail, or by a person who is signed in."""
 
-from latchkey.edge import account_forms, bootstrap, callers
-from latchkey.edge.http import Request, Response, endpoint
+from functools import cache
+
+from latchkey.core.authenticators.change_password import PasswordChanges
+from latchkey.core.errors import invalid_field
+from latchkey.edge import bootstrap
+from latchkey.edge.callers import Caller
+from latchkey.edge.forms import LONGEST_PASSWORD, Members
+from latchkey.edge.http import Request, Response
+from latchkey.edge.routing import PUBLIC, USER, Routes
+from latchkey.edge.telemetry import LogJournal
+
+routes = Routes("New passwords")
+handler = routes.handler
 
 
-@endpoint
-def handler(request: Request) -> Response:
-    """Answer 204: a reset ends every session, a change every other."""
-    passwords = bootstrap.password_changes()
-    if request.path.endswith("/reset"):
-        token, password = account_forms.password_reset(request)
-        passwords.reset(token, password, now=request.now)
-    else:
-        me = callers.user(request)
-        current, password = account_forms.password_change(request)
-        passwords.change(me.sub, me.sid, current, password, now=request.now)
+@routes("POST /v1/user/password/reset", needs=PUBLIC)
+def reset(request: Request) -> Response:
+    """Set a new password with a code from a mail, end every session, and return 204."""
+    token, password = _reset(request)
+    password_changes().reset(token, password, now=request.now)
     return Response(204)
+
+
+@routes("POST /v1/user/password/change", needs=USER)
+def change(request: Request, caller: Caller) -> Response:
+    """Set a new password, end every other session, and return 204."""
+    current, password = _change(request)
+    password_changes().change(caller.sub, caller.sid, current, password, now=request.now)
+    return Response(204)
+
+
+def _reset(request: Request) -> tuple[str, str]:
+    """Read `{token, password, passwordRepeat?}` and return token and password."""
+    members = Members.of_json(request)
+    token, password = members.required("token"), _new_password(members)
+    members.nothing_else()
+    return token, password
+
+
+def _change(request: Request) -> tuple[str, str]:
+    """Read `{current_password, password, passwordRepeat?}` and return both passwords."""
+    members = Members.of_json(request)
+    current, password = members.required("current_password", longest=LONGEST_PASSWORD), _new_password(members)
+    members.nothing_else()
+    return current, password
+
+
+def _new_password(members: Members) -> str:
+    password = members.required("password", longest=LONGEST_PASSWORD)
+    repeat = members.optional("passwordRepeat", longest=LONGEST_PASSWORD)
+    if repeat is not None and repeat != password:
+        raise invalid_field("passwordRepeat", "differs", "The two passwords differ.")
+    return password
+
+
+@cache
+def password_changes() -> PasswordChanges:
+    """Return the changes of passwords."""
+    store = bootstrap.store()
+    return PasswordChanges(
+        authenticators=store,
+        credentials=store,
+        sessions=store,
+        codes=store,
+        new_passwords=bootstrap.new_passwords(),
+        ownership=bootstrap.ownership(),
+        outbox=bootstrap.outbox(),
+        journal=LogJournal(),
+    )

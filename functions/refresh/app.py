@@ -1,11 +1,18 @@
-"""`POST /v1/auth/refresh`: a refresh token for the session's next tokens."""
+"""Refresh: the next tokens of a session."""
 
-from latchkey.edge import bootstrap, forms
-from latchkey.edge.http import Request, Response, endpoint
+from latchkey.edge import bootstrap
+from latchkey.edge.forms import Members
+from latchkey.edge.http import Request, Response
+from latchkey.edge.routing import PUBLIC, Routes
+
+routes = Routes("Refresh")
+handler = routes.handler
 
 
-@endpoint
-def handler(request: Request) -> Response:
-    """Answer 200 with the tokens."""
-    answer = bootstrap.refresh_grant()(forms.refresh_token(request), now=request.now)
-    return Response(200, answer.to_json())
+@routes("POST /v1/auth/refresh", "POST /auth/refresh", needs=PUBLIC)
+def refresh(request: Request) -> Response:
+    """Return 200 with the session's next tokens for `{refresh_token|token}`."""
+    members = Members.of_json(request)
+    token = members.one_of(("refresh_token", "token"))
+    members.nothing_else()
+    return Response(200, bootstrap.refresh_grant()(token, now=request.now).to_json())

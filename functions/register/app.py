@@ -1,16 +1,21 @@
-"""`POST /v1/user`: open an account."""
+"""Registration."""
 
-from latchkey.edge import bootstrap, forms
-from latchkey.edge.http import Request, Response, endpoint
+from latchkey.edge import bootstrap
+from latchkey.edge.http import Request, Response
+from latchkey.edge.registration import mailed_sign_up, registration_form
+from latchkey.edge.routing import PUBLIC, Routes
+
+routes = Routes("Registration")
+handler = routes.handler
 
 
-@endpoint
-def handler(request: Request) -> Response:
-    """Answer 201 with the account; where addresses are confirmed, 202 and a mail, whoever has an account."""
+@routes("POST /v1/user", "POST /auth/register", needs=PUBLIC)
+def register(request: Request) -> Response:
+    """Open an account and return 201. If addresses are confirmed by mail, return 202 even for a login that is taken."""
     settings = bootstrap.settings()
-    registration = forms.registration(request, settings.allowed_sources)
+    registration = registration_form(request, settings.allowed_sources)
     if settings.confirms:
-        bootstrap.signup().register(registration, now=request.now)
+        mailed_sign_up().register(registration, now=request.now)
         return Response(202, {"status": "pending", "message": "A mail is on its way: confirm the address with it"})
     user = bootstrap.accounts().register(registration, now=request.now)
     body = {"id": user.sub, "login": user.login, "status": user.status, "message": "User created"}

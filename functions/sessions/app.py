@@ -1,22 +1,58 @@
-"""`GET, DELETE /v1/auth/sessions` and `POST /v1/auth/logout`: one's own sessions."""
+"""A person's own sessions."""
 
+from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.grants.sessions import require_live_session
-from latchkey.edge import bootstrap, callers, forms
-from latchkey.edge.http import Request, Response, endpoint
+from latchkey.edge import bootstrap, documents
+from latchkey.edge.callers import Caller
+from latchkey.edge.forms import Members
+from latchkey.edge.http import Request, Response
+from latchkey.edge.routing import USER, Routes
+
+routes = Routes("A person's own sessions")
+handler = routes.handler
 
 
-@endpoint
-def handler(request: Request) -> Response:
-    """Answer 200 with the sessions, or 204 when some have ended."""
-    me, sessions = callers.user(request), bootstrap.sessions()
-    if request.path == "/v1/auth/logout":
-        everywhere = forms.logout_of_all(request)
-        if everywhere:  # who was logged out, as a thief may have been, must not log the owner out in turn
-            require_live_session(bootstrap.store(), me.sub, me.sid, now=request.now)
-        callers.log_out(me, sessions, everywhere=everywhere)
-        return Response(204)
-    _, live = require_live_session(bootstrap.store(), me.sub, me.sid, now=request.now)
-    if request.method == "GET":
-        return Response(200, {"sessions": [callers.session(each, current=me.sid) for each in live]})
-    callers.end(me, sessions, request.path_parameters.get("sid"))
+@routes("POST /v1/auth/logout", needs=USER)
+def log_out(request: Request, caller: Caller) -> Response:
+    """End the session that asks, or every session of the account, and return 204. An ended session is no error."""
+    if logout_of_all(request):
+        # A session that has been ended, as a thief's may have been, must not end those of the owner.
+        require_live_session(bootstrap.store(), caller.sub, caller.sid, now=request.now)
+        bootstrap.sessions().end_all(caller.sub, reason="logout_everywhere")
+    else:
+        bootstrap.sessions().end(caller.sub, caller.sid, reason="logout")
     return Response(204)
+
+
+@routes("GET /v1/auth/sessions", needs=USER)
+def list_sessions(request: Request, caller: Caller) -> Response:
+    """Return 200 with the live sessions, oldest first."""
+    _, live = require_live_session(bootstrap.store(), caller.sub, caller.sid, now=request.now)
+    return Response(200, {"sessions": [documents.session(each, current=caller.sid) for each in live]})
+
+
+@routes("DELETE /v1/auth/sessions", needs=USER)
+def end_others(request: Request, caller: Caller) -> Response:
+    """End every session but the one that asks, and return 204."""
+    require_live_session(bootstrap.store(), caller.sub, caller.sid, now=request.now)
+    bootstrap.sessions().end_all(caller.sub, reason="ended_by_owner", keep=caller.sid)
+    return Response(204)
+
+
+@routes("DELETE /v1/auth/sessions/{sid}", needs=USER)
+def end(request: Request, caller: Caller) -> Response:
+    """End one session and return 204. Raises `NOT_FOUND` for a session of another account."""
+    require_live_session(bootstrap.store(), caller.sub, caller.sid, now=request.now)
+    if not bootstrap.sessions().end(caller.sub, request.path_parameters["sid"], reason="ended_by_owner"):
+        raise ServiceError(Errors.NOT_FOUND, "no such session of this user")
+    return Response(204)
+
+
+def logout_of_all(request: Request) -> bool:
+    """Read `{sessions?: current|all}` or no body, and return whether every session is to end."""
+    if not request.body:
+        return False
+    members = Members.of_json(request)
+    which = members.choice("sessions", ("current", "all"))
+    members.nothing_else()
+    return which == "all"

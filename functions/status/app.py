@@ -1,10 +1,14 @@
-"""`GET /status`: whether the service runs, and which version."""
+"""Status: whether the service runs, and in which version."""
 
 import latchkey
-from latchkey.edge.http import Request, Response, endpoint
+from latchkey.edge.http import Request, Response
+from latchkey.edge.routing import PUBLIC, Routes
+
+routes = Routes("Status")
+handler = routes.handler
 
 
-@endpoint
-def handler(request: Request) -> Response:  # noqa: ARG001 - every endpoint takes the request
-    """Answer 200 without asking the table: a probe costs nothing."""
+@routes("GET /status", needs=PUBLIC)
+def status(request: Request) -> Response:
+    """Return 200 with the version. It does not ask the table, so a health check costs nothing."""
     return Response(200, {"status": "ok", "version": latchkey.__version__})

@@ -1,19 +1,29 @@
-"""`POST /v1/auth/token`, `/oauth2/token` and `/v1/auth/external-token`: tokens for machines and for partners' users."""
+"""Tokens for machines and for partners' users."""
 
-from latchkey.edge import bootstrap, oauth
-from latchkey.edge.http import Request, Response, endpoint
+from latchkey.edge import oauth
+from latchkey.edge.http import Request, Response
+from latchkey.edge.routing import PUBLIC, Routes
+
+routes = Routes("Tokens for machines and for partners' users")
+handler = routes.handler
 
 
-@endpoint
-def handler(request: Request) -> Response:
-    """Answer 200 with the tokens; 201 where an account was made for a partner's user."""
-    match request.path:
-        case "/oauth2/token":
-            return Response(200, oauth.grant(oauth.token_request(request), now=request.now).to_json())
-        case "/v1/auth/external-token":
-            answer = bootstrap.partner_grant()(oauth.external_token(request), now=request.now)
-            return Response(201 if answer.created else 200, answer.to_json())
-        case _:
-            request.require_empty()
-            service = bootstrap.machine_grants().exchange_api_key(oauth.service_token(request), now=request.now)
-            return Response(200, service.to_json())
+@routes("POST /oauth2/token", needs=PUBLIC)
+def oauth_token(request: Request) -> Response:
+    """Return 200 with the tokens of an OAuth grant (RFC 6749 section 3.2)."""
+    return Response(200, oauth.grant(oauth.token_request(request), now=request.now).to_json())
+
+
+@routes("POST /v1/auth/external-token", needs=PUBLIC)
+def external_token(request: Request) -> Response:
+    """Return 200 with the tokens of a partner's user, or 201 if their account was created for them."""
+    answer = oauth.partner_grant()(oauth.external_token(request), now=request.now)
+    return Response(201 if answer.created else 200, answer.to_json())
+
+
+@routes("POST /v1/auth/token", needs=PUBLIC)
+def service_token(request: Request) -> Response:
+    """Return 200 with the tokens of a service, for its API key."""
+    request.require_empty()
+    answer = oauth.machine_grants().exchange_api_key(oauth.service_token(request), now=request.now)
+    return Response(200, answer.to_json())

@@ -1,10 +1,122 @@
-"""`/v1/admin/users/import` and `/v1/admin/users/export`: accounts on the move."""
+"""Accounts on the move: import and export, with the hashes of their passwords."""
 
-from latchkey.edge import bootstrap, transfer
-from latchkey.edge.http import Request, Response, endpoint
+import re
+import secrets
+from functools import cache, partial
+from typing import Any
+
+from latchkey.core.credentials.foreign_hashes import UnusableHash
+from latchkey.core.credentials.hash_imports import canonical_hash
+from latchkey.core.credentials.logins import parse_login
+from latchkey.core.credentials.passwords import NO_PASSWORD
+from latchkey.core.errors import Errors, FieldError, ServiceError, invalid_field
+from latchkey.core.model import UserStatus
+from latchkey.core.roles.roles import MAX_ROLES, Operator
+from latchkey.core.users.transfer import MAX_BATCH, Batch, Exported, ImportRecord, Refusal, UserTransfer
+from latchkey.edge import bootstrap, listing
+from latchkey.edge.forms import LABEL, LOCALE, LOGIN_NAMES, LONGEST_LOGIN, Members
+from latchkey.edge.http import Request, Response
+from latchkey.edge.routing import Routes
+from latchkey.edge.telemetry import LogJournal
+
+routes = Routes("Accounts on the move")
+handler = routes.handler
+
+_SUBJECT = re.compile(r"usr_[a-z2-7]{26}")  # 128 bits in base32
+_STATUSES = (UserStatus.ACTIVE, UserStatus.DISABLED, UserStatus.PENDING)
 
 
-@endpoint
-def handler(request: Request) -> Response:
-    """Answer 200 with what became of each record, or with a page of accounts."""
-    return Response(200, transfer.answer(request, bootstrap.user_transfer(), bootstrap.policies()))
+@routes("POST /v1/admin/users/import", needs="users:import")
+def import_users(request: Request, operator: Operator) -> Response:
+    """Import the accounts of `{users, dry_run?}`, and return 200 with the result of each record."""
+    members = Members.of_json(request)
+    dry_run = members.flag("dry_run")
+    users = members.objects("users", most=MAX_BATCH)
+    members.nothing_else()
+    report = user_transfer().bring_in(operator, _batch(users), now=request.now, dry_run=dry_run)
+    body = {
+        "imported": report.imported,
+        "present": report.present,
+        "refused": [_refused(refusal) for refusal in report.refused],
+        "dry_run": dry_run,
+    }
+    return Response(200, body)
+
+
+@routes("GET /v1/admin/users/export", needs="users:export")
+def export_users(request: Request, operator: Operator) -> Response:
+    """Return 200 with a page of accounts, each as an import takes it."""
+    members, policies = Members.of_query(request), bootstrap.policies()
+    fetch = partial(user_transfer().hand_out, operator, now=request.now)
+    return Response(200, listing.page(request, members, policies, fetch, _exported, name="users"))
+
+
+def _batch(users: tuple[dict[str, object], ...]) -> Batch:
+    records: dict[int, ImportRecord] = {}
+    refused: list[Refusal] = []
+    for index, user in enumerate(users):
+        try:
+            records[index] = _record(Members(user))
+        except ServiceError as error:
+            refused.append(Refusal(index, error))
+    return Batch(records, tuple(refused))
+
+
+def _record(members: Members) -> ImportRecord:
+    """Read `{login|username|email, password_hash?, id?, name?, locale?, source?, roles?, status?, created_at?}`."""
+    record = ImportRecord(
+        login=parse_login(members.one_of(LOGIN_NAMES, longest=LONGEST_LOGIN)),
+        password_hash=_hash(members),
+        sub=members.shaped("id", _SUBJECT, longest=30) or "",
+        name=members.optional("name", longest=128) or "",
+        locale=members.shaped("locale", LOCALE, longest=35) or "",
+        source=members.shaped("source", LABEL, longest=64) or "",
+        roles=members.texts("roles", most=MAX_ROLES) or ("user",),
+        status=UserStatus(members.choice("status", _STATUSES) or UserStatus.ACTIVE),
+        created_at=members.number("created_at"),
+    )
+    members.nothing_else()
+    if record.created_at is not None and record.created_at < 0:
+        raise invalid_field("created_at", "bad_value", "This member must be in seconds since 1970.")
+    return record
+
+
+def _hash(members: Members) -> str:
+    exported = members.anything("password_hash")
+    if exported is None:
+        return NO_PASSWORD
+    try:
+        return canonical_hash(exported)
+    except UnusableHash as error:
+        raise invalid_field("password_hash", error.code, error.message) from None
+
+
+def _refused(refusal: Refusal) -> dict[str, Any]:
+    """Return a refusal by its first fault: the fault of a member, or of the whole record."""
+    error = refusal.error
+    fault = error.fields[0] if error.fields else FieldError("", error.kind.code, error.kind.detail)
+    if error.error is Errors.FORBIDDEN:
+        fault = FieldError("roles", error.kind.code, "A role permits what you may not do yourself.")
+    named = {"field": fault.field} if fault.field else {}
+    return {"index": refusal.index, "code": fault.code, **named, "message": fault.message}
+
+
+def _exported(account: Exported) -> dict[str, Any]:
+    """Return an account as an import takes it, without its empty members."""
+    user = account.user
+    members = {
+        "id": user.sub,
+        "login": user.login,
+        "password_hash": "" if account.password_hash == NO_PASSWORD else account.password_hash,
+        "name": user.name,
+        "locale": user.locale,
+        "source": user.source,
+    }
+    always = {"roles": user.roles, "status": user.status, "created_at": user.created_at}
+    return {name: value for name, value in members.items() if value} | always
+
+
+@cache
+def user_transfer() -> UserTransfer:
+    """Return the import and export of accounts."""
+    return UserTransfer(bootstrap.store(), bootstrap.store(), bootstrap.roles_now(), LogJournal(), secrets.token_bytes)

@@ -1,10 +1,118 @@
-"""`/v1/admin/users`: accounts in an operator's hands."""
+"""Accounts in an operator's hands."""
 
-from latchkey.edge import bootstrap, users
-from latchkey.edge.http import Request, Response, endpoint
+from functools import cache
+from typing import Any
+
+from latchkey.core.errors import invalid_field
+from latchkey.core.model import User, UserStatus
+from latchkey.core.roles.roles import MAX_ROLES, Operator
+from latchkey.core.users.accounts import Registration
+from latchkey.core.users.admin import Standing, UserAdmin
+from latchkey.edge import bootstrap, documents, listing
+from latchkey.edge.forms import LOCALE, LOGIN_NAMES, LONGEST_LOGIN, LONGEST_PASSWORD, Members, nothing_given
+from latchkey.edge.http import Request, Response
+from latchkey.edge.routing import Routes
+from latchkey.edge.telemetry import LogJournal
+
+routes = Routes("Accounts in an operator's hands")
+handler = routes.handler
 
 
-@endpoint
-def handler(request: Request) -> Response:
-    """Answer 200 or 201 with the account, or a page of them; 202 or 204 where there is nothing to show."""
-    return users.answer(request, bootstrap.user_admin(), bootstrap.policies())
+@routes("GET /v1/admin/users", needs="users:read")
+def list_users(request: Request, operator: Operator) -> Response:
+    """Return 200 with a page of accounts, oldest first, or with the account of `?login=`."""
+    members = Members.of_query(request)
+    login = members.optional("login", longest=LONGEST_LOGIN)
+    if login is None:
+        policies = bootstrap.policies()
+        return Response(200, listing.page(request, members, policies, user_admin().page, _shown, name="users"))
+    members.nothing_else()
+    return Response(200, {"users": [_shown(user) for user in user_admin().find_login(login)], "cursor": None})
+
+
+@routes("POST /v1/admin/users", needs="users:write")
+def create(request: Request, operator: Operator) -> Response:
+    """Open an account and return 201 with it. Without a password, its owner sets one by mail."""
+    registration, roles = new_account(request)
+    user = user_admin().create(operator, registration, roles, now=request.now)
+    return Response(201, _shown(user), {"Location": f"/v1/admin/users/{user.sub}"})
+
+
+@routes("GET /v1/admin/users/{sub}", needs="users:read")
+def show(request: Request, operator: Operator) -> Response:
+    """Return 200 with the account."""
+    return Response(200, _shown(user_admin().find(request.path_parameters["sub"])))
+
+
+@routes("PATCH /v1/admin/users/{sub}", needs="users:write")
+def change(request: Request, operator: Operator) -> Response:
+    """Disable or enable an account or change its roles, and return 200 with it."""
+    return Response(200, _shown(user_admin().change(operator, request.path_parameters["sub"], _standing(request))))
+
+
+@routes("DELETE /v1/admin/users/{sub}/sessions", needs="users:write")
+def end_sessions(request: Request, operator: Operator) -> Response:
+    """End every session of an account and return 204."""
+    request.require_empty()
+    user_admin().end_sessions(operator, request.path_parameters["sub"])
+    return Response(204)
+
+
+@routes("POST /v1/admin/users/{sub}/password-reset", needs="users:write")
+def send_reset(request: Request, operator: Operator) -> Response:
+    """Mail the owner of an account a code for a new password, and return 202."""
+    request.require_empty()
+    user_admin().send_reset(operator, request.path_parameters["sub"], now=request.now)
+    return Response(202)
+
+
+def new_account(request: Request) -> tuple[Registration, tuple[str, ...]]:
+    """Read `{login|username|email, password?, roles?, name?, locale?}` and return the registration and the roles.
+
+    Reject an empty password: it is more likely a bug in a form than a request for an account without one.
+    """
+    members = Members.of_json(request)
+    password = members.optional("password", longest=LONGEST_PASSWORD)
+    if password == "":
+        raise invalid_field("password", "required", "This member must be left out, or not be empty.")
+    asked = Registration(
+        login=members.one_of(LOGIN_NAMES, longest=LONGEST_LOGIN),
+        password=password,
+        name=members.optional("name", longest=128) or "",
+        locale=members.shaped("locale", LOCALE, longest=35) or "",
+    )
+    roles = members.texts("roles", most=MAX_ROLES) or ()
+    members.nothing_else()
+    return asked, roles
+
+
+def _standing(request: Request) -> Standing:
+    """Read `{status?: active|disabled, roles?}`: at least one of them."""
+    members = Members.of_json(request)
+    status = members.choice("status", (UserStatus.ACTIVE, UserStatus.DISABLED))
+    roles = members.texts("roles", most=MAX_ROLES)
+    members.nothing_else()
+    if status is None and roles is None:
+        raise nothing_given("status", "roles")
+    return Standing(UserStatus(status) if status else None, roles)
+
+
+def _shown(user: User) -> dict[str, Any]:
+    """Return an account as its owner sees it, and its source."""
+    return documents.profile(user, bootstrap.roles_now()) | {"source": user.source}
+
+
+@cache
+def user_admin() -> UserAdmin:
+    """Return the accounts in an operator's hands."""
+    store = bootstrap.store()
+    return UserAdmin(
+        users=store,
+        credentials=store,
+        standing=store,
+        accounts=bootstrap.accounts(),
+        sessions=bootstrap.sessions(),
+        roles=bootstrap.roles_now(),
+        journal=LogJournal(),
+        outbox=bootstrap.outbox(),
+    )

@@ -1,4 +1,4 @@
-"""API keys over HTTP: made, used, rotated and revoked; and the hashes of a Waves node."""
+"""API keys over HTTP: created, used, disabled, rotated and deleted; and the hashes of a Waves node."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def service(operator: Person) -> str:
     """A client that may have keys."""
     members = {"kind": "service", "name": "Billing", "roles": ["service"], "scopes": ["reports:read"]}
     answer = operator.twin.call("POST", "/v1/admin/clients", json=members, headers=operator.bearer)
-    return str(answer.json["client_id"])
+    return str(answer.json["id"])
 
 
 def ask(operator: Person, method: str, path: str, body: object = None) -> Response:
@@ -59,7 +59,7 @@ def test_a_new_key_is_shown_once(operator: Person, service: str) -> None:
 
 
 def test_a_key_opens_the_routes_of_its_authorizer(operator: Person, service: str) -> None:
-    """The API behind learns which client calls, and the day of the use is noted."""
+    """The API learns which client calls, and the day of use is recorded."""
     made = new_key(operator, service)
     answer = hello(operator.twin, made["api_key"])
     shown = listed(operator, service, made["id"])
@@ -69,10 +69,10 @@ def test_a_key_opens_the_routes_of_its_authorizer(operator: Person, service: str
 
 
 def test_a_revoked_key_takes_its_tokens_from_operators(operator: Person) -> None:
-    """A service that operates with a key's token does so no longer than the key lives."""
+    """A token that a service bought with a key opens no admin route once the key is deleted."""
     members = {"kind": "service", "name": "Deployer", "roles": ["service", "admin"]}
     made = operator.twin.call("POST", "/v1/admin/clients", json=members, headers=operator.bearer).json
-    key = new_key(operator, made["client_id"])
+    key = new_key(operator, made["id"])
     tokens = operator.twin.call("POST", "/v1/auth/token", headers={"X-API-Key": key["api_key"]}).json
     by_service = bearer(tokens["access_token"])
     before = operator.twin.call("GET", "/v1/admin/clients", headers=by_service).status
@@ -82,14 +82,14 @@ def test_a_revoked_key_takes_its_tokens_from_operators(operator: Person) -> None
 
 
 def test_a_key_buys_tokens(operator: Person, service: str) -> None:
-    """With the scopes that it was given."""
+    """The token has the scopes of the key."""
     made = new_key(operator, service)
     answer = operator.twin.call("POST", "/v1/auth/token", headers={"X-API-Key": made["api_key"]})
     assert (answer.status, answer.json["scope"]) == (200, "reports:read")
 
 
 def test_what_is_no_key_opens_nothing(operator: Person, service: str) -> None:
-    """Cut, in another case, its prefix alone, its record's id, nothing: always the same 401."""
+    """Cut, in another case, only its prefix, the id of its record, or none: the answer is always the same 401."""
     made = new_key(operator, service)
     text = made["api_key"]
     answers = [hello(operator.twin, bad) for bad in (text[:-1], text.upper(), made["prefix"], made["id"], "x")]
@@ -98,7 +98,7 @@ def test_what_is_no_key_opens_nothing(operator: Person, service: str) -> None:
 
 
 def test_a_key_in_the_url_is_refused(operator: Person, service: str) -> None:
-    """Alone, and beside the one in the header: logs keep URLs."""
+    """Alone, and beside one in the header, since logs keep URLs."""
     text = new_key(operator, service)["api_key"]
     headers = {"X-API-Key": text}
     answers = [
@@ -111,21 +111,21 @@ def test_a_key_in_the_url_is_refused(operator: Person, service: str) -> None:
 
 
 def test_a_key_and_a_token_together_are_refused(operator: Person, service: str) -> None:
-    """Whoever presents two identities has none."""
+    """A caller must not present two identities."""
     text = new_key(operator, service)["api_key"]
     both = operator.bearer | {"X-API-Key": text}
     assert operator.twin.call("GET", HELLO, headers=both).status == 401
 
 
 def test_a_key_is_no_bearer_token(operator: Person, service: str) -> None:
-    """The routes of people take no key, in either header."""
+    """The routes for tokens accept no key, in either header."""
     text = new_key(operator, service)["api_key"]
     answers = [operator.twin.call("GET", "/v1/hello", headers=each) for each in ({"X-API-Key": text}, bearer(text))]
     assert [answer.status for answer in answers] == [401, 401]
 
 
 def test_a_revoked_key_is_dead_at_once(operator: Person, service: str) -> None:
-    """It buys no token, its sessions do not refresh, and a second revocation finds nothing."""
+    """It buys no token, its sessions do not refresh, and a second deletion finds nothing."""
     made = new_key(operator, service)
     tokens = operator.twin.call("POST", "/v1/auth/token", headers={"X-API-Key": made["api_key"]}).json
     revoked = [ask(operator, "DELETE", f"/{made['id']}").status for _ in range(2)]
@@ -137,8 +137,61 @@ def test_a_revoked_key_is_dead_at_once(operator: Person, service: str) -> None:
     assert (revoked, after, listed(operator, service, made["id"])) == ([204, 404], [401, 401, 401], None)
 
 
+def test_a_disabled_key_behaves_as_a_deleted_one(operator: Person, service: str) -> None:
+    """It buys no token, its sessions do not refresh, and it opens no route. Enabled, it works again."""
+    made = new_key(operator, service)
+    tokens = operator.twin.call("POST", "/v1/auth/token", headers={"X-API-Key": made["api_key"]}).json
+    disabled = ask(operator, "PATCH", f"/{made['id']}", {"status": "disabled"})
+    refused = [
+        operator.twin.call("POST", "/v1/auth/token", headers={"X-API-Key": made["api_key"]}).status,
+        operator.twin.call("POST", "/v1/auth/refresh", json={"refresh_token": tokens["refresh_token"]}).status,
+        hello(operator.twin, made["api_key"]).status,
+    ]
+    enabled = ask(operator, "PATCH", f"/{made['id']}", {"status": "active"})
+    assert (disabled.json["status"], refused, enabled.json["status"]) == ("disabled", [401, 401, 401], "active")
+    assert hello(operator.twin, made["api_key"]).status == 200
+
+
+def test_one_key_is_shown_and_renamed(operator: Person, service: str) -> None:
+    """The record is that of the list, without the key itself. A change sets only the members that it names."""
+    made = new_key(operator, service)
+    record = {name: value for name, value in made.items() if name != "api_key"}
+    shown = ask(operator, "GET", f"/{made['id']}")
+    renamed = ask(operator, "PATCH", f"/{made['id']}", {"name": "weekly"})
+    assert (shown.status, shown.json, record["status"]) == (200, record, "active")
+    assert (renamed.status, renamed.json) == (200, record | {"name": "weekly"})
+    assert listed(operator, service, made["id"]) == renamed.json
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "code"),
+    [
+        ({}, "name", "required"),
+        ({"name": ""}, "name", "required"),
+        ({"status": "revoked"}, "status", "bad_value"),
+        ({"status": True}, "status", "not_a_text"),
+        ({"roles": []}, "roles", "unknown_member"),
+        ({"expires_at": 1}, "expires_at", "unknown_member"),
+    ],
+)
+def test_an_impossible_change_of_a_key_is_refused(
+    operator: Person, service: str, body: dict[str, Any], field: str, code: str
+) -> None:
+    """A key can be renamed, disabled and enabled, and nothing else."""
+    made = new_key(operator, service)
+    answer = ask(operator, "PATCH", f"/{made['id']}", body)
+    [fault] = answer.json["errors"]
+    assert (answer.status, fault["field"], fault["code"]) == (400, field, code)
+
+
+def test_a_key_that_is_not_there_is_not_found(operator: Person) -> None:
+    """It can neither be shown nor changed."""
+    answers = [ask(operator, "GET", "/nothing"), ask(operator, "PATCH", "/nothing", {"status": "disabled"})]
+    assert [answer.status for answer in answers] == [404, 404]
+
+
 def test_a_rotated_key_overlaps_with_its_successor(operator: Person, service: str) -> None:
-    """Both work while it lasts; without an overlap the old one is dead at once."""
+    """Both work during the overlap. Without one, the old key stops working at once."""
     first = new_key(operator, service)
     second = ask(operator, "POST", f"/{first['id']}/rotate", {"overlap_seconds": 600}).json
     third = ask(operator, "POST", f"/{second['id']}/rotate").json
@@ -149,7 +202,7 @@ def test_a_rotated_key_overlaps_with_its_successor(operator: Person, service: st
 
 @pytest.mark.parametrize("overlap", [-1, 604_801, "60", 1.5])
 def test_an_odd_overlap_is_refused(operator: Person, service: str, overlap: object) -> None:
-    """A week at most, in whole seconds."""
+    """An overlap is a week at most, in whole seconds."""
     made = new_key(operator, service)
     answer = ask(operator, "POST", f"/{made['id']}/rotate", {"overlap_seconds": overlap})
     assert (answer.status, answer.json["errors"][0]["field"]) == (400, "overlap_seconds")
@@ -173,7 +226,7 @@ def test_an_odd_overlap_is_refused(operator: Person, service: str, overlap: obje
 def test_what_a_key_may_not_be_is_named(
     operator: Person, service: str, members: dict[str, Any], field: str, code: str
 ) -> None:
-    """No key or hash of one's own is imported, and nothing beyond its client is given."""
+    """The service generates the key, and a key has no right that its client lacks."""
     answer = ask(operator, "POST", "", {"client_id": service, "name": "n"} | members)
     [fault] = answer.json["errors"]
     assert (answer.status, fault["field"], fault["code"]) == (400, field, code)
@@ -184,7 +237,7 @@ def test_what_a_key_may_not_be_is_named(
 
 @pytest.fixture(scope="module", params=["bearer", "api-key"])
 def strict_twin(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningTwin]:
-    """A twin of a stack that takes one way alone."""
+    """A twin of a stack that accepts keys in one way only."""
     folder = tmp_path_factory.mktemp(f"mode-{request.param}")
     with start_twin(folder, LIMITS="off", PARAMETERS=f"AuthMode={request.param}") as running:
         running.dev["mode"] = request.param
@@ -192,7 +245,7 @@ def strict_twin(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
 
 
 def test_a_mode_takes_its_own_way_alone(strict_twin: RunningTwin) -> None:
-    """`bearer` sells tokens for keys sent as Bearer tokens, `api-key` takes keys in their header, there and beyond."""
+    """`bearer` accepts a key as a Bearer token, for tokens only. `api-key` accepts it in `X-API-Key` alone."""
     key, by_header = strict_twin.dev["api_key"], {"X-API-Key": strict_twin.dev["api_key"]}
     statuses = [
         strict_twin.call("POST", "/v1/auth/token", headers=bearer(key)).status,
@@ -212,13 +265,13 @@ def hashed(operator: Person, path: str, body: bytes, kind: str = "text/plain") -
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/json", "application/octet-stream"])
 def test_a_body_is_hashed_as_it_comes(operator: Person, kind: str) -> None:
-    """The node's own example, whatever the content type says."""
+    """It is the node's own example, and the content type does not matter."""
     answer = hashed(operator, "secure", b"ridethewaves!", kind)
     assert (answer.status, answer.json) == (200, {"hash": "H6nsiifwYKYEx6YzYD7woP1XCn72RVvx6tC1zjjLXqsu"})
 
 
 def test_a_hash_can_be_another(operator: Person) -> None:
-    """`fast` leaves Keccak out, `alg=sha256` is what others know."""
+    """`fast` leaves out Keccak, and `alg=sha256` is plain SHA-256."""
     fast = hashed(operator, "fast", b"vostok").json["hash"]
     sha256 = hashed(operator, "secure?alg=sha256", b"").json["hash"]
     assert fast not in {"5M7C14rf3TAaWscd8fHvU6Kqo97iJFpvFwyQ3Q6vfztS", sha256}
@@ -226,7 +279,7 @@ def test_a_hash_can_be_another(operator: Person) -> None:
 
 
 def test_a_message_is_echoed_on_demand_and_never_logged(operator: Person) -> None:
-    """It may be somebody's key."""
+    """It may be a key in use."""
     secret = "ключ key-number-4711"
     silent, loud = (hashed(operator, path, secret.encode()).json for path in ("secure", "secure?echo=true"))
     assert ("message" in silent, loud["message"]) == (False, secret)
@@ -235,5 +288,5 @@ def test_a_message_is_echoed_on_demand_and_never_logged(operator: Person) -> Non
 
 @pytest.mark.parametrize(("path", "size", "status"), [("secure", 1025, 413), ("fast", 1024, 200), ("fast?x=1", 1, 400)])
 def test_a_hash_has_limits(operator: Person, path: str, size: int, status: int) -> None:
-    """A kibibyte at most, and no parameter that is not known."""
+    """A body can have 1,024 bytes at most, and unknown parameters are rejected."""
     assert hashed(operator, path, b"a" * size).status == status

@@ -1,4 +1,4 @@
-"""OAuth clients over HTTP: who may do what with them, and what becomes of their secrets."""
+"""OAuth clients over HTTP: registered, listed, changed and deleted, and their secrets."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ def token_for(twin: RunningTwin, client_id: str, secret: str) -> Response:
 
 
 def test_a_service_with_the_role_may(operator: Person) -> None:
-    """A client that an admin trusts with the role operates as he does."""
+    """A client with the role `admin` may do what an admin may do."""
     made = created(operator, kind="service", name="Deployer", roles=["admin"])
-    token = token_for(operator.twin, made["client_id"], made["client_secret"]).json["access_token"]
+    token = token_for(operator.twin, made["id"], made["client_secret"]).json["access_token"]
     assert operator.twin.call("GET", PATH, headers=bearer(token)).status == 200
 
 
@@ -53,23 +53,23 @@ def test_a_service_with_the_role_may(operator: Person) -> None:
 
 
 def test_a_new_client_shows_its_secret_once(operator: Person) -> None:
-    """The secret stands in the answer to its creation, and in no answer after."""
+    """The response to its creation shows the secret, and no later response does."""
     made = created(operator, redirect_uris=["https://shop.example/cb"], scopes=["openid"])
-    shown = ask(operator, "GET", f"/{made['client_id']}")
+    shown = ask(operator, "GET", f"/{made['id']}")
     assert shown.json == {name: value for name, value in made.items() if name != "client_secret"}
     assert made["client_secret"].startswith("lks_")
     assert len(made["secrets"]) == 1
 
 
 def test_a_service_gets_tokens_with_its_secret(operator: Person) -> None:
-    """The grants of a service are client_credentials unless less is said."""
+    """By default a service has the grant client_credentials."""
     made = created(operator, kind="service", name="Billing", scopes=["reports:read"])
-    answer = token_for(operator.twin, made["client_id"], made["client_secret"])
+    answer = token_for(operator.twin, made["id"], made["client_secret"])
     assert (answer.status, answer.json["scope"]) == (200, "reports:read")
 
 
 def test_a_public_client_has_no_secret(operator: Person) -> None:
-    """A mobile app cannot keep one."""
+    """A mobile app cannot keep a secret."""
     made = created(operator, kind="public", name="App", redirect_uris=["com.example.app:/callback"])
     assert (made["secrets"], "client_secret" in made) == ([], False)
 
@@ -92,19 +92,19 @@ def test_a_public_client_has_no_secret(operator: Person) -> None:
     ],
 )
 def test_what_a_client_may_not_be_is_named(operator: Person, members: dict[str, Any], field: str, code: str) -> None:
-    """A member at fault is refused with its name, and nothing is made."""
+    """The response names the member at fault, and nothing is stored."""
     answer = create(operator, **members)
     [fault] = answer.json["errors"]
     assert (answer.status, fault["field"], fault["code"]) == (400, field, code)
 
 
 def test_an_unknown_role_is_refused_as_for_accounts(operator: Person) -> None:
-    """Clients, API keys and accounts give the same status, and name every role that nobody knows."""
+    """Clients, API keys and accounts return the same status, and name every unknown role."""
     made, roles = created(operator, roles=["admin"]), ["emperor", "admin", "duke"]
-    key = {"client_id": made["client_id"], "name": "nightly", "roles": roles}
+    key = {"client_id": made["id"], "name": "nightly", "roles": roles}
     answers = [
         create(operator, roles=roles),
-        ask(operator, "PATCH", f"/{made['client_id']}", {"roles": roles}),
+        ask(operator, "PATCH", f"/{made['id']}", {"roles": roles}),
         operator.twin.call("POST", "/v1/admin/api-keys", json=key, headers=operator.bearer),
         operator.twin.call(
             "POST", "/v1/admin/users", json={"login": new_login(), "roles": roles}, headers=operator.bearer
@@ -115,8 +115,8 @@ def test_an_unknown_role_is_refused_as_for_accounts(operator: Person) -> None:
     assert faults == [[("roles", "duke is not known."), ("roles", "emperor is not known.")]] * len(answers)
 
 
-def test_nobody_gives_a_role_that_he_lacks(operator: Person) -> None:
-    """An operator without the role `privacy` cannot hand it to a client, neither new nor old."""
+def test_an_operator_cannot_give_a_role_that_they_lack(operator: Person) -> None:
+    """An operator without the role `privacy` cannot give it to a client, neither to a new nor to an existing one."""
     made, login = created(operator), new_login()
     role = {"permissions": ["clients:read", "clients:write"]}
     account = {"login": login, "password": PASSWORD, "roles": ["shopkeeper"]}
@@ -126,7 +126,7 @@ def test_nobody_gives_a_role_that_he_lacks(operator: Person) -> None:
     assert create(other).status == 201
     answers = [
         create(other, roles=["privacy"]),
-        ask(other, "PATCH", f"/{made['client_id']}", {"roles": ["privacy"]}),
+        ask(other, "PATCH", f"/{made['id']}", {"roles": ["privacy"]}),
     ]
     assert [answer.json["code"] for answer in answers] == ["forbidden", "forbidden"]
 
@@ -135,13 +135,13 @@ def test_nobody_gives_a_role_that_he_lacks(operator: Person) -> None:
 
 
 def test_a_list_is_paged_to_its_end(operator: Person) -> None:
-    """Every client stands on exactly one page."""
-    made = {created(operator)["client_id"] for _ in range(3)}
+    """Every client is on exactly one page."""
+    made = {created(operator)["id"] for _ in range(3)}
     seen: list[str] = []
     cursor = ""
     while True:
         page = ask(operator, "GET", "?limit=2" + (f"&cursor={cursor}" if cursor else "")).json
-        seen += [client["client_id"] for client in page["clients"]]
+        seen += [client["id"] for client in page["clients"]]
         cursor = page["cursor"]
         if not cursor:
             break
@@ -150,7 +150,7 @@ def test_a_list_is_paged_to_its_end(operator: Person) -> None:
 
 
 def test_a_cursor_is_its_makers_alone(operator: Person) -> None:
-    """A cursor that was edited, or made for another list, is refused."""
+    """A cursor that was edited, or made for another list, is rejected."""
     created(operator)
     cursor = ask(operator, "GET", "?limit=1").json["cursor"]
     other = operator.twin.call("GET", f"/v1/admin/api-keys?cursor={cursor}", headers=operator.bearer)
@@ -160,7 +160,7 @@ def test_a_cursor_is_its_makers_alone(operator: Person) -> None:
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=101", "limit=x", "page=2"])
 def test_an_odd_query_is_refused(operator: Person, query: str) -> None:
-    """What a list takes is `limit` from 1 to 100 and `cursor`."""
+    """A list takes `limit` from 1 to 100, and `cursor`."""
     assert ask(operator, "GET", f"?{query}").status == 400
 
 
@@ -168,11 +168,11 @@ def test_an_odd_query_is_refused(operator: Person, query: str) -> None:
 
 
 def test_a_deletion_takes_no_body(operator: Person) -> None:
-    """Whoever sends one means something else, and nothing is deleted."""
+    """A body is probably a mistake, so nothing is deleted."""
     made = created(operator)
-    path = f"/{made['client_id']}"
+    path = f"/{made['id']}"
     answers = [
-        ask(operator, "DELETE", path, {"enabled": False}),
+        ask(operator, "DELETE", path, {"status": "disabled"}),
         ask(operator, "DELETE", f"{path}/secrets/{made['secrets'][0]}", {"keep": True}),
         operator.twin.call("DELETE", "/v1/admin/api-keys/any", json={"at": 1}, headers=operator.bearer),
     ]
@@ -183,34 +183,36 @@ def test_a_deletion_takes_no_body(operator: Person) -> None:
 def test_a_change_touches_what_it_names(operator: Person) -> None:
     """A PATCH sets its members and leaves the others."""
     made = created(operator, scopes=["openid"])
-    answer = ask(operator, "PATCH", f"/{made['client_id']}", {"name": "New", "redirect_uris": ["https://n.example/cb"]})
+    answer = ask(operator, "PATCH", f"/{made['id']}", {"name": "New", "redirect_uris": ["https://n.example/cb"]})
     expected = {name: value for name, value in made.items() if name != "client_secret"}
     assert answer.json == expected | {"name": "New", "redirect_uris": ["https://n.example/cb"]}
 
 
-@pytest.mark.parametrize("body", [{}, {"kind": "public"}, {"name": ""}, {"grants": ["implicit"]}, {"enabled": "no"}])
+@pytest.mark.parametrize(
+    "body", [{}, {"kind": "public"}, {"name": ""}, {"grants": ["implicit"]}, {"status": "gone"}, {"enabled": False}]
+)
 def test_an_impossible_change_is_refused(operator: Person, body: dict[str, Any]) -> None:
     """A PATCH that names nothing, something unknown, or something impossible is 400."""
     made = created(operator)
-    assert ask(operator, "PATCH", f"/{made['client_id']}", body).status == 400
+    assert ask(operator, "PATCH", f"/{made['id']}", body).status == 400
 
 
 def test_a_disabled_client_gets_no_token(operator: Person) -> None:
-    """Disabling acts at once."""
+    """Disabling takes effect at once."""
     made = created(operator, kind="service")
-    ask(operator, "PATCH", f"/{made['client_id']}", {"enabled": False})
-    assert token_for(operator.twin, made["client_id"], made["client_secret"]).json["error"] == "invalid_client"
+    ask(operator, "PATCH", f"/{made['id']}", {"status": "disabled"})
+    assert token_for(operator.twin, made["id"], made["client_secret"]).json["error"] == "invalid_client"
 
 
 def test_a_deleted_client_is_gone(operator: Person) -> None:
     """Neither it nor its keys work, and it is not found again."""
     made = created(operator, kind="service", roles=["service"])
-    body = {"client_id": made["client_id"], "name": "k"}
+    body = {"client_id": made["id"], "name": "k"}
     key = operator.twin.call("POST", "/v1/admin/api-keys", json=body, headers=operator.bearer).json["api_key"]
-    deleted = [ask(operator, "DELETE", f"/{made['client_id']}").status for _ in range(2)]
+    deleted = [ask(operator, "DELETE", f"/{made['id']}").status for _ in range(2)]
     statuses = [
-        ask(operator, "GET", f"/{made['client_id']}").status,
-        token_for(operator.twin, made["client_id"], made["client_secret"]).status,
+        ask(operator, "GET", f"/{made['id']}").status,
+        token_for(operator.twin, made["id"], made["client_secret"]).status,
         operator.twin.call("POST", "/v1/auth/token", headers={"X-API-Key": key}).status,
     ]
     assert (deleted, statuses) == ([204, 404], [404, 401, 401])
@@ -220,15 +222,15 @@ def test_a_deleted_client_is_gone(operator: Person) -> None:
 
 
 def test_two_secrets_live_side_by_side(operator: Person) -> None:
-    """A second secret works beside the first, a third is refused, and a removed one is dead at once."""
+    """A second secret works beside the first, a third is rejected, and a removed one stops working at once."""
     made = created(operator, kind="service")
-    path = f"/{made['client_id']}/secrets"
+    path = f"/{made['id']}/secrets"
     second = ask(operator, "POST", path)
     third = ask(operator, "POST", path)
     secrets = [made["client_secret"], second.json["client_secret"]]
-    both = [token_for(operator.twin, made["client_id"], secret).status for secret in secrets]
+    both = [token_for(operator.twin, made["id"], secret).status for secret in secrets]
     removed = ask(operator, "DELETE", f"{path}/{made['secrets'][0]}")
-    left = [token_for(operator.twin, made["client_id"], secret).status for secret in secrets]
+    left = [token_for(operator.twin, made["id"], secret).status for secret in secrets]
     assert (second.status, third.json["code"], both) == (201, "limit_reached", [200, 200])
     assert (removed.status, left) == (204, [401, 200])
 
@@ -236,14 +238,14 @@ def test_two_secrets_live_side_by_side(operator: Person) -> None:
 def test_the_last_secret_stays(operator: Person) -> None:
     """A client without any secret could not come back."""
     made = created(operator, kind="service")
-    answer = ask(operator, "DELETE", f"/{made['client_id']}/secrets/{made['secrets'][0]}")
+    answer = ask(operator, "DELETE", f"/{made['id']}/secrets/{made['secrets'][0]}")
     assert answer.json["errors"][0]["code"] == "last_secret"
 
 
 def test_an_unknown_secret_is_not_found(operator: Person) -> None:
-    """A fingerprint that no secret of the client has, or half a one, is 404."""
+    """An unknown fingerprint, or half of a known one, is a 404."""
     made = created(operator)
-    path = f"/{made['client_id']}/secrets"
+    path = f"/{made['id']}/secrets"
     assert [ask(operator, "DELETE", f"{path}/{name}").status for name in ("0" * 16, made["secrets"][0][:8])] == [
         404,
         404,
@@ -251,6 +253,6 @@ def test_an_unknown_secret_is_not_found(operator: Person) -> None:
 
 
 def test_a_public_client_never_gets_a_secret(operator: Person) -> None:
-    """What it cannot keep it does not get."""
+    """It cannot keep one."""
     made = created(operator, kind="public")
-    assert ask(operator, "POST", f"/{made['client_id']}/secrets").json["errors"][0]["code"] == "public_client"
+    assert ask(operator, "POST", f"/{made['id']}/secrets").json["errors"][0]["code"] == "public_client"

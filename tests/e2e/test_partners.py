@@ -1,4 +1,4 @@
-"""Partners over HTTP: their users sign in, and nobody else does."""
+"""Partners over HTTP: their users sign in, and no one else does."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def shop(twin: RunningTwin, boss: Person) -> TestPartner:
 
 
 def test_partners_user_signs_in(twin: RunningTwin, shop: TestPartner) -> None:
-    """The first time 201 and an account, then 200 and the same; the tokens work as any others do."""
+    """The first sign-in returns 201 and a new account, later ones return 200 and the same one. The tokens work."""
     first, second = shop.exchange(shop.token(name="Ann")), shop.exchange(shop.token())
     assert (first.status, second.status) == (201, 200)
     assert first.json["user"] == {"id": first.json["user"]["id"], "external_id": "u-1", "created": True}
@@ -51,7 +51,7 @@ def test_partners_user_signs_in(twin: RunningTwin, shop: TestPartner) -> None:
 
 
 def test_grant_of_rfc_7523(shop: TestPartner) -> None:
-    """At the token endpoint the answer is RFC 6749's, and always 200; a scope may be narrower."""
+    """At the token endpoint the answer is that of RFC 6749, and always 200. A scope may be narrower."""
     answer = shop.grant(shop.token(), scope="profile")
     assert (answer.status, answer.json["scope"], answer.json["user"]["created"]) == (200, "profile", True)
     refused = shop.grant("x")
@@ -131,7 +131,7 @@ def test_activepieces_payload_signs_in(twin: RunningTwin, boss: Person, rsa: RSA
 
 
 def test_keys_of_an_address(twin: RunningTwin, boss: Person) -> None:
-    """A partner that publishes its keys is found there; one that cannot be reached opens nothing."""
+    """Published keys are fetched from the partner. A partner that cannot be reached signs no one in."""
     signer = Signer()
     with published(signer) as address:
         partner = register(twin, boss, signer, jwks_uri=address)
@@ -188,7 +188,7 @@ def answer_to(shop: TestPartner, token: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("flaw", REFUSED)
 def test_refusal_tells_nothing_but_to_the_log(twin: RunningTwin, shop: TestPartner, flaw: str) -> None:
-    """Every flaw has the same answer, and one line of the log with its own reason."""
+    """Every flaw has the same answer, and its own reason in one line of the log."""
     forge, reason = REFUSED[flaw]
     told = len(refusals(twin))
     token = forge(shop)
@@ -212,7 +212,7 @@ def test_replay_is_refused(twin: RunningTwin, shop: TestPartner) -> None:
 
 
 def test_token_of_a_megabyte_is_refused_like_any_other(twin: RunningTwin, shop: TestPartner) -> None:
-    """Nobody reads it: the answer is that of a bad token, and the log has the reason."""
+    """It is not read. The answer is that of a bad token, and the log has the reason."""
     answers = [shop.exchange("a" * 1_000_000), shop.grant("a" * 1_000_000)]
     assert [(answer.status, answer.json.get("code") or answer.json["error"]) for answer in answers] == [
         (401, "invalid_grant"),
@@ -222,17 +222,17 @@ def test_token_of_a_megabyte_is_refused_like_any_other(twin: RunningTwin, shop: 
 
 
 def test_revoked_partner_opens_nothing_and_its_sessions_end(twin: RunningTwin, shop: TestPartner) -> None:
-    """Disabled at once for new sessions, and for old ones at their next refresh; enabled, new ones begin again."""
+    """It opens no new session at once, and its old ones end at their next refresh. Enabled, it opens new ones again."""
     someone = shop.come()
-    shop.change(state="disabled")
+    shop.change(status="disabled")
     assert answer_to(shop, shop.token())["code"] == "invalid_grant"
     assert refresh(twin, someone.tokens["refresh_token"]).status == 401
-    shop.change(state="enabled")
+    shop.change(status="active")
     assert shop.exchange(shop.token()).status == 200
 
 
 def test_disabled_user_stays_disabled(twin: RunningTwin, boss: Person, shop: TestPartner) -> None:
-    """403 at our own route, invalid_grant at the standard one; an operator alone lets him in again."""
+    """Our own route answers 403 and the standard one invalid_grant, until an operator enables the account."""
     sub = shop.come().tokens["user"]["id"]
     path = f"/v1/admin/users/{sub}"
     assert twin.call("PATCH", path, json={"status": "disabled"}, headers=boss.bearer).status == 200
@@ -243,8 +243,8 @@ def test_disabled_user_stays_disabled(twin: RunningTwin, boss: Person, shop: Tes
     assert shop.exchange(shop.token()).status == 200
 
 
-def test_user_without_password_deletes_himself_and_stays_deleted(twin: RunningTwin, shop: TestPartner) -> None:
-    """A recent sign-in is his proof; the same external id never gets another account."""
+def test_user_without_password_deletes_the_account_for_good(twin: RunningTwin, shop: TestPartner) -> None:
+    """A recent sign-in is the proof, and the same external id never gets another account."""
     someone = shop.come()
     assert twin.call("DELETE", "/v1/auth/me", json={}, headers=someone.bearer).status == 204
     refused = shop.exchange(shop.token())
@@ -281,11 +281,12 @@ def test_users_without_a_password_are_in_no_export(twin: RunningTwin, boss: Pers
 
 
 def test_account_of_ones_own_is_linked(twin: RunningTwin, shop: TestPartner) -> None:
-    """By its owner, who may part it again; the partner's token opens it in between."""
+    """Its owner links it and removes the link again. In between, the partner's token opens it."""
     ann = person(twin)
     sub = ann.me().json["id"]
     linked = twin.call("POST", "/v1/auth/me/links", json={"token": shop.token("ann")}, headers=ann.bearer)
     assert (linked.status, linked.json["external_id"]) == (201, "ann")
+    assert linked.json["partner_id"] == shop.record["id"]
     assert shop.come("ann").tokens["user"]["id"] == sub
     path = f"/v1/auth/me/links/{shop.record['id']}"
     assert twin.call("DELETE", path, headers=ann.bearer).status == 204
@@ -312,13 +313,13 @@ def create(boss: Person, **members: Any) -> Response:
 
 
 def test_partner_is_shown_changed_and_deleted(twin: RunningTwin, boss: Person) -> None:
-    """What was given is there, defaults with it; a key comes and goes."""
+    """The record has the given members and the defaults. Keys are added and removed."""
     made = create(boss)
     path = made.headers["location"]
     assert made.json == twin.call("GET", path, headers=boss.bearer).json
-    assert (made.json["default_roles"], made.json["clients"], made.json["state"]) == (["user"], ["cli_app"], "enabled")
-    changed = twin.call("PATCH", path, json={"state": "disabled", "max_users": 5}, headers=boss.bearer)
-    assert (changed.status, changed.json) == (200, made.json | {"state": "disabled", "max_users": 5})
+    assert (made.json["default_roles"], made.json["clients"], made.json["status"]) == (["user"], ["cli_app"], "active")
+    changed = twin.call("PATCH", path, json={"status": "disabled", "max_users": 5}, headers=boss.bearer)
+    assert (changed.status, changed.json) == (200, made.json | {"status": "disabled", "max_users": 5})
     signer = Signer("a.key")
     added = twin.call(
         "POST", f"{path}/keys", json={"kid": "a.key", "alg": "ES256", "pem": signer.pem()}, headers=boss.bearer
@@ -331,7 +332,7 @@ def test_partner_is_shown_changed_and_deleted(twin: RunningTwin, boss: Person) -
 
 
 def test_partners_are_paged(twin: RunningTwin, boss: Person) -> None:
-    """Page after page each comes once."""
+    """Each is on exactly one page."""
     wanted = {create(boss).json["id"] for _ in range(3)}
     seen: list[str] = []
     path = f"{PARTNERS}?limit=2"
@@ -375,5 +376,5 @@ def test_issuer_is_taken_once(boss: Person, shop: TestPartner) -> None:
     ],
 )
 def test_bad_partner_is_refused(boss: Person, members: dict[str, Any], status: int) -> None:
-    """A role above the operator's or an operator's own, a key that is none, and what is not understood."""
+    """A role above the operator's, an operator's role, a bad key, and unknown members."""
     assert create(boss, **members).status == status

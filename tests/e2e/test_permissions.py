@@ -1,4 +1,4 @@
-"""Every route of the template, asked by everybody: the answer is that of the table of permissions."""
+"""Every route, asked by every kind of caller: the answer is the one that its declaration promises."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from infra.packaging import template as source
-from latchkey.core.permissions import API_KEY, BEARER, PUBLIC, ROUTE_PERMISSIONS, USER
 from latchkey.core.roles.roles import BUILT_IN
+from latchkey.edge.routing import API_KEY, BEARER, PUBLIC, USER, Access
 from tests.e2e.accounts import PASSWORD, admin, bearer, person, sign_in
 from tests.e2e.client import Response, RunningTwin
+from tests.routes import declared
 
-ROUTES = sorted({f"{r.method} {r.path}" for r in source.routes(source.load()) if r.method != "OPTIONS"})
+NEEDED = {name: route.needs for name, (_, route) in declared().items()}
 READ_ONLY = "GET"
 
 
 @dataclass(slots=True)
 class Crowd:
-    """Who asks. For a route that may end their sessions they sign in anew."""
+    """Callers of every kind. For a route that may end their sessions, they sign in again."""
 
     twin: RunningTwin
     owner: dict[str, str]
@@ -28,8 +28,8 @@ class Crowd:
     signed_in: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def headers(self, who: str, route: str) -> dict[str, str]:
-        """Return what somebody shows on a route."""
-        if ROUTE_PERMISSIONS[route] == USER and not route.startswith(READ_ONLY):
+        """Return the headers that a caller sends to a route."""
+        if NEEDED[route] is USER and not route.startswith(READ_ONLY):
             self.signed_in.pop(who, None)  # it may end their other sessions too
             return self._shown("other user" if who == "user" else who)
         if who not in self.signed_in:
@@ -52,7 +52,7 @@ class Crowd:
                 return person(self.twin).bearer
 
     def _deputy(self) -> dict[str, str]:
-        """Sign in somebody whose role, one of the stack's own, permits what admins may do."""
+        """Sign in an operator with a role of the stack's own that permits what admins may do."""
         boss, login = admin(self.twin).bearer, "deputy@example.com"
         permissions = sorted(BUILT_IN.roles["admin"])
         self.twin.call("PUT", "/v1/admin/roles/deputy", json={"permissions": permissions}, headers=boss)
@@ -73,16 +73,16 @@ class Crowd:
 
 @pytest.fixture(scope="module")
 def crowd(twin: RunningTwin) -> Iterator[Crowd]:
-    """A crowd in which somebody has a session that is nobody else's business."""
+    """Callers, and one session that none but its owner may end."""
     owner = person(twin)
     listed = twin.call("GET", "/v1/auth/sessions", headers=owner.bearer)
     [session] = [each["id"] for each in listed.json["sessions"]]
     yield Crowd(twin, owner.bearer, session)
-    assert owner.me().status == 200  # nobody else ended it
+    assert owner.me().status == 200  # none of the others ended it
 
 
 def ask(crowd: Crowd, route: str, who: str) -> Response:
-    """Ask with a member that no route knows, so that nothing happens where the caller gets as far as the body."""
+    """Ask with a member that no route knows, so that a caller who is let in changes nothing."""
     method, path = route.split(" ")
     path = re.sub(r"{\w+}", "nothing", path.replace("{sid}", crowd.session))
     body = None if method == READ_ONLY else {"not_a_member": True}
@@ -90,17 +90,17 @@ def ask(crowd: Crowd, route: str, who: str) -> Response:
 
 
 def is_let_in(answer: Response) -> bool:
-    """Say whether it was not the caller's rights that decided."""
+    """Say whether the caller's rights were enough."""
     return answer.status < 500 and answer.status not in {401, 403}
 
 
 def is_sent_away(status: int, code: str) -> Callable[[Response], bool]:
-    """Return whether the caller's rights decided, in this way."""
+    """Return a check of whether the caller's rights were too little, with this answer."""
     return lambda answer: (answer.status, answer.json.get("code")) == (status, code)
 
 
 def is_decided_by_the_function(answer: Response) -> bool:
-    """Say whether neither gateway nor permissions spoke: a public route may still ask for a secret of its own."""
+    """Say whether neither gateway nor permissions refused. A public route may still ask for a secret of its own."""
     return answer.status < 500 and (answer.json or {}).get("code") not in {"invalid_token", "forbidden"}
 
 
@@ -117,30 +117,30 @@ CALLERS = [
 ]
 
 
-def expected(needed: str, who: str) -> Callable[[Response], bool]:
-    """Return what the table says of a caller."""
-    if needed == PUBLIC:
+def expected(needed: Access | str, who: str) -> Callable[[Response], bool]:
+    """Return the check that fits what a route needs and who asks."""
+    if needed is PUBLIC:
         return is_decided_by_the_function
-    if needed == API_KEY:
+    if needed is API_KEY:
         return is_let_in if who == "holder of an API key" else NO_TOKEN
     if who in {"nobody", "stranger with a forged token", "holder of an API key"}:
         return NO_TOKEN
-    if needed == BEARER:
+    if needed is BEARER:
         return is_let_in
-    if needed == USER:
+    if needed is USER:
         return NO_RIGHT if who == "service" else is_let_in
     return is_let_in if who in {"admin", "operator by an own role"} else NO_RIGHT
 
 
 @pytest.mark.parametrize("who", CALLERS)
-@pytest.mark.parametrize("route", ROUTES)
-def test_route_answers_as_the_table_says(crowd: Crowd, route: str, who: str) -> None:
-    """No token 401, too little 403, enough: whatever the route itself has to say."""
+@pytest.mark.parametrize("route", sorted(NEEDED))
+def test_route_answers_as_it_is_declared(crowd: Crowd, route: str, who: str) -> None:
+    """401 without a token, 403 without the right, and otherwise the answer of the route itself."""
     answer = ask(crowd, route, who)
-    assert expected(ROUTE_PERMISSIONS[route], who)(answer), (answer.status, answer.body)
+    assert expected(NEEDED[route], who)(answer), (answer.status, answer.body)
 
 
-def test_session_of_somebody_else_is_not_found(crowd: Crowd) -> None:
-    """Another user, and an admin too, end no session by guessing its name."""
+def test_session_of_another_user_is_not_found(crowd: Crowd) -> None:
+    """Neither another user nor an admin ends a session by guessing its id."""
     for who in ("other user", "admin"):
         assert ask(crowd, "DELETE /v1/auth/sessions/{sid}", who).status == 404

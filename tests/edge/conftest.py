@@ -11,7 +11,7 @@ from latchkey.edge import cors, telemetry
 
 @pytest.fixture(autouse=True)
 def function_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Set what every function has, and forget what an earlier test cached."""
+    """Set the variables that every function has, and clear what an earlier test cached."""
     for name, value in {
         "POWERTOOLS_SERVICE_NAME": "latchkey",
         "POWERTOOLS_METRICS_NAMESPACE": "Latchkey",

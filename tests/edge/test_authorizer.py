@@ -1,4 +1,4 @@
-"""The authorizer: four event formats, one decision, an answer that survives the gateway's cache."""
+"""The authorizer: four event formats, one decision, and an answer that the gateway may cache."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def key() -> SigningKey:
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch, key: SigningKey) -> list[str]:
-    """Give the authorizer its key without a network; keep which issuers it asked for."""
+    """Give the authorizer its key without a network, and keep the issuers that it asked for."""
     issuers: list[str] = []
 
     def keys(issuer: str) -> Published:
@@ -50,7 +50,7 @@ def asked(monkeypatch: pytest.MonkeyPatch, key: SigningKey) -> list[str]:
 
 
 def token(key: SigningKey, **changes: Any) -> str:
-    """Return an access token that is good but for the changes."""
+    """Return an access token that is valid except for the changes."""
     now = int(time.time())
     claims: dict[str, Any] = {
         "iss": ISSUER,
@@ -90,7 +90,7 @@ def http_event(version: str, header: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
 def test_a_good_token_is_allowed_on_every_route_of_its_api(key: SigningKey, asked: list[str], scheme: str) -> None:
-    """The gateway keeps the answer for all of the token's routes, so the policy must not name just one."""
+    """The gateway caches the answer for all routes of the token, so the policy must not name just one."""
     answer = authorize(token_event(f"{scheme} {token(key)}"))
     (statement,) = answer["policyDocument"]["Statement"]
     assert statement["Resource"] == "arn:aws:execute-api:eu-west-1:123456789012:api1/prod/*/*"
@@ -98,7 +98,7 @@ def test_a_good_token_is_allowed_on_every_route_of_its_api(key: SigningKey, aske
 
 
 def test_context_adds_what_the_token_says_to_what_its_roles_permit(key: SigningKey, asked: list[str]) -> None:
-    """A role of a stack's own is unknown to the authorizer, and what it permits stands in the token."""
+    """The authorizer does not know a stack's own roles, so the token carries what they permit."""
     context = authorize(token_event(f"Bearer {token(key, roles=('desk', 'user'), permissions=('users:read',))}"))
     permissions = context["context"]["permissions"].split()
     assert "users:read" in permissions
@@ -107,7 +107,7 @@ def test_context_adds_what_the_token_says_to_what_its_roles_permit(key: SigningK
 
 
 def test_the_context_is_flat_text(key: SigningKey, asked: list[str]) -> None:
-    """API Gateway takes no lists; no token and no e-mail address goes in."""
+    """API Gateway accepts no lists, and neither a token nor an e-mail address is passed on."""
     assert authorize(token_event(f"Bearer {token(key)}"))["context"] == {
         "sub": "usr_ann",
         "client_id": "cli_app",
@@ -129,7 +129,7 @@ def test_every_format_of_event_gets_the_same_decision(key: SigningKey, asked: li
 
 
 def spoiled(key: SigningKey) -> dict[str, str]:
-    """Return headers that must be refused, by name."""
+    """Return headers that must be rejected, by name."""
     good = token(key)
     return {
         "no scheme": good,
@@ -148,7 +148,7 @@ def spoiled(key: SigningKey) -> dict[str, str]:
 
 @pytest.mark.parametrize("name", spoiled(generate(Algorithm.EdDSA, now=0, entropy=bytes)))
 def test_a_bad_token_is_refused_in_every_format(key: SigningKey, asked: list[str], name: str) -> None:
-    """An exception where that makes the 401, `isAuthorized: false` where that does."""
+    """By an exception for a REST API, and by `isAuthorized: false` for an HTTP API."""
     header = spoiled(key)[name]
     for event in (token_event(header), request_event(header), http_event("1.0", header)):
         with pytest.raises(Unauthorized, match=r"^Unauthorized$"):
@@ -157,7 +157,7 @@ def test_a_bad_token_is_refused_in_every_format(key: SigningKey, asked: list[str
 
 
 def test_two_authorization_headers_are_refused(key: SigningKey, asked: list[str]) -> None:
-    """Which of them counts is not for us to guess."""
+    """The authorizer does not guess which of them counts."""
     header = f"Bearer {token(key)}"
     with pytest.raises(Unauthorized):
         authorize(request_event(header, header))
@@ -166,7 +166,7 @@ def test_two_authorization_headers_are_refused(key: SigningKey, asked: list[str]
 def test_without_a_domain_the_issuer_is_the_api_of_the_event(
     key: SigningKey, asked: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Taken from the ARN, which the gateway makes; never from a Host header."""
+    """It comes from the ARN, which the gateway sets, never from a Host header."""
     monkeypatch.setenv("LATCHKEY_ISSUER", "")
     own = "https://api1.execute-api.eu-west-1.amazonaws.com/prod"
     authorize(token_event(f"Bearer {token(key, iss=own)}") | {"headers": {"Host": "evil.example"}})
@@ -176,7 +176,7 @@ def test_without_a_domain_the_issuer_is_the_api_of_the_event(
 def test_a_refusal_says_why_in_the_log_and_never_quotes_the_token(
     key: SigningKey, asked: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The reason is the operator's; the token is nobody's."""
+    """Operators read the reason there, and the token is never logged."""
     bad = token(key, aud="other")
     with pytest.raises(Unauthorized):
         authorize(token_event(f"Bearer {bad}"))

@@ -1,4 +1,4 @@
-"""Cross-origin requests: an exact list, no credentials, nothing echoed."""
+"""Cross-origin requests: an exact list of origins, and no credentials."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def listed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("origin", [APP, "capacitor://localhost"])
 def test_a_listed_origin_may_call(origin: str) -> None:
-    """It gets its own name back, and what it may send."""
+    """The response repeats the origin and names what it may send."""
     headers = {"origin": origin}
     assert cors.answer_headers(headers)["Access-Control-Allow-Origin"] == origin
     assert "Authorization" in cors.preflight_headers(headers)["Access-Control-Allow-Headers"]
@@ -36,7 +36,7 @@ def test_a_listed_origin_may_call(origin: str) -> None:
     ],
 )
 def test_any_other_origin_is_not_named(origin: str) -> None:
-    """Look-alikes, the http twin, null: no header that would let it read."""
+    """A similar name, http in place of https, null: none gets a header that would let it read."""
     headers = {"Origin": origin}
     assert cors.answer_headers(headers) == {"Vary": "Origin"}
     assert cors.preflight_headers(headers) == {}
@@ -49,7 +49,7 @@ def test_credentials_are_never_allowed() -> None:
 
 
 def test_a_stack_without_origins_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The default: no page of another origin reads anything."""
+    """By default no page of another origin can read a response."""
     monkeypatch.delenv("LATCHKEY_ALLOWED_ORIGINS")
     cors.allowed_origins.cache_clear()
     assert cors.answer_headers({"Origin": APP}) == {}

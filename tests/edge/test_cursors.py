@@ -1,4 +1,4 @@
-"""Cursors: whoever makes or moves one gets nothing for it."""
+"""Cursors: a forged or moved one is rejected."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ CONTEXT = "/v1/admin/users usr_boss"
 
 
 def test_cursor_opens_to_what_was_sealed() -> None:
-    """The newest key seals, every key opens."""
+    """The newest key seals, and every key opens."""
     assert open_(seal(POSITION, CONTEXT, [OLD]), CONTEXT, [NEW, OLD]) == POSITION
 
 
 @pytest.mark.parametrize("context", ["/v1/admin/users usr_eve", "/v1/admin/audit usr_boss", ""])
 def test_cursor_of_another_list_or_caller_is_refused(context: str) -> None:
-    """A cursor is good where it was given, to whom it was given."""
+    """A cursor is valid for the route and the caller that it was made for."""
     cursor = seal(POSITION, CONTEXT, [NEW])
     with pytest.raises(ServiceError, match="invalid_request"):
         open_(cursor, context, [NEW])
@@ -42,6 +42,6 @@ def test_cursor_of_another_list_or_caller_is_refused(context: str) -> None:
     ],
 )
 def test_any_other_text_is_refused(cursor: str) -> None:
-    """Cut, lengthened, sealed with a key that is gone, or something else altogether."""
+    """Cut, lengthened, sealed with a retired key, or not a cursor at all."""
     with pytest.raises(ServiceError, match="invalid_request"):
         open_(cursor, CONTEXT, [NEW])

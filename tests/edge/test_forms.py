@@ -1,4 +1,4 @@
-"""What the routes take, and what they refuse by name."""
+"""What routes take, and what they reject by name."""
 
 from __future__ import annotations
 
@@ -7,10 +7,15 @@ from typing import Any
 
 import pytest
 
+from functions.me import app as me
+from functions.sessions import app as sessions
+from functions.users import app as users
 from latchkey.core.errors import Errors, ServiceError
-from latchkey.edge import forms, oauth, users
+from latchkey.edge import forms, oauth
 from latchkey.edge.forms import Members
 from latchkey.edge.http import MAX_NAME, Request
+from latchkey.edge.registration import registration_form
+from latchkey.edge.sign_in import sign_in_form
 
 
 def request(body: Any, content_type: str = "application/json", **headers: str) -> Request:
@@ -42,14 +47,14 @@ def fault(call: Any, *args: Any) -> tuple[str, str]:
     ids=["repeated", "unknown"],
 )
 def test_a_long_name_is_repeated_in_part(call: Any, body: Any) -> None:
-    """An answer and a log line stay small, whatever the client calls its parameters."""
+    """A response and a log line stay small, even if the client sends a long name."""
     assert fault(call, body)[0] == "a" * MAX_NAME
 
 
 @pytest.mark.parametrize("name", ["login", "username", "email"])
 def test_a_login_goes_by_three_names(name: str) -> None:
-    """The source systems each have their own."""
-    assert forms.sign_in(request({name: "ann", "password": "p"})).login == "ann"
+    """Each source system has its own name for it."""
+    assert sign_in_form(request({name: "ann", "password": "p"})).login == "ann"
 
 
 @pytest.mark.parametrize(
@@ -72,40 +77,40 @@ def test_a_login_goes_by_three_names(name: str) -> None:
 )
 def test_a_bad_sign_in_names_its_member(body: Any, field: str, code: str) -> None:
     """Wrong types, unknown members, contradictions."""
-    assert fault(forms.sign_in, request(body)) == (field, code)
+    assert fault(sign_in_form, request(body)) == (field, code)
 
 
 @pytest.mark.parametrize(
     "name", ["role", "roles", "is_admin", "status", "sub", "tenant_id", "created_at", "pk", "epoch"]
 )
-def test_nobody_registers_as_more_than_he_is(name: str) -> None:
-    """Mass assignment is refused by name (CVE-2026-27946)."""
+def test_a_registration_cannot_set_more_than_its_members(name: str) -> None:
+    """Mass assignment is rejected by name (CVE-2026-27946)."""
     body = {"login": "ann", "password": "p", name: "admin"}
-    assert fault(forms.registration, request(body), ()) == (name, "unknown_member")
+    assert fault(registration_form, request(body), ()) == (name, "unknown_member")
 
 
 def test_an_unknown_source_is_refused_where_the_stack_lists_them() -> None:
-    """And taken as it is where it does not."""
+    """A stack without a list accepts any source."""
     body = {"login": "ann", "password": "p", "source": "voting"}
-    assert forms.registration(request(body), ()).source == "voting"
-    assert fault(forms.registration, request(body), ("license",)) == ("source", "unknown_source")
+    assert registration_form(request(body), ()).source == "voting"
+    assert fault(registration_form, request(body), ("license",)) == ("source", "unknown_source")
 
 
 @pytest.mark.parametrize("locale", ["english!", "e", "en_US", "en-", "x" * 40])
 def test_a_locale_has_the_shape_of_a_language_tag(locale: str) -> None:
-    """RFC 5646."""
-    assert fault(forms.registration, request({"login": "ann", "password": "p", "locale": locale}), ())[0] == "locale"
+    """As RFC 5646 has it."""
+    assert fault(registration_form, request({"login": "ann", "password": "p", "locale": locale}), ())[0] == "locale"
 
 
 def test_a_profile_change_changes_something() -> None:
     """An empty object is no change."""
-    assert fault(forms.profile_changes, request({})) == ("name", "required")
+    assert fault(me._changes, request({})) == ("name", "required")
 
 
 @pytest.mark.parametrize(("body", "everywhere"), [("", False), ("{}", False), ('{"sessions": "all"}', True)])
 def test_logout_ends_the_present_session_unless_told_otherwise(body: str, everywhere: bool) -> None:
-    """A phone that posts nothing means itself."""
-    assert forms.logout_of_all(request(body)) is everywhere
+    """A phone that sends no body means its own session."""
+    assert sessions.logout_of_all(request(body)) is everywhere
 
 
 @pytest.mark.parametrize("twice", ["grant_type=x&grant_type=x", "scope=a&grant_type=refresh_token&scope=b"])
@@ -150,7 +155,7 @@ def test_a_broken_client_header_is_an_invalid_client(header: str) -> None:
 
 @pytest.mark.parametrize("grant_type", ["password", "implicit", "REFRESH_TOKEN"])
 def test_an_unknown_grant_is_refused(grant_type: str) -> None:
-    """The password grant is gone for good (RFC 9700 section 2.4)."""
+    """The password grant must not be used (RFC 9700 section 2.4)."""
     with pytest.raises(ServiceError) as caught:
         oauth.token_request(form(f"grant_type={grant_type}&username=a&password=b"))
     assert caught.value.error is Errors.UNSUPPORTED_GRANT_TYPE
@@ -158,7 +163,7 @@ def test_an_unknown_grant_is_refused(grant_type: str) -> None:
 
 @pytest.mark.parametrize("headers", [{}, {"authorization": "Basic a"}, {"authorization": "Bearer a", "x_api_key": "b"}])
 def test_a_service_token_comes_in_one_header(headers: dict[str, str]) -> None:
-    """None at all, another scheme, or both headers: refused."""
+    """No header, another scheme and both headers are rejected."""
     with pytest.raises(ServiceError) as caught:
         oauth.service_token(request("", **headers))
     assert caught.value.error is Errors.INVALID_API_KEY
@@ -166,30 +171,30 @@ def test_a_service_token_comes_in_one_header(headers: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("value", [None, "a", {"a": 1}, [1], [["a"]]])
 def test_a_list_of_texts_is_nothing_else(value: Any) -> None:
-    """Neither null nor one text stands for a list."""
+    """Neither null nor a single string is a list."""
     assert fault(lambda: forms.Members({"roles": value}).texts("roles", most=2)) == ("roles", "not_a_list")
 
 
 @pytest.mark.parametrize("value", [[""], ["x" * 6]])
 def test_no_text_of_a_list_is_empty_or_too_long(value: list[str]) -> None:
-    """The limit is the route's."""
+    """Each route sets its own limit."""
     assert fault(lambda: forms.Members({"roles": value}).texts("roles", most=2, longest=5)) == ("roles", "bad_length")
 
 
 def test_a_list_is_short_and_says_nothing_twice() -> None:
-    """What stands twice counts once; the limit is the route's."""
+    """A repeated string counts once, and each route sets its own limit."""
     members = forms.Members({"roles": ["a", "a"], "scopes": ["a", "b", "c"]})
     assert members.texts("roles", most=2) == ("a",)
     assert fault(lambda: members.texts("scopes", most=2)) == ("scopes", "too_long")
 
 
 def test_a_list_may_be_empty_or_absent() -> None:
-    """Which are two things: to take all roles away, and to say nothing of them."""
+    """An empty list removes all roles, and an absent one leaves them."""
     members = forms.Members({"roles": []})
     assert (members.texts("roles", most=2), members.texts("scopes", most=2)) == ((), None)
 
 
 def test_an_empty_password_is_not_the_wish_for_none() -> None:
-    """An operator who wants an account without a password leaves it out."""
+    """For an account without a password, an operator leaves the member out."""
     assert fault(users.new_account, request({"login": "ann", "password": ""})) == ("password", "required")
     assert users.new_account(request({"login": "ann"}))[0].password == ""

@@ -1,4 +1,4 @@
-"""The adapter between gateway events and requests: both payload formats, strict bodies, one shape of error."""
+"""From gateway events to requests: both payload formats, strict bodies, one format of errors."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ def http_api(body: str | None = None, **more: Any) -> dict[str, Any]:
 
 @endpoint
 def echo(request: Request) -> Response:
-    """Answer with what was understood."""
+    """Return what was understood."""
     return Response(200, {"json": request.json(), "address": request.address, "path": request.path})
 
 
 @endpoint
 def show(request: Request) -> Response:
-    """Answer with the headers and the caller."""
+    """Return the headers and the caller."""
     return Response(200, {"headers": dict(request.headers), "caller": dict(request.caller)})
 
 
@@ -65,7 +65,7 @@ def answer(event: dict[str, Any]) -> tuple[int, dict[str, Any]]:
 
 @pytest.mark.parametrize("body", ['{"a": 1}', "[]", "", '{"a": 1, "a": 2}', None])
 def test_both_payload_formats_give_equal_answers(body: str | None) -> None:
-    """A function does not know which kind of API stands before it."""
+    """A function does not know which kind of API invokes it."""
     assert answer(rest(body)) == answer(http_api(body))
 
 
@@ -85,14 +85,14 @@ def test_both_payload_formats_give_equal_answers(body: str | None) -> None:
     ],
 )
 def test_a_bad_body_is_refused_with_its_reason(body: str, field: str, code: str) -> None:
-    """A 400 that names the member, where one is at fault."""
+    """The answer is 400 and names the member, if one is at fault."""
     status, problem = answer(rest(body))
     assert (status, problem["code"]) == (400, "invalid_request")
     assert [(fault["field"], fault["code"]) for fault in problem["errors"]] == [(field, code)]
 
 
 def test_a_long_name_is_repeated_in_part() -> None:
-    """An answer and a log line stay small, whatever the client calls its members."""
+    """A response and a log line stay small, even if the client sends a long name."""
     name = "a" * 7_000
     assert answer(rest(f'{{"{name}": 1, "{name}": 2}}'))[1]["errors"][0]["field"] == name[:MAX_NAME]
 
@@ -101,14 +101,14 @@ def test_a_long_name_is_repeated_in_part() -> None:
     "content_type", [None, "text/plain", "application/x-www-form-urlencoded", "application/json; charset=latin-1"]
 )
 def test_another_content_type_is_refused(content_type: str | None) -> None:
-    """415, before the body is looked at."""
+    """The answer is 415, and the body is not read."""
     headers = {} if content_type is None else {"Content-Type": content_type}
     assert answer(rest("{}", headers))[1]["code"] == "unsupported_media_type"
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "Application/JSON; charset=UTF-8"])
 def test_the_content_type_may_be_spelled_in_any_case(content_type: str) -> None:
-    """RFC 9110 section 8.3.1."""
+    """As RFC 9110 section 8.3.1 has it."""
     assert answer(rest("{}", {"CONTENT-TYPE": content_type}))[0] == 200
 
 
@@ -122,12 +122,12 @@ def test_a_large_body_is_refused() -> None:
     ("body", "status"), [(b64encode(b'{"a": 1}').decode(), 200), ("%%%", 400), (b64encode(b"\xff").decode(), 400)]
 )
 def test_a_base64_body_is_decoded_strictly(body: str, status: int) -> None:
-    """What the gateway encodes is decoded; anything else is refused."""
+    """A body that the gateway encoded is decoded, and any other is rejected."""
     assert answer(rest(body, isBase64Encoded=True))[0] == status
 
 
 def test_base64_text_that_is_not_flagged_is_no_json() -> None:
-    """The flag decides, never a guess."""
+    """The flag decides, and the function does not guess."""
     assert answer(rest(b64encode(b"{}").decode()))[0] == 400
 
 
@@ -145,24 +145,24 @@ def test_a_security_header_in_two_spellings_stands_twice() -> None:
 
 
 def test_headers_may_be_null() -> None:
-    """API Gateway's own test console sends them so."""
+    """The test console of API Gateway sends null."""
     assert show(rest(headers=None) | {"headers": None, "multiValueHeaders": None}, None)["statusCode"] == 200
 
 
 def test_only_the_gateway_says_where_a_request_comes_from() -> None:
-    """A forwarded-for header is the client's own story."""
+    """A client can write anything into X-Forwarded-For."""
     event = rest("{}", JSON | {"X-Forwarded-For": "203.0.113.9"})
     assert answer(event)[1]["address"] == "192.0.2.7"
 
 
 def test_an_ipv6_address_counts_as_its_network() -> None:
-    """One household has a /64, so a single address would be no limit at all."""
+    """A household has a /64, so a limit per single address would limit nothing."""
     context = {"requestId": "r-1", "identity": {"sourceIp": "2001:db8:1:2:3:4:5:6"}}
     assert answer(rest("{}", requestContext=context))[1]["address"] == "2001:db8:1:2::/64"
 
 
 def test_what_the_authorizer_proved_is_read_from_both_formats() -> None:
-    """REST APIs pass it flat, HTTP APIs under `lambda`."""
+    """REST APIs pass it flat, and HTTP APIs under `lambda`."""
     flat = rest(requestContext={"authorizer": {"sub": "usr_a", "integrationLatency": 3}})
     nested = http_api(requestContext={"authorizer": {"lambda": {"sub": "usr_a"}}})
     callers = [json.loads(show(event, None)["body"])["caller"] for event in (flat, nested)]
@@ -215,7 +215,7 @@ def test_a_description_at_the_token_endpoint_is_plain_ascii() -> None:
 
 
 def test_an_unforeseen_error_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    """The caller gets a bare 500, and the log where it happened but not what its text holds."""
+    """The caller gets a bare 500, and the log says where it happened, without the text of the error."""
     response = failing(RuntimeError("hunter2-hunter2"))
     assert (response["statusCode"], json.loads(response["body"])["code"]) == (500, "internal_error")
     log = capsys.readouterr().out
@@ -224,7 +224,7 @@ def test_an_unforeseen_error_says_nothing(capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_every_answer_forbids_caching_and_sniffing() -> None:
-    """Set in one place, for successes and errors alike."""
+    """One place sets it, for successes and errors alike."""
     for response in (show(rest(), None), failing(RuntimeError())):
         assert response["headers"]["Cache-Control"] == "no-store"
         assert response["headers"]["X-Content-Type-Options"] == "nosniff"
@@ -232,7 +232,7 @@ def test_every_answer_forbids_caching_and_sniffing() -> None:
 
 @endpoint
 def tell(request: Request) -> Response:
-    """Record a security event, as a function does that does something."""
+    """Record a security event, as most functions do."""
     LogJournal().record(SecurityEvent("login"))
     match request.query.get("end"):
         case "refused":
@@ -263,7 +263,7 @@ def told(capsys: pytest.CaptureFixture[str]) -> list[tuple[str | None, str | Non
 def test_a_security_event_says_which_request_from_where(
     capsys: pytest.CaptureFixture[str], address: str | None, shown: str | None
 ) -> None:
-    """As the gateway saw it: a phone's network of IPv6, and never what a header claims."""
+    """The address is the one that the gateway saw, or its /64 network, and never one that a header claims."""
     tell(from_address(address, "r-9"), None)
     assert told(capsys) == [("r-9", shown)]
 
@@ -272,7 +272,7 @@ def test_a_security_event_says_which_request_from_where(
 def test_a_warm_function_carries_nothing_of_one_request_into_the_next(
     capsys: pytest.CaptureFixture[str], end: str
 ) -> None:
-    """However the first one ended; what happens between them belongs to none."""
+    """No matter how the first one ended, and lines between two requests belong to neither."""
     tell(from_address("192.0.2.7", "r-1", end), None)
     capsys.readouterr()
     LogJournal().record(SecurityEvent("signing_rotated"))

@@ -1,4 +1,4 @@
-"""The function of the first admin: what it takes, what it answers, and what it never writes."""
+"""The function of the first admin: what it takes, what it returns, and what it never logs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from functions.init_admin.app import handler
+from functions.init_admin import app
 from latchkey.core.roles.roles import BUILT_IN
 from latchkey.core.users.first_admin import FirstAdmin
 from latchkey.edge import bootstrap
@@ -20,7 +20,7 @@ BOSS = {"login": "boss@example.com", "password": PASSWORD}
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     """A stack without an admin."""
     world = World(small_policy())
-    monkeypatch.setattr(bootstrap, "first_admin", lambda: FirstAdmin(world.store, world.accounts, world.journal))
+    monkeypatch.setattr(app, "first_admin", lambda: FirstAdmin(world.store, world.accounts, world.journal))
     monkeypatch.setattr(bootstrap, "roles_now", lambda: BUILT_IN)
     return world
 
@@ -28,19 +28,19 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
 def invoke(members: Any) -> tuple[int, Any]:
     """Return status and document of an invocation as the command makes it."""
     event = {"httpMethod": "POST", "headers": {"Content-Type": "application/json"}, "body": json.dumps(members)}
-    answer = handler(event, None)
+    answer = app.handler(event, None)
     return answer["statusCode"], json.loads(answer["body"])
 
 
 def test_first_admin_is_answered_as_an_account(world: World) -> None:
-    """As any route shows one, without what proves it."""
+    """The document is that of any other route, without the password."""
     status, document = invoke(BOSS)
     assert (status, document["login"], document["roles"]) == (201, "boss@example.com", ["admin", "privacy", "user"])
     assert PASSWORD not in str(document)
 
 
 def test_second_invocation_is_a_problem(world: World) -> None:
-    """Of the table of errors, with its code."""
+    """It is in the table of errors and has a code."""
     invoke(BOSS)
     status, document = invoke(BOSS | {"login": "eve@example.com"})
     assert (status, document["code"]) == (409, "admin_exists")
@@ -57,7 +57,7 @@ def test_second_invocation_is_a_problem(world: World) -> None:
     ],
 )
 def test_bad_member_is_named(world: World, members: Any, field: str) -> None:
-    """What is missing, of the wrong kind or unknown, and nothing is stored."""
+    """A missing, wrong or unknown member is named, and nothing is stored."""
     status, document = invoke(members)
     assert (status, document["errors"][0]["field"]) == (400, field)
     assert world.store.find_credential("boss@example.com") is None
@@ -65,7 +65,7 @@ def test_bad_member_is_named(world: World, members: Any, field: str) -> None:
 
 @pytest.mark.parametrize("members", [BOSS, BOSS | {"login": "no one"}, BOSS | {"more": 1}], ids=["done", "bad", "more"])
 def test_password_is_in_no_log(world: World, members: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    """Lambda keeps what is printed, so nothing of the event is."""
+    """Lambda logs everything that is printed, so the function prints nothing of the event."""
     invoke(members)
     printed = capsys.readouterr()
     assert PASSWORD not in printed.out + printed.err
@@ -74,7 +74,7 @@ def test_password_is_in_no_log(world: World, members: Any, capsys: pytest.Captur
 def test_unforeseen_error_is_logged_by_its_place(
     world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its text may hold what was sent, so neither the log nor the answer has it."""
+    """Its text may hold what was sent, so it is in neither the log nor the response."""
 
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError(PASSWORD)

@@ -1,4 +1,4 @@
-"""The authorizer of API keys: what it takes, what it says, and what it never loads."""
+"""The authorizer of API keys: what it accepts, and what it passes on."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Silent:
     """A journal that keeps nothing."""
 
     def record(self, event: Event) -> None:
-        """Let it go."""
+        """Drop it."""
 
 
 class Broken(MemoryStore):
@@ -70,7 +70,7 @@ def event(headers: Mapping[str, list[str]], **query: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", ["X-API-Key", "x-api-key"])
 def test_a_key_becomes_the_context_of_its_client(store: MemoryStore, name: str) -> None:
-    """What both have and nothing else, beside the id of the key."""
+    """It has the members of the Bearer authorizer's context, and the id of the key."""
     answer = authorize(event({name: [KEY]}))
     assert answer["context"] == {
         "sub": "cli_a",
@@ -86,7 +86,7 @@ def test_a_key_becomes_the_context_of_its_client(store: MemoryStore, name: str) 
 
 
 def test_a_role_of_the_stacks_own_permits_what_the_stack_says(store: MemoryStore) -> None:
-    """The permissions of a key are looked up where the roles are kept."""
+    """The permissions of a key are looked up in the store of the roles."""
     store.replace_roles(CustomRoles(1, {"reporter": "users:read"}))
     store._clients["cli_a"] = replace(store._clients["cli_a"], roles=("reporter",))
     store._api_keys[_KEY_ID] = replace(store._api_keys[_KEY_ID], roles=("reporter",))
@@ -95,7 +95,7 @@ def test_a_role_of_the_stacks_own_permits_what_the_stack_says(store: MemoryStore
 
 
 def test_the_policy_holds_for_every_route(store: MemoryStore) -> None:
-    """The gateway keeps it for all routes of the key, so that it names none of them."""
+    """The gateway caches it for all routes of the key, so it names none of them."""
     [statement] = authorize(event({"X-API-Key": [KEY]}))["policyDocument"]["Statement"]
     assert statement["Resource"] == "arn:aws:execute-api:eu-west-1:123456789012:api1/prod/*/*"
 
@@ -117,28 +117,28 @@ def test_the_policy_holds_for_every_route(store: MemoryStore) -> None:
 def test_anything_but_one_key_in_its_header_is_unauthorized(
     store: MemoryStore, asked: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One exception for all, whose text makes a 401; the log has the reason and not the key."""
+    """One exception covers all, and its text makes a 401. The log has the reason, and not the key."""
     with pytest.raises(Unauthorized, match=r"^Unauthorized$"):
         authorize(asked)
     assert KEY not in capsys.readouterr().out
 
 
 def test_a_stack_of_tokens_takes_no_key(store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """AuthMode `bearer` closes what the key authorizer guards."""
+    """AuthMode `bearer` closes the routes of the key authorizer."""
     monkeypatch.setenv("LATCHKEY_AUTH_MODE", "bearer")
     with pytest.raises(Unauthorized):
         authorize(event({"X-API-Key": [KEY]}))
 
 
 def test_a_store_that_cannot_answer_is_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its failure is a 500 of the gateway's, and neither an answer to keep nor an invitation to change the key."""
+    """Its failure becomes a 500. A 401 would be cached, and would make operators replace a good key."""
     use(monkeypatch, Broken())
     with pytest.raises(ServiceError):
         authorize(event({"X-API-Key": [KEY]}))
 
 
 def test_a_security_event_says_which_request_from_where(capsys: pytest.CaptureFixture[str]) -> None:
-    """In a line that the audit log can read, as those of every other function."""
+    """The audit log can read the line, as it can those of every other function."""
     key_authorizer.LineJournal("r-1", "192.0.2.7").record(Event("client_refused", client_id="cli_a", reason="wrong"))
     line = json.loads(capsys.readouterr().out)
     assert abs(line.pop("time") / 1000 - time.time()) < 60

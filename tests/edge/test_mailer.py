@@ -1,4 +1,4 @@
-"""The mailer's side of the stream, and the letters that it writes."""
+"""The mailer: how it works through a batch of the stream, and the letters that it writes."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from functions.mailer.app import deliver
 from latchkey.adapters.dynamodb import items
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.model import MailKind
-from latchkey.edge.mailer import deliver
 from latchkey.mails.letters import JinjaWriter
 from tests.world import ADDRESS, NOW, World, small_policy
 
@@ -41,7 +41,7 @@ def stream_event(world: World) -> dict[str, Any]:
 
 
 def test_every_mail_of_a_batch_is_sent(world: World) -> None:
-    """In order, and nothing comes again."""
+    """They go out in order, and nothing is retried."""
     answer = deliver(stream_event(world), world.mailroom, now=NOW)
     assert answer == {"batchItemFailures": []}
     assert [letter.to for letter in world.postman.sent] == ["ann@example.com", "bob@example.com", "eve@example.com"]
@@ -49,7 +49,7 @@ def test_every_mail_of_a_batch_is_sent(world: World) -> None:
 
 @pytest.mark.parametrize("failure", [ServiceError(Errors.UNAVAILABLE), RuntimeError("a bug")])
 def test_a_batch_comes_again_from_the_mail_that_failed(world: World, failure: Exception) -> None:
-    """Lambda is told where to go on; by then each reader has one mail and no more."""
+    """Lambda is told where to continue, and each reader gets exactly one mail."""
     event = stream_event(world)
     deliver({"Records": event["Records"][:1]}, world.mailroom, now=NOW)
     world.postman.refusals.append(failure)
@@ -62,7 +62,7 @@ def test_a_batch_comes_again_from_the_mail_that_failed(world: World, failure: Ex
 @pytest.mark.parametrize("locale", ["en", "ru", "ru-RU", "RU", "de", ""])
 @pytest.mark.parametrize("about", MailKind)
 def test_every_letter_exists_in_every_language(about: MailKind, locale: str) -> None:
-    """Nothing is left unfilled, and a language that we do not speak gets English."""
+    """No placeholder is left, and an unknown language gets English."""
     letter = JinjaWriter().write(about, locale, VALUES)
     is_russian = locale.lower().startswith("ru")
     assert letter.subject.isascii() != is_russian
@@ -71,7 +71,7 @@ def test_every_letter_exists_in_every_language(about: MailKind, locale: str) -> 
 
 
 def test_what_stands_in_a_letter_is_escaped_in_its_html() -> None:
-    """A name cannot become markup, and the text form stays as it is."""
+    """A name cannot become markup, and the plain text is not escaped."""
     letter = JinjaWriter().write(MailKind.RESET, "en", VALUES | {"service": "<b>Shop</b>"})
     assert "<b>" not in letter.html
     assert "&lt;b&gt;Shop" in letter.html
@@ -79,13 +79,13 @@ def test_what_stands_in_a_letter_is_escaped_in_its_html() -> None:
 
 
 def test_what_a_person_typed_is_no_template() -> None:
-    """Braces are text."""
+    """Braces are plain text."""
     letter = JinjaWriter().write(MailKind.EMAIL_CHANGED, "en", VALUES | {"email": "{{ service }}@example.com"})
     assert "{{ service }}@example.com" in letter.text
 
 
 def test_a_letter_without_a_code_shows_none() -> None:
-    """A notice has nothing to click, whatever is known."""
+    """A notice has nothing to click."""
     letter = JinjaWriter().write(MailKind.PASSWORD_CHANGED, "en", {"service": "Shop"})
     assert "<a " not in letter.html
     assert "<code" not in letter.html

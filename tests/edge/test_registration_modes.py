@@ -1,4 +1,4 @@
-"""How accounts are opened, as the stack's parameters say."""
+"""How people register, by the parameters of the stack."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ STACK = {"LATCHKEY_TABLE": "t", "LATCHKEY_SIGNING_SECRET": "s", "LATCHKEY_AUDIEN
     ],
 )
 def test_registration_is_by_mail_where_mail_can_be_sent(registration: str, mail_from: str, expected: str) -> None:
-    """A stack that says nothing confirms addresses as soon as it can."""
+    """By default a stack confirms addresses if it can send mail."""
     settings = Settings.load(STACK | {"LATCHKEY_REGISTRATION": registration, "LATCHKEY_MAIL_FROM": mail_from})
     assert (settings.registration, settings.confirms) == (expected, expected == "confirm")
 
 
 def test_registration_by_mail_needs_a_sender() -> None:
-    """Else nobody could ever confirm."""
+    """Without mail, no address could be confirmed."""
     with pytest.raises(BadSettings, match="LATCHKEY_MAIL_FROM"):
         Settings.load(STACK | {"LATCHKEY_REGISTRATION": "confirm"})

@@ -1,4 +1,4 @@
-"""The routes of the signing policy: what they take, whom they serve, and what they refuse by name."""
+"""The routes of the signing policy: what they take, who may use them, and what they reject by name."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from functions.signing import app
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.model import User, UserStatus
 from latchkey.core.roles.roles import RoleRegistry
-from latchkey.edge import authorizer, bootstrap, signing
+from latchkey.edge import authorizer, bootstrap, operators
 from latchkey.edge.http import Request
 from tests.signing_world import LATER, SigningWorld, begun
 
@@ -25,19 +26,17 @@ READER, WRITER, KEEPER, USER = "usr_reader", "usr_writer", "usr_keeper", "usr_us
 GRANTED = {READER: ("signing:read",), WRITER: ("signing:write",), KEEPER: ("signing:read", "signing:read_secret")}
 
 
-class Accounts:
-    """Everybody is here, with the role that is called as he is."""
-
-    def present(self, sub: str, sid: str, *, now: int) -> tuple[User, tuple[()]]:
-        """Return the account."""
-        return User(sub, sub, UserStatus.ACTIVE, (sub,), 0, 0), ()
+def account(store: object, sub: str, sid: str, *, now: int) -> tuple[User, tuple[()]]:
+    """Return the account: everyone has one, with a role of the same name."""
+    return User(sub, sub, UserStatus.ACTIVE, (sub,), 0, 0), ()
 
 
 @pytest.fixture(autouse=True)
 def operators_of_the_stack(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One may read, one may write, one may read secrets too, and one is a user."""
+    """One may read, one may write, one may also read secrets, and one is a user."""
     roles = {sub: frozenset(permissions) for sub, permissions in GRANTED.items()} | {USER: frozenset({"profile:read"})}
-    monkeypatch.setattr(bootstrap, "accounts", Accounts)
+    monkeypatch.setattr(bootstrap, "store", object)
+    monkeypatch.setattr(operators, "require_live_session", account)
     monkeypatch.setattr(bootstrap, "roles_now", lambda: RoleRegistry({"user": frozenset(), **roles}))
 
 
@@ -48,12 +47,17 @@ def world() -> SigningWorld:
 
 
 def ask(world: SigningWorld, sub: str, method: str, path: str, body: Any = None, **more: Any) -> dict[str, Any]:
-    """Ask a route; a body that is no text is sent as JSON."""
+    """Ask a route. A body that is not a string is sent as JSON."""
     text = "" if body is None else body if isinstance(body, str) else json.dumps(body)
     caller = {"sub": sub, "sid": "ses_a", "auth_time": str(LATER)}
     headers = {"content-type": "application/json"}
     request = Request(method, f"/v1/admin/signing{path}", headers, text.encode(), {}, "192.0.2.7", caller, "r-1", LATER)
-    return signing.answer(request, world.admin(**more), world.moment(LATER))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(app, "policy_admin", lambda: world.admin(**more))
+        patch.setattr(bootstrap, "moment", world.moment)
+        answer = app.routes.answer(request)
+    assert answer.status == 200
+    return dict(answer.body or {})
 
 
 def refused(world: SigningWorld, sub: str, method: str, path: str, body: Any = None) -> ServiceError:
@@ -77,13 +81,13 @@ def fault(world: SigningWorld, path: str, method: str, body: Any) -> tuple[str, 
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
 def test_user_may_nothing(world: SigningWorld, method: str, path: str) -> None:
-    """No route of the policy is for everybody."""
+    """Every route of the policy needs a permission."""
     assert refused(world, USER, method, path, {"algorithm": "ES256"}).error is Errors.FORBIDDEN
 
 
 @pytest.mark.parametrize(("method", "path"), [route for route in ROUTES if route[0] != "GET"])
 def test_reader_changes_nothing(world: SigningWorld, method: str, path: str) -> None:
-    """Reading is one permission, writing another."""
+    """Reading and writing are two permissions."""
     assert refused(world, READER, method, path, {"algorithm": "ES256"}).error is Errors.FORBIDDEN
 
 
@@ -94,7 +98,7 @@ def test_writer_alone_reads_nothing(world: SigningWorld, path: str) -> None:
 
 
 def test_refusal_comes_before_the_body_is_read(world: SigningWorld) -> None:
-    """Who may not, learns nothing of what the route takes."""
+    """A caller without the permission learns nothing about what the route takes."""
     assert refused(world, USER, "PATCH", "", "not json").error is Errors.FORBIDDEN
 
 
@@ -104,7 +108,7 @@ def test_policy_is_shown_to_readers(world: SigningWorld) -> None:
 
 
 @pytest.mark.parametrize(("sub", "given"), [(READER, False), (KEEPER, True)])
-def test_shared_secret_is_for_who_may_read_it(world: SigningWorld, sub: str, given: bool) -> None:
+def test_shared_secret_needs_a_permission_of_its_own(world: SigningWorld, sub: str, given: bool) -> None:
     """The permission to read the policy is not the permission to read its secret."""
     ask(world, WRITER, "PATCH", "", {"algorithm": "HS256"}, allow_hs256=True)
     ask(world, WRITER, "POST", "/reset", {"confirmation_token": ask_to_reset(world), "understood": True})
@@ -115,7 +119,7 @@ def test_shared_secret_is_for_who_may_read_it(world: SigningWorld, sub: str, giv
 
 
 def test_public_key_is_for_readers(world: SigningWorld) -> None:
-    """A public key is no secret."""
+    """A public key is not secret."""
     assert ask(world, READER, "GET", "/validation-key")["alg"] == "EdDSA"
 
 
@@ -123,7 +127,7 @@ def test_public_key_is_for_readers(world: SigningWorld) -> None:
 
 
 def test_change_takes_what_it_names(world: SigningWorld) -> None:
-    """Algorithm and lifetimes, and the answer is the policy with them."""
+    """The algorithm and lifetimes change, and the answer is the policy with them."""
     body = {"algorithm": "ES256", "access_ttl": 600, "refresh_ttl": 86_400, "refresh_idle_ttl": 3600}
     answer = ask(world, WRITER, "PATCH", "", body | {"refresh_retry_limit": 0})
     assert {name: answer[name] for name in body} == body
@@ -151,12 +155,12 @@ def test_change_takes_what_it_names(world: SigningWorld) -> None:
     ids=str,
 )
 def test_change_names_the_member_at_fault(world: SigningWorld, body: Any, field: str, code: str) -> None:
-    """Wrong types, unknown members, nothing at all."""
+    """So are wrong types, unknown members, and an empty change."""
     assert fault(world, "", "PATCH", body) == (field, code)
 
 
 def test_rotation_takes_no_body(world: SigningWorld) -> None:
-    """An empty object is none."""
+    """An empty object counts as no body."""
     assert fault(world, "/rotate", "POST", {"kid": "mine"}) == ("", "")
     bodies: list[Any] = [None, {}]
     assert [ask(world, WRITER, "POST", "/rotate", body)["version"] for body in bodies] == [2, 3]
@@ -170,7 +174,7 @@ def ask_to_reset(world: SigningWorld, **members: Any) -> str:
 
 
 def test_reset_takes_two_calls(world: SigningWorld) -> None:
-    """The first asks what would break; the second brings its token and says that this is understood."""
+    """The first returns what would break, and the second sends the token and says that this is understood."""
     token = ask_to_reset(world)
     answer = ask(world, WRITER, "POST", "/reset", {"confirmation_token": token, "understood": True})
     assert answer["version"] == 2
@@ -178,20 +182,20 @@ def test_reset_takes_two_calls(world: SigningWorld) -> None:
 
 @pytest.mark.parametrize("understood", [{}, {"understood": False}])
 def test_token_that_is_not_understood_is_proposed_again(world: SigningWorld, understood: dict[str, bool]) -> None:
-    """Without `understood: true` nothing happens but a new proposal; the first token is still good."""
+    """Without `understood: true` there is only a new proposal, and the first token stays valid."""
     token = ask_to_reset(world)
     ask_to_reset(world, confirmation_token=token, **understood)
     assert ask(world, WRITER, "POST", "/reset", {"confirmation_token": token, "understood": True})["version"] == 2
 
 
 def test_understood_without_a_token_is_a_first_call(world: SigningWorld) -> None:
-    """Nobody resets in one call."""
+    """A reset always takes two calls."""
     ask_to_reset(world, understood=True)
 
 
 @pytest.mark.parametrize("end_sessions", [True, False])
 def test_second_call_cannot_change_what_the_first_proposed(world: SigningWorld, end_sessions: bool) -> None:
-    """Whether sessions end is bound to the token that said so."""
+    """The token decides whether sessions end."""
     before = world.policy.refresh_keys
     token = ask_to_reset(world, end_sessions=end_sessions)
     body = {"confirmation_token": token, "understood": True, "end_sessions": not end_sessions}
@@ -211,12 +215,12 @@ def test_second_call_cannot_change_what_the_first_proposed(world: SigningWorld, 
     ids=str,
 )
 def test_reset_names_the_member_at_fault(world: SigningWorld, body: Any, field: str, code: str) -> None:
-    """A text is no flag, and a reset changes nothing else."""
+    """A string is no flag, and a reset changes nothing else."""
     assert fault(world, "/reset", "POST", body) == (field, code)
 
 
-def test_admin_is_journaled_by_his_own_name(world: SigningWorld) -> None:
-    """Not by what the body or a header says."""
+def test_admin_is_journaled_by_subject(world: SigningWorld) -> None:
+    """Neither the body nor a header can name someone else."""
     ask(world, WRITER, "POST", "/rotate")
     assert world.journal.events[-1].sub == WRITER
 
@@ -228,7 +232,7 @@ def test_admin_is_journaled_by_his_own_name(world: SigningWorld) -> None:
 def test_own_authorizer_keeps_keys_for_no_longer_than_others(
     monkeypatch: pytest.MonkeyPatch, secret: str, max_age: str, kept: int
 ) -> None:
-    """A new key waits for `JwksMaxAgeSeconds`, so that this authorizer, too, must have read it by then."""
+    """A new key waits for `JwksMaxAgeSeconds`, so this authorizer must also have read it by then."""
     monkeypatch.setenv("LATCHKEY_JWKS_MAX_AGE", max_age)
     monkeypatch.setenv("LATCHKEY_HS256_SECRET", secret)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")

@@ -1,4 +1,4 @@
-"""Logs: no secret gets in, no line can be forged, event logging stays off."""
+"""Logs: no secret gets in, no line can be forged, and event logging stays off."""
 
 from __future__ import annotations
 
@@ -32,26 +32,26 @@ SECRETS = [
 
 @pytest.mark.parametrize("secret", SECRETS)
 def test_what_looks_like_a_secret_is_redacted(secret: str) -> None:
-    """Wherever in a line it stands."""
+    """It does not matter where in the line it is."""
     assert redact(f'{{"a": "before {secret} after"}}').count("[redacted]") == 1
     assert secret not in redact(f'{{"a": "{secret}"}}')
 
 
 @pytest.mark.parametrize("line", ['{"sid": "ses_abc", "sub": "usr_abc"}', '{"path": "/v1/auth/login"}', "1.2.3"])
 def test_what_is_no_secret_stays(line: str) -> None:
-    """Identifiers and paths are what a log is for."""
+    """A log needs identifiers and paths."""
     assert redact(line) == line
 
 
 @pytest.mark.parametrize("secret", SECRETS)
 def test_the_logger_redacts(capsys: pytest.CaptureFixture[str], secret: str) -> None:
-    """The net hangs behind every line of every function."""
+    """Every line of every function is redacted."""
     logger().info("text", extra={"careless": secret})
     assert secret not in capsys.readouterr().out
 
 
 def test_a_log_line_is_one_json_object(capsys: pytest.CaptureFixture[str]) -> None:
-    """Line ends and terminal sequences in what a client sent cannot forge a second line."""
+    """Line ends and terminal sequences from a client cannot forge a second line."""
     logger().info("text", extra={"reason": 'x\r\n{"level": "INFO"}\x1b[31m\u2028\x9b'})
     (line,) = capsys.readouterr().out.splitlines()
     assert line.isascii()
@@ -63,7 +63,7 @@ def test_a_log_line_is_one_json_object(capsys: pytest.CaptureFixture[str]) -> No
 def test_redaction_keeps_a_line_one_json_object(
     capsys: pytest.CaptureFixture[str], secret: str, before: str, after: str
 ) -> None:
-    """What looks like a secret, beside a quote or an escape, can neither break the line nor add members to it."""
+    """A secret beside a quote or an escape can neither break the line nor add members to it."""
     logger().info("text", extra={"reason": before + secret + after})
     line = json.loads(capsys.readouterr().out)
     assert line["level"] == "INFO"
@@ -78,7 +78,7 @@ def test_event_logging_keeps_a_function_from_starting(monkeypatch: pytest.Monkey
 
 
 def test_a_security_event_is_one_line_and_one_metric(capsys: pytest.CaptureFixture[str]) -> None:
-    """Named alike in both, so that an alarm and a query find the same thing."""
+    """Both have the same name, so an alarm and a query find the same events."""
     LogJournal().record(Event("refresh_reuse", sub="usr_a", sid="ses_b"))
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line.get("event") for line in lines] == ["refresh_reuse", None]
@@ -86,7 +86,7 @@ def test_a_security_event_is_one_line_and_one_metric(capsys: pytest.CaptureFixtu
 
 
 def test_an_event_names_its_operator(capsys: pytest.CaptureFixture[str]) -> None:
-    """Who did it stands beside to whom; what the event does not know is left out."""
+    """The line names the operator and the user, and leaves out empty members."""
     LogJournal().record(Event("user_disabled", sub="usr_ann", actor="usr_boss"))
     line = next(json.loads(line) for line in capsys.readouterr().out.splitlines() if "usr_ann" in line)
     assert (line["event"], line["sub"], line["actor"]) == ("user_disabled", "usr_ann", "usr_boss")
@@ -94,7 +94,7 @@ def test_an_event_names_its_operator(capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_an_event_has_its_time_in_milliseconds(capsys: pytest.CaptureFixture[str]) -> None:
-    """As a number, beside the text that people read."""
+    """The time is a number, and people read the text beside it."""
     before = time.time_ns() // 1_000_000
     LogJournal().record(Event("login"))
     written = json.loads(capsys.readouterr().out.splitlines()[0])
@@ -102,7 +102,7 @@ def test_an_event_has_its_time_in_milliseconds(capsys: pytest.CaptureFixture[str
 
 
 def test_the_journal_costs_a_request_next_to_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    """Two lines on the standard output: far below a millisecond, where a write to the table takes several."""
+    """It writes two lines to the standard output, far below a millisecond. A write to the table takes several."""
     LogJournal().record(Event("login", sub="usr_a"))
     begun = time.perf_counter()
     for _ in range(100):

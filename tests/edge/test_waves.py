@@ -20,7 +20,7 @@ from latchkey.edge.waves import base58, fast_hash, keccak_256, secure_hash
     ],
 )
 def test_a_secure_hash_is_the_nodes(text: str, expected: str) -> None:
-    """The first two stand in public configurations of nodes; quotes count."""
+    """The first two are in public configurations of nodes. Quotes count."""
     assert secure_hash(text.encode()) == expected
 
 
@@ -32,12 +32,12 @@ def test_a_secure_hash_is_the_nodes(text: str, expected: str) -> None:
     ],
 )
 def test_keccak_is_the_one_before_the_standard(data: bytes, expected: str) -> None:
-    """The values that everybody publishes for Keccak-256, which are not those of SHA3-256."""
+    """The published values of Keccak-256, which differ from those of SHA3-256."""
     assert keccak_256(data).hex() == expected != hashlib.sha3_256(data).hexdigest()
 
 
 def test_keccak_takes_every_length() -> None:
-    """A message that ends before, at and behind the edge of a block is padded into a value of its own."""
+    """Messages that end before, at and after the end of a block have different hashes."""
     hashes = {keccak_256(bytes(length)) for length in (0, 1, 135, 136, 137, 271, 272, 273)}
     assert (len(hashes), {len(each) for each in hashes}) == (8, {32})
 
@@ -56,5 +56,5 @@ def test_a_fast_hash_is_blake2b_in_base58() -> None:
     [(b"", ""), (b"\0", "1"), (b"\0\0a", "112g"), (b"Hello World!", "2NEpo7TZRRrLZSi2U")],
 )
 def test_base58_keeps_zero_bytes_in_front(data: bytes, expected: str) -> None:
-    """Each of them is a 1."""
+    """Each of them becomes a 1."""
     assert base58(data) == expected

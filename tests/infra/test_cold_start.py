@@ -1,4 +1,4 @@
-"""What each function loads: a library that it does not need is time that somebody waits."""
+"""What each function loads: people wait for every library that it does not need."""
 
 from __future__ import annotations
 
@@ -19,34 +19,34 @@ def loaded_by(name: str) -> set[str]:
 
 @pytest.mark.parametrize("name", ["status", "hello", "preflight"])
 def test_a_function_without_data_does_not_load_the_sdk(name: str) -> None:
-    """Boto3 alone costs more than everything else of such a function together."""
+    """Boto3 alone costs more than the rest of such a function."""
     loaded = loaded_by(name)
     assert HEAVY & loaded == set()
 
 
 @pytest.mark.parametrize("name", ["login", "refresh", "register", "recover", "password"])
 def test_only_the_mailer_loads_what_writes_letters(name: str) -> None:
-    """Jinja2 is for the one function that writes; nobody waits for that one."""
+    """The mailer writes letters, and people do not wait for it."""
     loaded = loaded_by(name)
     assert "jinja2" not in loaded
 
 
 def test_the_authorizer_of_api_keys_mints_nothing() -> None:
-    """It is in the path of every call with a key, and reads: neither PyJWT nor Powertools is its business."""
+    """Every call with a key waits for it, and it needs neither PyJWT nor Powertools."""
     loaded = loaded_by("key_authorizer")
     assert {"jwt", "aws_lambda_powertools", "pydantic"} & loaded == set()
 
 
 @pytest.mark.parametrize("name", ["login", "password", "email", "erase"])
 def test_hashes_of_other_systems_are_loaded_when_one_is_met(name: str) -> None:
-    """Who signs in with one of ours does not wait for what checks all others."""
+    """A person whose password has our own hash does not wait for the code that checks the others."""
     loaded = loaded_by(name)
     assert {"latchkey.core.credentials.foreign_hashes", "latchkey.core.credentials.hash_imports"} & loaded == set()
 
 
 @pytest.mark.parametrize("name", ["login", "refresh", "register", "me"])
 def test_what_people_wait_for_loads_nothing_of_operators_or_partners(name: str) -> None:
-    """What few functions build is imported by who builds it."""
+    """The services that few functions use are imported by their builders."""
     loaded = loaded_by(name)
     core = {module.removeprefix("latchkey.core.") for module in loaded if module.startswith("latchkey.core.")}
     assert core.isdisjoint(

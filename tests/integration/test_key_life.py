@@ -13,7 +13,6 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from latchkey.core.signing_policy import admin, rotation
 from latchkey.core.signing_policy.store import PublishedKeys
-from latchkey.edge import discovery
 from latchkey.signing import key_set, policy
 from latchkey.signing.key_set import Caches, KeySet, SigningKey
 from latchkey.signing.keys import Algorithm
@@ -151,7 +150,7 @@ FLAWS: dict[str, Plant] = {
     "a reset keeps the sessions": lambda patch: patch.setattr(key_life, "reset", sessions_kept),
     "a bound without the gateway": lambda patch: patch.setattr(key_life, "_impact", bound_without_the_gateway),
     "retired keys stay published": lambda patch: patch.setattr(
-        discovery, "jwks", lambda keys, now: json.loads(keys.jwks)
+        PublishedKeys, "jwks_at", lambda keys, now: json.loads(keys.jwks)
     ),
 }
 

@@ -519,7 +519,7 @@ class MemoryStore:
             self._seats.pop(partner.partner_id, None)
             return True
 
-    def use_assertion(self, digest: str, *, until: int) -> bool:  # noqa: ARG002 - memory is never swept
+    def use_assertion(self, digest: str, *, until: int) -> bool:
         """Remember an assertion; say whether this was the first time."""
         with self._lock:
             if digest in self._used_assertions:

@@ -19,7 +19,6 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from latchkey.core.signing_policy.admin import OWN_JWKS_AGE, _impact
 from latchkey.core.signing_policy.rotation import announcement, public_half
 from latchkey.core.signing_policy.store import PublishedKeys
-from latchkey.edge import discovery
 from latchkey.signing.key_set import Caches, KeyState, SigningKey
 from latchkey.signing.keys import Algorithm
 from latchkey.signing.policy import (
@@ -332,4 +331,4 @@ def _ids(policy: SigningPolicy) -> set[str]:
 
 def kids(keys: PublishedKeys, now: int) -> set[str]:
     """Return the ids in the JWKS as it is served at that time."""
-    return {key["kid"] for key in discovery.jwks(keys, now)["keys"]}
+    return {key["kid"] for key in keys.jwks_at(now)["keys"]}

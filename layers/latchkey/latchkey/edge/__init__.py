@@ -1,1 +1,1 @@
-"""Where Lambda events become calls of the core, and its answers become responses."""
+"""From Lambda events to calls of the core, and from its answers to responses."""

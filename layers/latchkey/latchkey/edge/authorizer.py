@@ -1,10 +1,10 @@
-"""The Lambda authorizer: proves that a Bearer token is ours and alive.
+"""The Lambda authorizer: verifies that a Bearer token is ours and not expired.
 
-It answers REST `TOKEN` and `REQUEST` events and HTTP API payloads 1.0 and 2.0. Where `LATCHKEY_ISSUER` is set, it
-serves the APIs of any stack; else it takes the API that calls for the issuer, which is right for the stack's own alone.
+It answers REST `TOKEN` and `REQUEST` events and HTTP API payloads 1.0 and 2.0. If `LATCHKEY_ISSUER` is set, it serves
+the APIs of any stack. Otherwise it takes the calling API for the issuer, which is right for the stack's own API alone.
 
-It knows only the issuer and the audience, fetches the public keys over HTTPS, and has no AWS permission. Neither boto3
-nor Powertools nor PyJWT is imported: its cold start is in the path of every protected call.
+It knows only the issuer and the audience, fetches the public keys over HTTPS, and has no AWS permission. It imports
+neither boto3 nor Powertools nor PyJWT: every protected call waits for its cold start.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ Event = Mapping[str, Any]
 
 
 OWN_JWKS_AGE = 60
-"""Seconds that our own authorizer keeps the public keys: with the gateway's own cache, the bound of a reset."""
+"""Seconds for which our own authorizer keeps the public keys. With the gateway's cache, this bounds a reset."""
 
 
 class Unauthorized(Exception):
-    """The token is not to be trusted."""
+    """The token is not valid."""
 
     def __init__(self) -> None:
         super().__init__("Unauthorized")
 
 
 def authorize(event: Event) -> dict[str, Any]:
-    """Return the answer of an authorizer in the format that the event asks for.
+    """Return an authorizer's response in the format that the event asks for.
 
-    Raises `Unauthorized` where only an exception makes a 401. The policy never names the route that was asked for: the
-    gateway keeps it for every route of the same token.
+    Raises `Unauthorized` where only an exception makes a 401. The policy never names the requested route: the gateway
+    caches it for every route of the same token.
     """
     simple = event.get("version") == "2.0"
     try:
@@ -72,7 +72,7 @@ def _verified(event: Event) -> AccessClaims:
 
 
 def _bearer(event: Event) -> str:
-    """Return the token behind `Bearer` (RFC 6750 section 2.1), or raise `InvalidToken`."""
+    """Return the token after `Bearer` (RFC 6750 section 2.1). Raises `InvalidToken`."""
     values = [event["authorizationToken"]] if event["type"] == "TOKEN" else _authorization_headers(event)
     if len(values) != 1:
         raise InvalidToken(f"{len(values)} Authorization headers")
@@ -83,7 +83,7 @@ def _bearer(event: Event) -> str:
 
 
 def _authorization_headers(event: Event) -> list[str]:
-    """Return each Authorization header, where the gateway tells them apart."""
+    """Return each Authorization header, if the gateway tells them apart."""
     many = [value for name, value in (event.get("multiValueHeaders") or {}).items() if name.lower() == "authorization"]
     if many:
         return [value for values in many for value in values]
@@ -95,7 +95,7 @@ def _arn(event: Event) -> str:
 
 
 def _issuer_of(arn: str) -> str:
-    """Return the address of the API that the event comes from: the issuer of a stack without a domain of its own."""
+    """Return the address of the API that the event comes from: the issuer of a stack without its own domain."""
     _, partition, _, region, _, resource = arn.split(":", 5)
     api, stage, *_ = resource.split("/")
     suffix = "amazonaws.com.cn" if partition == "aws-cn" else "amazonaws.com"
@@ -104,7 +104,7 @@ def _issuer_of(arn: str) -> str:
 
 @cache
 def _keys(issuer: str) -> KeyCache[VerificationKey]:
-    """Return where keys come from: the issuer's JWKS or, where the stack allows HS256, its secret."""
+    """Return the source of keys: the issuer's JWKS or, if the stack allows HS256, its secret."""
     env = Environment(os.environ)
     max_age = min(OWN_JWKS_AGE, env.number("LATCHKEY_JWKS_MAX_AGE", 300, low=1, high=300))
     if secret := env.text("LATCHKEY_HS256_SECRET", ""):
@@ -115,7 +115,7 @@ def _keys(issuer: str) -> KeyCache[VerificationKey]:
 
 
 def _context(claims: AccessClaims) -> dict[str, str]:
-    """Return what the handlers get to know: flat texts, no token, no e-mail address."""
+    """Return what the handlers are told: flat strings, no token, no e-mail address."""
     return {
         "sub": claims.sub,
         "client_id": claims.client_id,
@@ -128,7 +128,7 @@ def _context(claims: AccessClaims) -> dict[str, str]:
 
 
 def allow_all_routes(principal: str, method_arn: str, context: dict[str, str]) -> dict[str, Any]:
-    """Return an IAM policy for every route of this stage: built from our own API's name, never from the path."""
+    """Return an IAM policy for every route of this stage, built from the name of the API, never from the path."""
     api, stage, *_ = method_arn.split("/")
     statement = {"Action": "execute-api:Invoke", "Effect": "Allow", "Resource": f"{api}/{stage}/*/*"}
     document = {"Version": "2012-10-17", "Statement": [statement]}
@@ -136,6 +136,6 @@ def allow_all_routes(principal: str, method_arn: str, context: dict[str, str]) -
 
 
 def log_refusal(error: Exception) -> None:
-    """Write one structured line without Powertools."""
+    """Write one structured log line without Powertools."""
     line = {"level": "INFO", "message": "token_refused", "error": type(error).__name__, "reason": str(error)}
     sys.stdout.write(json.dumps(line) + "\n")

@@ -1,8 +1,9 @@
-"""The composition root: builds each service once per execution environment, when it is first asked for.
+"""The composition root of what several functions use. Each service is built once, when it is first asked for.
 
-What people wait for is imported at the start, where Lambda gives most CPU; what few functions build, by its builder.
+What one function alone uses is built in that function's folder. Services on user-facing paths are imported here at
+start-up, when Lambda grants the most CPU; the others are imported by their builders.
 
-Nothing random is made here, so that environments copied from one snapshot stay different.
+Nothing random is made here, so environments that are copied from one snapshot stay different.
 """
 
 from __future__ import annotations
@@ -22,41 +23,21 @@ from latchkey.core.credentials.new_passwords import NewPasswords
 from latchkey.core.credentials.passwords import Argon2Cost, BlockList, PasswordRules
 from latchkey.core.grants.gate import Gate
 from latchkey.core.grants.issuing import Issuer
-from latchkey.core.grants.machine import MachineGrants
-from latchkey.core.grants.password import PasswordGrant
 from latchkey.core.grants.refresh import RefreshGrant
 from latchkey.core.grants.sessions import Sessions
-from latchkey.core.grants.validation import TokenCheck
 from latchkey.core.mail.outbox import Outbox
-from latchkey.core.roles.admin import RoleAdmin
-from latchkey.core.roles.roles import Roles, StoredRoles
+from latchkey.core.roles.roles import Roles, StoredRoles, registry_with
 from latchkey.core.throttle import NoThrottle, ThrottleStore
 from latchkey.core.users.accounts import Accounts
-from latchkey.core.users.sign_up import MailedSignUp
 from latchkey.edge.settings import Environment, Settings
 from latchkey.edge.telemetry import LogJournal
 from latchkey.signing.key_set import Caches
 from latchkey.signing.policy import Moment
 
 if TYPE_CHECKING:
-    from latchkey.core.authenticators.change_email import EmailChanges
-    from latchkey.core.authenticators.change_password import PasswordChanges
-    from latchkey.core.authenticators.links import Links
     from latchkey.core.authenticators.ownership import Ownership
-    from latchkey.core.clients.admin import ClientAdmin
-    from latchkey.core.clients.api_keys import ApiKeyAdmin
-    from latchkey.core.grants.partner import PartnerGrant
-    from latchkey.core.mail.mailroom import Mailroom
-    from latchkey.core.mail.requests import MailRequests
-    from latchkey.core.partners.admin import PartnerAdmin
     from latchkey.core.partners.assertions import AssertionCheck
-    from latchkey.core.signing_policy.admin import PolicyAdmin
-    from latchkey.core.signing_policy.rotation import PolicyWriter, Rotation
-    from latchkey.core.users.admin import UserAdmin
-    from latchkey.core.users.erasure import Erasure
-    from latchkey.core.users.first_admin import FirstAdmin
-    from latchkey.core.users.transfer import UserTransfer
-    from latchkey.edge.audit import Recorder
+    from latchkey.core.signing_policy.rotation import PolicyWriter
 
 
 @cache
@@ -93,24 +74,31 @@ def accounts() -> Accounts:
 
 
 @cache
-def password_grant() -> PasswordGrant:
-    """Return the sign-in with a password."""
-    return PasswordGrant(
-        credentials=store(),
-        sessions=store(),
-        attempts=attempts(),
-        policies=policies(),
-        gate=gate(),
-        issuer=issuer(),
-        journal=LogJournal(),
-        entropy=secrets.token_bytes,
-        cost=Argon2Cost(),
+def new_passwords() -> NewPasswords:
+    """Return the check of new passwords."""
+    return NewPasswords(
+        PasswordRules(settings().password_min_length, service_words=("latchkey", settings().service_name)),
+        BlockList(files("latchkey.data").joinpath("common-passwords.bin").read_bytes()),
+        Argon2Cost(),
+        secrets.token_bytes,
     )
 
 
 @cache
+def attempts() -> ThrottleStore:
+    """Return the counters of attempts. The local twin counts none where it measures load."""
+    return store() if settings().throttled else NoThrottle()
+
+
+@cache
+def gate() -> Gate:
+    """Return the gate, through which every session begins."""
+    return Gate(store(), roles(), LogJournal(), secrets.token_bytes)
+
+
+@cache
 def sessions() -> Sessions:
-    """Return the sessions."""
+    """Return the end of sessions."""
     return Sessions(store(), LogJournal())
 
 
@@ -133,60 +121,15 @@ def refresh_grant() -> RefreshGrant:
 
 
 @cache
-def gate() -> Gate:
-    """Return the gate, through which every session begins."""
-    return Gate(store(), roles(), LogJournal(), secrets.token_bytes)
-
-
-@cache
-def attempts() -> ThrottleStore:
-    """Return the counters of attempts; a laptop where load is measured counts none."""
-    return store() if settings().throttled else NoThrottle()
-
-
-@cache
-def new_passwords() -> NewPasswords:
-    """Return the check of new passwords."""
-    return NewPasswords(
-        PasswordRules(settings().password_min_length, service_words=("latchkey", settings().service_name)),
-        BlockList(files("latchkey.data").joinpath("common-passwords.bin").read_bytes()),
-        Argon2Cost(),
-        secrets.token_bytes,
-    )
-
-
-@cache
-def issuer() -> Issuer:
-    """Return what mints the answers of grants."""
-    return Issuer(settings().audience, secrets.token_bytes, roles())
-
-
-@cache
 def clients() -> ClientDirectory:
     """Return the directory of clients and API keys."""
     return ClientDirectory(store(), attempts(), LogJournal())
 
 
 @cache
-def client_admin() -> ClientAdmin:
-    """Return the clients in an operator's hands."""
-    from latchkey.core.clients.admin import ClientAdmin
-
-    return ClientAdmin(store(), roles_now(), LogJournal(), secrets.token_bytes)
-
-
-@cache
-def api_key_admin() -> ApiKeyAdmin:
-    """Return the API keys in an operator's hands."""
-    from latchkey.core.clients.api_keys import ApiKeyAdmin
-
-    return ApiKeyAdmin(store(), roles_now(), LogJournal(), secrets.token_bytes)
-
-
-@cache
-def machine_grants() -> MachineGrants:
-    """Return the grants of machines."""
-    return MachineGrants(clients(), policies(), gate(), issuer(), roles(), LogJournal())
+def issuer() -> Issuer:
+    """Return the issuer of tokens."""
+    return Issuer(settings().audience, secrets.token_bytes, roles())
 
 
 @cache
@@ -198,63 +141,26 @@ def roles() -> Roles:
 @cache
 def roles_now() -> Roles:
     """Return what the roles permit at this moment."""
-    return StoredRoles(role_admin().registry)
-
-
-@cache
-def role_admin() -> RoleAdmin:
-    """Return the roles in an admin's hands."""
-    return RoleAdmin(store(), LogJournal())
-
-
-@cache
-def user_admin() -> UserAdmin:
-    """Return the accounts in an operator's hands."""
-    from latchkey.core.users.admin import UserAdmin
-
-    return UserAdmin(
-        users=store(),
-        credentials=store(),
-        standing=store(),
-        accounts=accounts(),
-        sessions=sessions(),
-        roles=roles_now(),
-        journal=LogJournal(),
-        outbox=outbox(),
-    )
-
-
-@cache
-def first_admin() -> FirstAdmin:
-    """Return the opening of the first admin's account."""
-    from latchkey.core.users.first_admin import FirstAdmin
-
-    return FirstAdmin(store(), accounts(), LogJournal())
-
-
-@cache
-def user_transfer() -> UserTransfer:
-    """Return the accounts on the move."""
-    from latchkey.core.users.transfer import UserTransfer
-
-    return UserTransfer(store(), store(), roles_now(), LogJournal(), secrets.token_bytes)
-
-
-@cache
-def token_check() -> TokenCheck:
-    """Return the check of access tokens for others."""
-    return TokenCheck(policies(), store(), clients(), attempts(), settings().audience)
+    return StoredRoles(lambda: registry_with(store().custom_roles()))
 
 
 @cache
 def outbox() -> Outbox:
-    """Return the outbox; it takes nothing where the stack has no address to send from."""
+    """Return the outbox. It accepts nothing if the stack has no address to send from."""
     return Outbox(store(), secrets.token_bytes, bool(settings().mail_from))
 
 
 @cache
+def ownership() -> Ownership:
+    """Return the check that a caller knows the password of the account."""
+    from latchkey.core.authenticators.ownership import Ownership
+
+    return Ownership(store(), attempts(), LogJournal(), Argon2Cost())
+
+
+@cache
 def assertion_check() -> AssertionCheck:
-    """Return the check of partners' assertions. Only a laptop's twin lets keys come from the machine itself."""
+    """Return the check of partners' assertions. Only the local twin accepts keys from the machine itself."""
     from latchkey.adapters.partner_jwks import PublishedPartnerKeys
     from latchkey.core.partners.assertions import AssertionCheck
 
@@ -265,185 +171,18 @@ def assertion_check() -> AssertionCheck:
 
 
 @cache
-def partner_grant() -> PartnerGrant:
-    """Return the sign-in by a partner's assertion."""
-    from latchkey.core.grants.partner import PartnerGrant
-
-    return PartnerGrant(
-        links=store(),
-        sessions=store(),
-        check=assertion_check(),
-        policies=policies(),
-        gate=gate(),
-        issuer=issuer(),
-        roles=roles(),
-        journal=LogJournal(),
-        entropy=secrets.token_bytes,
-    )
-
-
-@cache
-def partner_admin() -> PartnerAdmin:
-    """Return the partners in an operator's hands."""
-    from latchkey.core.partners.admin import PartnerAdmin
-
-    return PartnerAdmin(
-        partners=store(),
-        clients=store(),
-        policies=policies(),
-        roles=roles_now(),
-        journal=LogJournal(),
-        entropy=secrets.token_bytes,
-        local_keys=Environment(os.environ).flag("LATCHKEY_LOCAL_JWKS"),
-    )
-
-
-@cache
-def links() -> Links:
-    """Return the links of accounts with partners."""
-    from latchkey.core.authenticators.links import Links
-
-    return Links(
-        links=store(),
-        standing=store(),
-        sessions=store(),
-        check=assertion_check(),
-        ownership=ownership(),
-        journal=LogJournal(),
-    )
-
-
-@cache
-def mail_requests() -> MailRequests:
-    """Return the requests for mail."""
-    from latchkey.core.mail.requests import MailRequests
-
-    return MailRequests(attempts(), outbox())
-
-
-@cache
-def signup() -> MailedSignUp:
-    """Return the registration by mail."""
-    return MailedSignUp(
-        users=store(),
-        credentials=store(),
-        codes=store(),
-        attempts=attempts(),
-        accounts=accounts(),
-        outbox=outbox(),
-        journal=LogJournal(),
-    )
-
-
-@cache
-def password_changes() -> PasswordChanges:
-    """Return the changes of passwords."""
-    from latchkey.core.authenticators.change_password import PasswordChanges
-
-    return PasswordChanges(
-        authenticators=store(),
-        credentials=store(),
-        sessions=store(),
-        codes=store(),
-        new_passwords=new_passwords(),
-        ownership=ownership(),
-        outbox=outbox(),
-        journal=LogJournal(),
-    )
-
-
-@cache
-def email_changes() -> EmailChanges:
-    """Return the changes of e-mail addresses."""
-    from latchkey.core.authenticators.change_email import EmailChanges
-
-    return EmailChanges(
-        authenticators=store(),
-        credentials=store(),
-        sessions=store(),
-        codes=store(),
-        attempts=attempts(),
-        ownership=ownership(),
-        outbox=outbox(),
-        journal=LogJournal(),
-    )
-
-
-@cache
-def erasure() -> Erasure:
-    """Return the deletion of accounts."""
-    from latchkey.core.users.erasure import Erasure
-
-    return Erasure(
-        users=store(),
-        sessions=store(),
-        links=store(),
-        ownership=ownership(),
-        outbox=outbox(),
-        journal=LogJournal(),
-    )
-
-
-@cache
-def mailroom() -> Mailroom:
-    """Return the sender of mails. It alone loads Jinja2 and SES."""
-    from latchkey.adapters import ses
-    from latchkey.core.mail.mailroom import Mailroom
-    from latchkey.mails.letters import JinjaWriter
+def policy_writer() -> PolicyWriter:
+    """Return the writer of the signing policy. It needs the table and the secret, and no other setting."""
+    from latchkey.core.signing_policy.rotation import PolicyWriter
 
     env = Environment(os.environ)
     table = dynamodb.DynamoStore(dynamodb.connect(), env.text("LATCHKEY_TABLE"))
-    return Mailroom(
-        outbox=table,
-        codes=table,
-        credentials=table,
-        writer=JinjaWriter(),
-        postman=ses.SesPostman(ses.connect(), env.text("LATCHKEY_MAIL_FROM")),
-        journal=LogJournal(),
-        entropy=secrets.token_bytes,
-        link_base=(env.text("LATCHKEY_MAIL_LINK_BASE", "") or env.text("LATCHKEY_ISSUER")).rstrip("/"),
-        service_name=env.text("LATCHKEY_SERVICE_NAME", "latchkey"),
-    )
-
-
-@cache
-def recorder() -> Recorder:
-    """Return the writer of the audit log."""
-    from latchkey.edge.audit import Recorder
-
-    env = Environment(os.environ)
-    table = dynamodb.DynamoStore(dynamodb.connect(), env.text("LATCHKEY_TABLE"))
-    return Recorder(table, env.number("LATCHKEY_AUDIT_RETENTION_DAYS", 365, low=1, high=3653))
-
-
-@cache
-def policy_admin() -> PolicyAdmin:
-    """Return the signing policy in an admin's hands."""
-    from latchkey.core.signing_policy.admin import PolicyAdmin
-
-    return PolicyAdmin(_policy_writer(), store(), Environment(os.environ).flag("LATCHKEY_ALLOW_HS256"))
-
-
-@cache
-def rotation() -> Rotation:
-    """Return the rotation of the signing secret, with the stack's parameters for the very first policy."""
-    from latchkey.core.signing_policy.rotation import FirstPolicy, Rotation
-    from latchkey.signing.keys import Algorithm
-    from latchkey.signing.policy import Lifetimes
-
-    env = Environment(os.environ)
-    lifetimes = Lifetimes(
-        access_ttl=env.number("LATCHKEY_ACCESS_TTL", 900, low=60, high=86_400),
-        refresh_ttl=env.number("LATCHKEY_REFRESH_TTL", 7_776_000, low=3_600, high=31_536_000),
-        refresh_idle_ttl=env.number("LATCHKEY_REFRESH_IDLE_TTL", 2_592_000, low=3_600, high=31_536_000),
-        refresh_retry_limit=env.number("LATCHKEY_REFRESH_RETRY_LIMIT", 2, low=0, high=10),
-    )
-    algorithm = Algorithm(env.choice("LATCHKEY_ALGORITHM", ("RS256", "ES256", "EdDSA"), "RS256"))
-    return Rotation(_policy_writer(), FirstPolicy(env.text("LATCHKEY_ISSUER"), algorithm, lifetimes))
+    secret = secrets_manager.SigningSecret(secrets_manager.connect(), env.text("LATCHKEY_SIGNING_SECRET"))
+    return PolicyWriter(secret, table, table, LogJournal())
 
 
 def moment(now: int) -> Moment:
-    """Return this moment, with how long others may go on with an earlier policy."""
+    """Return this moment, with the seconds for which others may use an earlier policy."""
     env = Environment(os.environ)
     caches = Caches(
         policy=env.number("LATCHKEY_POLICY_CACHE", 60, low=1, high=60),
@@ -451,20 +190,3 @@ def moment(now: int) -> Moment:
         authorizer=env.number("LATCHKEY_AUTHORIZER_CACHE", 60, low=0, high=300),
     )
     return Moment(now, secrets.token_bytes, caches)
-
-
-@cache
-def ownership() -> Ownership:
-    """Return the proof of ownership."""
-    from latchkey.core.authenticators.ownership import Ownership
-
-    return Ownership(store(), attempts(), LogJournal(), Argon2Cost())
-
-
-def _policy_writer() -> PolicyWriter:
-    from latchkey.core.signing_policy.rotation import PolicyWriter
-
-    env = Environment(os.environ)
-    table = dynamodb.DynamoStore(dynamodb.connect(), env.text("LATCHKEY_TABLE"))
-    secret = secrets_manager.SigningSecret(secrets_manager.connect(), env.text("LATCHKEY_SIGNING_SECRET"))
-    return PolicyWriter(secret, table, table, LogJournal())

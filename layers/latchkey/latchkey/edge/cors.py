@@ -1,4 +1,4 @@
-"""Cross-origin requests: an exact list of origins, and never credentials (the tokens travel in a header)."""
+"""Cross-origin requests: an exact list of origins, and never credentials, since tokens travel in a header."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import cache
 from latchkey.edge.settings import Environment
 
 PREFLIGHT_AGE = 600
-"""Seconds a browser may remember that a request is allowed."""
+"""Seconds for which a browser may remember that a request is allowed."""
 
 
 @cache
@@ -19,7 +19,7 @@ def allowed_origins() -> frozenset[str]:
 
 
 def answer_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return the headers that let a listed origin read the answer; `Vary` whatever the origin (Fetch, section 3.3)."""
+    """Return the headers that let a listed origin read the response. `Vary` is always there (Fetch, section 3.3)."""
     if not allowed_origins():
         return {}
     origin = _origin(headers)
@@ -30,7 +30,7 @@ def answer_headers(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def preflight_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return the headers that answer a preflight request of a listed origin; nothing for any other."""
+    """Return the headers that answer a preflight request of a listed origin, and none for any other."""
     if _origin(headers) not in allowed_origins():
         return {}
     return {

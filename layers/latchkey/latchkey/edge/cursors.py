@@ -1,4 +1,4 @@
-"""Cursors of paged lists: where to go on, sealed, so that nobody reads with a key of their own making."""
+"""Cursors of paged lists: the position to continue from, with a MAC, so that clients cannot make up their own."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from latchkey.signing.refresh import RefreshKey
 from latchkey.signing.strict_json import StrictJsonError, loads
 
 MAX_CURSOR = 1024
-"""The longest cursor that is looked at, in characters."""
+"""Characters of the longest cursor that is read."""
 
-_PURPOSE = "latchkey cursor"  # no refresh token begins so: the keys are the same, the texts never are
+_PURPOSE = "latchkey cursor"  # no refresh token begins so: the two share their keys, and never a text
 
 
 def seal(key: Mapping[str, str], context: str, keys: Sequence[RefreshKey]) -> str:
-    """Return the cursor of a position, good for `context` alone: the route and the caller."""
+    """Return the cursor of a position. It is valid for this `context` alone: the route and the caller."""
     body = b64url_encode(json.dumps(dict(key), separators=(",", ":")).encode())
     return f"{body}.{_mac(body, context, keys[0])}"
 
 
 def open_(text: str, context: str, keys: Sequence[RefreshKey]) -> dict[str, str]:
-    """Return the position that a cursor of this context holds; raise `INVALID_REQUEST` for any other text."""
+    """Return the position in a cursor of this context. Raises `INVALID_REQUEST` for any other text."""
     body, _, mac = text.partition(".")
     if len(text) > MAX_CURSOR or not text.isascii():
         raise _bad_cursor()
@@ -45,4 +45,4 @@ def _mac(body: str, context: str, key: RefreshKey) -> str:
 
 
 def _bad_cursor() -> ServiceError:
-    return invalid_field("cursor", "bad_cursor", "This cursor is not one of this list.")
+    return invalid_field("cursor", "bad_cursor", "This cursor does not belong to this list.")

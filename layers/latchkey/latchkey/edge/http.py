@@ -1,6 +1,6 @@
-"""From an API Gateway event to a request, and from an answer or an error to a response.
+"""HTTP: API Gateway events become requests, and responses and errors become what API Gateway expects.
 
-One adapter reads both payload formats, 1.0 (REST API, HTTP API) and 2.0 (HTTP API); one renderer writes every error.
+One adapter reads both payload formats, 1.0 (REST API, HTTP API) and 2.0 (HTTP API). One renderer writes every error.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MAX_BODY = 16_384
 """Bytes of a request body."""
 
 MAX_NAME = 64
-"""Characters of a name of the client's own making that an answer or a log line repeats."""
+"""Characters of a name chosen by the client that a response or a log line repeats."""
 
 Event = Mapping[str, Any]
 
@@ -33,7 +33,7 @@ Event = Mapping[str, Any]
 class Request:
     """One HTTP request. Header names are lower-case; `now` is in seconds since the epoch.
 
-    `address` is the caller's as the gateway saw it, never as a header claims. `caller` is what the authorizer proved.
+    `address` is the one that the gateway saw, never one that a header claims. `caller` is what the authorizer proved.
     """
 
     method: str
@@ -50,7 +50,7 @@ class Request:
     def json(self) -> dict[str, object]:
         """Return the JSON object in the body.
 
-        Raises `UNSUPPORTED_MEDIA_TYPE`, `PAYLOAD_TOO_LARGE` or `INVALID_REQUEST`, with the member at fault if one is.
+        Raises `UNSUPPORTED_MEDIA_TYPE`, `PAYLOAD_TOO_LARGE`, or `INVALID_REQUEST` with the member at fault, if any.
         """
         self._require_content("application/json")
         try:
@@ -70,9 +70,9 @@ class Request:
             raise ServiceError(Errors.INVALID_REQUEST, "form body is not ASCII") from None
 
     def require_empty(self) -> None:
-        """Raise `INVALID_REQUEST` when there is a body."""
+        """Raise `INVALID_REQUEST` if there is a body."""
         if self.body.strip() not in {b"", b"{}"}:
-            raise ServiceError(Errors.INVALID_REQUEST, "a body where none is taken")
+            raise ServiceError(Errors.INVALID_REQUEST, "a body on a route without one")
 
     def _require_content(self, media_type: str) -> None:
         kind, _, parameters = self.headers.get("content-type", "").partition(";")
@@ -85,7 +85,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One HTTP response; a `body` of `None` has none."""
+    """One HTTP response. A `body` of `None` means that there is none."""
 
     status: int
     body: Mapping[str, Any] | None = None
@@ -96,12 +96,12 @@ Handler = Callable[[Request], Response]
 
 
 def endpoint(handle: Handler) -> Callable[[Event, object], dict[str, Any]]:
-    """Make a Lambda handler of a function from request to response.
+    """Return a Lambda handler that answers requests with this function.
 
-    Errors of the table become problem documents, or RFC 6749 errors below `/oauth2/`; any other error becomes a 500
-    that says nothing, and a log line that says where.
+    Errors of the table become problem documents, or RFC 6749 errors below `/oauth2/`. Any other error becomes a 500
+    without details, and a log line that says where it happened.
     """
-    logger()  # refuses to start where events would be logged
+    logger()  # refuses to start if events would be logged
 
     @wraps(handle)
     def handler(event: Event, context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda's signature
@@ -120,7 +120,7 @@ def _answer(handle: Handler, event: Event, request_id: str) -> Response:
     except ServiceError as error:
         logger().info("refused", extra={"code": error.kind.code, "private": error.private, "path": path})
         return _error_response(error, path, request_id)
-    except Exception as error:  # noqa: BLE001 - the last resort: nothing may reach the caller raw
+    except Exception as error:  # noqa: BLE001 - the last resort: no raw error may reach the caller
         log_crash(error)
         return _error_response(ServiceError(Errors.INTERNAL), path, request_id)
 
@@ -152,34 +152,34 @@ def _request(event: Event, request_id: str) -> Request:
 
 
 def _route(event: Event) -> str:
-    """Return the route as the template spells it, whatever the client's path looked like."""
+    """Return the route as the template spells it, not the path that the client sent."""
     route_key = str(event.get("routeKey") or "")
     return str(event.get("resource") or route_key.partition(" ")[2] or event.get("path") or "")
 
 
 def _caller(context: Mapping[str, Any]) -> dict[str, str]:
-    """Return what the authorizer passed on; HTTP APIs nest it under `lambda`."""
+    """Return what the authorizer passed on. HTTP APIs nest it under `lambda`."""
     proven = context.get("authorizer") or {}
     return {name: value for name, value in (proven.get("lambda") or proven).items() if isinstance(value, str)}
 
 
 def _headers(event: Event) -> dict[str, str]:
-    """Return the headers by lower-case name. A header that decides something must stand once, and agree with itself."""
+    """Return the headers by lower-case name. A header that decides something must not be repeated or contradicted."""
     single = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
     multiple: dict[str, list[str]] = {}
     for name, values in (event.get("multiValueHeaders") or {}).items():
         multiple.setdefault(name.lower(), []).extend(values)  # one name may come in two spellings
     for name in _SINGLE & multiple.keys():
         if len(multiple[name]) != 1 or single.get(name, multiple[name][0]) != multiple[name][0]:
-            raise ServiceError(Errors.INVALID_REQUEST, f"header {name} stands more than once")
+            raise ServiceError(Errors.INVALID_REQUEST, f"header {name} is repeated")
     return single | {name: ", ".join(values) for name, values in multiple.items()}
 
 
 def _query(event: Event) -> dict[str, str]:
-    """Return the parameters behind the `?`; none may stand twice."""
+    """Return the parameters of the query. None may be repeated."""
     for name, values in (event.get("multiValueQueryStringParameters") or {}).items():
         if len(values) != 1:
-            raise invalid_field(name[:MAX_NAME], "duplicate_member", "This parameter stands more than once.")
+            raise invalid_field(name[:MAX_NAME], "duplicate_member", "This parameter is repeated.")
     return dict(event.get("queryStringParameters") or {})
 
 
@@ -196,10 +196,10 @@ def _body(event: Event) -> bytes:
 _JSON_FAULTS = {
     "not_utf8": "The body must be UTF-8 without a byte order mark.",
     "not_json": "The body must be JSON.",
-    "duplicate_member": "A member stands more than once.",
+    "duplicate_member": "A member is repeated.",
     "too_deep": "The body is nested too deeply.",
     "bad_number": "A number is out of range.",
-    "bad_string": "A text holds half of a surrogate pair.",
+    "bad_string": "A string contains half of a surrogate pair.",
 }
 
 
@@ -223,7 +223,7 @@ def _error_response(error: ServiceError, path: str, request_id: str) -> Response
 
 
 def _bearer_challenge(error: ServiceError) -> str:
-    """Return the challenge of RFC 6750 section 3, with an error code where a token was at fault."""
+    """Return the challenge of RFC 6750 section 3, with an error code if a token was at fault."""
     fault = ', error="invalid_token"' if error.error is Errors.INVALID_TOKEN else ""
     return f'Bearer realm="latchkey"{fault}'
 
@@ -252,7 +252,7 @@ _NOT_IN_DESCRIPTIONS = re.compile(r"[^ !#-\[\]-~]")  # RFC 6749 section 5.2
 
 
 def _oauth_error(error: ServiceError) -> dict[str, Any]:
-    """Return the error of RFC 6749 section 5.2, whose description names the parameter at fault."""
+    """Return the error of RFC 6749 section 5.2. Its description names the parameter at fault."""
     described = [f"{fault.field}: {fault.message}" if fault.field else fault.message for fault in error.fields]
     description = _NOT_IN_DESCRIPTIONS.sub("", " ".join(described) or error.kind.detail)
     return {"error": error.kind.oauth, "error_description": description}

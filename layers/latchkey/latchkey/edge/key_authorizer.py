@@ -1,7 +1,7 @@
 """The Lambda authorizer of API keys: a `REQUEST` authorizer of REST APIs whose identity source is `X-API-Key` alone.
 
-It reads clients and API keys and notes the day of a key's use; it knows of no user and no secret. Powertools is not
-imported: the cold start is in the path of the call.
+It reads clients and API keys, and records the day on which a key was used. It reads no user and no secret. It does not
+import Powertools: the call waits for its cold start.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _ROLES_AGE = 60
 def authorize(event: Event) -> dict[str, Any]:
     """Return a policy for every route of the stage, with the context of the Bearer authorizer and `api_key_id`.
 
-    Raises `Unauthorized`, the one exception that makes a 401. A store that cannot answer is an error, and so a 500.
+    Raises `Unauthorized`, the one exception that makes a 401. If the store cannot answer, the error becomes a 500.
     """
     try:
         rights = _directory(event).service(_key(event), now=int(time.time()))
@@ -48,9 +48,9 @@ def authorize(event: Event) -> dict[str, Any]:
 
 
 def _key(event: Event) -> str:
-    """Return the key, from its one header. Raises `INVALID_API_KEY` where a token or a query stands beside it."""
+    """Return the key from its header. Raises `INVALID_API_KEY` if there is a token too, or a key in the query."""
     if Environment(os.environ).auth_mode() == "bearer":
-        raise ServiceError(Errors.INVALID_API_KEY, "the stack's AuthMode takes tokens alone")
+        raise ServiceError(Errors.INVALID_API_KEY, "the stack's AuthMode accepts tokens only")
     values: dict[str, list[str]] = {}
     for name, each in (event.get("multiValueHeaders") or {}).items():
         values.setdefault(name.lower(), []).extend(each)
@@ -82,19 +82,19 @@ def _store() -> dynamodb.DynamoStore:
 
 @cache
 def _roles() -> Roles:
-    """Return what the roles permit; those of a stack's own are read from the table, once a minute at most."""
+    """Return what the roles permit. A stack's own roles are read from the table, once a minute at most."""
     return StoredRoles(RoleCache(_store(), time.monotonic, _ROLES_AGE))
 
 
 def _directory(event: Event) -> ClientDirectory:
-    """Return the directory without a limit on wrong keys: nobody guesses 256 bits, and a mistyped key costs no read."""
+    """Return the directory. It needs no limit on wrong keys: 256 bits cannot be guessed, and a typo costs no read."""
     journal = LineJournal(origins.request_id(event), origins.address(event))
     return ClientDirectory(_store(), NoThrottle(), journal)
 
 
 @dataclass(frozen=True, slots=True)
 class LineJournal:
-    """A journal of one request whose lines are those of `telemetry.LogJournal`, without Powertools and its metrics."""
+    """The journal of one request. Its lines are those of `telemetry.LogJournal`, without Powertools and its metrics."""
 
     request_id: str
     address: str

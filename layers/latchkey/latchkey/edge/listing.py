@@ -1,4 +1,4 @@
-"""Paged lists: `?limit=` and `?cursor=` in, a part of the list and the next cursor out."""
+"""Paged lists: they take `?limit=` and `?cursor=`, and return a page and the next cursor."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ T = TypeVar("T")
 
 
 class Fetch(Protocol[T]):
-    """What reads a part of a list."""
+    """Reads a page of a list."""
 
     def __call__(self, *, after: str, limit: int) -> Page[T]:
-        """Return at most `limit` entries from behind the position `after`."""
+        """Return at most `limit` entries that come after the position `after`."""
 
 
-def page(  # noqa: PLR0913 - what is asked, where it is and how it looks
+def page(  # noqa: PLR0913 - what is asked for, where it comes from and how it looks
     request: Request,
     members: Members,
     policies: PolicySource,
@@ -31,10 +31,10 @@ def page(  # noqa: PLR0913 - what is asked, where it is and how it looks
     name: str,
     of: str = "",
 ) -> dict[str, Any]:
-    """Return a part of a list under `name`, and `cursor`, which is null where there is no more.
+    """Return a page of a list under `name`, and `cursor`, which is null on the last page.
 
-    `members` are those of the query, of which `limit` and `cursor` are left. A cursor is good for this route, this
-    caller and `of`, what the list is narrowed to. Raises `INVALID_REQUEST`.
+    `members` are those of the query: `limit` and `cursor` are left to take. A cursor is valid for this route, this
+    caller and this `of`, the filter of the list. Raises `INVALID_REQUEST`.
     """
     limit = members.page_size()
     cursor = members.optional("cursor")

@@ -1,20 +1,53 @@
-"""The OAuth token endpoint (RFC 6749 section 3.2) and the service token."""
+"""Tokens for machines and for partners' users: the OAuth token endpoint (RFC 6749 section 3.2) and its two siblings."""
 
 from __future__ import annotations
 
+import secrets
 from base64 import b64decode
 from dataclasses import dataclass
+from functools import cache
 from urllib.parse import unquote_plus
 
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.grants.issuing import TokenAnswer
-from latchkey.core.grants.partner import Exchange, PartnerAnswer
+from latchkey.core.grants.machine import MachineGrants
+from latchkey.core.grants.partner import Exchange, PartnerAnswer, PartnerGrant
 from latchkey.core.model import FIRST_PARTY_CLIENT, Client, Grant
 from latchkey.edge import bootstrap
 from latchkey.edge.forms import Members
 from latchkey.edge.http import MAX_BODY, Request
+from latchkey.edge.telemetry import LogJournal
 
 _JWT_BEARER = b"jwt-bearer"  # the one part of the grant's name that a form leaves as it is
+
+
+@cache
+def machine_grants() -> MachineGrants:
+    """Return the grants of machines."""
+    return MachineGrants(
+        bootstrap.clients(),
+        bootstrap.policies(),
+        bootstrap.gate(),
+        bootstrap.issuer(),
+        bootstrap.roles(),
+        LogJournal(),
+    )
+
+
+@cache
+def partner_grant() -> PartnerGrant:
+    """Return the sign-in by a partner's assertion."""
+    return PartnerGrant(
+        links=bootstrap.store(),
+        sessions=bootstrap.store(),
+        check=bootstrap.assertion_check(),
+        policies=bootstrap.policies(),
+        gate=bootstrap.gate(),
+        issuer=bootstrap.issuer(),
+        roles=bootstrap.roles(),
+        journal=LogJournal(),
+        entropy=secrets.token_bytes,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +67,10 @@ class TokenRequest:
 def token_request(request: Request) -> TokenRequest:
     """Read the form and the client's proof.
 
-    Parameters that are not known are ignored, and empty ones count as absent (RFC 6749 section 3.2). Raises
+    Unknown parameters are ignored, and empty ones count as absent (RFC 6749 section 3.2). Raises
     `INVALID_REQUEST`, `INVALID_CLIENT` or `UNSUPPORTED_GRANT_TYPE`.
     """
-    if request.query:  # addresses are logged on the way: RFC 6749 section 2.3.1
+    if request.query:  # proxies log addresses: RFC 6749 section 2.3.1
         raise ServiceError(Errors.INVALID_REQUEST, "parameters in the address")
     if _is_too_large(request) and _JWT_BEARER in request.body:
         return TokenRequest("", "", Grant.JWT_BEARER, "", None, _unread(request), "", request.address)
@@ -59,33 +92,33 @@ def token_request(request: Request) -> TokenRequest:
 
 
 def grant(asked: TokenRequest, *, now: int) -> TokenAnswer | PartnerAnswer:
-    """Answer the request of an authenticated client, or of the first-party app, which has nothing to prove."""
+    """Answer the request of an authenticated client, or of the first-party app, which has no secret."""
     first_party = asked.client_id in {"", FIRST_PARTY_CLIENT} and not asked.client_secret
     if asked.grant_type == Grant.JWT_BEARER:
         client = None if first_party else _authenticated(asked, now)
         exchange = Exchange(asked.assertion, asked.address, asked.issuer_id, client, asked.scope)
-        return bootstrap.partner_grant()(exchange, now=now)
+        return partner_grant()(exchange, now=now)
     if asked.grant_type == Grant.REFRESH_TOKEN and first_party:
         return bootstrap.refresh_grant()(asked.refresh_token, now=now, scope=asked.scope)
     client = _authenticated(asked, now)
     if asked.grant_type == Grant.CLIENT_CREDENTIALS:
-        return bootstrap.machine_grants().client_credentials(client, asked.scope, now=now)
+        return machine_grants().client_credentials(client, asked.scope, now=now)
     if Grant.REFRESH_TOKEN not in client.grants:
         raise ServiceError(Errors.UNAUTHORIZED_CLIENT, "refresh_token is not among its grants")
     return bootstrap.refresh_grant()(asked.refresh_token, client_id=client.client_id, now=now, scope=asked.scope)
 
 
 def service_token(request: Request) -> str:
-    """Return the API key, from `X-API-Key` or as a Bearer token, whichever the stack's mode takes.
+    """Return the API key from `X-API-Key` or from the Bearer token, as the stack's mode allows.
 
-    Raises `INVALID_API_KEY` for none, for both, and for one in the URL, where logs would keep it.
+    Raises `INVALID_API_KEY` for none, for both, and for a key in the URL, where logs would keep it.
     """
     scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
     header = request.headers.get("x-api-key", "")
     if bool(header) == bool(scheme) or (scheme and scheme.lower() != "bearer"):
         raise ServiceError(Errors.INVALID_API_KEY, "none, or more than one")
     if request.query:
-        raise ServiceError(Errors.INVALID_API_KEY, "a query, where nothing but a key could be meant")
+        raise ServiceError(Errors.INVALID_API_KEY, "a query: it could only be a key")
     if bootstrap.settings().auth_mode == ("bearer" if header else "api-key"):
         raise ServiceError(Errors.INVALID_API_KEY, "the stack's AuthMode takes no key here")
     return header or bearer
@@ -107,7 +140,7 @@ def _is_too_large(request: Request) -> bool:
 
 
 def _unread(request: Request) -> str:
-    """Return a body that is too large to be read as the assertion in it: that is too long, and refused as such."""
+    """Return a body that is too large to read as if it were the assertion, which is then refused as too long."""
     return request.body.decode("latin-1")
 
 
@@ -116,7 +149,7 @@ def _authenticated(asked: TokenRequest, now: int) -> Client:
 
 
 def _client(request: Request, members: Members) -> tuple[str, str]:
-    """Return the client's id and secret, from the Basic header or the form, never both (RFC 6749 section 2.3)."""
+    """Return the client's id and secret from the Basic header or from the form, never both (RFC 6749 section 2.3)."""
     client_id, client_secret = members.optional("client_id") or "", members.optional("client_secret") or ""
     authorization = request.headers.get("authorization", "")
     if not authorization:

@@ -1,4 +1,4 @@
-"""Which request an event is of, and where it came from: as the gateway says, never as a header claims."""
+"""Where a request comes from, as the gateway saw it, never as a header claims."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def request_id(event: Event) -> str:
 
 
 def address(event: Event) -> str:
-    """Return the address that a person holds: one IPv4 address, or the /64 network of an IPv6 one."""
+    """Return the address of one household: an IPv4 address, or the /64 network of an IPv6 address."""
     context = event.get("requestContext") or {}
     seen = context.get("http") or context.get("identity") or {}  # payload 2.0, or 1.0
     return _network(str(seen.get("sourceIp") or ""))

@@ -1,4 +1,4 @@
-"""What the environment says, read once and checked: a stack that is set up wrongly does not start."""
+"""Settings from the environment, read and checked once: a stack with a wrong setting does not start."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 class BadSettings(RuntimeError):
-    """The environment of the function is not what the template gives."""
+    """The environment of the function is not the one that the template sets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Settings:
 
     @classmethod
     def load(cls, environ: Mapping[str, str]) -> Settings:
-        """Read the settings. Raises `BadSettings` naming the variable at fault."""
+        """Read the settings. Raises `BadSettings`, which names the variable at fault."""
         env = Environment(environ)
         return cls(
             table=env.text("LATCHKEY_TABLE"),
@@ -46,7 +46,7 @@ class Settings:
 
     @property
     def confirms(self) -> bool:
-        """Whether a new account sleeps until its e-mail address is confirmed."""
+        """Whether a new account is pending until its e-mail address is confirmed."""
         return self.registration == "confirm"
 
 
@@ -57,7 +57,7 @@ class Environment:
     environ: Mapping[str, str]
 
     def text(self, name: str, default: str | None = None) -> str:
-        """Return the value. Raises `BadSettings` where it is absent and there is no default."""
+        """Return the value. Raises `BadSettings` if it is absent and there is no default."""
         value = self.environ.get(name) or default
         if value is None:
             raise BadSettings(f"{name} is not set")
@@ -78,20 +78,20 @@ class Environment:
         return int(value)
 
     def flag(self, name: str) -> bool:
-        """Return whether the value is `true`; `false` when it is absent."""
+        """Return whether the value is `true`. An absent value is `false`."""
         return self.choice(name, ("true", "false"), "false") == "true"
 
     def auth_mode(self) -> str:
-        """Return what machines may present: `bearer` tokens, an `api-key` in its header, or both."""
+        """Return how machines may authenticate: with `bearer` tokens, with an `api-key` in its header, or with both."""
         return self.choice("LATCHKEY_AUTH_MODE", ("bearer", "api-key", "both"), "both")
 
     def words(self, name: str) -> tuple[str, ...]:
-        """Return the parts of a comma-separated list; nothing when it is absent."""
+        """Return the parts of a comma-separated list. An absent list is empty."""
         return tuple(part for part in (word.strip() for word in self.environ.get(name, "").split(",")) if part)
 
 
 def _registration(env: Environment) -> str:
-    """Return how accounts are opened: by mail where there is an address to send from, unless the stack says how."""
+    """Return how people register. `auto` confirms addresses by mail if the stack has an address to send from."""
     sends = bool(env.text("LATCHKEY_MAIL_FROM", ""))
     how = env.choice("LATCHKEY_REGISTRATION", ("auto", "open", "confirm", "closed"), "auto")
     if how == "confirm" and not sends:

@@ -1,4 +1,4 @@
-"""Logs, metrics and the journal of security events. No secret passes: see `redact`."""
+"""Logs, metrics and the journal of security events. No secret gets into them: see `redact`."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _SECRETS = re.compile(
 
 
 def redact(line: str) -> str:
-    """Return the line of JSON with everything that looks like a secret replaced: the last net, not the first."""
+    """Return the line of JSON with everything that looks like a secret replaced: the last safeguard, not the first."""
     return _SECRETS.sub(lambda found: found["escape"] or "[redacted]", line)
 
 
@@ -51,11 +51,11 @@ class RedactingFormatter(LambdaPowertoolsFormatter):
 def logger() -> Logger:
     """Return the logger of this function.
 
-    Raises `BadSettings` when event logging is on: the events hold passwords and tokens.
+    Raises `BadSettings` if event logging is on: events hold passwords and tokens.
     """
     if os.environ.get("POWERTOOLS_LOGGER_LOG_EVENT", "false").lower() not in {"", "0", "n", "no", "f", "false", "off"}:
         raise BadSettings("POWERTOOLS_LOGGER_LOG_EVENT must stay off: events hold passwords and tokens")
-    # ASCII alone: a line separator or a terminal's C1 control character would reach who reads the log as it is.
+    # ASCII alone: readers of the log must not get a raw line separator or a C1 control character of a terminal.
     to_ascii = partial(json.dumps, default=str, separators=(",", ":"))
     return Logger(logger_formatter=RedactingFormatter(json_serializer=to_ascii))
 
@@ -64,7 +64,7 @@ def logger() -> Logger:
 def on_behalf_of(request_id: str, address: str) -> Iterator[None]:
     """Put a request's id and its caller's address on every line until the context ends.
 
-    What an earlier request may have left is gone, and nothing is left for the next one in the same environment.
+    Keys of an earlier request in the same environment are removed first, and none are left for the next one.
     """
     logger().thread_safe_clear_keys()
     known = {"request_id": request_id, "address": address}
@@ -78,7 +78,7 @@ def on_behalf_of(request_id: str, address: str) -> Iterator[None]:
 class LogJournal:
     """A journal that writes each security event as one line and counts it as one metric.
 
-    The member `event` is in these lines alone: the audit log's filter in template.yaml selects them by it.
+    Only these lines have the member `event`: the audit log's filter in template.yaml selects them by it.
     """
 
     def record(self, event: Event) -> None:
@@ -90,7 +90,7 @@ class LogJournal:
 
 
 def log_crash(error: BaseException) -> None:
-    """Log where an unforeseen error happened, and its type: its text may hold what the user sent."""
+    """Log where an unexpected error happened, and its type. Its text may hold what the user sent."""
     frames = traceback.extract_tb(error.__traceback__)
     where = [f"{frame.filename.rpartition('/')[2]}:{frame.lineno} {frame.name}" for frame in frames]
     logger().error("crash", extra={"error": type(error).__name__, "where": where})

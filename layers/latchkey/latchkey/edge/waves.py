@@ -1,7 +1,7 @@
-"""The hashes of Waves Enterprise nodes, for those who move from there: Latchkey itself stores no such hash.
+"""The hashes of Waves Enterprise nodes, for users who move from there. Latchkey itself stores no such hash.
 
-`secure` is Keccak-256 over BLAKE2b-256, `fast` is BLAKE2b-256 alone; both in Base58. This Keccak has the padding from
-before the standard, so that `hashlib.sha3_256` gives another value.
+`secure` is Keccak-256 over BLAKE2b-256, and `fast` is BLAKE2b-256 alone, both in Base58. This Keccak has the padding
+from before the standard, so `hashlib.sha3_256` returns another value.
 """
 
 from __future__ import annotations
@@ -10,24 +10,24 @@ import hashlib
 from itertools import pairwise
 
 _RATE = 136
-"""Bytes that one permutation of Keccak-256 takes in."""
+"""Bytes that one permutation of Keccak-256 absorbs."""
 
 _LANE = (1 << 64) - 1
 _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 
 
 def secure_hash(data: bytes) -> str:
-    """Return what a Waves node calls a secure hash."""
+    """Return the hash that a Waves node calls secure."""
     return base58(keccak_256(_blake2b(data)))
 
 
 def fast_hash(data: bytes) -> str:
-    """Return what a Waves node calls a fast hash."""
+    """Return the hash that a Waves node calls fast."""
     return base58(_blake2b(data))
 
 
 def base58(data: bytes) -> str:
-    """Return the bytes in Base58; a zero byte in front stays visible as `1`."""
+    """Return the bytes in Base58. A leading zero byte becomes `1`."""
     number, digits = int.from_bytes(data, "big"), ""
     while number:
         number, digit = divmod(number, 58)
@@ -36,7 +36,7 @@ def base58(data: bytes) -> str:
 
 
 def keccak_256(data: bytes) -> bytes:
-    """Return the Keccak-256 of the SHA-3 submission: its padding begins with `01`, that of FIPS 202 with `06`."""
+    """Return the Keccak-256 of the SHA-3 submission. Its padding begins with `01`, where FIPS 202 has `06`."""
     padded = bytearray(data + bytes(_RATE - len(data) % _RATE))
     padded[len(data)] |= 0x01
     padded[-1] |= 0x80

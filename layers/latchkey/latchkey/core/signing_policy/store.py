@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,11 @@ class PublishedKeys:
     algorithm: str
     jwks: str
     retire_at: Mapping[str, int] = field(default_factory=dict)
+
+    def jwks_at(self, now: int) -> dict[str, Any]:
+        """Return the JWK set (RFC 7517 section 5) without the keys that have retired since it was published."""
+        keys = json.loads(self.jwks)["keys"]
+        return {"keys": [key for key in keys if now < self.retire_at.get(key["kid"], now + 1)]}
 
 
 class PublicKeyStore(Protocol):

@@ -1,4 +1,4 @@
-"""The audit log's writer: what it reads of a delivery of CloudWatch Logs, what it leaves out, what it hands back."""
+"""The audit log's writer: what it keeps of a delivery of CloudWatch Logs, what it leaves out, and when it fails."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from functions.audit_writer.app import Recorder
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.events import Event, RecordedEvent
-from latchkey.edge.audit import Recorder
 from latchkey.edge.telemetry import LogJournal, on_behalf_of
 from tests.memory.store import MemoryStore
 
@@ -58,7 +58,7 @@ def kept(*deliveries: dict[str, Any], days: int = 30) -> list[RecordedEvent]:
 
 
 def test_every_member_of_a_line_is_kept() -> None:
-    """The line's own time, the log's own id, and an end after so many days."""
+    """The line gives the time, the log gives the id, and the event expires after the retention days."""
     known = {
         "sub": "usr_a",
         "sid": "ses_b",
@@ -74,7 +74,7 @@ def test_every_member_of_a_line_is_kept() -> None:
 
 
 def test_a_line_of_the_journal_can_be_read(capsys: pytest.CaptureFixture[str]) -> None:
-    """What one writes, the other reads: with the request's id and address, and without a member that is empty."""
+    """The writer reads what the journal writes: with the request's id and address, and without empty members."""
     with on_behalf_of("r-1", "2001:db8::/64"):
         LogJournal().record(Event("login_failed", reason="unknown_login"))
     written = capsys.readouterr().out.splitlines()[0]
@@ -110,7 +110,7 @@ def test_a_delivery_that_comes_twice_is_kept_once() -> None:
     ],
 )
 def test_a_line_that_cannot_be_read_is_left_out(capsys: pytest.CaptureFixture[str], bad: str) -> None:
-    """With one line in the log that repeats none of it, and what stands around it is kept."""
+    """One line in the log reports it without repeating it, and the lines around it are kept."""
     assert len(kept(delivery(line(), bad, line()))) == 2
     [told] = [json.loads(each) for each in capsys.readouterr().out.splitlines()]
     assert told["message"] == "audit_unreadable"
@@ -135,20 +135,20 @@ def test_a_line_that_cannot_be_read_is_left_out(capsys: pytest.CaptureFixture[st
 def test_a_delivery_that_cannot_be_read_is_told_to_the_log(
     capsys: pytest.CaptureFixture[str], bad: dict[str, Any]
 ) -> None:
-    """It raises nothing: it would be no better the next time."""
+    """It raises nothing, since a retry would not help."""
     assert kept(bad) == []
     told = [json.loads(each)["message"] for each in capsys.readouterr().out.splitlines()]
     assert set(told) == {"audit_unreadable"}
 
 
 def test_a_control_message_is_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    """CloudWatch Logs asks with it whether the function can be called."""
+    """CloudWatch Logs sends it to check that the function can be called."""
     assert kept(delivery("CWL CONTROL MESSAGE: Checking health of destination", kind="CONTROL_MESSAGE")) == []
     assert capsys.readouterr().out == ""
 
 
 def test_a_long_text_is_cut() -> None:
-    """An item has room for 400 KB, and no reason needs it."""
+    """An item can hold 400 KB, and no reason needs that much."""
     [event] = kept(delivery(line(reason="x" * 5_000)))
     assert event.reason == "x" * 1024
 
@@ -162,6 +162,6 @@ class Broken(MemoryStore):
 
 
 def test_a_store_that_fails_is_an_error() -> None:
-    """Lambda then tries again."""
+    """Lambda then retries."""
     with pytest.raises(ServiceError):
         Recorder(Broken(), 30)(delivery(line()))

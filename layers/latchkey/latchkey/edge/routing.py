@@ -1,0 +1,115 @@
+"""Routes. Each is declared once, at the function that answers it, with what it needs of its caller.
+
+    routes = Routes("Accounts in an operator's hands")
+    handler = routes.handler
+
+    @routes("GET /v1/admin/users/{sub}", needs="users:read")
+    def show(request: Request, operator: Operator) -> Response: ...
+
+A request for a route that is not declared is answered with 404.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+from functools import partial
+from inspect import getdoc
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, overload
+
+from latchkey.core.errors import Errors, ServiceError
+from latchkey.edge.callers import Caller, require_caller, require_service, require_user
+from latchkey.edge.http import Handler, Request, Response, endpoint
+
+if TYPE_CHECKING:  # only admin routes have operators
+    from latchkey.core.roles.roles import Operator
+
+
+class Access(Enum):
+    """What a route needs of its caller, if it needs no permission."""
+
+    PUBLIC = "public"  # nothing: if such a route takes a secret, its function checks it
+    BEARER = "bearer"  # an access token
+    USER = "user"  # an access token of a person's session
+    API_KEY = "api_key"  # an API key in `X-API-Key`
+
+
+PUBLIC: Final = Access.PUBLIC
+BEARER: Final = Access.BEARER
+USER: Final = Access.USER
+API_KEY: Final = Access.API_KEY
+
+ForCaller = TypeVar("ForCaller", bound=Callable[[Request, Caller], Response])
+ForOperator = TypeVar("ForOperator", bound="Callable[[Request, Operator], Response]")
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One method of one path as the template spells it, what it needs, and the sentence that documents it."""
+
+    method: str
+    path: str
+    needs: Access | str
+    doc: str
+
+
+class Routes:
+    """The routes of one Lambda function, to be iterated over; `handler` is its Lambda handler."""
+
+    def __init__(self, title: str) -> None:
+        self.title = title
+        self.handler = endpoint(self.answer)
+        self._declared: dict[str, tuple[Route, Handler]] = {}
+
+    def __iter__(self) -> Iterator[Route]:
+        return (route for route, _ in self._declared.values())
+
+    def answer(self, request: Request) -> Response:
+        """Answer a request. Raises `NOT_FOUND` unless its method and path are declared, and what its check raises."""
+        declared = self._declared.get(f"{request.method} {request.path}")
+        if declared is None:
+            raise ServiceError(Errors.NOT_FOUND, "not a route of this function")
+        return declared[1](request)
+
+    @overload
+    def __call__(self, *routes: str, needs: Literal[Access.PUBLIC]) -> Callable[[Handler], Handler]: ...
+    @overload
+    def __call__(
+        self, *routes: str, needs: Literal[Access.BEARER, Access.USER, Access.API_KEY]
+    ) -> Callable[[ForCaller], ForCaller]: ...
+    @overload
+    def __call__(self, *routes: str, needs: str) -> Callable[[ForOperator], ForOperator]: ...
+    def __call__(self, *routes: str, needs: Access | str) -> Callable[[Any], Any]:
+        """Declare one route, or a route and its aliases: `METHOD /path`.
+
+        `needs` is an `Access` or the name of a permission. The function gets the request and, unless the route is
+        public, the `Caller`, or the `Operator` who holds the permission. Raises `ValueError` for a route that is
+        declared twice or misspelt.
+        """
+
+        def declare(function: Callable[..., Response]) -> Callable[..., Response]:
+            for route in routes:
+                method, _, path = route.partition(" ")
+                if route in self._declared or not method.isupper() or not path.startswith("/"):
+                    raise ValueError(f"declared twice, or not METHOD /path: {route}")
+                self._declared[route] = Route(method, path, needs, getdoc(function) or ""), _checked(function, needs)
+            return function
+
+        return declare
+
+
+def _checked(function: Callable[..., Response], needs: Access | str) -> Handler:
+    """Return the function behind the check of its caller."""
+    if needs is PUBLIC:
+        return function
+    check = _check(needs)
+    return lambda request: function(request, check(request))
+
+
+def _check(needs: Access | str) -> Callable[[Request], Caller | Operator]:
+    if isinstance(needs, Access):
+        return {BEARER: require_caller, USER: require_user, API_KEY: require_service}[needs]
+    from latchkey.edge.operators import require_permission  # which builds services that others do not need
+
+    return partial(require_permission, permission=needs)
