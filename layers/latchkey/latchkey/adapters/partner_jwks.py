@@ -54,7 +54,7 @@ def resolve(host: str, port: int) -> list[str]:
 
 
 class PublishedPartnerKeys:
-    """Implements `latchkey.core.partners.store.PartnerKeys`. `local` allows plain http to this machine, for a laptop's twin."""
+    """Implements `PartnerKeys`. `local` allows plain http to this machine, for a laptop's twin."""
 
     def __init__(self, clock: Callable[[], float], *, local: bool = False, resolve: Resolve = resolve) -> None:
         self._clock = clock

@@ -25,7 +25,7 @@ class NewPasswords:
         self._entropy = entropy
 
     def hash(self, password: str, login: str) -> str:
-        """Return the PHC string of a new password. Raises `WEAK_PASSWORD` where this canonical login may not have it."""
+        """Return the PHC string of a new password; raise `WEAK_PASSWORD` if this canonical login may not have it."""
         return hash_password(self._accepted(password, login), self._cost, self._entropy(SALT_BYTES))
 
     def _accepted(self, password: str, login: str) -> str:
