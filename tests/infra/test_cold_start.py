@@ -49,6 +49,4 @@ def test_what_people_wait_for_loads_nothing_of_operators_or_partners(name: str) 
     """What few functions build is imported by who builds it."""
     loaded = loaded_by(name)
     core = {module.removeprefix("latchkey.core.") for module in loaded if module.startswith("latchkey.core.")}
-    assert core.isdisjoint(
-        {"clients.admin", "partners.admin", "grants.partner", "signing_policy.admin", "users.transfer", "users.admin"}
-    )
+    assert core.isdisjoint({"clients.admin", "partners.admin", "grants.partner", "signing_policy.admin", "users.transfer", "users.admin"})
