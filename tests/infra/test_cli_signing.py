@@ -73,6 +73,23 @@ def test_show_is_a_table_of_settings_and_one_of_keys(fake: FakeApi) -> None:
     assert result.stderr == ""
 
 
+def test_keys_fit_a_terminal_of_80_columns(fake: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is one line, with its id whole, and says how far away the next thing is."""
+    monkeypatch.setattr(screen, "width", lambda: 80)
+    now = int(time.time())
+    heir = a_key(KID, "next", activates_at=now + 605)
+    old = a_key(KID, "previous", activates_at=now - 9_000, retire_at=now + 3_599)
+    fake.will("GET", SIGNING, (200, a_policy(keys=[*a_policy()["keys"], heir, old])))
+    lines = [line.rstrip() for line in local("show").stdout.splitlines() if re.search(r" RS256 +\w", line)]
+    assert max(map(len, lines)) <= 80
+    assert [re.split(r" {2,}", line)[-1] for line in lines] == [
+        "since 3 d",
+        "after a rotation",
+        "signs in 10 min",
+        "ends in 59 min",
+    ]
+
+
 def test_brackets_of_the_server_are_text(fake: FakeApi) -> None:
     """Rich would read them as markup."""
     fake.will("GET", SIGNING, (200, a_policy(keys=[a_key("[bold]kid", "current")])))

@@ -79,6 +79,18 @@ def test_long_second_column_is_folded_and_never_cut() -> None:
     assert "".join(line[30:].strip() for line in lines[1:]) == login
 
 
+def test_column_without_a_text_gives_its_place_to_another() -> None:
+    """A list whose entries all lack something does not say so at the cost of what they have."""
+    columns = Columns(COLUMNS.headings, spare=("created_at", "login"))
+    lines = listed(70, USER | {"status": "", "roles": []}, columns=columns)
+    assert lines[0].split() == ["Id", "Login", "Created"]
+
+
+def test_empty_list_is_its_headings() -> None:
+    """There is nothing, of which kind is seen."""
+    assert [line.split() for line in listed(100)] == [["Id", "Login", "Status", "Roles", "Created"]]
+
+
 def test_pipe_gets_every_column_in_one_line() -> None:
     """And moments in ISO 8601, as `date -Is` writes them."""
     lines = listed(None, USER | {"roles": [f"role_{number}" for number in range(60)]})

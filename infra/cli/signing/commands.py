@@ -82,7 +82,7 @@ def rotate(ctx: typer.Context, *, as_json: AsJson = False) -> None:
         screen.write(answer.text)
     else:
         policy, now = read_policy(answer.members), _now()
-        screen.show(views.rotation(policy, now), "", views.keys_table(policy, now))
+        screen.show(views.rotation(policy, now), "", views.keys_table(policy, now, screen.width()))
 
 
 @signing.verb("reset", example="latchkey signing reset --local --end-sessions")
@@ -152,7 +152,7 @@ def _ask_for_confirmation(api: Api, *, end_sessions: bool) -> Problem:
 
 
 def _show_policy(answer: Answer) -> None:
-    screen.show(views.policy_view(read_policy(answer.members), _now()))
+    screen.show(views.policy_view(read_policy(answer.members), _now(), screen.width()))
 
 
 def _now() -> int:

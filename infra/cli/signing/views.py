@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from infra.cli.signing.policy import Key, Policy
-from infra.cli.terminal.durations import human, moment
+from infra.cli.terminal.durations import distance, human, moment
 from infra.cli.terminal.tables import new_table
 
 LABELS = {
@@ -28,6 +28,9 @@ _EFFECT = {
     "refresh_idle_ttl": "in each session from its next refresh on",
     "refresh_retry_limit": "in every session from now on",
 }
+_WIDE = 120
+"""Columns of a terminal that hold a key's id and its times."""
+
 _STATE_STYLES = {"current": "green", "next": "cyan", "previous": "dim"}
 _KNOWN_IMPACT = frozenset(
     {
@@ -40,10 +43,10 @@ _KNOWN_IMPACT = frozenset(
 )
 
 
-def policy_view(policy: Policy, now: int) -> Group:
+def policy_view(policy: Policy, now: int, width: int | None) -> Group:
     """Show the settings and the keys."""
     title = Text(f"Signing policy of {policy.issuer}, version {policy.version}", style="bold")
-    return Group(title, "", settings_table(policy), "", keys_table(policy, now))
+    return Group(title, "", settings_table(policy), "", keys_table(policy, now, width))
 
 
 def settings_table(policy: Policy) -> Table:
@@ -56,15 +59,20 @@ def settings_table(policy: Policy) -> Table:
     return table
 
 
-def keys_table(policy: Policy, now: int) -> Table:
-    """Return the keys, one a row. Ages are counted from the publication; times are local."""
+def keys_table(policy: Policy, now: int, width: int | None) -> Table:
+    """Return the keys, one a row. Ages are counted from the publication; times are local.
+
+    A terminal with few columns shows how far away the times are, and no ages.
+    """
+    narrow = width is not None and width < _WIDE
     table = new_table()
     table.add_column("Key", no_wrap=True)
-    for heading in ("State", "Algorithm", "Age", "Life"):
+    for heading in ("State", "Alg", "Life") if narrow else ("State", "Algorithm", "Age", "Life"):
         table.add_column(heading)
     for key in policy.keys:
         state = Text(key.state, _STATE_STYLES.get(key.state, ""))
-        table.add_row(key.kid, state, key.alg, human(max(0, now - key.published_at), parts=1), _life(key, now))
+        age = human(max(0, now - key.published_at), parts=1)
+        table.add_row(key.kid, state, key.alg, *([_short_life(key, now)] if narrow else [age, _life(key, now)]))
     return table
 
 
@@ -115,6 +123,15 @@ def _life(key: Key, now: int) -> str:
     if key.state == "current":
         return f"signs since {moment(key.activates_at, now)}" if key.activates_at else "signs"
     return f"verifies until {moment(key.retire_at, now)}" if key.retire_at else "verifies"
+
+
+def _short_life(key: Key, now: int) -> str:
+    """Return the same in as few words as possible: a key's id takes half of the line."""
+    if key.state == "next":
+        return f"signs {distance(key.activates_at, now)}" if key.activates_at else "after a rotation"
+    if key.state == "current":
+        return f"since {human(max(0, now - key.activates_at), parts=1)}" if key.activates_at else ""
+    return f"ends {distance(key.retire_at, now)}" if key.retire_at else ""
 
 
 def _value(policy: Policy, name: str) -> str:

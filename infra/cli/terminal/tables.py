@@ -40,7 +40,8 @@ class Columns:
 def table(found: Sequence[Record], columns: Columns, *, width: int | None, now: int) -> Table:
     """Return records, one a row, for a terminal of so many columns.
 
-    An identifier is never cut. `width` is `None` for a pipe: there every column is shown, and moments are in ISO 8601.
+    An identifier is never cut. A column without a text is left out. `width` is `None` for a pipe: there every column
+    is shown, and moments are in ISO 8601.
     """
     said = iso if width is None else lambda epoch: distance(epoch, now)
     cells = {name: [_cell(record, name, said) for record in found] for name in columns.headings}
@@ -81,12 +82,16 @@ def plain(value: object) -> str:
 
 
 def _kept(columns: Columns, cells: Mapping[str, list[str]], foldable: set[str], width: int | None) -> list[str]:
-    """Return the columns that fit."""
-    kept = list(columns.headings)
+    """Return the columns that fit, without those that are empty; a pipe gets every column."""
+    if width is None:
+        return list(columns.headings)
+    identifier, *others = columns.headings
+    kept = [identifier, *(name for name in others if any(cells[name]) or not cells[name])]
     for name in columns.leaving_out():
-        if width is None or _least(kept, columns, cells, foldable) <= width:
+        if _least(kept, columns, cells, foldable) <= width:
             break
-        kept.remove(name)
+        if name in kept:
+            kept.remove(name)
     return kept
 
 
