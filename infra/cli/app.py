@@ -1,28 +1,36 @@
-"""`latchkey`: the commands, and the options that all of them share."""
+"""`latchkey`: its commands, and how each of them ends."""
 
 from __future__ import annotations
 
 from errno import EPIPE
+from importlib.metadata import version
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
-from infra.cli import api_keys, audit, clients, hash_key, init_admin, partners, roles, screen, users
+from infra.cli import api_keys, audit, clients, hash_key, init_admin, roles, users
 from infra.cli.errors import CommandError, ExitCode
+from infra.cli.grammar import TargetGroup, act, tool
+from infra.cli.partners import commands as partners
+from infra.cli.service.targets import TOKEN_VARIABLE
 from infra.cli.signing import commands as signing
-from infra.cli.targets import TOKEN_VARIABLE, Options
+from infra.cli.terminal import screen
 from infra.cli.transfer import commands as transfer
 
 
-class _Commands(TyperGroup):
-    """Takes the target's options wherever they stand; turns the end of a command into one line and an exit code."""
+class _Latchkey(TargetGroup):
+    """Turns the end of a command into one line and an exit code."""
+
+    def main(self, *arguments: Any, **settings: Any) -> Any:
+        """Run the command line."""
+        screen.escape_what_cannot_be_printed()
+        return super().main(*arguments, **settings)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read the command line."""
         if not all(_is_utf8(argument) for argument in args):
             raise typer.BadParameter("it is not UTF-8", param_hint="an argument")
-        return super().parse_args(ctx, target_first(args))
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
         """Run a command."""
@@ -32,7 +40,7 @@ class _Commands(TyperGroup):
             screen.fail(str(error))
             raise typer.Exit(error.exit_code) from None
         except OSError as error:
-            if error.errno == EPIPE:  # whoever read our output has seen enough: Click ends that quietly
+            if error.errno == EPIPE:  # the reader of our output has seen enough: Click ends that quietly
                 raise
             screen.fail(f"{error.filename or 'A file'}: {error.strerror or type(error).__name__}.")
             raise typer.Exit(ExitCode.FAILED) from None
@@ -46,59 +54,39 @@ def _is_utf8(argument: str) -> bool:
     return True
 
 
-_FLAGS = {"--local"}
-_OPTIONS = {"--stack", "--profile", "--region"}
-
-
-def target_first(args: list[str]) -> list[str]:
-    """Return the arguments with the options that all commands share in front, where Click looks for them."""
-    target: list[str] = []
-    rest: list[str] = []
-    waiting = iter(args)
-    for argument in waiting:
-        if argument in _FLAGS or (argument.partition("=")[0] in _OPTIONS and "=" in argument):
-            target.append(argument)
-        elif argument in _OPTIONS:
-            target += [argument, *([value] if (value := next(waiting, None)) is not None else [])]
-        else:
-            rest.append(argument)
-    return target + rest
-
-
 app = typer.Typer(
-    cls=_Commands,
+    cls=_Latchkey,
     no_args_is_help=True,
     pretty_exceptions_enable=False,  # its frames may hold secrets
     help="Operate a running Latchkey.",
     epilog="Exit codes: 0 done, 1 the server refused or failed, 2 wrong usage, 3 not signed in or not allowed, "
-    f"4 not reachable. With --stack, an access token in {TOKEN_VARIABLE} spares login and password.",
+    f"4 not reachable. With --stack, the command signs in with the access token in {TOKEN_VARIABLE}, "
+    "or asks for login and password.",
 )
-app.add_typer(signing.commands, name="signing")
-app.add_typer(partners.commands, name="partner")
-app.command("audit")(audit.show)
-app.command("import")(transfer.bring_in)
-app.command("export")(transfer.hand_out)
-app.add_typer(users.commands, name="user")
-app.add_typer(roles.commands, name="role")
-app.add_typer(clients.commands, name="client")
-app.add_typer(api_keys.commands, name="api-key")
-app.command("hash-key")(hash_key.hash_key)
-app.command("init-admin")(init_admin.init_admin)
+app.add_typer(users.users, name="user")
+app.add_typer(roles.roles, name="role")
+app.add_typer(clients.clients, name="client")
+app.add_typer(api_keys.api_keys, name="api-key")
+app.add_typer(partners.partners, name="partner")
+app.add_typer(signing.signing, name="signing")
+act(app, "audit", example="latchkey audit --local --day 2026-11-28")(audit.show)
+act(app, "import", example="latchkey import users.jsonl --local --dry-run")(transfer.bring_in)
+act(app, "export", example="latchkey export everybody.jsonl --local")(transfer.hand_out)
+act(app, "init-admin", example="latchkey init-admin --stack auth --login boss@example.com")(init_admin.init_admin)
+tool(app, "hash-key", example="latchkey hash-key --strip-newline < nightly.key")(hash_key.hash_key)
+
+
+def _print_version(*, wanted: bool) -> None:
+    if wanted:
+        screen.write(f"latchkey {version('latchkey')}")
+        raise typer.Exit
 
 
 @app.callback()
-def choose_target(
-    ctx: typer.Context,
+def latchkey(
     *,
-    local: Annotated[bool, typer.Option("--local", help="The one that `make run` serves in this folder.")] = False,
-    stack: Annotated[str | None, typer.Option(envvar="LATCHKEY_STACK", help="The CloudFormation stack.")] = None,
-    profile: Annotated[str | None, typer.Option(envvar="AWS_PROFILE", help="The AWS profile.")] = None,
-    region: Annotated[
-        str | None, typer.Option(envvar=["AWS_REGION", "AWS_DEFAULT_REGION"], help="The AWS region.")
-    ] = None,
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
-    """Keep what the command line says; nobody is asked and nothing is called before a command needs it."""
-    source = ctx.get_parameter_source("stack")
-    if local and source is not None and source.name == "COMMANDLINE":
-        raise typer.BadParameter("give one, not both", param_hint="--local and --stack")
-    ctx.obj = Options(local, stack, profile, region)
+    """Operate a running Latchkey."""

@@ -1,4 +1,4 @@
-"""`latchkey hash-key`: the hash under which another system keeps a secret. It needs no server."""
+"""`latchkey hash-key`: the hash that another system stores of a secret. It needs no server."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from typing import Annotated
 
 import typer
 
-from infra.cli import screen
 from infra.cli.errors import CommandError
+from infra.cli.terminal import screen
+from infra.cli.terminal.questions import ask
 from latchkey.edge.waves import fast_hash, secure_hash
 
 
 class Algorithm(StrEnum):
-    """How to hash."""
+    """The algorithms that can be asked for."""
 
     WAVES = "waves"
     FAST = "fast"
@@ -33,21 +34,24 @@ _HASHES: Mapping[Algorithm, Callable[[bytes], str]] = {
 def hash_key(
     *,
     algorithm: Annotated[
-        Algorithm, typer.Option(help="A Waves node's secure or fast hash in Base58, or SHA-256 in hex.")
+        Algorithm, typer.Option(help="The secure or the fast hash of a Waves node in Base58, or SHA-256 in hex.")
     ] = Algorithm.WAVES,
     strip_newline: Annotated[
-        bool, typer.Option("--strip-newline", help="Leave out one newline at the end, as echo adds it.")
+        bool, typer.Option("--strip-newline", help="Leave out one newline at the end, which `echo` adds.")
     ] = False,
 ) -> None:
-    """Print the hash of standard input, byte by byte; on a terminal, of a secret that is asked for unseen."""
+    """Print the hash of standard input.
+
+    On a terminal, the command asks for a secret and does not show it.
+    """
     secret = _typed() if sys.stdin.isatty() else _piped(strip_newline=strip_newline)
     screen.write(_HASHES[algorithm](secret))
 
 
 def _typed() -> bytes:
-    secret = screen.ask("Secret", hidden=True)
+    secret = ask("Secret", hidden=True)
     if not secret:
-        raise CommandError("Nothing to hash: nobody has typed a secret.")
+        raise CommandError("Nothing to hash: no secret was typed.")
     return secret.encode()
 
 
@@ -57,5 +61,5 @@ def _piped(*, strip_newline: bool) -> bytes:
         return data
     if strip_newline:
         return data.removesuffix(b"\n").removesuffix(b"\r")
-    screen.warn("the newline at the end is hashed too; --strip-newline leaves it out.")
+    screen.warn("the newline at the end is hashed too. --strip-newline leaves it out.")
     return data

@@ -1,28 +1,29 @@
-"""`latchkey init-admin`: the first admin of a stack, whom no admin can make."""
+"""`latchkey init-admin`: the first admin of a stack, which no other admin can create."""
 
 from __future__ import annotations
 
 import json
 import uuid
 from collections.abc import Callable, Mapping
-from email.message import Message
 from typing import Annotated
 
 import typer
 
-from infra.cli import records, screen
-from infra.cli.api import Answer, Api, read_answer
-from infra.cli.arguments import AsJson
+from infra.cli.answers import Answer, read_answer
 from infra.cli.errors import BadAnswer, CommandError
-from infra.cli.new_password import ask_new_password
-from infra.cli.problems import Refused, read_problem
-from infra.cli.targets import LOCAL, Options, find_target
+from infra.cli.options import AsJson
+from infra.cli.results import show_record
+from infra.cli.service.api import Api
+from infra.cli.service.problems import Refused, read_problem
+from infra.cli.service.targets import Options, find_target
+from infra.cli.terminal.questions import ask, ask_new_password
+from infra.cli.terminal.tables import Columns
 
 FUNCTION = "InitAdminFunction"
-"""The output of a stack that names the function; what the function is called in a twin."""
+"""The output of a stack that names the function, and the name of the function in a twin."""
 
 _SUCCESS = range(200, 300)
-_CARD = {"id": "Id", "login": "Login", "status": "Status", "roles": "Roles", "created_at": "Created"}
+_CARD = Columns({"id": "Id", "login": "Login", "status": "Status", "roles": "Roles", "created_at": "Created"})
 
 _Invoke = Callable[[Mapping[str, object]], Mapping[str, object]]
 
@@ -30,40 +31,46 @@ _Invoke = Callable[[Mapping[str, object]], Mapping[str, object]]
 def init_admin(
     ctx: typer.Context,
     *,
-    login: Annotated[str | None, typer.Option(help="The admin's e-mail address or user name; else asked for.")] = None,
+    login: Annotated[
+        str | None,
+        typer.Option(metavar="LOGIN", help="The admin's e-mail address or user name; by default it is asked for."),
+    ] = None,
     password_stdin: Annotated[
         bool,
-        typer.Option("--password-stdin", help="Read the password from standard input, less the last newline."),
+        typer.Option("--password-stdin", help="Read the password from standard input, without the newline at its end."),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Make the first admin of a stack, once. Your AWS credentials must allow lambda:InvokeFunction."""
+    """Create the first admin of a stack.
+
+    Your AWS credentials must allow lambda:InvokeFunction.
+    """
     if password_stdin and not login:
-        raise typer.BadParameter("name the login too", param_hint="--password-stdin")
-    invoke = _find_function(ctx.obj)
-    login = login or screen.ask("Login of the first admin")
+        raise typer.BadParameter("give --login too", param_hint="--password-stdin")
+    invoke = _find_function(ctx)
+    login = login or ask("Login of the first admin")
     if not login:
-        raise CommandError("Nothing has changed: nobody has typed a login.")
+        raise CommandError("Nothing has changed: no login was typed.")
     password = _from_stdin() if password_stdin else ask_new_password()
-    records.show(_read(invoke(_event(login, password))), _CARD, as_json=as_json)
+    show_record(_read(invoke(_event(login, password))), _CARD, as_json=as_json)
 
 
-def _find_function(options: Options) -> _Invoke:
-    """Find the function before anybody types a password for it."""
+def _find_function(ctx: typer.Context) -> _Invoke:
+    """Find the function before anyone types a password for it."""
+    options: Options = ctx.obj
+    name = options.require_target()
     if options.local:
-        api = Api(find_target(options).address)
+        api = ctx.with_resource(Api(find_target(options).address))
         return lambda event: api.post(f"/2015-03-31/functions/{FUNCTION}/invocations", event).members
-    if options.stack is None:
-        raise typer.BadParameter("name one", param_hint=f"--{LOCAL} or --stack NAME")
-    from infra.cli.stacks import find_function  # boto3 takes longer to import than most commands take
+    from infra.cli.service.stacks import find_function  # boto3 takes longer to import than most commands take
 
-    return find_function(options.stack, FUNCTION, options.profile, options.region)
+    return find_function(name, FUNCTION, options.profile, options.region)
 
 
 def _from_stdin() -> str:
     password = typer.get_text_stream("stdin").read().removesuffix("\n").removesuffix("\r")
     if not password:
-        raise typer.BadParameter("there is no password in standard input", param_hint="--password-stdin")
+        raise typer.BadParameter("standard input is empty", param_hint="--password-stdin")
     return password
 
 
@@ -81,7 +88,7 @@ def _read(answer: Mapping[str, object]) -> Answer:
     """Return the document in the answer of a proxy integration; raise `Refused` or `BadAnswer`."""
     status, body = answer.get("statusCode"), answer.get("body")
     if not isinstance(status, int) or not isinstance(body, str):
-        raise BadAnswer("not an answer of this function")
+        raise BadAnswer("it is not an answer of this function")
     if status not in _SUCCESS:
-        raise Refused(read_problem(status, Message(), body.encode()))
+        raise Refused(read_problem(status, {}, body.encode()))
     return read_answer(body.encode())

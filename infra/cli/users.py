@@ -4,132 +4,163 @@ from __future__ import annotations
 
 import re
 from typing import Annotated
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 import typer
 
-from infra.cli import records
-from infra.cli.api import Api
-from infra.cli.arguments import AsJson, Limit, given
+from infra.cli.answers import printable_text, records
 from infra.cli.errors import CommandError
-from infra.cli.lists import show_list
-from infra.cli.new_password import ask_new_password
-from infra.cli.sign_in import connect
+from infra.cli.grammar import Noun
+from infra.cli.lists import Listing, Part, show_list, show_whole
+from infra.cli.options import AsJson, Cursor, Limit, Yes, changes, given
+from infra.cli.results import say, show_record
+from infra.cli.service.api import Api
+from infra.cli.service.paths import path_of
+from infra.cli.service.sign_in import connect
+from infra.cli.terminal.questions import ask_new_password, confirm
+from infra.cli.terminal.tables import Columns
 
-commands = typer.Typer(no_args_is_help=True, help="Accounts: list, open, disable, roles, sessions.")
+users = Noun("Accounts: their status, roles and sessions.")
 
-_USERS = "/v1/admin/users"
+_USERS = path_of("users")
 _SUB = re.compile(r"usr_[a-z2-7]{26}")
-_COLUMNS = {"id": "Id", "login": "Login", "status": "Status", "roles": "Roles", "created_at": "Created"}
-_CARD = _COLUMNS | {"name": "Name", "locale": "Locale", "source": "Source", "permissions": "Permissions"}
+_IN_LISTS = {"id": "Id", "login": "Login", "status": "Status", "roles": "Roles", "created_at": "Created"}
+_LISTING = Listing(_USERS, "users", Columns(_IN_LISTS))
+_CARD = Columns(_IN_LISTS | {"name": "Name", "locale": "Locale", "source": "Source", "permissions": "Permissions"})
 
-_Who = Annotated[str, typer.Argument(metavar="LOGIN|SUB", help="The login of the account, or its id.")]
+_Who = Annotated[str, typer.Argument(metavar="LOGIN|ID", help="The login of the account, or its id (usr_…).")]
 
 
-@commands.command("list")
-def list_(
+@users.verb("list", example="latchkey user list --local --limit 20")
+def list_users(
     ctx: typer.Context,
     *,
-    login: Annotated[str | None, typer.Option(help="The one account with this login.")] = None,
+    login: Annotated[str | None, typer.Option(metavar="LOGIN", help="Show only the account with this login.")] = None,
     limit: Limit = None,
+    cursor: Cursor = None,
     as_json: AsJson = False,
 ) -> None:
-    """List accounts, oldest first."""
-    _, api = connect(ctx)
+    """List accounts, the oldest first."""
+    if login is not None and cursor:
+        raise typer.BadParameter("give one of them, not both", param_hint="--login and --cursor")
+    api = connect(ctx)
     if login is None:
-        show_list(api, _USERS, "users", _COLUMNS, limit=limit, as_json=as_json)
-        return
-    answer = api.get(f"{_USERS}?{urlencode({'login': login})}")
-    records.show_all(answer, "users", _COLUMNS, as_json=as_json)
+        show_list(api, _LISTING, Part(limit, cursor), as_json=as_json)
+    else:
+        show_whole(api.get(_by_login(login)), _LISTING, as_json=as_json)
 
 
-@commands.command()
+@users.verb("show", example="latchkey user show ann@example.com --local")
 def show(ctx: typer.Context, who: _Who, *, as_json: AsJson = False) -> None:
     """Show an account."""
-    _, api = connect(ctx)
-    records.show(api.get(_path(api, who)), _CARD, as_json=as_json)
+    api = connect(ctx)
+    show_record(api.get(_path(api, who)), _CARD, as_json=as_json)
 
 
-@commands.command()
+@users.verb("create", example="latchkey user create ann@example.com --local --role help_desk")
 def create(  # noqa: PLR0913 - Typer makes an option of each
     ctx: typer.Context,
-    login: Annotated[str, typer.Argument(help="An e-mail address or a user name.")],
+    login: Annotated[str, typer.Argument(metavar="LOGIN", help="An e-mail address or a user name.")],
     *,
-    role: Annotated[list[str] | None, typer.Option(help="A role; may be repeated.")] = None,
-    name: Annotated[str | None, typer.Option(help="The person's name.")] = None,
-    locale: Annotated[str | None, typer.Option(help="The language of mails, such as en or ru-RU.")] = None,
-    no_password: Annotated[bool, typer.Option("--no-password", help="Let the owner set one by mail.")] = False,
+    role: Annotated[list[str] | None, typer.Option(metavar="ROLE", help="A role; repeat it for several.")] = None,
+    name: Annotated[str | None, typer.Option(metavar="TEXT", help="The person's name.")] = None,
+    locale: Annotated[
+        str | None, typer.Option(metavar="TAG", help="The language of mails, such as en or ru-RU.")
+    ] = None,
+    no_password: Annotated[bool, typer.Option("--no-password", help="Let the owner set a password by mail.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Open an account. The password is asked for, twice, and not shown."""
-    _, api = connect(ctx)
+    """Create an account.
+
+    The command asks for the password twice and does not show it.
+    """
+    api = connect(ctx)
     password = None if no_password else ask_new_password()
     members = given(login=login, password=password, roles=role, name=name, locale=locale)
-    records.show(api.post(_USERS, members), _CARD, as_json=as_json)
+    show_record(api.post(_USERS, members), _CARD, as_json=as_json)
 
 
-@commands.command()
-def disable(ctx: typer.Context, who: _Who, *, as_json: AsJson = False) -> None:
-    """Lock an account and end its sessions."""
-    _change(ctx, who, {"status": "disabled"}, as_json=as_json)
-
-
-@commands.command()
-def enable(ctx: typer.Context, who: _Who, *, as_json: AsJson = False) -> None:
-    """Let an account sign in again."""
-    _change(ctx, who, {"status": "active"}, as_json=as_json)
-
-
-@commands.command()
-def roles(
+@users.verb("set", example="latchkey user set ann@example.com --local --add-role help_desk")
+def change(  # noqa: PLR0913 - Typer makes an option of each
     ctx: typer.Context,
     who: _Who,
     *,
-    add: Annotated[list[str] | None, typer.Option(help="A role to give; may be repeated.")] = None,
-    remove: Annotated[list[str] | None, typer.Option(help="A role to take; may be repeated.")] = None,
+    role: Annotated[
+        list[str] | None, typer.Option(metavar="ROLE", help="All roles of the account; repeat it for several.")
+    ] = None,
+    add_role: Annotated[
+        list[str] | None, typer.Option(metavar="ROLE", help="A role to add; repeat it for several.")
+    ] = None,
+    remove_role: Annotated[
+        list[str] | None, typer.Option(metavar="ROLE", help="A role to remove; repeat it for several.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Give roles and take roles. They are in tokens from the next refresh on."""
-    if not add and not remove:
-        raise typer.BadParameter("name a role", param_hint="--add or --remove")
-    _, api = connect(ctx)
+    """Change the roles of an account.
+
+    Tokens contain the new roles from the next refresh on.
+    """
+    if role and (add_role or remove_role):
+        raise typer.BadParameter("give all roles, or those to add and remove", param_hint="--role")
+    members = changes(roles=role) if not (add_role or remove_role) else {}
+    api = connect(ctx)
     path = _path(api, who)
-    held = _roles(api, path)
-    wanted = sorted((held | set(add or ())) - set(remove or ()))
-    records.show(api.patch(path, {"roles": wanted}), _CARD, as_json=as_json)
+    if not members:
+        members = {"roles": sorted((_roles(api, path) | set(add_role or ())) - set(remove_role or ()))}
+    show_record(api.patch(path, members), _CARD, as_json=as_json)
 
 
-@commands.command("end-sessions")
-def end_sessions(ctx: typer.Context, who: _Who, *, as_json: AsJson = False) -> None:
-    """End every session of an account."""
-    _, api = connect(ctx)
+@users.verb("disable", example="latchkey user disable ann@example.com --local")
+def disable(ctx: typer.Context, who: _Who, *, as_json: AsJson = False) -> None:
+    """Stop an account from signing in, and end its sessions."""
+    _set_status(ctx, who, "disabled", as_json=as_json)
+
+
+@users.verb("enable", example="latchkey user enable ann@example.com --local")
+def enable(ctx: typer.Context, who: _Who, *, as_json: AsJson = False) -> None:
+    """Let an account sign in again."""
+    _set_status(ctx, who, "active", as_json=as_json)
+
+
+@users.verb("end-sessions", example="latchkey user end-sessions ann@example.com --local")
+def end_sessions(ctx: typer.Context, who: _Who, *, yes: Yes = False, as_json: AsJson = False) -> None:
+    """End every session of an account.
+
+    The owner must log in again on each device.
+    """
+    confirm(f"Every session of {who} will end.", yes=yes)
+    api = connect(ctx)
     api.delete(f"{_path(api, who)}/sessions")
-    records.say("Every session of the account has ended.", as_json=as_json)
+    say("Every session of the account has ended.", as_json=as_json)
 
 
-@commands.command("send-reset")
-def send_reset(ctx: typer.Context, who: _Who, *, as_json: AsJson = False) -> None:
-    """Mail the owner of an account a code for a new password."""
-    _, api = connect(ctx)
+@users.verb("reset-password", example="latchkey user reset-password ann@example.com --local")
+def reset_password(ctx: typer.Context, who: _Who, *, as_json: AsJson = False) -> None:
+    """Send the owner of an account a mail with a code to set a new password."""
+    api = connect(ctx)
     api.post(f"{_path(api, who)}/password-reset", {})
-    records.say("The mail is on its way.", as_json=as_json)
+    say("The mail will be sent.", as_json=as_json)
 
 
-def _change(ctx: typer.Context, who: str, members: dict[str, str], *, as_json: bool) -> None:
-    _, api = connect(ctx)
-    records.show(api.patch(_path(api, who), members), _CARD, as_json=as_json)
+def _set_status(ctx: typer.Context, who: str, status: str, *, as_json: bool) -> None:
+    api = connect(ctx)
+    show_record(api.patch(_path(api, who), {"status": status}), _CARD, as_json=as_json)
+
+
+def _by_login(login: str) -> str:
+    return f"{_USERS}?{urlencode({'login': login})}"
 
 
 def _path(api: Api, who: str) -> str:
-    """Return the path of an account, looked up by its login unless an id is given."""
-    return f"{_USERS}/{quote(who if _SUB.fullmatch(who) else _find(api, who), safe='')}"
+    """Return the path of an account, which is looked up by its login unless an id is given."""
+    return path_of("users", who if _SUB.fullmatch(who) else _find(api, who))
 
 
 def _find(api: Api, login: str) -> str:
-    found = records.records(api.get(f"{_USERS}?{urlencode({'login': login})}"), "users")
+    found = records(api.get(_by_login(login)), "users")
     if not found:
         raise CommandError(f"There is no account with the login {login}.")
-    return records.text(found[0], "id")
+    return printable_text(found[0], "id")
 
 
 def _roles(api: Api, path: str) -> set[str]:

@@ -90,14 +90,19 @@ def test_the_operators_day(twin: RunningTwin) -> None:
     made = operator.does("user", "create", ANN, "--name", "Ann", typed=f"{ANNS_PASSWORD}\n{ANNS_PASSWORD}\n")
     assert ANN in made
     operator.does("role", "set", "help_desk", "users:read")
-    assert operator.reads("user", "roles", ANN, "--add", "help_desk")["roles"] == ["help_desk", "user"]
+    assert operator.reads("user", "set", ANN, "--add-role", "help_desk")["roles"] == ["help_desk", "user"]
 
     client = operator.reads("client", "create", "--kind", "service", "--name", "Job", "--role", "service")
-    key = operator.does("api-key", "create", "--client-id", client["client_id"], "--name", "nightly").strip()
+    key = operator.does("api-key", "create", "--client-id", client["id"], "--name", "nightly").strip()
     assert session_of(twin, key) == 200
-    successor = operator.does("api-key", "rotate", key.split("_")[1]).strip()
+    successor = operator.does("api-key", "rotate", key.split("_")[1], "--yes").strip()
     assert (session_of(twin, key), session_of(twin, successor)) == (401, 200)
-    operator.does("api-key", "revoke", successor.split("_")[1])
+    key_id = successor.split("_")[1]
+    statuses = [operator.reads("api-key", verb, key_id)["status"] for verb in ("disable", "show")]
+    assert (statuses, session_of(twin, successor)) == (["disabled", "disabled"], 401)
+    operator.does("api-key", "enable", key_id)
+    assert session_of(twin, successor) == 200
+    operator.does("api-key", "delete", key_id, "--yes")
     assert session_of(twin, successor) == 401
 
     tokens = log_in(twin).json
@@ -105,15 +110,42 @@ def test_the_operators_day(twin: RunningTwin) -> None:
     assert (refresh(twin, tokens).status, log_in(twin).status) == (401, 401)
     operator.does("user", "enable", ANN)
     tokens = log_in(twin).json
-    operator.does("user", "end-sessions", ANN)
+    operator.does("user", "end-sessions", ANN, "--yes")
     assert (refresh(twin, tokens).status, log_in(twin).status) == (401, 200)
 
-    operator.does("user", "send-reset", ANN)
+    operator.does("user", "reset-password", ANN)
     code = code_in(twin, wait_for(twin, ANN))
     reset = twin.call("POST", "/v1/user/password/reset", json={"token": code, "password": "some other words"})
     assert (reset.status, log_in(twin).status) == (204, 401)
     listed = operator.does("user", "list")
     assert [login in listed for login in (BOSS, ANN, "eve@example.com")] == [True, True, False]
+
+
+def test_client_is_disabled_and_deleted_on_demand_alone(twin: RunningTwin) -> None:
+    """A disabled client's keys open nothing until it is enabled; without a confirmation it stays."""
+    operator = Operator(twin)
+    client = operator.reads("client", "create", "--kind", "service", "--name", "Robot", "--role", "service")
+    key = operator.does("api-key", "create", "--client-id", client["id"], "--name", "daily").strip()
+    assert operator.reads("client", "disable", client["id"])["status"] == "disabled"
+    assert session_of(twin, key) == 401
+    assert operator.reads("client", "enable", client["id"])["status"] == "active"
+    assert session_of(twin, key) == 200
+    assert "Add --yes" in operator.does("client", "delete", client["id"], code=2)
+    assert operator.reads("client", "show", client["id"])["id"] == client["id"]
+    operator.does("client", "delete", client["id"], "--yes")
+    assert session_of(twin, key) == 401
+
+
+def test_list_is_continued_on_a_real_server(twin: RunningTwin) -> None:
+    """The cursor of one command is good for the next, which signs in by itself."""
+    operator = Operator(twin)
+    for name in ("one", "two", "three"):
+        operator.does("client", "create", "--kind", "service", "--name", name)
+    whole = operator.reads("client", "list")
+    first = operator.reads("client", "list", "--limit", "2")
+    rest = operator.reads("client", "list", "--cursor", first["cursor"])
+    assert len(first["clients"]) == 2
+    assert (first["clients"] + rest["clients"], rest["cursor"]) == (whole["clients"], None)
 
 
 # ---- The Invoke API of the twin ----

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
+from infra.cli.terminal import questions
 from tests.infra.fake_api import LOGIN, LOGOUT, TOKEN, FakeApi, FakeServer, Handler, described, write_dev_file
 
 
@@ -40,6 +41,12 @@ def fake(server: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     server.fake.will("POST", LOGOUT, (204, None))
     write_dev_file(server.fake.address)
     return server.fake
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A person at a terminal, who can be asked; what they type is the input of the command."""
+    monkeypatch.setattr(questions, "_on_terminal", lambda: True)
 
 
 @pytest.fixture

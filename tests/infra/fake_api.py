@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -15,6 +16,8 @@ from infra.cli.app import app
 PASSWORD = "a quiet river at dawn"
 TOKEN = "eyJhbGciOiJSUzI1NiJ9.e30.c2ln"
 LOGIN, LOGOUT = "/v1/auth/login", "/v1/auth/logout"
+SIGNING = "/v1/admin/signing"
+KID = "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"
 
 runner = CliRunner(env={"COLUMNS": "200", "NO_COLOR": None, "FORCE_COLOR": None})
 
@@ -22,6 +25,27 @@ runner = CliRunner(env={"COLUMNS": "200", "NO_COLOR": None, "FORCE_COLOR": None}
 def problem(status: int, code: str, detail: str, **members: Any) -> tuple[int, dict[str, Any]]:
     named = {"type": f"urn:latchkey:error:{code}", "title": "No", "status": status, "detail": detail, "code": code}
     return status, named | {"request_id": "req-1"} | members
+
+
+def a_key(kid: str, state: str, **times: int) -> dict[str, Any]:
+    undecided = {"published_at": 1_780_000_000, "activates_at": None, "retire_at": None}
+    return {"kid": kid, "alg": "RS256", "state": state} | undecided | times
+
+
+def a_policy(**members: Any) -> dict[str, Any]:
+    """Return a signing policy as the server shows it."""
+    now = int(time.time())
+    keys = [a_key(KID, "current", activates_at=now - 3 * 86_400 - 60), a_key("spare", "next")]
+    return {
+        "version": 7,
+        "issuer": "https://auth.example",
+        "algorithm": "RS256",
+        "access_ttl": 900,
+        "refresh_ttl": 7_776_000,
+        "refresh_idle_ttl": 2_592_000,
+        "refresh_retry_limit": 2,
+        "keys": keys,
+    } | members
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +66,7 @@ class FakeApi:
     answers: dict[tuple[str, str], list[tuple[int, Any]]] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
     headers: dict[str, str] = field(default_factory=dict)
+    connections: int = 0
 
     def will(self, method: str, path: str, *answers: tuple[int, Any]) -> None:
         """Prepare the answers of a route."""
@@ -59,7 +84,10 @@ class FakeApi:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Hands each request to the fake of its server."""
+    """Hands each request to the fake of its server, and keeps the connection for the next."""
+
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1  # a response in one packet: else the next would wait for an acknowledgement
 
     def handle_any(self) -> None:
         """Answer as was prepared."""
@@ -89,9 +117,14 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class FakeServer(ThreadingHTTPServer):
-    """Serves whichever fake the present test has made."""
+    """Serves whichever fake the present test has made, which counts the connections."""
 
     fake: FakeApi
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Serve a new connection."""
+        self.fake.connections += 1
+        super().process_request(request, client_address)
 
 
 def write_dev_file(issuer: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,10 +14,11 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from typer.testing import CliRunner, Result
 
-from infra.cli import sign_in
-from infra.cli.api import Answer
+from infra.cli.answers import Answer
 from infra.cli.app import app
 from infra.cli.errors import NotSignedIn
+from infra.cli.service import sign_in
+from infra.cli.terminal import screen
 
 TIME = 1_800_000_000_123
 runner = CliRunner(env={"COLUMNS": "200", "NO_COLOR": None, "FORCE_COLOR": None, "TZ": "UTC"})
@@ -83,6 +85,20 @@ def test_events_are_a_table(server: Server) -> None:
     assert (result.exit_code, result.stderr) == (0, "")
 
 
+def test_narrow_terminal_keeps_time_event_and_subject(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No id is cut or folded, and the time is how long ago it was."""
+    monkeypatch.setattr(screen, "width", lambda: 60)
+    server.events = [event(sub="usr_" + "a" * 26, reason="a long reason", time=int(time.time() - 130) * 1000)]
+    lines = [line.split() for line in run().stdout.splitlines()]
+    assert lines == [["Time", "Event", "Subject"], ["2", "min", "ago", "login", "usr_" + "a" * 26]]
+
+
+def test_long_reason_is_one_line_in_a_pipe(server: Server) -> None:
+    """`latchkey audit | grep` finds all of it."""
+    server.events = [event(reason="word " * 200 + "end")]
+    assert run().stdout.splitlines()[1].endswith("word end")
+
+
 @pytest.mark.parametrize(
     ("arguments", "asked"),
     [
@@ -110,13 +126,16 @@ def test_pages_are_read_up_to_the_limit(server: Server, limit: str, sizes: list[
     subjects = [line.split()[2] for line in result.stdout.splitlines()[1:]]
     assert subjects == [f"usr_{number}" for number in range(min(int(limit), 260))]
     assert [int(query["limit"]) for query in server.asked] == sizes
-    assert ("There is more" in result.stderr) is more
+    assert ("There are more events" in result.stderr) is more
 
 
 def test_json_is_one_document_of_all_pages(server: Server) -> None:
-    """For scripts: the events as the server gave them, members unknown to this release included."""
+    """For scripts: the events as the server gave them, members unknown to this release included, and the cursor."""
     server.events = [event(number, news="ü") for number in range(120)]
-    assert json.loads(run("--json", "--limit", "200").stdout) == {"events": server.events}
+    assert json.loads(run("--json", "--limit", "200").stdout) == {"events": server.events, "cursor": None}
+    first = json.loads(run("--json", "--limit", "110").stdout)
+    rest = json.loads(run("--json", "--limit", "110", "--cursor", first["cursor"]).stdout)
+    assert (first["events"] + rest["events"], rest["cursor"]) == (server.events, None)
 
 
 def test_a_page_without_events_is_not_the_end(server: Server) -> None:
@@ -127,7 +146,7 @@ def test_a_page_without_events_is_not_the_end(server: Server) -> None:
 
 def test_nothing_is_said_to_be_nothing(server: Server) -> None:
     """An empty table would look like a mistake."""
-    assert run().stdout.strip() == "Nothing is recorded."
+    assert run().stdout.strip() == "No events are recorded."
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from infra.cli.durations import human, iso, moment, parse_duration
+from infra.cli.terminal.durations import human, iso, moment, parse_duration
 
 NOW = 1_780_000_000  # 2026-05-28 20:26:40 UTC
 
@@ -55,6 +55,11 @@ def test_duration_is_cut_off_after_as_many_parts_as_asked_for() -> None:
 def test_moment_says_how_far_away_it_is(epoch: int, distance: str) -> None:
     """The past is ago, the future is in."""
     assert moment(epoch, NOW).endswith(distance)
+
+
+def test_moment_of_right_now_is_now() -> None:
+    """`0 s ago` would be odd."""
+    assert moment(NOW, NOW).endswith("(now)")
 
 
 @pytest.mark.usefixtures("_in_tokyo")

@@ -141,7 +141,7 @@ def test_failure_of_the_function_repeats_nothing(deployed: FakeApi) -> None:
     deployed.will("POST", STACKS, (200, {"errorMessage": PASSWORD}))
     result = init("--stack", "auth")
     assert result.exit_code == 1
-    assert f"The function {FUNCTION} failed; its log says where." in result.stderr
+    assert f"The function {FUNCTION} failed. Its log says where." in result.stderr
     assert PASSWORD not in result.output
 
 

@@ -1,4 +1,4 @@
-"""The commands for accounts, roles, clients and API keys, against a small API on loopback."""
+"""The commands for accounts, roles, clients, API keys and partners, against a small API on loopback."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from typer.testing import Result
 from tests.infra.fake_api import LOGIN, LOGOUT, PASSWORD, Call, FakeApi, latchkey, problem
 
 USERS, ROLES, CLIENTS, KEYS = "/v1/admin/users", "/v1/admin/roles", "/v1/admin/clients", "/v1/admin/api-keys"
+PARTNERS = "/v1/admin/partners"
 SUB = "usr_" + "a" * 26
 ANN = f"{USERS}?login=ann%40example.com"
 SECRET = "lks_only-once"
@@ -33,15 +34,34 @@ USER = {
 }
 ROLE = {"name": "shop", "built_in": False, "permissions": ["users:read"]}
 CLIENT = {
-    "client_id": "cli_x",
+    "id": "cli_x",
     "kind": "confidential",
     "name": "Shop",
     "created_at": MADE_AT,
-    "enabled": True,
+    "status": "active",
     "roles": [],
     "secrets": ["0123abcd"],
 }
-API_KEY = {"id": "kid", "prefix": "lk_kid_", "client_id": "cli_x", "name": "Job", "created_at": MADE_AT}
+API_KEY = {
+    "id": "kid",
+    "prefix": "lk_kid_",
+    "client_id": "cli_x",
+    "name": "Job",
+    "status": "active",
+    "created_at": MADE_AT,
+}
+PARTNER = {
+    "id": "prt_x",
+    "name": "Shop",
+    "issuer": "https://shop.example",
+    "status": "active",
+    "profile": "standard",
+    "keys": [{"kid": "k1", "alg": "ES256", "kty": "EC"}],
+    "role_map": {"a=b": "user"},
+    "tokens_per_minute": 0,
+    "max_users": 500,
+    "created_at": MADE_AT,
+}
 
 COMMANDS: dict[str, tuple[list[str], Call, Any]] = {
     "user show": (["user", "show", SUB], Call("GET", f"{USERS}/{SUB}", "", None), USER),
@@ -52,8 +72,21 @@ COMMANDS: dict[str, tuple[list[str], Call, Any]] = {
         Call("POST", USERS, "", {"login": "ann@example.com", "roles": ["user", "shop"], "locale": "ru"}),
         USER,
     ),
-    "user end-sessions": (["user", "end-sessions", SUB], Call("DELETE", f"{USERS}/{SUB}/sessions", "", None), None),
-    "user send-reset": (["user", "send-reset", SUB], Call("POST", f"{USERS}/{SUB}/password-reset", "", {}), None),
+    "user set": (
+        ["user", "set", SUB, "--role", "user", "--role", "help"],
+        Call("PATCH", f"{USERS}/{SUB}", "", {"roles": ["user", "help"]}),
+        USER,
+    ),
+    "user end-sessions": (
+        ["user", "end-sessions", SUB, "--yes"],
+        Call("DELETE", f"{USERS}/{SUB}/sessions", "", None),
+        None,
+    ),
+    "user reset-password": (
+        ["user", "reset-password", SUB],
+        Call("POST", f"{USERS}/{SUB}/password-reset", "", {}),
+        None,
+    ),
     "role show": (["role", "show", "shop"], Call("GET", f"{ROLES}/shop", "", None), ROLE),
     "role list": (["role", "list"], Call("GET", ROLES, "", None), {"roles": [ROLE]}),
     "role set": (
@@ -61,8 +94,12 @@ COMMANDS: dict[str, tuple[list[str], Call, Any]] = {
         Call("PUT", f"{ROLES}/shop", "", {"permissions": ["users:read", "users:write"]}),
         ROLE,
     ),
-    "role set to nothing": (["role", "set", "shop"], Call("PUT", f"{ROLES}/shop", "", {"permissions": []}), ROLE),
-    "role delete": (["role", "delete", "a/b"], Call("DELETE", f"{ROLES}/a%2Fb", "", None), None),
+    "role set to nothing": (
+        ["role", "set", "shop", "--none"],
+        Call("PUT", f"{ROLES}/shop", "", {"permissions": []}),
+        ROLE,
+    ),
+    "role delete": (["role", "delete", "a/b", "--yes"], Call("DELETE", f"{ROLES}/a%2Fb", "", None), None),
     "client show": (["client", "show", "cli_x"], Call("GET", f"{CLIENTS}/cli_x", "", None), CLIENT),
     "client create": (
         ["client", "create", "--kind", "public", "--name", "App", "--redirect-uri", "a:/b", "--grant", "refresh_token"],
@@ -75,17 +112,71 @@ COMMANDS: dict[str, tuple[list[str], Call, Any]] = {
         CLIENT,
     ),
     "client set": (
-        ["client", "set", "cli_x", "--disable", "--role", "", "--scope", "a", "--scope", "b"],
-        Call("PATCH", f"{CLIENTS}/cli_x", "", {"scopes": ["a", "b"], "roles": [], "enabled": False}),
+        ["client", "set", "cli_x", "--name", "Shop", "--role", "", "--scope", "a", "--scope", "b"],
+        Call("PATCH", f"{CLIENTS}/cli_x", "", {"name": "Shop", "scopes": ["a", "b"], "roles": []}),
         CLIENT,
     ),
-    "client delete": (["client", "delete", "cli_x"], Call("DELETE", f"{CLIENTS}/cli_x", "", None), None),
-    "client remove-secret": (
-        ["client", "remove-secret", "cli_x", "0123abcd"],
+    "client disable": (
+        ["client", "disable", "cli_x"],
+        Call("PATCH", f"{CLIENTS}/cli_x", "", {"status": "disabled"}),
+        CLIENT,
+    ),
+    "client enable": (
+        ["client", "enable", "cli_x"],
+        Call("PATCH", f"{CLIENTS}/cli_x", "", {"status": "active"}),
+        CLIENT,
+    ),
+    "client delete": (["client", "delete", "cli_x", "--yes"], Call("DELETE", f"{CLIENTS}/cli_x", "", None), None),
+    "client secret delete": (
+        ["client", "secret", "delete", "cli_x", "0123abcd", "--yes"],
         Call("DELETE", f"{CLIENTS}/cli_x/secrets/0123abcd", "", None),
         None,
     ),
-    "api-key revoke": (["api-key", "revoke", "kid"], Call("DELETE", f"{KEYS}/kid", "", None), None),
+    "api-key show": (["api-key", "show", "kid"], Call("GET", f"{KEYS}/kid", "", None), API_KEY),
+    "api-key set": (
+        ["api-key", "set", "kid", "--name", "Job"],
+        Call("PATCH", f"{KEYS}/kid", "", {"name": "Job"}),
+        API_KEY,
+    ),
+    "api-key disable": (
+        ["api-key", "disable", "kid"],
+        Call("PATCH", f"{KEYS}/kid", "", {"status": "disabled"}),
+        API_KEY,
+    ),
+    "api-key enable": (["api-key", "enable", "kid"], Call("PATCH", f"{KEYS}/kid", "", {"status": "active"}), API_KEY),
+    "api-key delete": (["api-key", "delete", "kid", "--yes"], Call("DELETE", f"{KEYS}/kid", "", None), None),
+    "partner show": (["partner", "show", "prt_x"], Call("GET", f"{PARTNERS}/prt_x", "", None), PARTNER),
+    "partner create": (
+        ["partner", "create", "--name", "Shop", "--issuer", "i", "--token-profile", "nodul", "--map-role", "a=b=user"],
+        Call("POST", PARTNERS, "", {"name": "Shop", "issuer": "i", "profile": "nodul", "role_map": {"a=b": "user"}}),
+        PARTNER,
+    ),
+    "partner set": (
+        ["partner", "set", "prt_x", "--client-id", "a", "--client-id", "b", "--max-users", "0"],
+        Call("PATCH", f"{PARTNERS}/prt_x", "", {"clients": ["a", "b"], "max_users": 0}),
+        PARTNER,
+    ),
+    "partner set to nothing": (
+        ["partner", "set", "prt_x", "--map-role", "", "--default-role", "", "--allow-missing", ""],
+        Call("PATCH", f"{PARTNERS}/prt_x", "", {"role_map": {}, "default_roles": [], "allow_missing": []}),
+        PARTNER,
+    ),
+    "partner disable": (
+        ["partner", "disable", "prt_x"],
+        Call("PATCH", f"{PARTNERS}/prt_x", "", {"status": "disabled"}),
+        PARTNER,
+    ),
+    "partner enable": (
+        ["partner", "enable", "prt_x"],
+        Call("PATCH", f"{PARTNERS}/prt_x", "", {"status": "active"}),
+        PARTNER,
+    ),
+    "partner delete": (["partner", "delete", "prt_x", "--yes"], Call("DELETE", f"{PARTNERS}/prt_x", "", None), None),
+    "partner key delete": (
+        ["partner", "key", "delete", "prt_x", "k/1", "--yes"],
+        Call("DELETE", f"{PARTNERS}/prt_x/keys/k%2F1", "", None),
+        None,
+    ),
 }
 """A command line, the call that it makes, and the document that the server answers."""
 
@@ -95,8 +186,8 @@ WITH_SECRET: dict[str, tuple[list[str], Call, dict[str, Any]]] = {
         Call("POST", CLIENTS, "", {"kind": "confidential", "name": "Shop"}),
         CLIENT | {"client_secret": SECRET},
     ),
-    "client add-secret": (
-        ["client", "add-secret", "cli_x"],
+    "client secret create": (
+        ["client", "secret", "create", "cli_x"],
         Call("POST", f"{CLIENTS}/cli_x/secrets", "", {}),
         CLIENT | {"client_secret": SECRET},
     ),
@@ -163,7 +254,7 @@ def test_secret_is_alone_on_stdout(fake: FakeApi, arguments: list[str], call: Ca
     prepare(fake, call, document)
     result = local(*arguments)
     assert result.stdout == SECRET + "\n"
-    assert "nobody can show it again" in result.stderr
+    assert "it cannot be shown again" in result.stderr
     assert SECRET not in result.stderr
 
 
@@ -183,6 +274,65 @@ def test_life_of_a_key_becomes_a_moment(fake: FakeApi) -> None:
     assert abs(body["expires_at"] - time.time() - 90 * 86_400) < 60
 
 
+# ---- What cannot be undone ----
+
+FINAL = {name: row for name, row in COMMANDS.items() if "--yes" in row[0]} | {
+    "api-key rotate": (
+        ["api-key", "rotate", "kid", "--yes"],
+        Call("POST", f"{KEYS}/kid/rotate", "", {}),
+        API_KEY | {"api_key": SECRET},
+    )
+}
+WORDS = {"client delete": "cli_x", "partner delete": "prt_x"}
+"""The command whose confirmation is the name of what goes; the others take `yes`."""
+
+
+def unconfirmed(name: str) -> list[str]:
+    return [argument for argument in FINAL[name][0] if argument != "--yes"]
+
+
+@pytest.mark.usefixtures("terminal")
+@pytest.mark.parametrize("name", FINAL)
+def test_what_cannot_be_undone_is_asked_for(fake: FakeApi, name: str) -> None:
+    """What will happen is said beside the result, and it is done as soon as the word is typed."""
+    _, call, document = FINAL[name]
+    prepare(fake, call, document)
+    result = local(*unconfirmed(name), typed=f"{WORDS.get(name, 'yes')}\n")
+    assert (result.exit_code, own_calls(fake)) == (0, [(call.method, call.path, call.body or None)])
+    assert " will " in result.stderr
+    assert "This cannot be undone." in result.stderr
+
+
+@pytest.mark.usefixtures("terminal")
+@pytest.mark.parametrize("typed", ["", "\n", "y\n", "Yes\n", "no\n"], ids=["nobody", "empty", "y", "case", "no"])
+@pytest.mark.parametrize("name", FINAL)
+def test_another_word_changes_nothing(fake: FakeApi, name: str, typed: str) -> None:
+    """Nobody is signed in for it."""
+    result = local(*unconfirmed(name), typed=typed)
+    assert (result.exit_code, result.stdout.strip(), fake.calls) == (1, typed.strip(), [])  # the echo of a terminal
+    assert "Nothing has changed" in result.stderr
+
+
+@pytest.mark.usefixtures("terminal")
+@pytest.mark.parametrize("name", WORDS)
+def test_habit_does_not_delete_what_others_hang_on(fake: FakeApi, name: str) -> None:
+    """API keys go with a client, and users lose a partner: its name must be typed."""
+    assert (local(*unconfirmed(name), typed="yes\n").exit_code, fake.calls) == (1, [])
+
+
+@pytest.mark.parametrize("name", FINAL)
+def test_nothing_is_asked_without_a_terminal(fake: FakeApi, name: str) -> None:
+    """A script must say `--yes`, and is told so: what is piped in is no answer."""
+    result = local(*unconfirmed(name), typed="yes\n")
+    assert (result.exit_code, result.stdout, fake.calls) == (2, "", [])
+    assert "Add --yes to confirm it." in result.stderr
+
+
+def test_every_delete_of_the_api_is_asked_for() -> None:
+    """What the table above leaves out would be deleted without a word."""
+    assert {name for name, (_, call, _) in COMMANDS.items() if call.method == "DELETE"} <= FINAL.keys()
+
+
 # ---- Accounts by login ----
 
 
@@ -198,7 +348,7 @@ def test_account_is_found_by_its_login(fake: FakeApi) -> None:
 def test_login_that_nobody_has_is_said(fake: FakeApi) -> None:
     """Nothing is changed, and the line says who is missing."""
     fake.will("GET", ANN, (200, {"users": [], "cursor": None}))
-    result = local("user", "end-sessions", "ann@example.com")
+    result = local("user", "end-sessions", "ann@example.com", "--yes")
     assert (result.exit_code, len(own_calls(fake))) == (1, 1)
     assert "no account with the login ann@example.com" in result.stderr
 
@@ -208,7 +358,7 @@ def test_roles_are_given_and_taken_beside_those_held(fake: FakeApi) -> None:
     path = f"{USERS}/{SUB}"
     fake.will("GET", path, (200, USER))
     fake.will("PATCH", path, (200, USER | {"roles": ["help", "user"]}))
-    result = local("user", "roles", SUB, "--add", "help", "--remove", "shop", "--remove", "never-held")
+    result = local("user", "set", SUB, "--add-role", "help", "--remove-role", "shop", "--remove-role", "never-held")
     assert (result.exit_code, fake.bodies(path)) == (0, ["", {"roles": ["help", "user"]}])
 
 
@@ -221,7 +371,8 @@ def test_password_is_asked_for_twice_and_never_shown(fake: FakeApi) -> None:
 
 
 @pytest.mark.parametrize(
-    ("typed", "said"), [("a walk\nanother\n", "differ"), ("", "nobody has typed"), ("a walk\n", "nobody has typed")]
+    ("typed", "said"),
+    [("a walk\nanother\n", "differ"), ("", "no password was typed"), ("a walk\n", "no password was typed")],
 )
 def test_account_without_a_sure_password_is_not_opened(fake: FakeApi, typed: str, said: str) -> None:
     """A slip of the finger, or nobody at the keyboard, changes nothing."""
@@ -256,8 +407,9 @@ class Pages:
 
 LISTS = {
     "user": (["user", "list"], USERS, "users", USER, "login"),
-    "client": (["client", "list"], CLIENTS, "clients", CLIENT, "client_id"),
+    "client": (["client", "list"], CLIENTS, "clients", CLIENT, "id"),
     "api-key": (["api-key", "list"], KEYS, "api_keys", API_KEY, "id"),
+    "partner": (["partner", "list"], PARTNERS, "partners", PARTNER, "id"),
 }
 
 
@@ -281,14 +433,41 @@ def test_list_is_one_table_of_all_pages(  # noqa: PLR0913, PLR0917 - which list,
     shown = re.findall(r"entry-\d+", result.stdout)
     assert [int(query["limit"][0]) for query in pages.asked] == sizes
     assert shown == [f"entry-{number:03d}" for number in range(205)][:limit]
-    assert result.stdout.count("Created") == 1
+    assert result.stdout.count("Status") == 1
 
 
-def test_list_as_json_is_each_pages_document(fake: FakeApi) -> None:
-    """One line of JSON for each page, as it comes."""
-    Pages(fake, USERS, "users", [USER] * 120)
-    documents = [json.loads(line) for line in local("user", "list", "--json").stdout.splitlines()]
-    assert [len(document["users"]) for document in documents] == [100, 20]
+@pytest.mark.parametrize(("arguments", "path", "name", "entry", "member"), LISTS.values(), ids=LISTS)
+def test_list_as_json_is_one_document(  # noqa: PLR0913, PLR0917 - which list
+    fake: FakeApi, arguments: list[str], path: str, name: str, entry: dict[str, Any], member: str
+) -> None:
+    """All pages in one array, members that nobody knows included, and no cursor where the list has ended."""
+    entries = [entry | {member: f"entry-{number}", "news": "Ü"} for number in range(120)]
+    Pages(fake, path, name, entries)
+    assert json.loads(local(*arguments, "--json").stdout) == {name: entries, "cursor": None}
+
+
+@pytest.mark.parametrize(("arguments", "path", "name", "entry", "member"), LISTS.values(), ids=LISTS)
+def test_list_is_continued_by_its_cursor(  # noqa: PLR0913, PLR0917 - which list
+    fake: FakeApi, arguments: list[str], path: str, name: str, entry: dict[str, Any], member: str
+) -> None:
+    """A script reads so many entries at a time, each once, until the document has no cursor."""
+    entries = [entry | {member: f"entry-{number}"} for number in range(250)]
+    Pages(fake, path, name, entries)
+    found: list[Any] = []
+    cursor, documents = "", 0
+    while cursor is not None:
+        document = json.loads(local(*arguments, "--json", "--limit", "120", "--cursor", cursor).stdout)
+        found += document[name]
+        cursor, documents = document["cursor"], documents + 1
+    assert (found, documents) == (entries, 3)
+
+
+def test_list_as_json_in_a_failure_is_nothing(fake: FakeApi) -> None:
+    """Half a list is no document."""
+    fake.will("GET", f"{USERS}?limit=100", (200, {"users": [USER], "cursor": "on"}))
+    fake.will("GET", f"{USERS}?limit=100&cursor=on", problem(503, "internal", "Later."))
+    result = local("user", "list", "--json")
+    assert (result.exit_code, result.stdout) == (1, "")
 
 
 def test_empty_list_is_a_heading(fake: FakeApi) -> None:
@@ -365,13 +544,22 @@ def test_secret_that_is_none_is_refused(fake: FakeApi, secret: Any) -> None:
         ["user"],
         ["user", "show"],
         ["user", "list", "--limit", "0"],
-        ["user", "roles", SUB],
+        ["user", "set", SUB],
+        ["user", "set", SUB, "--role", "a", "--add-role", "b"],
+        ["user", "list", "--login", "ann", "--cursor", "x"],
         ["user", "create", "ann@example.com", "--password", "x"],
         ["role", "set"],
+        ["role", "set", "shop"],
+        ["role", "set", "shop", "users:read", "--none"],
         ["client", "create", "--name", "x"],
         ["client", "create", "--kind", "robot", "--name", "x"],
         ["client", "set", "cli_x"],
-        ["client", "remove-secret", "cli_x"],
+        ["client", "secret", "delete", "cli_x"],
+        ["api-key", "set", "kid"],
+        ["partner", "create", "--name", "x"],
+        ["partner", "set", "prt_x"],
+        ["partner", "set", "prt_x", "--map-role", "x"],
+        ["partner", "list", "--limit", "0"],
         ["api-key", "create", "--name", "x"],
         ["api-key", "create", "--client-id", "c", "--name", "x", "--expires-in", "soon"],
         ["api-key", "rotate", "kid", "--overlap", "-1"],
@@ -390,9 +578,9 @@ def test_wrong_usage_asks_nothing(fake: FakeApi, arguments: list[str]) -> None:
         ("user show", 404, 1),
         ("role delete", 409, 1),
         ("client set", 422, 1),
-        ("user send-reset", 429, 1),
+        ("user reset-password", 429, 1),
         ("role set", 403, 3),
-        ("api-key revoke", 401, 3),
+        ("api-key delete", 401, 3),
         ("user end-sessions", 503, 1),
     ],
 )
@@ -406,7 +594,7 @@ def test_refusal_ends_as_its_status_says(fake: FakeApi, name: str, status: int, 
     assert fake.calls[-1].path == LOGOUT
 
 
-@pytest.mark.parametrize("name", ["user", "role", "client", "api-key"])
+@pytest.mark.parametrize("name", ["user", "role", "client", "api-key", "partner"])
 def test_help_says_each_command_in_one_line(name: str) -> None:
     """Without a target, and without a sign-in."""
     result = latchkey(name, "--help")

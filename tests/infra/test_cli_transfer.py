@@ -7,24 +7,25 @@ import json
 import os
 import re
 from collections.abc import Callable
-from email.message import Message
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
-from infra.cli.api import Answer, Api, encoded
+from infra.cli.answers import Answer
 from infra.cli.errors import CommandError, NotSignedIn, Unreachable
-from infra.cli.problems import Refused, read_problem
-from infra.cli.sign_in import LastingSession
-from infra.cli.targets import Credentials, Target
+from infra.cli.service.api import Api, encoded
+from infra.cli.service.problems import Refused, read_problem
+from infra.cli.service.sign_in import LastingSession
+from infra.cli.service.targets import Credentials, Target
 from infra.cli.transfer import sending
 from infra.cli.transfer.file import MAX_BODY, MAX_RECORDS, Batch, batches, read_firebase_config
 from infra.cli.transfer.sending import RefusalFile, Sender, run
 from infra.cli.transfer.state import State, StateFile
 from latchkey.core.users import transfer
 from latchkey.edge import http
-from tests.infra.fake_api import LOGIN, LOGOUT, TOKEN, FakeApi, latchkey
+from tests.infra.fake_api import LOGIN, LOGOUT, TOKEN, Call, FakeApi, latchkey
 
 
 def lines(*records: object) -> bytes:
@@ -45,10 +46,10 @@ def test_batches_are_as_large_as_a_request_may_be(length: int) -> None:
     """Every record is in one batch, in order; none is too large, and no two neighbours would go together."""
     users = [{"login": f"user{n}", "name": "ж" * (length // 2)} for n in range(250)]
     found = read(lines(*users))
-    sizes = [len(encoded({"users": batch.records, "dry_run": False})) for batch in found]
-    assert [record for batch in found for record in batch.records] == users
+    sizes = [len(encoded({"users": batch.accounts, "dry_run": False})) for batch in found]
+    assert [record for batch in found for record in batch.accounts] == users
     assert max(sizes) <= MAX_BODY
-    assert all(len(a.records) == MAX_RECORDS or x + length > MAX_BODY for a, x in zip(found[:-1], sizes, strict=False))
+    assert all(len(a.accounts) == MAX_RECORDS or x + length > MAX_BODY for a, x in zip(found[:-1], sizes, strict=False))
 
 
 def test_batch_ends_where_the_next_begins() -> None:
@@ -56,7 +57,7 @@ def test_batch_ends_where_the_next_begins() -> None:
     text = lines(*({"login": f"user{n}"} for n in range(250)))
     first, *rest = read(text)
     again = list(batches(io.BytesIO(text), offset=first.offset, line=first.line, firebase={}))
-    assert [batch.records for batch in again] == [batch.records for batch in rest]
+    assert [batch.accounts for batch in again] == [batch.accounts for batch in rest]
     assert [batch.lines for batch in again] == [batch.lines for batch in rest]
 
 
@@ -100,8 +101,8 @@ def test_firebase_parameters_complete_what_firebase_exports(tmp_path: Path, text
     exported = {"login": "ann", "password_hash": {"passwordHash": "aa==", "salt": "bb=="}}
     [batch] = read(lines(exported, {"login": "bob", "password_hash": "$2b$"}), **firebase)
     parameters = {"signerKey": "c2lnbmVyX2tleQ==", "saltSeparator": "Bw==", "rounds": 8, "memCost": 14}
-    assert batch.records[0]["password_hash"] == {"passwordHash": "aa==", "salt": "bb==", **parameters}
-    assert batch.records[1]["password_hash"] == "$2b$"
+    assert batch.accounts[0]["password_hash"] == {"passwordHash": "aa==", "salt": "bb==", **parameters}
+    assert batch.accounts[1]["password_hash"] == "$2b$"
 
 
 @pytest.mark.parametrize("text", ["rounds: 8", CONSOLE.replace("rounds: 8", "rounds: many")])
@@ -141,10 +142,8 @@ def test_state_that_is_broken_is_refused(tmp_path: Path) -> None:
 
 
 def refused(status: int, **headers: str) -> Refused:
-    message = Message()
-    for name, value in headers.items():
-        message[name.replace("_", "-")] = value
-    return Refused(read_problem(status, message, b"{}"))
+    named = httpx.Headers({name.replace("_", "-"): value for name, value in headers.items()})
+    return Refused(read_problem(status, named, b"{}"))
 
 
 class FakeSession(LastingSession):
@@ -247,6 +246,8 @@ def test_refusals_of_an_interrupted_run_stand_once(tmp_path: Path) -> None:
 
 
 TARGET = Target("local", "http://127.0.0.1:1", credentials=Credentials("ann", "secret"))
+API = Api(TARGET.address, quiet=True)
+"""It never connects: `Server` answers in its place."""
 
 
 class Server:
@@ -270,7 +271,7 @@ class Server:
 def test_session_outlives_its_token(monkeypatch: pytest.MonkeyPatch) -> None:
     """A token that has died is renewed once, and the call is made again."""
     server = Server(monkeypatch)
-    session = LastingSession(TARGET)
+    session = LastingSession(TARGET, API)
     server.dead = {"t1"}
     session.call(lambda api: api.post("/work", {}))
     session.end()
@@ -280,7 +281,7 @@ def test_session_outlives_its_token(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_given_token_that_has_died_ends_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody here can renew it, and the sentence says what to do."""
     server = Server(monkeypatch)
-    session = LastingSession(Target("auth", "http://127.0.0.1:1", token="given"))
+    session = LastingSession(Target("auth", "http://127.0.0.1:1", token="given"), API)
     server.dead = {"given"}
     with pytest.raises(NotSignedIn, match="LATCHKEY_TOKEN has expired"):
         session.call(lambda api: api.post("/work", {}))
@@ -291,7 +292,7 @@ def test_given_token_that_has_died_ends_the_command(monkeypatch: pytest.MonkeyPa
 def test_session_begins_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     """The old one ends first."""
     server = Server(monkeypatch)
-    LastingSession(TARGET).sign_in_anew()
+    LastingSession(TARGET, API).sign_in_again()
     assert server.calls == ["/v1/auth/login", "/v1/auth/logout", "/v1/auth/login"]
 
 
@@ -352,3 +353,20 @@ def test_second_import_of_the_same_file_is_no_failure(
 
     monkeypatch.setattr(RefusalFile, "close", close_and_lose)
     assert latchkey("import", str(accounts), "--local").exit_code == 0
+
+
+def test_import_shares_its_connections(fake: FakeApi, tmp_path: Path) -> None:
+    """One client for all requests: no more connections than requests at once, however long the file is."""
+    (tmp_path / "users.jsonl").write_bytes(lines(*({"login": f"user{n}"} for n in range(3000))))
+    fake.will("POST", LOGIN, (200, {"access_token": TOKEN, "refresh_token": "r"}))
+    otherwise = fake.answer
+
+    def answer(call: Call) -> tuple[int, Any]:
+        if call.path != "/v1/admin/users/import":
+            return otherwise(call)
+        return 200, {"imported": len(call.body["users"]), "present": 0, "refused": []}
+
+    fake.answer = answer  # type: ignore[method-assign]
+    result = latchkey("import", str(tmp_path / "users.jsonl"), "--local", "--json")
+    assert (result.exit_code, json.loads(result.stdout)["imported"]) == (0, 3000)
+    assert fake.connections <= sending.IN_FLIGHT

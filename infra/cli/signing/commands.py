@@ -8,96 +8,102 @@ from typing import Annotated
 
 import typer
 
-from infra.cli import screen
-from infra.cli.api import Answer, Api
-from infra.cli.arguments import DURATION, AsJson
-from infra.cli.errors import BadAnswer, CommandError
-from infra.cli.problems import Problem, Refused
-from infra.cli.sign_in import connect
+from infra.cli.answers import Answer, required_text
+from infra.cli.errors import BadAnswer
+from infra.cli.grammar import Noun
+from infra.cli.options import DURATION, AsJson, Yes, changes
+from infra.cli.service.api import Api
+from infra.cli.service.paths import path_of
+from infra.cli.service.problems import Problem, Refused
+from infra.cli.service.sign_in import connect
+from infra.cli.service.targets import Options
 from infra.cli.signing import views
 from infra.cli.signing.policy import read_policy
-from infra.cli.targets import Target
+from infra.cli.terminal import screen
+from infra.cli.terminal.questions import confirm, require_confirmable
 from latchkey.signing.keys import Algorithm
-from latchkey.signing.strict_json import StrictJsonError, string_member
 
-commands = typer.Typer(no_args_is_help=True, help="The signing policy: algorithm, lifetimes, keys.")
+signing = Noun("The signing policy: algorithm, lifetimes and keys.")
 
-_POLICY = "/v1/admin/signing"
-_ROTATE = f"{_POLICY}/rotate"
-_RESET = f"{_POLICY}/reset"
-_VALIDATION_KEY = f"{_POLICY}/validation-key"
+_POLICY, _ROTATE, _RESET = path_of("signing"), path_of("signing", "rotate"), path_of("signing", "reset")
+_VALIDATION_KEY = path_of("signing", "validation-key")
 
 _ALGORITHM_NOTES = {
-    Algorithm.ES256: "API Gateway's own JWT authorizers take RS256 only.",
-    Algorithm.EdDSA: "API Gateway's own JWT authorizers take RS256 only.",
-    Algorithm.HS256: "Nothing is published: who verifies needs the secret, and who has the secret can mint tokens.",
+    Algorithm.ES256: "API Gateway's own JWT authorizers accept only RS256.",
+    Algorithm.EdDSA: "API Gateway's own JWT authorizers accept only RS256.",
+    Algorithm.HS256: "no key is published: verifiers need the secret, and anyone with the secret can mint tokens.",
 }
 
 
-@commands.command()
+@signing.verb("show", example="latchkey signing show --local")
 def show(ctx: typer.Context, *, as_json: AsJson = False) -> None:
     """Show the settings and the keys."""
-    _, api = connect(ctx)
-    answer = api.get(_POLICY)
+    answer = connect(ctx).get(_POLICY)
     if as_json:
         screen.write(answer.text)
     else:
         _show_policy(answer)
 
 
-@commands.command("set")
+@signing.verb("set", example="latchkey signing set --local --access-ttl 10m")
 def change(  # noqa: PLR0913 - Typer makes an option of each
     ctx: typer.Context,
     *,
-    algorithm: Annotated[Algorithm | None, typer.Option(help="How the keys made from now on sign.")] = None,
-    access_ttl: Annotated[int | None, typer.Option(help="How long an access token lives.", **DURATION)] = None,
-    refresh_ttl: Annotated[int | None, typer.Option(help="How long a session lives at most.", **DURATION)] = None,
-    refresh_idle_ttl: Annotated[int | None, typer.Option(help="How long an unused one lives.", **DURATION)] = None,
-    retry_limit: Annotated[int | None, typer.Option(min=0, help="How many refreshes in a row may be late.")] = None,
+    algorithm: Annotated[Algorithm | None, typer.Option(help="The algorithm of the keys created from now on.")] = None,
+    access_ttl: Annotated[int | None, typer.Option(help="The life of an access token.", **DURATION)] = None,
+    refresh_ttl: Annotated[int | None, typer.Option(help="The longest life of a session.", **DURATION)] = None,
+    refresh_idle_ttl: Annotated[int | None, typer.Option(help="The life of an unused session.", **DURATION)] = None,
+    retry_limit: Annotated[
+        int | None, typer.Option(min=0, metavar="N", help="How many refreshes in a row may be late.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Change settings. A DURATION is 900 (seconds), 15m, 24h or 30d."""
-    wanted = {
-        "algorithm": algorithm and str(algorithm),
-        "access_ttl": access_ttl,
-        "refresh_ttl": refresh_ttl,
-        "refresh_idle_ttl": refresh_idle_ttl,
-        "refresh_retry_limit": retry_limit,
-    }
-    members = {name: value for name, value in wanted.items() if value is not None}
-    if not members:
-        raise typer.BadParameter("name a setting and its new value", param_hint="set")
+    """Change settings.
+
+    A DURATION is 900 (seconds), 15m, 24h or 30d.
+    """
+    members = changes(
+        algorithm=algorithm and str(algorithm),
+        access_ttl=access_ttl,
+        refresh_ttl=refresh_ttl,
+        refresh_idle_ttl=refresh_idle_ttl,
+        refresh_retry_limit=retry_limit,
+    )
     if algorithm in _ALGORITHM_NOTES:
         screen.warn(_ALGORITHM_NOTES[algorithm])
     _change(ctx, members, as_json=as_json)
 
 
-@commands.command()
+@signing.verb("rotate", example="latchkey signing rotate --local")
 def rotate(ctx: typer.Context, *, as_json: AsJson = False) -> None:
     """Let the next key sign, as soon as every verifier has it."""
-    _, api = connect(ctx)
-    answer = api.post(_ROTATE, {})
+    answer = connect(ctx).post(_ROTATE, {})
     if as_json:
         screen.write(answer.text)
     else:
         policy, now = read_policy(answer.members), _now()
-        screen.show(views.rotation(policy, now), "", views.keys_table(policy, now))
+        screen.show(views.rotation(policy, now), "", views.keys_table(policy, now, screen.width()))
 
 
-@commands.command()
+@signing.verb("reset", example="latchkey signing reset --local --end-sessions")
 def reset(
     ctx: typer.Context,
     *,
     end_sessions: Annotated[bool, typer.Option("--end-sessions", help="End every session as well.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
-    """Revoke every key at once, after a leak. What they signed is accepted no more."""
-    target, api = connect(ctx)
-    confirmation = _announce(api, target, end_sessions=end_sessions)
-    if not yes:
-        _confirm(target)
-    members = {"confirmation_token": confirmation, "understood": True, "end_sessions": end_sessions}
+    """Revoke every key at once, after a leak.
+
+    Tokens signed with them are not accepted any more.
+    """
+    require_confirmable(yes=yes)
+    options: Options = ctx.obj
+    name = options.require_target()
+    api = connect(ctx)
+    token = _announce(api, name, end_sessions=end_sessions)
+    confirm(yes=yes, word=name)
+    members = {"confirmation_token": token, "understood": True, "end_sessions": end_sessions}
     answer = api.post(_RESET, members)
     if as_json:
         screen.write(answer.text)
@@ -105,19 +111,18 @@ def reset(
         _show_policy(answer)
 
 
-@commands.command()
-def key(ctx: typer.Context, *, as_json: AsJson = False) -> None:
-    """Print what verifies tokens: the public key in PEM or, for HS256, the secret."""
-    _, api = connect(ctx)
-    answer = api.get(_VALIDATION_KEY)
+@signing.verb("validation-key", example="latchkey signing validation-key --local > key.pem")
+def validation_key(ctx: typer.Context, *, as_json: AsJson = False) -> None:
+    """Print the key that verifies tokens: the public key in PEM or, for HS256, the secret."""
+    answer = connect(ctx).get(_VALIDATION_KEY)
     secret = "secret" in answer.members
     if secret:
-        screen.warn("this is a secret. Who has it can mint tokens; keep it out of logs and shell history.")
-    screen.write(answer.text if as_json else _text(answer.members, "secret" if secret else "pem"))
+        screen.warn("this is a secret. Anyone with it can mint tokens: keep it out of logs and shell history.")
+    screen.write(answer.text if as_json else required_text(answer.members, "secret" if secret else "pem"))
 
 
 def _change(ctx: typer.Context, members: Mapping[str, object], *, as_json: bool) -> None:
-    _, api = connect(ctx)
+    api = connect(ctx)
     before = api.get(_POLICY)
     answer = api.patch(_POLICY, members)
     if as_json:
@@ -126,14 +131,14 @@ def _change(ctx: typer.Context, members: Mapping[str, object], *, as_json: bool)
         screen.show(views.changes(read_policy(before.members), read_policy(answer.members), _now()))
 
 
-def _announce(api: Api, target: Target, *, end_sessions: bool) -> str:
+def _announce(api: Api, name: str, *, end_sessions: bool) -> str:
     """Say what a reset will break, and return the token that confirms it."""
     problem = _ask_for_confirmation(api, end_sessions=end_sessions)
     effects = problem.members.get("impact")
     if not isinstance(effects, Mapping):
         raise BadAnswer("bad_member: impact")
-    screen.note(views.impact(effects, target.name))
-    return _text(problem.members, "confirmation_token")
+    screen.note(views.impact(effects, name))
+    return required_text(problem.members, "confirmation_token")
 
 
 def _ask_for_confirmation(api: Api, *, end_sessions: bool) -> Problem:
@@ -146,21 +151,8 @@ def _ask_for_confirmation(api: Api, *, end_sessions: bool) -> Problem:
     raise BadAnswer("the keys were reset without a confirmation")
 
 
-def _confirm(target: Target) -> None:
-    """Ask for the target's name: a habit types `y`, and only who knows which one it is types its name."""
-    if screen.ask(f"Type {target.name} to go on") != target.name:
-        raise CommandError("Nothing has changed: the reset was not confirmed. --yes does not ask.")
-
-
 def _show_policy(answer: Answer) -> None:
-    screen.show(views.policy_view(read_policy(answer.members), _now()))
-
-
-def _text(members: Mapping[str, object], name: str) -> str:
-    try:
-        return string_member(members, name)
-    except StrictJsonError as error:
-        raise BadAnswer(str(error)) from None
+    screen.show(views.policy_view(read_policy(answer.members), _now(), screen.width()))
 
 
 def _now() -> int:

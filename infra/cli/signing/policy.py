@@ -1,4 +1,4 @@
-"""The signing policy, as the admin API shows it: no private half of any key is in it."""
+"""The signing policy as the admin API shows it, which contains no private key."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from latchkey.signing.strict_json import StrictJsonError, integer_member, string
 class Key:
     """A signing key. Times are in seconds since the epoch, `None` where undecided.
 
-    `activates_at` is when it begins to sign, or began; `retire_at` is when it stops to verify.
+    `activates_at` is when it starts signing, or started; `retire_at` is when it stops verifying.
     """
 
     kid: str
@@ -38,13 +38,13 @@ class Policy:
     keys: tuple[Key, ...]
 
     def heir(self, algorithm: str) -> Key | None:
-        """Return the next key of this algorithm, if the moment it begins to sign is decided."""
+        """Return the next key of this algorithm, if it is decided when it starts signing."""
         waiting = (key for key in self.keys if key.state == "next" and key.alg == algorithm)
         return next((key for key in waiting if key.activates_at is not None), None)
 
 
 def read_policy(members: Mapping[str, object]) -> Policy:
-    """Return the policy of a document, whose unknown members are a newer server's; raise `BadAnswer`."""
+    """Return the policy in a document; ignore unknown members, which a newer server may send. Raises `BadAnswer`."""
     try:
         return Policy(
             version=integer_member(members, "version"),
@@ -83,7 +83,7 @@ def _optional_integer(members: Mapping[str, object], name: str) -> int | None:
 
 
 def _printable(members: Mapping[str, object], name: str) -> str:
-    """Return a string that a terminal takes for text and not for a command."""
+    """Return a string without control characters, which a terminal would obey."""
     value = string_member(members, name)
     if not value.isprintable():
         raise StrictJsonError("bad_member", name)

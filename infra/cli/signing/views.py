@@ -9,8 +9,9 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from infra.cli.durations import human, moment
 from infra.cli.signing.policy import Key, Policy
+from infra.cli.terminal.durations import distance, human, moment
+from infra.cli.terminal.tables import new_table
 
 LABELS = {
     "algorithm": "Algorithm",
@@ -23,10 +24,13 @@ LABELS = {
 
 _EFFECT = {
     "access_ttl": "in tokens issued from now on",
-    "refresh_ttl": "in sessions begun from now on",
+    "refresh_ttl": "in sessions that start from now on",
     "refresh_idle_ttl": "in each session from its next refresh on",
     "refresh_retry_limit": "in every session from now on",
 }
+_WIDE = 120
+"""Columns of a terminal that hold a key's id and its times."""
+
 _STATE_STYLES = {"current": "green", "next": "cyan", "previous": "dim"}
 _KNOWN_IMPACT = frozenset(
     {
@@ -39,31 +43,41 @@ _KNOWN_IMPACT = frozenset(
 )
 
 
-def policy_view(policy: Policy, now: int) -> Group:
+def policy_view(policy: Policy, now: int, width: int | None) -> Group:
     """Show the settings and the keys."""
     title = Text(f"Signing policy of {policy.issuer}, version {policy.version}", style="bold")
-    return Group(title, "", settings_table(policy), "", keys_table(policy, now))
+    return Group(title, "", settings_table(policy), "", keys_table(policy, now, width))
 
 
 def settings_table(policy: Policy) -> Table:
     """Return the settings, one a row."""
-    table = _table("Setting", "Value")
+    table = new_table()
+    table.add_column("Setting", no_wrap=True)
+    table.add_column("Value")
     for name, label in LABELS.items():
         table.add_row(label, _value(policy, name))
     return table
 
 
-def keys_table(policy: Policy, now: int) -> Table:
-    """Return the keys, one a row; ages count from the publication, times are local."""
-    table = _table("Key", "State", "Algorithm", "Age", "Life")
+def keys_table(policy: Policy, now: int, width: int | None) -> Table:
+    """Return the keys, one a row. Ages are counted from the publication; times are local.
+
+    A terminal with few columns shows how far away the times are, and no ages.
+    """
+    narrow = width is not None and width < _WIDE
+    table = new_table()
+    table.add_column("Key", no_wrap=True)
+    for heading in ("State", "Alg", "Life") if narrow else ("State", "Algorithm", "Age", "Life"):
+        table.add_column(heading)
     for key in policy.keys:
         state = Text(key.state, _STATE_STYLES.get(key.state, ""))
-        table.add_row(key.kid, state, key.alg, human(max(0, now - key.published_at), parts=1), _life(key, now))
+        age = human(max(0, now - key.published_at), parts=1)
+        table.add_row(key.kid, state, key.alg, *([_short_life(key, now)] if narrow else [age, _life(key, now)]))
     return table
 
 
 def changes(before: Policy, after: Policy, now: int) -> Text:
-    """Say what differs and when it takes effect."""
+    """Return what differs and when it takes effect."""
     lines = [
         f"{label}: {_value(before, name)} → {_value(after, name)}, {_effect(after, name, now)}"
         for name, label in LABELS.items()
@@ -71,11 +85,11 @@ def changes(before: Policy, after: Policy, now: int) -> Text:
     ]
     if not lines:
         return Text("Nothing has changed.")
-    return Text("\n".join([*lines, "Functions that have read the policy before follow within a minute."]))
+    return Text("\n".join([*lines, "Functions that have cached the policy follow within a minute."]))
 
 
 def rotation(policy: Policy, now: int) -> Text:
-    """Say when the new key begins to sign."""
+    """Return when the new key starts signing."""
     heir = policy.heir(policy.algorithm)
     if heir is None or heir.activates_at is None:
         return Text("The keys have rotated.")
@@ -83,30 +97,23 @@ def rotation(policy: Policy, now: int) -> Text:
 
 
 def impact(effects: Mapping[str, object], target: str) -> Text:
-    """Name what a reset will break."""
+    """Return what a reset will break."""
     return Text("\n".join([f"A reset of the signing keys of {target}:", *(f"  - {line}" for line in _impact(effects))]))
 
 
 def _impact(effects: Mapping[str, object]) -> Iterator[str]:
-    yield f"keys revoked: {_number(effects, 'keys_revoked')}; no access token issued so far is accepted any more"
-    yield f"tokens end up to {_duration(effects, 'longest_token_life')} early: apps refresh, services ask for new ones"
+    yield f"keys revoked: {_number(effects, 'keys_revoked')}; access tokens issued so far are not accepted any more"
+    yield f"tokens end up to {_duration(effects, 'longest_token_life')} early: apps refresh, services request new ones"
     yield f"this stack's verifiers follow within {_duration(effects, 'verifiers_notice_within')}"
-    yield f"others that keep to the cache headers follow within {_duration(effects, 'other_verifiers_notice_within')}"
-    yield "whoever verifies with a copy of a key (HS256, PEM) needs the new one"
+    yield f"verifiers elsewhere follow within {_duration(effects, 'other_verifiers_notice_within')} (cache headers)"
+    yield "verifiers with a copy of a key (HS256, PEM) need the new one"
     if effects.get("sessions_end"):
-        yield "every session ends: everybody has to log in again"
+        yield "every session ends: all users must log in again"
     else:
-        yield "sessions live on: refresh tokens go on working"
+        yield "sessions continue: refresh tokens still work"
     for name, value in effects.items():
         if name not in _KNOWN_IMPACT and _is_number(value) and name.isidentifier():
             yield f"{name.replace('_', ' ')}: {value}"
-
-
-def _table(*headings: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for heading in headings:
-        table.add_column(heading, overflow="fold")
-    return table
 
 
 def _life(key: Key, now: int) -> str:
@@ -116,6 +123,15 @@ def _life(key: Key, now: int) -> str:
     if key.state == "current":
         return f"signs since {moment(key.activates_at, now)}" if key.activates_at else "signs"
     return f"verifies until {moment(key.retire_at, now)}" if key.retire_at else "verifies"
+
+
+def _short_life(key: Key, now: int) -> str:
+    """Return the same in as few words as possible: a key's id takes half of the line."""
+    if key.state == "next":
+        return f"signs {distance(key.activates_at, now)}" if key.activates_at else "after a rotation"
+    if key.state == "current":
+        return f"since {human(max(0, now - key.activates_at), parts=1)}" if key.activates_at else ""
+    return f"ends {distance(key.retire_at, now)}" if key.retire_at else ""
 
 
 def _value(policy: Policy, name: str) -> str:
@@ -128,7 +144,7 @@ def _effect(policy: Policy, name: str, now: int) -> str:
         return _EFFECT[name]
     heir = policy.heir(policy.algorithm)
     if heir is None or heir.activates_at is None:
-        return "in the keys made from now on"
+        return "in the keys created from now on"
     return f"in tokens issued from {moment(heir.activates_at, now)} on"
 
 

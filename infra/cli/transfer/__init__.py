@@ -1,1 +1,1 @@
-"""`latchkey import` and `latchkey export`: moving accounts in and out."""
+"""`latchkey import` and `latchkey export`: move accounts in and out."""

@@ -1,4 +1,4 @@
-"""`latchkey import` and `latchkey export`: accounts on the move."""
+"""`latchkey import` and `latchkey export`: move accounts in and out."""
 
 from __future__ import annotations
 
@@ -11,43 +11,52 @@ from typing import Annotated, Any, BinaryIO
 
 import typer
 
-from infra.cli import screen
-from infra.cli.api import Answer, encoded
+from infra.cli.answers import Answer
 from infra.cli.errors import BadAnswer, CommandError, ExitCode
-from infra.cli.sign_in import LastingSession, lasting
-from infra.cli.targets import Target, find_target
-from infra.cli.transfer.file import Record, fingerprint, read_firebase_config
+from infra.cli.options import AsJson
+from infra.cli.service.api import encoded
+from infra.cli.service.paths import path_of
+from infra.cli.service.sign_in import LastingSession, lasting
+from infra.cli.service.targets import Target, find_target
+from infra.cli.terminal import screen
+from infra.cli.transfer.file import Account, fingerprint, read_firebase_config
 from infra.cli.transfer.sending import RefusalFile, Sender, run
 from infra.cli.transfer.state import State, StateFile
 
 PAGE = 100
-"""Accounts of one request."""
+"""Accounts in one request."""
 
 FRESH_FOR = 480.0
-"""Seconds after which an export signs in anew: the server wants a sign-in of the last ten minutes."""
+"""Seconds after which an export signs in again: the server requires a sign-in of the last ten minutes."""
 
-_EXPORT = "/v1/admin/users/export"
+_EXPORT = path_of("users", "export")
 
 _Existing = Annotated[
-    Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="JSON Lines, one account each.")
+    Path,
+    typer.Argument(exists=True, dir_okay=False, readable=True, metavar="FILE", help="JSON Lines: one account a line."),
 ]
-_AsJson = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")]
 
 
 def bring_in(  # noqa: PLR0913 - Typer makes an option of each
     ctx: typer.Context,
     file: _Existing,
     *,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen, and change nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Report what would happen, and change nothing.")] = False,
     firebase_config: Annotated[
-        Path | None, typer.Option(exists=True, dir_okay=False, help="Password hash parameters of a Firebase project.")
+        Path | None,
+        typer.Option(
+            exists=True, dir_okay=False, metavar="FILE", help="The password hash parameters of a Firebase project."
+        ),
     ] = None,
-    restart: Annotated[bool, typer.Option("--restart", help="Forget how far an earlier run came.")] = False,
-    as_json: _AsJson = False,
+    restart: Annotated[bool, typer.Option("--restart", help="Start again instead of resuming an earlier run.")] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Import accounts with the password hashes of another system. Repeated or resumed, it imports each once."""
-    if not file.is_file():  # it is read twice: what a pipe holds would be gone by then
-        raise typer.BadParameter(f"{file} is no file", param_hint="FILE")
+    """Import accounts with the password hashes of another system.
+
+    Run it again to resume: no account is imported twice.
+    """
+    if not file.is_file():  # it is read twice, and a pipe can be read only once
+        raise typer.BadParameter(f"{file} is not a file", param_hint="FILE")
     target = find_target(ctx.obj)
     firebase = read_firebase_config(firebase_config) if firebase_config else {}
     kept = StateFile(file.with_name(file.name + ".progress.json"), fingerprint(file), target.address)
@@ -63,15 +72,20 @@ def bring_in(  # noqa: PLR0913 - Typer makes an option of each
 
 def hand_out(
     ctx: typer.Context,
-    file: Annotated[Path, typer.Argument(dir_okay=False, help="Where the accounts go, one JSON object a line.")],
+    file: Annotated[
+        Path, typer.Argument(dir_okay=False, metavar="FILE", help="The file to write: one account a line.")
+    ],
     *,
-    as_json: _AsJson = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Export every account with its password hash. Who reads the file can try passwords at leisure: guard it."""
+    """Export every account with its password hash.
+
+    Protect the file: anyone with it can try passwords offline.
+    """
     target = find_target(ctx.obj)
-    place = file.resolve()  # what a link leads to is replaced, and not the link
+    place = file.resolve()  # the target of a link is replaced, and not the link
     if place.exists() and not place.is_file():
-        raise typer.BadParameter(f"{file} is no file", param_hint="FILE")
+        raise typer.BadParameter(f"{file} is not a file", param_hint="FILE")
     unfinished = place.with_name(place.name + ".unfinished")
     unfinished.unlink(missing_ok=True)
     descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -86,10 +100,10 @@ def hand_out(
     screen.write(json.dumps({"exported": count}) if as_json else f"{count} accounts are in {file}.")
 
 
-def _import(  # noqa: PLR0913 - what an import is made of
-    file: BinaryIO, state: State, sender: Sender, firebase: Record, *, refusals: Path, kept: StateFile | None
+def _import(  # noqa: PLR0913 - all parts of an import
+    file: BinaryIO, state: State, sender: Sender, firebase: Account, *, refusals: Path, kept: StateFile | None
 ) -> State:
-    """Send what is left of a file, and keep every state; return the last."""
+    """Send the rest of a file and save every state; return the last state."""
     report = RefusalFile(refusals, state, keep=state.offset > 0)
     try:
         with screen.progress() as bar:
@@ -100,21 +114,21 @@ def _import(  # noqa: PLR0913 - what an import is made of
                     kept.save(state)
                 bar.update(shown, completed=state.offset)
     except KeyboardInterrupt:
-        raise CommandError(f"Stopped behind line {state.line}. {_go_on(kept)}") from None
+        raise CommandError(f"Stopped after line {state.line}. {_go_on(kept)}") from None
     except CommandError as error:
-        screen.warn(f"Line {state.line} was the last that is done. {_go_on(kept)}")
+        screen.warn(f"the import stopped after line {state.line}. {_go_on(kept)}")
         raise error from None
     finally:
         report.close()
     if not state.refused:
-        refusals.unlink(missing_ok=True)  # a second import of the same file may have been faster
+        refusals.unlink(missing_ok=True)  # a second import of the same file may have deleted it
     if kept:
         kept.remove()
     return state
 
 
 def _go_on(kept: StateFile | None) -> str:
-    return "The same command goes on from there." if kept else "Nothing has changed: it was a dry run."
+    return "Run the same command again to resume there." if kept else "Nothing has changed: it was a dry run."
 
 
 def _beside(file: Path) -> Path:
@@ -136,11 +150,11 @@ def _report(state: State, seconds: float, refusals: Path, *, dry_run: bool, as_j
         screen.write(json.dumps(summary))
         return
     verb = "would be imported" if dry_run else "imported"
-    screen.write(f"{state.imported} {verb}, {state.present} present already, {refused} refused, {seconds:.1f} s")
+    screen.write(f"{state.imported} {verb}, {state.present} already present, {refused} refused, {seconds:.1f} s")
     for code, count in sorted(state.refused.items()):
         screen.write(f"  {count} {code}")
     if refused:
-        screen.note(f"{refusals} says which and why.")
+        screen.note(f"The refused lines and the reasons are in {refusals}.")
 
 
 def _export(target: Target, file: BinaryIO) -> int:
@@ -149,7 +163,7 @@ def _export(target: Target, file: BinaryIO) -> int:
         signed_in = time.monotonic()
         while True:
             if time.monotonic() - signed_in > FRESH_FOR:
-                session.sign_in_anew()
+                session.sign_in_again()
                 signed_in = time.monotonic()
             users, cursor = _page(session, cursor)
             file.writelines(encoded(user) + b"\n" for user in users)

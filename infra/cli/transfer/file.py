@@ -1,4 +1,4 @@
-"""The file of an import: JSON Lines, read a batch at a time, however long it is."""
+"""The file of an import: JSON Lines of any length, read a batch at a time."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import BinaryIO
 
-from infra.cli.api import encoded
 from infra.cli.errors import CommandError
+from infra.cli.service.api import encoded
 from latchkey.signing.strict_json import StrictJsonError, loads
 
 MAX_BODY = 16_384
-"""Bytes that the server takes at once."""
+"""Bytes of a request at most, as the server has it."""
 
 MAX_RECORDS = 100
-"""Accounts that the server takes at once."""
+"""Accounts in a request at most, as the server has it."""
 
 _FRAME = len(encoded({"users": [], "dry_run": False}))
 _CHUNK = 1 << 20
@@ -32,12 +32,13 @@ _FIREBASE_SETTING = re.compile(
     r"[\"']?(base64_signer_key|base64_salt_separator|rounds|mem_cost)[\"']?\s*[:=]\s*[\"']?([A-Za-z0-9+/=_-]+)"
 )
 
-Record = dict[str, object]
+Account = dict[str, object]
+"""An account as a line describes it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A line that was not imported, and why; never the hash in it."""
+    """A line that was not imported, and the reason. It never contains the password hash."""
 
     line: int
     login: str
@@ -47,21 +48,21 @@ class Refusal:
 
 @dataclass(slots=True)
 class Batch:
-    """Lines that are sent together: the records, where each stands, and the lines that cannot be sent at all.
+    """Lines that are sent together: the accounts, the number of each line, and the lines that cannot be sent.
 
-    `offset` and `line` are where the next batch begins.
+    `offset` (bytes) and `line` are where the next batch begins.
     """
 
     offset: int
     line: int
-    records: list[Record] = field(default_factory=list)
+    accounts: list[Account] = field(default_factory=list)
     lines: list[int] = field(default_factory=list)
     refused: list[Refusal] = field(default_factory=list)
     size: int = _FRAME
 
 
 def fingerprint(path: Path) -> str:
-    """Return what tells a file from any other, and from itself after a change."""
+    """Return a digest of a file's content, which differs for any other content."""
     digest = blake2b(digest_size=16)
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):
@@ -69,8 +70,8 @@ def fingerprint(path: Path) -> str:
     return digest.hexdigest()
 
 
-def read_firebase_config(path: Path) -> Record:
-    """Return the password hash parameters of a project: as the Firebase console shows them, or as JSON."""
+def read_firebase_config(path: Path) -> Account:
+    """Return the password hash parameters of a project, from the text of the Firebase console or from JSON."""
     found = dict(_FIREBASE_SETTING.findall(path.read_text(errors="replace")))
     if missing := sorted(_FIREBASE_NAMES.keys() - found.keys()):
         raise CommandError(f"{path} lacks {', '.join(missing)}.")
@@ -81,20 +82,20 @@ def read_firebase_config(path: Path) -> Record:
 
 
 def batches(file: BinaryIO, *, offset: int, line: int, firebase: Mapping[str, object]) -> Iterator[Batch]:
-    """Yield what the server takes at once, from a place of the file on."""
+    """Yield the batches of a file from an offset on, each as large as a request may be."""
     file.seek(offset)
     batch = Batch(offset, line)
     for text in iter(file.readline, b""):
-        record = _read(text, batch.line + 1, firebase)
-        size = len(encoded(record)) + 1 if isinstance(record, dict) else 0
-        if batch.records and (batch.size + size > MAX_BODY or len(batch.records) == MAX_RECORDS):
+        account = _read(text, batch.line + 1, firebase)
+        size = len(encoded(account)) + 1 if isinstance(account, dict) else 0
+        if batch.accounts and (batch.size + size > MAX_BODY or len(batch.accounts) == MAX_RECORDS):
             yield batch
             batch = Batch(batch.offset, batch.line)
         batch.offset, batch.line = batch.offset + len(text), batch.line + 1
-        if isinstance(record, Refusal):
-            batch.refused.append(record)
-        elif record:
-            batch.records.append(record)
+        if isinstance(account, Refusal):
+            batch.refused.append(account)
+        elif account:
+            batch.accounts.append(account)
             batch.lines.append(batch.line)
             batch.size += size
         if len(batch.refused) >= MAX_RECORDS:
@@ -103,25 +104,25 @@ def batches(file: BinaryIO, *, offset: int, line: int, firebase: Mapping[str, ob
     yield batch
 
 
-def login_of(record: Mapping[str, object]) -> str:
-    """Return what a record is called by, if that is a text."""
-    named = (record.get(name) for name in _LOGIN_NAMES)
+def login_of(account: Mapping[str, object]) -> str:
+    """Return the login of an account, or an empty text where it is none."""
+    named = (account.get(name) for name in _LOGIN_NAMES)
     return next((value for value in named if isinstance(value, str)), "")
 
 
-def _read(text: bytes, line: int, firebase: Mapping[str, object]) -> Record | Refusal:
-    """Return the record of a line, an empty one for a blank line, or why it cannot be sent."""
+def _read(text: bytes, line: int, firebase: Mapping[str, object]) -> Account | Refusal:
+    """Return the account of a line, an empty one for a blank line, or the reason why it cannot be sent."""
     if not text.strip():
         return {}
     try:
-        record = loads(text)
+        account = loads(text)
     except StrictJsonError as error:
-        return Refusal(line, "", error.code, "This line is not JSON that can be read.")
-    if not isinstance(record, dict) or not record:
-        return Refusal(line, "", "not_an_object", "This line is no JSON object with members.")
-    hashed = record.get("password_hash")
+        return Refusal(line, "", error.code, "This line is not valid JSON.")
+    if not isinstance(account, dict) or not account:
+        return Refusal(line, "", "not_an_object", "This line is not a JSON object with members.")
+    hashed = account.get("password_hash")
     if firebase and isinstance(hashed, dict) and "passwordHash" in hashed:
-        record["password_hash"] = {**firebase, **hashed}
-    if _FRAME + len(encoded(record)) > MAX_BODY:
-        return Refusal(line, login_of(record)[:320], "payload_too_large", "This line is longer than a request may be.")
-    return record
+        account["password_hash"] = {**firebase, **hashed}
+    if _FRAME + len(encoded(account)) > MAX_BODY:
+        return Refusal(line, login_of(account)[:320], "payload_too_large", "This line is longer than a request may be.")
+    return account

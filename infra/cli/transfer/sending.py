@@ -1,4 +1,4 @@
-"""Send a file of accounts: several requests at once, each repeated until it is answered, the outcome in order."""
+"""Send a file of accounts: several requests at once, each retried until it is answered, the outcomes in order."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from pathlib import Path
 from threading import Event
 from typing import BinaryIO
 
-from infra.cli.api import Answer
+from infra.cli.answers import Answer
 from infra.cli.errors import BadAnswer, CommandError, Unreachable
-from infra.cli.problems import Problem, Refused
-from infra.cli.sign_in import LastingSession
-from infra.cli.transfer.file import Batch, Record, Refusal, batches, login_of
+from infra.cli.service.paths import path_of
+from infra.cli.service.problems import Problem, Refused
+from infra.cli.service.sign_in import LastingSession
+from infra.cli.transfer.file import Account, Batch, Refusal, batches, login_of
 from infra.cli.transfer.state import State
 
 IN_FLIGHT = 4
@@ -26,9 +27,9 @@ IN_FLIGHT = 4
 
 TRIES = 8
 LONGEST_PAUSE = 30.0
-"""Seconds between two tries of one request."""
+"""Seconds between two tries of one request, at most."""
 
-_PATH = "/v1/admin/users/import"
+_PATH = path_of("users", "import")
 _MOMENTARY = frozenset(
     {
         HTTPStatus.TOO_MANY_REQUESTS,
@@ -41,7 +42,7 @@ _MOMENTARY = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a batch."""
+    """The outcome of a batch."""
 
     imported: int
     present: int
@@ -49,7 +50,7 @@ class Outcome:
 
 
 class Sender:
-    """Sends batches. To repeat one is harmless, so whatever may pass is tried again."""
+    """Sends batches. A batch can be sent twice without harm, so errors that may pass are retried."""
 
     def __init__(self, session: LastingSession, *, dry_run: bool) -> None:
         self._session = session
@@ -57,10 +58,10 @@ class Sender:
         self.stopped = Event()
 
     def send(self, batch: Batch) -> Outcome:
-        """Return what became of a batch; raise what ended the last try."""
-        if not batch.records:
+        """Return the outcome of a batch; raise the error of the last try."""
+        if not batch.accounts:
             return Outcome(0, 0, tuple(batch.refused))
-        body = {"users": batch.records, "dry_run": self._dry_run}
+        body = {"users": batch.accounts, "dry_run": self._dry_run}
         answer = self._insist(lambda: self._session.call(lambda api: api.post(_PATH, body)))
         return _outcome(answer, batch)
 
@@ -74,13 +75,13 @@ class Sender:
                     raise
                 if self.stopped.wait(_pause(problem, tried)):
                     raise
-        raise AssertionError("the last try answers or raises")
+        raise AssertionError("the last try returns or raises")
 
 
-def run(file: BinaryIO, state: State, sender: Sender, firebase: Record) -> Iterator[tuple[State, tuple[Refusal, ...]]]:
-    """Send everything from a state on; yield each state as soon as all before it is done, and the refusals on the way.
+def run(file: BinaryIO, state: State, sender: Sender, firebase: Account) -> Iterator[tuple[State, tuple[Refusal, ...]]]:
+    """Send the rest of a file; yield each state as soon as everything before it is done, with the new refusals.
 
-    Raise what ended a request; the last state that was yielded is where to go on.
+    Raises the error that ended a request. To resume, begin with the last state that was yielded.
     """
     with _threads(sender) as pool:
         waiting: deque[tuple[Batch, Future[Outcome]]] = deque()
@@ -95,17 +96,17 @@ def run(file: BinaryIO, state: State, sender: Sender, firebase: Record) -> Itera
 
 
 class RefusalFile:
-    """The lines that were refused, one JSON object each."""
+    """The file of the refused lines: one JSON object for each."""
 
     def __init__(self, path: Path, state: State, *, keep: bool) -> None:
-        """Open the file, with what a state says of it; what an interrupted run wrote behind that is cut off."""
+        """Open the file and cut off what an interrupted run wrote after the given state."""
         path.touch(mode=0o600)
         self._file = path.open("r+b")
         self._file.truncate(state.reported if keep else 0)
         self._file.seek(0, 2)
 
     def add(self, refused: tuple[Refusal, ...]) -> int:
-        """Write refusals, and return how long the file is then."""
+        """Write refusals; return the length of the file, in bytes."""
         self._file.writelines(json.dumps(asdict(refusal)).encode() + b"\n" for refusal in refused)
         self._file.flush()
         return self._file.tell()
@@ -140,7 +141,7 @@ def _settled(state: State, batch: Batch, future: Future[Outcome]) -> tuple[State
 
 
 def _pause(problem: Problem | None, tried: int) -> float:
-    """Return how many seconds to wait: what the server says, or twice as long each time, and never all at once."""
+    """Return the seconds to wait: what the server asks for, or twice as long each time, with a random share."""
     if problem and problem.retry_after.isdecimal():
         return min(float(problem.retry_after), LONGEST_PAUSE)
     return min(2.0**tried / 4, LONGEST_PAUSE) * (1 + secrets.randbelow(100) / 100)
@@ -152,14 +153,14 @@ def _outcome(answer: Answer, batch: Batch) -> Outcome:
     if not isinstance(imported, int) or not isinstance(present, int) or not isinstance(refused, list):
         raise BadAnswer("bad_member: imported, present or refused")
     found = sorted([*batch.refused, *(_refusal(each, batch) for each in refused)], key=lambda each: each.line)
-    if imported + present + len(refused) != len(batch.records):
-        raise CommandError("The server's counts do not add up: run the command again, which changes nothing twice.")
+    if imported + present + len(refused) != len(batch.accounts):
+        raise CommandError("The server's counts do not add up. Run the command again: no account is imported twice.")
     return Outcome(imported, present, tuple(found))
 
 
 def _refusal(each: object, batch: Batch) -> Refusal:
-    if not isinstance(each, dict) or each.get("index") not in range(len(batch.records)):
+    if not isinstance(each, dict) or each.get("index") not in range(len(batch.accounts)):
         raise BadAnswer("bad_member: refused")
     index = each["index"]
     said = f"{each['field']}: {each.get('message')}" if each.get("field") else str(each.get("message"))
-    return Refusal(batch.lines[index], login_of(batch.records[index])[:320], str(each.get("code")), said)
+    return Refusal(batch.lines[index], login_of(batch.accounts[index])[:320], str(each.get("code")), said)

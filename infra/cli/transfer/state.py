@@ -1,4 +1,4 @@
-"""How far an import has come, beside its file: an import that was stopped goes on from there."""
+"""The progress of an import, stored beside its file, so that a stopped import can resume."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from infra.cli.errors import CommandError
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Everything before `offset` is done: so many lines, with these outcomes. Counts of refusals go by code.
+    """Everything before `offset` (bytes) is done: so many lines, with these outcomes. `refused` counts them by code.
 
-    `reported` is how many bytes of the file of refusals belong to it.
+    `reported` is how many bytes of the file of refused lines belong to this state.
     """
 
     offset: int = 0
@@ -27,34 +27,35 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class StateFile:
-    """The state of the import of one file, with one content, into one Latchkey."""
+    """The stored state of importing one content of one file into one Latchkey."""
 
     path: Path
     fingerprint: str
     address: str
 
     def load(self) -> State:
-        """Return where to go on. Raise `CommandError` where that is about another content or another Latchkey."""
+        """Return the state to resume from. Raises `CommandError` if it is not of this content and Latchkey."""
         try:
             kept = json.loads(self.path.read_text())
             state, about = State(**kept["state"]), (kept["fingerprint"], kept["address"])
         except FileNotFoundError:
             return State()
         except (OSError, ValueError, KeyError, TypeError):
-            raise CommandError(f"{self.path} cannot be read. --restart begins anew.") from None
+            raise CommandError(f"{self.path} cannot be read. Use --restart to start again.") from None
         if about != (self.fingerprint, self.address):
             raise CommandError(
-                f"{self.path} is about another content of this file, or another Latchkey. --restart begins anew."
+                f"{self.path} belongs to another content of this file, or to another Latchkey. "
+                "Use --restart to start again."
             )
         return state
 
     def save(self, state: State) -> None:
-        """Keep how far it has come: the old state or the new one, whatever happens meanwhile."""
+        """Store a state. A crash leaves either the old state or the new one."""
         kept = {"fingerprint": self.fingerprint, "address": self.address, "state": asdict(state)}
         beside = self.path.with_name(self.path.name + ".new")
         beside.write_text(json.dumps(kept))
         beside.replace(self.path)
 
     def remove(self) -> None:
-        """Forget it."""
+        """Delete the stored state."""
         self.path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Ask AWS where a stack answers, and invoke what no route leads to."""
+"""Ask AWS for the address of a stack, and invoke a function that has no route."""
 
 from __future__ import annotations
 
@@ -21,18 +21,19 @@ from botocore.exceptions import (
     SSOError,
 )
 
-from infra.cli.api import TIMEOUT, read_answer
+from infra.cli.answers import read_answer
 from infra.cli.errors import CommandError, NotSignedIn, Unreachable
-from infra.cli.screen import waiting
+from infra.cli.service.api import TIMEOUT
+from infra.cli.terminal.screen import waiting
 
 _API_URL = "ApiUrl"
 
 _ONCE = Config(read_timeout=TIMEOUT, retries={"total_max_attempts": 1})
-"""A call whose answer is lost may have been carried out: whether to repeat it is the operator's to decide."""
+"""One try: a call whose answer is lost may have been carried out, so the operator decides whether to repeat it."""
 
 
 def api_url(name: str, profile: str | None, region: str | None) -> str:
-    """Return the stack's output `ApiUrl`; raise `NotSignedIn` for AWS itself, `Unreachable` or `typer.BadParameter`."""
+    """Return the stack's output `ApiUrl`; raise `NotSignedIn` (to AWS), `Unreachable` or `typer.BadParameter`."""
     with _plain_errors():
         return _output(boto3.Session(profile_name=profile, region_name=region), name, _API_URL)
 
@@ -40,7 +41,7 @@ def api_url(name: str, profile: str | None, region: str | None) -> str:
 def find_function(
     name: str, output: str, profile: str | None, region: str | None
 ) -> Callable[[Mapping[str, object]], Mapping[str, object]]:
-    """Return what invokes the function that an output of the stack names; both raise as `api_url` does."""
+    """Return a callable that invokes the function named by an output of the stack; both raise as `api_url` does."""
     with _plain_errors():
         session = boto3.Session(profile_name=profile, region_name=region)
         function = _output(session, name, output)
@@ -50,8 +51,8 @@ def find_function(
         with _plain_errors(), waiting(f"Invoking {function} …"):
             answer = client.invoke(FunctionName=function, Payload=json.dumps(event).encode())
             content = answer["Payload"].read()
-        if "FunctionError" in answer:  # its text may repeat the event
-            raise CommandError(f"The function {function} failed; its log says where.")
+        if "FunctionError" in answer:  # its text may repeat the event, which can hold a password
+            raise CommandError(f"The function {function} failed. Its log says where.")
         return read_answer(content).members
 
     return invoke
@@ -61,13 +62,13 @@ def _output(session: boto3.Session, name: str, key: str) -> str:
     (stack,) = session.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
     values = [output["OutputValue"] for output in stack.get("Outputs", []) if output["OutputKey"] == key]
     if not values:
-        raise Unreachable(f"Stack {name} has no output {key}; is it a Latchkey, and has it been deployed?")
+        raise Unreachable(f"Stack {name} has no output {key}. Is it a Latchkey, and is it deployed?")
     return str(values[0])
 
 
 @contextmanager
 def _plain_errors() -> Iterator[None]:
-    """Say in one line what AWS or its SDK refuses."""
+    """Turn an error of AWS or of its SDK into one line."""
     try:
         yield
     except ProfileNotFound as error:

@@ -1,4 +1,4 @@
-"""Key pairs of partners, made on the operator's machine: the private half never leaves it."""
+"""Key pairs of partners, created on the operator's machine. The private half never leaves it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _RSA_BITS = 3072
 
 
 class PairAlgorithm(StrEnum):
-    """The algorithms that a pair is made for."""
+    """The algorithms that a pair can be created for."""
 
     RS256 = "RS256"
     ES256 = "ES256"
@@ -26,7 +26,7 @@ class PairAlgorithm(StrEnum):
 
 
 def new_pair(algorithm: PairAlgorithm) -> tuple[str, str]:
-    """Return a new private key in PKCS #8 and its public half, both in PEM."""
+    """Return a new private key in PKCS #8 and its public half, both in PEM (RFC 7468)."""
     match algorithm:
         case PairAlgorithm.RS256:
             return _in_pem(generate_rsa(65537, _RSA_BITS))
@@ -37,7 +37,7 @@ def new_pair(algorithm: PairAlgorithm) -> tuple[str, str]:
 
 
 def write_private(path: Path, pem: str) -> None:
-    """Write a private key into a new file that nobody else may read. Raises `CommandError` where there is one."""
+    """Write a private key into a new file that only its owner may read; raise `CommandError` if the file exists."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as error:

@@ -1,26 +1,25 @@
-"""Refusals of the server: problem documents (RFC 9457), and answers of whatever else stands in the way."""
+"""Errors that the server answers with: problem documents (RFC 9457), and what a proxy in between may answer."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from email.message import Message
 from http import HTTPStatus
 
 from infra.cli.errors import CommandError, ExitCode
 from latchkey.signing.strict_json import StrictJsonError, loads
 
 _ADVICE = {
-    "invalid_token": "Set a fresh LATCHKEY_TOKEN, or unset it to be asked for login and password.",
+    "invalid_token": "Set LATCHKEY_TOKEN to a new token, or unset it to sign in with login and password.",
 }
-"""What an operator can do about a code, where the server's own sentence does not say it."""
+"""What an operator can do about an error code, where the server's own sentence does not say it."""
 
 _MEANS_NOT_SIGNED_IN = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What the server said. `retry_after` is the header of that name, or empty; `members` are all of the document."""
+    """An error of the server. `retry_after` is the header of that name, or empty; `members` are the whole document."""
 
     status: int
     code: str
@@ -29,7 +28,7 @@ class Problem:
     members: Mapping[str, object]
 
     def __str__(self) -> str:
-        """Say it in one line: the sentence, the fields at fault, what to do; the code and the request in brackets."""
+        """Return one line: the sentence, the fields at fault, what to do; the code and the request in brackets."""
         wait = f"Try again in {self.retry_after} s." if self.retry_after.isdecimal() else ""
         said = [self._sentence(), *self._faults(), wait, _ADVICE.get(self.code, "")]
         origin = ", ".join(part for part in (self.code, self.request_id and f"request {self.request_id}") if part)
@@ -45,7 +44,7 @@ class Problem:
 
 
 class Refused(CommandError):
-    """The server said no."""
+    """The server refused, or failed."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(str(problem))
@@ -54,8 +53,8 @@ class Refused(CommandError):
             self.exit_code = ExitCode.NOT_SIGNED_IN
 
 
-def read_problem(status: int, headers: Message, body: bytes) -> Problem:
-    """Return what an answer says that is no success; it need not be a problem document."""
+def read_problem(status: int, headers: Mapping[str, str], body: bytes) -> Problem:
+    """Return the error in an answer, which need not be a problem document."""
     members = _object(body)
     return Problem(
         status=status,

@@ -1,0 +1,1 @@
+"""`latchkey partner`: outside systems whose tokens sign their users in."""

@@ -1,0 +1,1 @@
+"""Find a running Latchkey, sign in to it, and call it."""

@@ -1,0 +1,1 @@
+"""What an operator sees and types. Nothing here knows of a server."""
