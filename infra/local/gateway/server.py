@@ -15,6 +15,8 @@ from infra.local.gateway.messages import Refused, Response
 from infra.local.gateway.reading import ConnectionEnded, RequestReader
 
 if TYPE_CHECKING:
+    from io import BufferedReader
+
     from infra.local.gateway.messages import Request
 
 IDLE = 75.0
@@ -79,7 +81,7 @@ class _Connection(socketserver.StreamRequestHandler):
 
     def handle(self) -> None:
         """Answer until the client or a bad request ends the connection."""
-        reader = RequestReader(self.rfile, self.client_address[0], self._send_continue)
+        reader = RequestReader(cast("BufferedReader", self.rfile), self.client_address[0], self.wfile.write)
         with suppress(ConnectionEnded, ConnectionError, TimeoutError):
             while self._answer_next(reader):
                 pass
@@ -102,9 +104,6 @@ class _Connection(socketserver.StreamRequestHandler):
         keep = _keeps_alive(request)
         self._write(response, keep=keep, bodiless=request.method == "HEAD")
         return keep
-
-    def _send_continue(self) -> None:
-        self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _write(self, response: Response, *, keep: bool, bodiless: bool) -> None:
         self.wfile.write(serialize(response, keep=keep, bodiless=bodiless))
