@@ -151,7 +151,7 @@ def expanded() -> dict[str, Any]:
 def sample(expanded: dict[str, Any]) -> Iterator[Sample]:
     """The sample API, served."""
     running = Sample(functions={"Echo": echo, "Preflight": echo, "Guard": everything})
-    api = read_api(expanded, Resolver(expanded, {}, {}))
+    api = read_api(Resolver(expanded, {}, {}))
     gateway = Gateway(api, running.invoke, Authorizers(running.invoke, lambda: running.now))
     server = Server("127.0.0.1", 0)
     running.port = server.port
@@ -380,7 +380,7 @@ def test_other_token_is_another_entry(sample: Sample) -> None:
 def test_no_cache_where_the_template_says_zero() -> None:
     """With a time of zero every request asks."""
     template = translate(SAMPLE, {"CacheSeconds": "0"})
-    assert read_api(template, Resolver(template, {}, {"CacheSeconds": "0"})).authorizers["Bearer"].ttl == 0
+    assert read_api(Resolver(template, {}, {"CacheSeconds": "0"})).authorizers["Bearer"].ttl == 0
 
 
 def test_refusal_is_not_kept(sample: Sample) -> None:
@@ -684,7 +684,7 @@ def test_port_in_use_is_said(sample: Sample) -> None:
 def test_template_without_an_api_is_refused() -> None:
     """The twin serves one API."""
     with pytest.raises(BadTemplate):
-        read_api({"Resources": {}}, Resolver({"Resources": {}}, {}, {}))
+        read_api(Resolver({"Resources": {}}, {}, {}))
 
 
 def test_template_that_sam_refuses_is_refused() -> None:

@@ -119,7 +119,7 @@ class RequestReader:
     def _feed(self, connection: h11.Connection) -> bytes:
         """Give h11 what has arrived, and return it. It stays in the stream: part of it may be the next request."""
         if connection.they_are_waiting_for_100_continue:
-            self.send(cast("bytes", connection.send(_CONTINUE)))
+            self.send(connection.send(_CONTINUE))
         block = self.stream.peek()
         connection.receive_data(block)
         return block
