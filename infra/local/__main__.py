@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 if TYPE_CHECKING:
-    from infra.local.twin import Options
+    from infra.local.options import Options
 
 
 _NAP = 0.2
@@ -26,29 +26,34 @@ class Switch(StrEnum):
 
 
 def main(  # noqa: PLR0913, PLR0917 - Typer makes an option of each
-    port: Annotated[int, typer.Option(envvar="PORT", min=0, max=65_535, help="Port; 0 takes any free one.")] = 8080,
+    port: Annotated[
+        int, typer.Option(envvar="PORT", min=0, max=65_535, help="Port to listen on; 0 means any free port.")
+    ] = 8080,
     host: Annotated[str, typer.Option(envvar="HOST", help="Address to listen on.")] = "127.0.0.1",
     issuer: Annotated[
-        str | None, typer.Option(envvar="ISSUER", help="What tokens say under iss; by default the twin's address.")
+        str | None, typer.Option(envvar="ISSUER", help="Issuer (iss) of the tokens. Default: the address of the twin.")
     ] = None,
     key: Annotated[
-        Path | None, typer.Option(envvar="KEY", help="PEM file of the key to sign with: RSA, P-256 or Ed25519.")
+        Path | None,
+        typer.Option(envvar="KEY", help="PEM file with the private key that signs tokens: RSA, P-256 or Ed25519."),
     ] = None,
-    limits: Annotated[Switch, typer.Option(envvar="LIMITS", help="Whether attempts are slowed down.")] = Switch.ON,
-    admin: Annotated[Switch, typer.Option(envvar="ADMIN", help="Whether an admin is seeded.")] = Switch.ON,
+    limits: Annotated[
+        Switch, typer.Option(envvar="LIMITS", help="Whether repeated attempts are throttled.")
+    ] = Switch.ON,
+    admin: Annotated[Switch, typer.Option(envvar="ADMIN", help="Whether an admin account is seeded.")] = Switch.ON,
     data: Annotated[
-        Path | None, typer.Option(envvar="DATA", help="File that keeps the data; by default it stays in memory.")
+        Path | None, typer.Option(envvar="DATA", help="File that keeps the data. Default: the data is in memory only.")
     ] = None,
     parameter: Annotated[
         list[str] | None,
         typer.Option(
-            envvar="PARAMETERS", help="Parameter of template.yaml, as Name=Value; several are separated by blanks."
+            envvar="PARAMETERS", help="Parameter of template.yaml, as Name=Value. Separate several with spaces."
         ),
     ] = None,
 ) -> None:
     """Run the service of template.yaml on this machine: API Gateway, Lambda and AWS in one process."""
-    # Imported only now, so that --help and a wrong option answer at once.
-    from infra.local.twin import BadIssuer, Options
+    # Imported here, so that --help and a wrong option respond at once.
+    from infra.local.options import BadIssuer, Options
 
     try:
         options = Options(
@@ -80,8 +85,8 @@ def _run(options: Options) -> None:
     from infra.local.aws.mirror import UnusableFile
     from infra.local.gateway.server import PortInUse
     from infra.local.screen import show
+    from infra.local.signing_policy import UnusableKey
     from infra.local.stack.functions import Conflict
-    from infra.local.stack.signing_policy import UnusableKey
     from infra.local.stack.template import BadTemplate
     from infra.local.twin import Twin
     from infra.local.whole_lines import WholeLines
@@ -92,12 +97,12 @@ def _run(options: Options) -> None:
         try:
             show(twin.address, twin.start(), options)
             while True:
-                # A wait without an end could miss a signal that comes just before it begins.
+                # An endless wait could miss a signal that arrives just before the wait begins.
                 time.sleep(_NAP)
         finally:
             twin.stop()
     except PortInUse as error:
-        _fail(f"cannot listen on {options.host} port {options.port}: {error.strerror}. PORT=… takes another one.")
+        _fail(f"cannot listen on {options.host} port {options.port}: {error.strerror}. Choose another one with PORT=…")
     except (BadTemplate, Conflict, UnusableFile, UnusableKey) as error:
         _fail(str(error))
 

@@ -1,4 +1,4 @@
-"""Write `.latchkey/dev.json`: what a developer, or a test, needs to know to use the twin."""
+"""Write `.latchkey/dev.json`: what a developer or a test needs to use the twin."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ FOLDER = Path(".latchkey")
 
 
 def write(document: dict[str, Any], folder: Path = FOLDER) -> Path:
-    """Write the document whole or not at all, readable by its owner alone; return where it is."""
+    """Write the document, completely or not at all, readable only by its owner. Return its path."""
     folder.mkdir(mode=0o700, exist_ok=True)
     path, fresh = folder / "dev.json", folder / f"dev.json.{os.getpid()}"
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

@@ -1,4 +1,4 @@
-"""Catch the mail that the service sends, and show it."""
+"""Catch the mail that the service sends, and show it at `/_local/mail`."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ pre{{white-space:pre-wrap}}iframe{{width:100%;height:20em;border:1px solid #ccc}
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """One mail; `received_at` is in seconds since the epoch."""
+    """One mail. `received_at` is in seconds since the epoch."""
 
     to: list[str]
     subject: str
@@ -46,14 +46,14 @@ class Letter:
 
 
 class MailCatcher:
-    """Keeps what SES was asked to send, newest last."""
+    """Keeps the mail that SES was asked to send, newest last."""
 
     def __init__(self) -> None:
         self._letters: list[Letter] = []
         self._lock = Lock()
 
     def observe(self, client: BaseClient, operation: str, parameters: Mapping[str, Any]) -> None:
-        """Keep the mail of a successful SES call; other calls are nothing to it."""
+        """Keep the mail of a successful SES call, and ignore all other calls."""
         service = client.meta.service_model.service_name
         if (service, operation) == ("sesv2", "SendEmail"):
             self._keep(_from_version_2(parameters))
@@ -63,12 +63,12 @@ class MailCatcher:
             self._keep(_from_raw(parameters.get("Destinations", []), parameters["RawMessage"]["Data"]))
 
     def letters(self) -> list[Letter]:
-        """Return what was caught."""
+        """Return the mail that was caught."""
         with self._lock:
             return list(self._letters)
 
     def answer(self, request: Request) -> Response:
-        """Answer a request for `/_local/mail`: GET lists, as JSON or as a page; DELETE empties."""
+        """Answer a request for `/_local/mail`: GET lists the mail (JSON or a page), DELETE deletes all of it."""
         if request.method == "DELETE":
             with self._lock:
                 self._letters.clear()
@@ -88,7 +88,7 @@ class MailCatcher:
 
 @contextmanager
 def every_sender_verified() -> Iterator[None]:
-    """Let moto's SES send from any address: there is nobody here who could verify one."""
+    """Let moto's SES send from any address: no address can be verified here."""
     with patch.object(SESBackend, "_is_verified_address", return_value=True):
         yield
 
@@ -128,7 +128,7 @@ def _recipients(destination: Mapping[str, Any]) -> list[str]:
 
 
 def _article(letter: Letter) -> str:
-    # The mail's own HTML is shown in a sandbox: it may hold what a stranger typed.
+    # The HTML of a mail is shown in a sandbox, because it can contain text that a stranger typed.
     html = f'<iframe sandbox srcdoc="{escape(letter.html)}"></iframe>' if letter.html else ""
     sent = time.strftime("%H:%M:%S", time.localtime(letter.received_at))
     head = f"<h2>{escape(letter.subject)}</h2><p>{escape(', '.join(letter.to))}, {sent}</p>"

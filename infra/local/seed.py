@@ -1,4 +1,4 @@
-"""Seed the twin: an admin, three clients and the API key of a service, with secrets made up at the first start."""
+"""Seed the twin with an admin, three clients and a service's API key. Their secrets are made at the first start."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 ADMIN_LOGIN = "admin@example.com"
 
 Credentials = dict[str, Any]
-"""`admin`, `clients` and `api_key` as `.latchkey/dev.json` has them, and `service`, the client that owns the key."""
+"""`admin`, `clients` and `api_key` as in `.latchkey/dev.json`, and `service`: the client that owns the API key."""
 
 _APP_GRANTS = [str(Grant.AUTHORIZATION_CODE), str(Grant.REFRESH_TOKEN), str(Grant.JWT_BEARER)]
 _MACHINE_GRANTS = [str(Grant.CLIENT_CREDENTIALS)]
@@ -27,7 +27,7 @@ _MACHINE_SCOPES = ["orders:read", "orders:write"]
 
 
 def new_credentials() -> Credentials:
-    """Make up the secrets of everything that is seeded."""
+    """Return new credentials for everything that is seeded."""
     _, api_key, _ = new_api_key(secrets.token_bytes)
     return {
         "admin": {"login": ADMIN_LOGIN, "password": secrets.token_urlsafe(18)},
@@ -42,7 +42,7 @@ def new_credentials() -> Credentials:
 
 
 def plant(credentials: Credentials, accounts: Accounts, store: Store, now: int) -> None:
-    """Store what of the seed is not there yet; without `admin`, no account."""
+    """Store the part of the seed that is missing. Without `admin` in the credentials, no account is created."""
     admin = credentials.get("admin")
     if admin is not None and store.find_credential(admin["login"]) is None:
         accounts.create(Registration(admin["login"], admin["password"]), roles=first_admin.ROLES, now=now)

@@ -1,4 +1,4 @@
-"""Output of many threads, line by line: Lambda runs one request at a time, the twin many, and `print` writes twice."""
+"""Keep the lines of threads apart: the twin runs many requests at once, and `print` writes a line in two steps."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import TextIO
 
 
 class WholeLines(io.TextIOBase):
-    """A text stream that passes on whole lines, so that no thread writes into a line of another.
+    """A text stream that passes on only whole lines, so that no thread writes into a line of another thread.
 
-    `observe` is told each line in the thread that wrote it.
+    `observe` gets each line, in the thread that wrote it.
     """
 
     def __init__(self, stream: TextIO, observe: Callable[[str], None] | None = None) -> None:
@@ -21,7 +21,7 @@ class WholeLines(io.TextIOBase):
         self._begun = local()
 
     def write(self, text: str) -> int:
-        """Keep what this thread writes until its line ends."""
+        """Keep what this thread writes until the line ends, then pass the line on."""
         whole, end, rest = (getattr(self._begun, "text", "") + text).rpartition("\n")
         self._begun.text = rest
         if end:
@@ -37,14 +37,14 @@ class WholeLines(io.TextIOBase):
         self._stream.flush()
 
     def isatty(self) -> bool:
-        """Say whether somebody reads along."""
+        """Return whether the stream is a terminal."""
         return self._stream.isatty()
 
     def fileno(self) -> int:
-        """Return the number of the file behind it."""
+        """Return the file descriptor of the stream."""
         return self._stream.fileno()
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
-        """The encoding of the stream behind it."""
+        """The encoding of the stream."""
         return self._stream.encoding

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +17,7 @@ import pytest
 
 from infra.local.gateway.authorizers import Authorizers
 from infra.local.gateway.dispatch import Gateway
-from infra.local.gateway.reading import MAX_BODY
+from infra.local.gateway.reading import MAX_BODY, ConnectionEnded, RequestReader
 from infra.local.gateway.server import PortInUse, Server
 from infra.local.stack.api import read_api
 from infra.local.stack.intrinsics import Resolver
@@ -149,7 +151,7 @@ def expanded() -> dict[str, Any]:
 def sample(expanded: dict[str, Any]) -> Iterator[Sample]:
     """The sample API, served."""
     running = Sample(functions={"Echo": echo, "Preflight": echo, "Guard": everything})
-    api = read_api(expanded, Resolver(expanded, {}, {}))
+    api = read_api(Resolver(expanded, {}, {}))
     gateway = Gateway(api, running.invoke, Authorizers(running.invoke, lambda: running.now))
     server = Server("127.0.0.1", 0)
     running.port = server.port
@@ -378,7 +380,7 @@ def test_other_token_is_another_entry(sample: Sample) -> None:
 def test_no_cache_where_the_template_says_zero() -> None:
     """With a time of zero every request asks."""
     template = translate(SAMPLE, {"CacheSeconds": "0"})
-    assert read_api(template, Resolver(template, {}, {"CacheSeconds": "0"})).authorizers["Bearer"].ttl == 0
+    assert read_api(Resolver(template, {}, {"CacheSeconds": "0"})).authorizers["Bearer"].ttl == 0
 
 
 def test_refusal_is_not_kept(sample: Sample) -> None:
@@ -513,9 +515,11 @@ def test_chunked_body_is_taken(sample: Sample) -> None:
 
 
 def test_chunked_body_over_the_limit_is_refused(sample: Sample) -> None:
-    """The limit holds for chunks too."""
+    """The limit holds for all chunks together."""
     head = b"POST /open HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n"
-    assert sample.raw(head + b"%x\r\n" % (MAX_BODY + 1)).startswith(b"HTTP/1.1 413 ")
+    chunk = b"%x\r\n%b\r\n" % (MAX_BODY // 10, b"x" * (MAX_BODY // 10))
+    assert sample.raw(head + chunk * 10 + b"1\r\nx\r\n0\r\n\r\n").startswith(b"HTTP/1.1 413 ")
+    assert sample.invoked == []
 
 
 def test_expectation_is_met(sample: Sample) -> None:
@@ -547,10 +551,28 @@ def test_headers_over_the_limit_are_refused(sample: Sample) -> None:
         b"POST /open HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
         b"POST /open HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
         b"POST /open HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabcdef",
+        b"POST /open HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n+3\r\nabc\r\n0\r\n\r\n",
+        b"POST /open HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n0x3\r\nabc\r\n0\r\n\r\n",
+        b"POST /open HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n3\nabc\r\n0\r\n\r\n",
+        b"POST /open HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\n",
+        b"POST /open HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: a\n\n",
+        b"POST /open HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX : a\r\n\r\n",
+        b"POST /open HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+        b"POST /open HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n",
+        b"POST /open HTTP/1.1\r\nHost: t\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
+        b"POST /open HTTP/1.1\r\nHost: t" + b"\r\nTransfer-Encoding: chunked" * 2 + b"\r\n\r\n0\r\n\r\n",
+        b"POST /open HTTP/1.0\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"POST /open HTTP/1.1\r\nHost: t\r\nContent-Length:\r\n\r\n",
         b"GET /open HTTP/1.1\r\n\r\n",
         b"GET /open HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
         b"GET /open HTTP/1.1\r\nHost: t\r\nX: a\r\n folded\r\n\r\n",
+        b"GET /open HTTP/1.1\r\n Host: t\r\n\r\n",
+        b"GET /open HTTP/1.1\r\nHost: t\r\n\tX: a\r\n\r\n",
         b"GET /open HTTP/1.1\r\nHost: t\r\nX : a\r\n\r\n",
+        b"GET /open HTTP/1.1\r\nHost: t\r\n: a\r\n\r\n",
+        b"GET /open HTTP/1.1\r\nHost: t\r\nX: a\x01b\r\n\r\n",
+        b"GET /open HTTP/1.1\r\nHost: t\r\nX: a\x7fb\r\n\r\n",
+        b"GET /open HTTP/1.1\r\nHost: t\r\nX: a\r\r\n\r\n",
         b"GET /open HTTP/1.1\r\nHost: t\r\nX: a\x00b\r\n\r\n",
         b"GET /open HTTP/1.1\r\nHost: t\r\nX: a\rb\r\n\r\n",
         b"GET /open HTTP/1.1\r\nHost: t\r\nno colon\r\n\r\n",
@@ -560,8 +582,14 @@ def test_headers_over_the_limit_are_refused(sample: Sample) -> None:
         b"GET /op en HTTP/1.1\r\nHost: t\r\n\r\n",
         b"GET open HTTP/1.1\r\nHost: t\r\n\r\n",
         b"GET http://[::1/open HTTP/1.1\r\nHost: t\r\n\r\n",
+        b"GET http://other/open HTTP/1.1\r\nHost: t\r\n\r\n",
+        b"GET http://t@other/open HTTP/1.1\r\nHost: t\r\n\r\n",
+        b"GET * HTTP/1.1\r\nHost: t\r\n\r\n",
+        b"CONNECT t:80 HTTP/1.1\r\nHost: t\r\n\r\n",
+        b"\r\n\r\nGET /open HTTP/1.1\r\nHost: t\r\n\r\n",
         b"GET /open#x HTTP/1.1\r\nHost: t\r\n\r\n",
         b"GET /\xc3\xa9 HTTP/1.1\r\nHost: t\r\n\r\n",
+        b"GET /open HTTP/1.2\r\nHost: t\r\n\r\n",
         b"GET /open HTTP/2.0\r\nHost: t\r\n\r\n",
         b"\x16\x03\x01\x02\x00\x01\r\n\r\n",
     ],
@@ -580,6 +608,58 @@ def test_requests_can_share_a_connection(sample: Sample) -> None:
     answer = sample.raw(request % 1 + request % 2)
     assert answer.count(b"HTTP/1.1 200 ") == 2
     assert answer.index(b'"id": "1"') < answer.index(b'"id": "2"')
+
+
+def test_absolute_target_of_the_same_host_is_taken(sample: Sample) -> None:
+    """A request target may repeat the host, as RFC 9112 section 3.2.2 requires a server to accept."""
+    answer = sample.raw(b"GET http://T:80/items/1?x=2 HTTP/1.1\r\nHost: t:80\r\nConnection: close\r\n\r\n")
+    event = json.loads(answer.partition(b"\r\n\r\n")[2])
+    assert (event["path"], event["queryStringParameters"]) == ("/items/1", {"x": "2"})
+
+
+def test_empty_line_before_a_request_is_ignored(sample: Sample) -> None:
+    """Some clients end a body with a line break that is not part of it (RFC 9112 section 2.2)."""
+    post = b"POST /open HTTP/1.1\r\nHost: t\r\nContent-Length: 2\r\n\r\nhi\r\n"
+    answer = sample.raw(post + b"GET /open HTTP/1.1\r\nHost: t\r\n\r\n")
+    assert answer.count(b"HTTP/1.1 200 ") == 2
+
+
+class Pieces(io.RawIOBase):
+    """A stream that arrives in pieces, as on a slow network."""
+
+    def __init__(self, *pieces: bytes) -> None:
+        self._pieces = list(pieces)
+
+    def readable(self) -> bool:
+        """A stream that one can read."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Give the next piece."""
+        piece = self._pieces.pop(0) if self._pieces else b""
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+
+def requests_in(*pieces: bytes) -> list[tuple[str, bytes]]:
+    """Return path and body of all requests that a stream holds."""
+    reader, found = RequestReader(io.BufferedReader(Pieces(*pieces)), "127.0.0.1", lambda _: None), []
+    with suppress(ConnectionEnded):
+        while True:
+            request = reader.read()
+            found.append((request.path, request.body))
+    return found
+
+
+def test_requests_are_read_alike_however_they_arrive() -> None:
+    """Wherever the network cuts the bytes, each request gets its own body, and the next one starts behind it."""
+    chunks = b"a\r\nffffffffff\r\n2;x=y\r\n\r\n\r\n0\r\nTrailer: t\r\n\r\n"
+    chunked = b"POST /1 HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks
+    counted = b"POST /2 HTTP/1.1\r\nHost: t\r\nContent-Length: 4\r\n\r\nGET "
+    sent = chunked + counted + b"GET /3 HTTP/1.1\r\nHost: t\r\n\r\n"
+    wanted = [("/1", b"ffffffffff\r\n"), ("/2", b"GET "), ("/3", b"")]
+    assert requests_in(*(sent[at : at + 1] for at in range(len(sent)))) == wanted
+    assert [cut for cut in range(1, len(sent)) if requests_in(sent[:cut], sent[cut:]) != wanted] == []
 
 
 def test_burst_of_connections_is_not_held_up(sample: Sample) -> None:
@@ -604,7 +684,7 @@ def test_port_in_use_is_said(sample: Sample) -> None:
 def test_template_without_an_api_is_refused() -> None:
     """The twin serves one API."""
     with pytest.raises(BadTemplate):
-        read_api({"Resources": {}}, Resolver({"Resources": {}}, {}, {}))
+        read_api(Resolver({"Resources": {}}, {}, {}))
 
 
 def test_template_that_sam_refuses_is_refused() -> None:

@@ -20,8 +20,8 @@ from infra.local.aws import backend
 from infra.local.aws.mirror import Mirror, touched_keys
 from infra.local.gateway.messages import Request
 from infra.local.mail import MailCatcher, every_sender_verified
+from infra.local.options import BadIssuer, Options
 from infra.local.screen import show
-from infra.local.twin import BadIssuer, Options
 from infra.packaging import template
 from tests.e2e.client import Response, RunningTwin, launch, start_twin
 from tests.e2e.tokens import claims, header

@@ -51,9 +51,7 @@ def template(*statements: dict[str, Any]) -> dict[str, Any]:
 
 def is_allowed(statements: list[dict[str, Any]], operation: str, **parameters: Any) -> bool:
     """Say whether the function may make a call."""
-    rights = Rights()
-    document = template(*statements)
-    rights.start(document, Resolver(document, {}, {}))
+    rights = Rights(Resolver(template(*statements), {}, {}))
     with backend.running(check=rights.check):
         client = boto3.client("dynamodb")
         with running_as(None):
@@ -128,4 +126,4 @@ def test_a_statement_that_is_not_understood_stops_the_twin(flaw: dict[str, Any])
     """To take it for a right, or for none, would be a guess."""
     document = template(statement("dynamodb:GetItem", items=["*"]) | flaw)
     with pytest.raises(Unresolvable):
-        Rights().start(document, Resolver(document, {}, {}))
+        Rights(Resolver(document, {}, {}))

@@ -59,10 +59,8 @@ def template(pattern: str = "{ $.marked = * }") -> dict[str, Any]:
 @contextmanager
 def delivering(receiver: Receiver) -> Iterator[LogDelivery]:
     """Deliver until the context ends, and then what still waits."""
-    delivery = LogDelivery()
-    delivery.start(template(), Resolver(template(), {}, {}), receiver)
-    yield delivery
-    delivery.stop()
+    with LogDelivery(Resolver(template(), {}, {}), receiver) as delivery:
+        yield delivery
 
 
 def function_in(log_group: str) -> Function:
@@ -143,4 +141,4 @@ def test_a_pattern_that_the_twin_does_not_understand_stops_it() -> None:
     """Else it would deliver something else than AWS does."""
     odd = template("{ $.marked = 1 }")
     with pytest.raises(BadTemplate, match="Filter"):
-        LogDelivery().start(odd, Resolver(odd, {}, {}), Receiver())
+        LogDelivery(Resolver(odd, {}, {}), Receiver())

@@ -8,6 +8,7 @@ import pytest
 from botocore.config import Config
 
 from infra.local.aws import backend
+from infra.local.stack.account import REGION
 from infra.packaging import template
 from latchkey.adapters import dynamodb
 from latchkey.adapters.aws import CONFIG
@@ -85,7 +86,7 @@ def connect_to(address: str) -> DynamoDBClient:
     return boto3.client(
         "dynamodb",
         endpoint_url=address,
-        region_name=backend.REGION,
+        region_name=REGION,
         aws_access_key_id="test",
         aws_secret_access_key="test",
         config=CONFIG.merge(Config(max_pool_connections=32)),

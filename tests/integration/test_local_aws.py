@@ -13,6 +13,7 @@ import pytest
 from botocore.client import BaseClient
 
 from infra.local.aws import backend
+from infra.local.stack.account import REGION
 from latchkey.adapters.dynamodb import DynamoStore, connect
 from tests.integration import samples
 from tests.integration.conftest import new_table
@@ -80,7 +81,7 @@ def test_nothing_of_it_is_left_behind() -> None:
     before = dict(os.environ), vars(BaseClient)["_make_api_call"]
     with backend.running():
         assert vars(BaseClient)["_make_api_call"] is not before[1]
-        assert os.environ["AWS_REGION"] == backend.REGION
+        assert os.environ["AWS_REGION"] == REGION
     assert (dict(os.environ), vars(BaseClient)["_make_api_call"]) == before
 
 

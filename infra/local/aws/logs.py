@@ -1,4 +1,4 @@
-"""CloudWatch Logs: lines that functions write, handed to the function of a subscription filter soon after."""
+"""CloudWatch Logs: hand the lines that functions write to the function of a subscription filter."""
 
 from __future__ import annotations
 
@@ -12,33 +12,31 @@ from dataclasses import dataclass
 from itertools import count
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
-from infra.local.stack.api import resources
+from infra.local.stack.account import ACCOUNT
 from infra.local.stack.functions import current_function
-from infra.local.stack.intrinsics import ACCOUNT
 from infra.local.stack.template import BadTemplate
 
 if TYPE_CHECKING:
     from infra.local.stack.functions import Invoke
     from infra.local.stack.intrinsics import Resolver
-    from infra.local.stack.template import Template
 
-_GATHERING = 0.05
-"""Seconds that lines are gathered before they go off together; AWS gathers longer."""
+_COLLECTING = 0.05
+"""Seconds that lines are collected before they are delivered together. AWS collects for longer."""
 
 _LARGEST_DELIVERY = 1000
 _TRIES = 3
 _PAUSE = 0.5
 
-_MEMBER_IS_THERE = re.compile(r"\{ \$\.(\w+) = \* \}")
+_MEMBER_EXISTS = re.compile(r"\{ \$\.(\w+) = \* \}")
 
 LogEvent = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """A subscription filter that selects the JSON lines of a log group which have a member."""
+    """A subscription filter that selects the JSON lines of a log group that have a certain member."""
 
     name: str
     group: str
@@ -46,8 +44,8 @@ class Subscription:
     function: str
 
     def selects(self, line: str) -> bool:
-        """Say whether a line is for this filter."""
-        if f'"{self.member}"' not in line:  # most lines are not, and parsing takes time
+        """Return whether the filter selects a line."""
+        if f'"{self.member}"' not in line:  # parse only lines that may match: parsing takes time
             return False
         try:
             document = json.loads(line)
@@ -57,16 +55,29 @@ class Subscription:
 
 
 class LogDelivery:
-    """Hands the lines that a filter of the template selects to its function, as CloudWatch Logs does."""
+    """Hands the lines that a filter of the stack selects to its function, as CloudWatch Logs does.
 
-    def __init__(self) -> None:
-        self._subscription: Subscription | None = None
+    It does so inside its context. When the context ends, it first delivers what is still waiting.
+    """
+
+    def __init__(self, resolver: Resolver, invoke: Invoke) -> None:
+        """Read the subscription filter of the stack, if there is one. Raise `BadTemplate`."""
+        self._subscription = _read_subscription(resolver)
+        self._invoke = invoke
         self._selected: SimpleQueue[LogEvent | None] = SimpleQueue()
         self._numbers = count()
-        self._thread: Thread | None = None
+        self._thread = Thread(target=self._serve, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._selected.put(None)
+        self._thread.join(timeout=5)
 
     def observe(self, line: str) -> None:
-        """Note a line that has been written, if the function that wrote it logs into the group of the filter."""
+        """Note a line that has been written, if its function logs to the log group of the filter."""
         subscription, function = self._subscription, current_function()
         if not subscription or not function or function.log_group != subscription.group:
             return
@@ -76,29 +87,15 @@ class LogDelivery:
         number = f"{now}{next(self._numbers):012d}"
         self._selected.put({"id": number.zfill(56), "timestamp": now // 1_000_000, "message": line})
 
-    def start(self, template: Template, resolver: Resolver, invoke: Invoke) -> None:
-        """Serve the subscription filter of the template from now on, if it has one."""
-        for name, properties in resources(template, "AWS::Logs::SubscriptionFilter"):
-            self._subscription = _subscription(name, properties, resolver)
-            self._thread = Thread(target=self._serve, args=(self._subscription, invoke), daemon=True)
-            self._thread.start()
+    def _serve(self) -> None:
+        subscription, ended = self._subscription, False
+        while subscription and not ended and (first := self._selected.get()) is not None:
+            time.sleep(_COLLECTING)
+            selected, ended = self._collect(first)
+            _deliver(delivery(subscription, selected), subscription.function, self._invoke)
 
-    def stop(self) -> None:
-        """Hand over what is still waiting, and stop."""
-        if self._thread is not None:
-            self._selected.put(None)
-            self._thread.join(timeout=5)
-
-    def _serve(self, subscription: Subscription, invoke: Invoke) -> None:
-        while (first := self._selected.get()) is not None:
-            time.sleep(_GATHERING)
-            selected, ended = self._gathered(first)
-            _deliver(delivery(subscription, selected), subscription.function, invoke)
-            if ended:
-                return
-
-    def _gathered(self, first: LogEvent) -> tuple[list[LogEvent], bool]:
-        """Return what waits, as much as goes off together, and whether it is the last."""
+    def _collect(self, first: LogEvent) -> tuple[list[LogEvent], bool]:
+        """Return the lines of the next delivery, and whether it is the last one."""
         selected = [first]
         while len(selected) < _LARGEST_DELIVERY:
             try:
@@ -112,7 +109,7 @@ class LogDelivery:
 
 
 def delivery(subscription: Subscription, selected: list[LogEvent]) -> dict[str, Any]:
-    """Return the event that the function gets (AWS Lambda developer guide, "CloudWatch Logs")."""
+    """Return the event of a delivery (AWS Lambda developer guide, "CloudWatch Logs")."""
     document = {
         "messageType": "DATA_MESSAGE",
         "owner": ACCOUNT,
@@ -124,17 +121,22 @@ def delivery(subscription: Subscription, selected: list[LogEvent]) -> dict[str, 
     return {"awslogs": {"data": b64encode(gzip.compress(json.dumps(document).encode())).decode()}}
 
 
-def _subscription(name: str, properties: Any, resolver: Resolver) -> Subscription:
-    """Read a filter; that a member is there is the one thing that the twin understands of patterns."""
-    pattern = _MEMBER_IS_THERE.fullmatch(properties["FilterPattern"])
-    if pattern is None:
-        raise BadTemplate(f"{name}: the twin does not understand {properties['FilterPattern']}")
-    function = resolver.text(properties["DestinationArn"]).rpartition(":")[2]
-    return Subscription(name, resolver.text(properties["LogGroupName"]), pattern[1], function)
+def _read_subscription(resolver: Resolver) -> Subscription | None:
+    """Return the subscription filter of the stack. The twin understands only patterns that ask for a member."""
+    for name, properties in resolver.resources("AWS::Logs::SubscriptionFilter"):
+        pattern = _MEMBER_EXISTS.fullmatch(properties["FilterPattern"])
+        if pattern is None:
+            raise BadTemplate(f"{name}: the twin does not understand {properties['FilterPattern']}")
+        group, function = (
+            resolver.text(properties["LogGroupName"]),
+            resolver.function_name(properties["DestinationArn"]),
+        )
+        return Subscription(name, group, pattern[1], function)
+    return None
 
 
 def _deliver(event: dict[str, Any], function: str, invoke: Invoke) -> None:
-    """Invoke the function, and again when it fails, as Lambda does with what it was given to do later."""
+    """Invoke the function, and retry when it fails, as Lambda does with asynchronous invocations."""
     for tries_left in reversed(range(_TRIES)):
         try:
             invoke(function, event)

@@ -1,4 +1,4 @@
-"""Keep the twin's data in a file: SQLite mirrors the table and the secrets after every write."""
+"""Keep the twin's data in a file: SQLite stores a copy of the table and the secrets after every write."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ Key = tuple[str, dict[str, Any]]
 
 
 class UnusableFile(ValueError):
-    """The file cannot be used as the twin's database."""
+    """The twin cannot use this file as its database."""
 
 
 class Mirror:
-    """One SQLite file. A write is in it before the caller of AWS gets the answer, so `kill -9` loses nothing."""
+    """One SQLite file. It holds each write before the caller of AWS gets the response, so `kill -9` loses nothing."""
 
     def __init__(self, path: Path) -> None:
-        """Open the file or make it, readable by its owner alone. Raise `UnusableFile`, as while a twin has it."""
+        """Open or create the file, readable only by its owner. Raise `UnusableFile`, also while a twin uses it."""
         try:
             path.touch(mode=0o600)
-            # Every use is under the lock of the AWS calls, whichever thread makes them.
+            # Several threads use it, but only under the lock of the AWS calls.
             self._file = sqlite3.connect(path, timeout=0, check_same_thread=False, isolation_level=None)
-            # Two twins would each go on from their own copy in memory, and give one login to two people.
+            # Two twins would each work on their own copy in memory, and could give one login to two users.
             self._file.execute("PRAGMA locking_mode = EXCLUSIVE")
             self._file.execute("PRAGMA journal_mode = WAL")
             self._file.execute("PRAGMA synchronous = NORMAL")
@@ -51,9 +51,9 @@ class Mirror:
         self._restoring = False
 
     def observe(self, client: BaseClient, operation: str, parameters: Mapping[str, Any]) -> None:
-        """Copy what a successful call has written."""
+        """Copy what a successful call wrote."""
         if self._restoring:
-            return  # half a secret must never replace the whole one in the file
+            return  # a secret that is only half restored must not replace the one in the file
         service = client.meta.service_model.service_name
         if service == "dynamodb":
             self._copy_items(client, touched_keys(operation, parameters), put_items(operation, parameters))
@@ -61,7 +61,7 @@ class Mirror:
             self._copy_secret(client, parameters.get("SecretId") or parameters["Name"])
 
     def restore(self, dynamodb: DynamoDBClient, secrets: SecretsManagerClient) -> None:
-        """Write all that the file holds back into AWS. The tables must exist."""
+        """Write everything in the file back to AWS. The tables must exist."""
         self._restoring = True
         for table, item in self._read("SELECT table_name, item FROM items"):
             dynamodb.put_item(TableName=table, Item=_decode(item))
@@ -70,12 +70,12 @@ class Mirror:
         self._restoring = False
 
     def note(self, name: str) -> Any:
-        """Return a note of the twin's own, or `None`."""
+        """Return a note of the twin, or `None`."""
         rows = self._read("SELECT text FROM notes WHERE name = ?", (name,))
         return json.loads(rows[0][0]) if rows else None
 
     def write_note(self, name: str, value: object) -> None:
-        """Keep a note of the twin's own."""
+        """Store a note of the twin."""
         with LOCK:
             self._file.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (name, json.dumps(value)))
 
@@ -89,7 +89,7 @@ class Mirror:
             return self._file.execute(query, parameters).fetchall()
 
     def _copy_items(self, client: Any, keys: Iterable[Key], known: Mapping[str, Any]) -> None:
-        """Read the touched items back, but for those that are known, and store them, all or none."""
+        """Store the items of these keys, all or none. Read back those whose content is not known."""
         found = [
             (table, key, known.get(_encode((table, key))) or _read_back(client, table, key)) for table, key in keys
         ]
@@ -118,7 +118,7 @@ class Mirror:
 
 
 def touched_keys(operation: str, parameters: Mapping[str, Any]) -> list[Key]:
-    """Return table and key of every item that a DynamoDB call may have written."""
+    """Return table and key of every item that a DynamoDB call can have written."""
     if operation == "TransactWriteItems":
         actions = [action for entry in parameters["TransactItems"] for action in entry.items()]
         return [_key(part) for name, part in actions if name != "ConditionCheck"]
@@ -131,7 +131,7 @@ def touched_keys(operation: str, parameters: Mapping[str, Any]) -> list[Key]:
 
 
 def put_items(operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the items that a call has put, by table and key: as they were sent, so they stand."""
+    """Return the items that a call put, by table and key. DynamoDB stores them exactly as they were sent."""
     match operation:
         case "TransactWriteItems":
             puts = [action["Put"] for action in parameters["TransactItems"] if "Put" in action]
@@ -155,7 +155,7 @@ def _key(part: Mapping[str, Any]) -> Key:
 
 
 def _restore_secret(secrets: SecretsManagerClient, name: str, versions: list[dict[str, Any]]) -> None:
-    """Write the labelled versions in the order of their lives; a version without a label is nothing to anybody."""
+    """Write the versions of a secret, the oldest first. A version without a label is never read and is dropped."""
     labelled = {stage: version for version in versions for stage in version["stages"]}
     exists = False
     for label in _LABELS:
@@ -185,6 +185,6 @@ def _decode(text: str) -> Any:
 
 
 def _decode_bytes(members: dict[str, Any]) -> Any:
-    """Undo `_encode_bytes`; an attribute of that name holds a typed value, never plain text."""
+    """Undo `_encode_bytes`. An attribute named `base64` holds a typed value and never plain text."""
     text = members.get("base64") if len(members) == 1 else None
     return base64.b64decode(text) if isinstance(text, str) else members

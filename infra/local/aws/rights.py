@@ -1,6 +1,6 @@
-"""What a function may do in AWS: every call that it makes is held against the statements of its role, as IAM does.
+"""Check every AWS call of a function against the statements of its role, as IAM does.
 
-So a right that the template forgets is missed on a laptop, and not first in an account.
+A permission that the template lacks then fails on a laptop, and not first in an AWS account.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from infra.local.stack.api import resources
 from infra.local.stack.functions import current_function
 from infra.local.stack.intrinsics import Unresolvable
 
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from botocore.client import BaseClient
 
     from infra.local.stack.intrinsics import Resolver
-    from infra.local.stack.template import Template
 
 _IAM_NAMES = {"sesv2": "ses"}
 _STEPS = {
@@ -34,12 +32,12 @@ _STEPS = {
 _PARTITION_KEY = re.compile(r"(?:pk|#\w+) = (:\w+)")
 
 Context = Mapping[str, Sequence[str]]
-"""The values of IAM's condition keys."""
+"""The values of IAM's condition keys, by key."""
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """One action on one resource, which is named as its ARN ends."""
+    """One action on one resource. `resource` is the end of its ARN."""
 
     action: str
     resource: str
@@ -48,14 +46,14 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """What a role allows."""
+    """One statement of a role that allows something."""
 
     actions: Sequence[str]
     resources: Sequence[str]
     conditions: Mapping[str, Mapping[str, Any]]
 
     def allows(self, access: Access) -> bool:
-        """Say whether this access is allowed: its action, its resource, and every condition."""
+        """Return whether the statement allows this access: its action, its resource and every condition must match."""
         return (
             access.action in self.actions
             and any(each == "*" or each.endswith(access.resource) for each in self.resources)
@@ -64,21 +62,19 @@ class Statement:
 
 
 class Rights:
-    """The rights of all functions of a template."""
+    """The rights of all functions of a stack."""
 
-    def __init__(self) -> None:
+    def __init__(self, resolver: Resolver) -> None:
+        """Read the roles. Raise `Unresolvable` for a statement that the twin does not understand."""
         self._granted: dict[str, list[Statement]] = {}
-
-    def start(self, template: Template, resolver: Resolver) -> None:
-        """Hold every function to its role from now on. Raise `Unresolvable` for what is not understood."""
-        roles = dict(resources(template, "AWS::IAM::Role"))
-        for name, function in resources(template, "AWS::Lambda::Function"):
+        roles = dict(resolver.resources("AWS::IAM::Role"))
+        for name, function in resolver.resources("AWS::Lambda::Function"):
             role, _ = function["Role"]["Fn::GetAtt"]
             policies = resolver.resolve(roles[role].get("Policies", []))
             self._granted[name] = [each for policy in policies for each in _statements(policy["PolicyDocument"])]
 
     def check(self, client: BaseClient, operation: str, parameters: Mapping[str, Any]) -> None:
-        """Refuse a call of a function that its role does not allow, as AWS refuses it."""
+        """Reject a call that the role of the calling function does not allow, with the error that AWS returns."""
         function = current_function()
         if function is None or function.name not in self._granted:
             return
@@ -94,7 +90,9 @@ def _statements(document: Any) -> Iterator[Statement]:
         conditions = each.get("Condition", {})
         unknown = set(conditions) - set(_TESTS)
         if each["Effect"] != "Allow" or unknown:
-            raise Unresolvable(f"a statement of a role: {each['Effect']} {sorted(unknown)}")
+            raise Unresolvable(
+                f"the twin does not understand a statement of a role: {each['Effect']} {sorted(unknown)}"
+            )
         yield Statement(_listed(each["Action"]), _listed(each["Resource"]), conditions)
 
 

@@ -1,4 +1,4 @@
-"""The table's stream: what DynamoDB and Lambda do with an event source, soon after each write."""
+"""The table's stream: after a write, DynamoDB and Lambda hand the new items to a function."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import json
 import sys
 import time
 import uuid
+from dataclasses import dataclass
 from queue import SimpleQueue
 from threading import Thread
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
-from infra.local.aws.backend import REGION
-from infra.local.stack.api import resources
+from infra.local.stack.account import REGION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -20,49 +20,62 @@ if TYPE_CHECKING:
 
     from infra.local.stack.functions import Invoke
     from infra.local.stack.intrinsics import Resolver
-    from infra.local.stack.template import Template
 
 _TRIES = 3
 _PAUSE = 0.5
-"""Seconds between two tries; Lambda waits longer, but nobody at a laptop does."""
+"""Seconds between two tries. Lambda waits longer."""
 
 Record = dict[str, Any]
 
 
-class Stream:
-    """Hands the items that the template's filter lets through to its function, one at a time, in order."""
+@dataclass(frozen=True, slots=True)
+class Source:
+    """An event source mapping: a function, and how the partition keys of its items begin."""
 
-    def __init__(self) -> None:
+    function: str
+    prefix: str
+
+
+class Stream:
+    """Hands the items that pass the filter of an event source to its function, one at a time, in order.
+
+    It does so inside its context. When the context ends, it first delivers what is still waiting.
+    """
+
+    def __init__(self, resolver: Resolver, invoke: Invoke) -> None:
+        """Read the event source of the stack, if there is one and it is enabled."""
+        self._source = _read_source(resolver)
+        self._invoke = invoke
         self._records: SimpleQueue[Record | None] = SimpleQueue()
-        self._prefix = ""
-        self._thread: Thread | None = None
+        self._thread = Thread(target=self._serve, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._records.put(None)
+        self._thread.join(timeout=5)
 
     def observe(self, client: BaseClient, operation: str, parameters: Mapping[str, Any]) -> None:
         """Note the new items of a successful call."""
-        if client.meta.service_model.service_name != "dynamodb" or not self._prefix:
+        if self._source is None or client.meta.service_model.service_name != "dynamodb":
             return
         for item in _put(operation, parameters):
-            if item["pk"]["S"].startswith(self._prefix):
+            if item["pk"]["S"].startswith(self._source.prefix):
                 self._records.put(_record(item))
 
-    def start(self, template: Template, resolver: Resolver, invoke: Invoke) -> None:
-        """Serve the event source of the template from now on, if it has one that is enabled."""
-        for _, source in resources(template, "AWS::Lambda::EventSourceMapping"):
-            if resolver.resolve(source.get("Enabled", True)) is not False:
-                function = resolver.text(source["FunctionName"]).rpartition(":")[2]
-                self._prefix = _prefix(source)
-                self._thread = Thread(target=self._serve, args=(function, invoke), daemon=True)
-                self._thread.start()
+    def _serve(self) -> None:
+        source = self._source
+        while source and (record := self._records.get()) is not None:
+            _deliver(record, source.function, self._invoke)
 
-    def stop(self) -> None:
-        """Hand over what is still waiting, and stop."""
-        if self._thread is not None:
-            self._records.put(None)
-            self._thread.join(timeout=5)
 
-    def _serve(self, function: str, invoke: Invoke) -> None:
-        while (record := self._records.get()) is not None:
-            _deliver(record, function, invoke)
+def _read_source(resolver: Resolver) -> Source | None:
+    for _, mapping in resolver.resources("AWS::Lambda::EventSourceMapping"):
+        if resolver.resolve(mapping.get("Enabled", True)) is not False:
+            return Source(resolver.function_name(mapping["FunctionName"]), _prefix(mapping))
+    return None
 
 
 def _deliver(record: Record, function: str, invoke: Invoke) -> None:
@@ -74,9 +87,9 @@ def _deliver(record: Record, function: str, invoke: Invoke) -> None:
     sys.stderr.write(f"{function} gave up on {record['dynamodb']['Keys']['pk']['S']}\n")
 
 
-def _prefix(source: Mapping[str, Any]) -> str:
-    """Return the one thing that the twin understands of a filter: how the partition key begins."""
-    pattern = json.loads(source["FilterCriteria"]["Filters"][0]["Pattern"])
+def _prefix(mapping: Mapping[str, Any]) -> str:
+    """Return how the partition key begins: the twin understands no other filter."""
+    pattern = json.loads(mapping["FilterCriteria"]["Filters"][0]["Pattern"])
     return str(pattern["dynamodb"]["Keys"]["pk"]["S"][0]["prefix"])
 
 
@@ -88,7 +101,7 @@ def _put(operation: str, parameters: Mapping[str, Any]) -> Iterator[Mapping[str,
 
 
 def _record(item: Mapping[str, Any]) -> Record:
-    """Return a record of a stream that shows new images (AWS Lambda developer guide, "DynamoDB event")."""
+    """Return a stream record with the new image (AWS Lambda developer guide, "DynamoDB event")."""
     return {
         "eventID": uuid.uuid4().hex,
         "eventName": "INSERT",

@@ -1,1 +1,1 @@
-"""API Gateway inside this process: from a socket to a function, and back."""
+"""API Gateway inside this process: from a socket to a function and back."""

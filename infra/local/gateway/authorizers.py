@@ -1,4 +1,4 @@
-"""Run Lambda authorizers as API Gateway does, with its cache of their answers."""
+"""Run Lambda authorizers as API Gateway does, and cache their answers as it does."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from infra.local.stack.functions import Invoke
 
 MAX_CACHED = 10_000
-"""Answers kept at most; the twin is for one developer."""
+"""The largest number of cached answers. It is small because the twin is for one developer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What an authorizer said of one identity."""
+    """The answer of an authorizer about one identity."""
 
     principal_id: str
     policy: Any
@@ -38,8 +38,8 @@ class Answer:
 class Authorizers:
     """The authorizers of an API and the cache of their answers.
 
-    The cache is keyed by the identity source alone, and the policy in it is evaluated again for every request: so an
-    answer given for one route decides on all others, as on AWS. `clock` is in seconds.
+    The cache key is the identity source alone, and the cached policy is evaluated again for every request. So an answer
+    that was given for one route decides about all other routes too, as in AWS. `clock` is in seconds.
     """
 
     def __init__(self, invoke: Invoke, clock: Callable[[], float] = time.monotonic) -> None:
@@ -49,7 +49,7 @@ class Authorizers:
         self._cache: dict[tuple[str, ...], tuple[float, Answer]] = {}
 
     def authorize(self, authorizer: Authorizer, exchange: Exchange) -> dict[str, Any]:
-        """Return what the authorizer adds to the request's context. Raise `Refused`."""
+        """Return the members that the authorizer adds to the request context. Raise `Refused`."""
         identity = _identity(authorizer, exchange)
         key = (authorizer.name, *identity)
         answer = self._cached(key) if authorizer.ttl else None
@@ -78,13 +78,13 @@ class Authorizers:
         began = time.monotonic()
         try:
             answer = self._invoke(authorizer.function, event)
-        except Exception as error:  # noqa: BLE001 - the boundary that Lambda itself is: whatever is raised becomes an answer
+        except Exception as error:  # noqa: BLE001 - Lambda itself is this boundary: any exception becomes an answer
             raise _failure(error) from None
         return _parse(answer, latency=int((time.monotonic() - began) * 1000))
 
 
 def _identity(authorizer: Authorizer, exchange: Exchange) -> tuple[str, ...]:
-    """Return the values of the identity sources. Raise `Refused` when one is missing or not of the shape asked for."""
+    """Return the values of the identity sources. Raise `Refused` if one is missing or does not match."""
     values = tuple(_source(source, exchange) for source in authorizer.sources)
     if not all(values):
         raise Refused("UNAUTHORIZED", "Unauthorized")
@@ -94,7 +94,7 @@ def _identity(authorizer: Authorizer, exchange: Exchange) -> tuple[str, ...]:
 
 
 def _source(source: str, exchange: Exchange) -> str:
-    """Return the value of one identity source, empty when the request has none."""
+    """Return the value of one identity source, or an empty text when the request has none."""
     place, _, name = source.rpartition(".")
     if place == "method.request.header":
         return exchange.request.header(name) or ""
@@ -104,7 +104,7 @@ def _source(source: str, exchange: Exchange) -> str:
 
 
 def _failure(error: Exception) -> Refused:
-    """Return what API Gateway makes of an exception: its text `Unauthorized` alone means 401."""
+    """Return how API Gateway answers an exception: 401 if its text is `Unauthorized`, otherwise 500."""
     if str(error) == "Unauthorized":
         return Refused("UNAUTHORIZED", "Unauthorized")
     traceback.print_exception(error, file=sys.stderr)
@@ -112,7 +112,7 @@ def _failure(error: Exception) -> Refused:
 
 
 def _parse(answer: Any, *, latency: int) -> Answer:
-    """Check the shape of an authorizer's answer, as strictly as API Gateway."""
+    """Check the shape of an authorizer's answer as strictly as API Gateway does."""
     context = answer.get("context") or {} if isinstance(answer, dict) else None
     if not isinstance(context, dict) or not isinstance(answer.get("principalId"), str):
         raise _misconfigured()
@@ -127,7 +127,7 @@ def _parse(answer: Any, *, latency: int) -> Answer:
 
 
 def _text(value: str | float) -> str:
-    """Return a context value as functions see it: always text."""
+    """Return a context value as functions get it: always text."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

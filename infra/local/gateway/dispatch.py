@@ -1,10 +1,11 @@
-"""The gateway: from an HTTP request to a function, and back."""
+"""The gateway: from an HTTP request to a function and back."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import json
+import re
 import sys
 import traceback
 import uuid
@@ -22,14 +23,16 @@ if TYPE_CHECKING:
     from infra.local.stack.functions import Invoke
 
 _STATUSES = range(100, 600)
+_FIELD_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
+_FIELD_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")  # RFC 9110 section 5.5
 
 
 class MalformedAnswer(ValueError):
-    """A function's answer is not one of a Lambda proxy integration."""
+    """The answer of a function does not have the form of a Lambda proxy integration."""
 
 
 class Gateway:
-    """One REST API: routes, authorizers, functions and the answers for everything else."""
+    """One REST API: its routes, authorizers and functions, and the responses of the gateway itself."""
 
     def __init__(self, api: Api, invoke: Invoke, authorizers: Authorizers | None = None) -> None:
         self._api = api
@@ -38,7 +41,7 @@ class Gateway:
         self._authorizers = authorizers or Authorizers(invoke)
 
     def __call__(self, request: Request) -> Response:
-        """Answer one request; never raises for anything a client or a function does."""
+        """Answer one request. Nothing that a client or a function does raises here."""
         request_id = str(uuid.uuid4())
         try:
             response = self._integrate(Exchange(self._api, request, self._route(request), request_id))
@@ -47,7 +50,7 @@ class Gateway:
         return Response(response.status, (*response.headers, ("x-amzn-RequestId", request_id)), response.body)
 
     def refuse(self, refused: Refused) -> Response:
-        """Answer what could not be read as a request."""
+        """Answer a client whose bytes are not a valid request."""
         return gateway_response(self._api.responses, refused, str(uuid.uuid4()), None)
 
     def _route(self, request: Request) -> Match:
@@ -62,13 +65,13 @@ class Gateway:
         context = self._authorizers.authorize(authorizer, exchange) if authorizer else None
         try:
             return parse_answer(self._invoke(route.function, proxy_event(exchange, context)))
-        except Exception as error:  # noqa: BLE001 - the boundary that Lambda itself is: whatever is raised becomes a 502
+        except Exception as error:  # noqa: BLE001 - Lambda itself is this boundary: any exception becomes a 502
             traceback.print_exception(error, file=sys.stderr)
             raise Refused("DEFAULT_5XX", "Internal server error") from None
 
 
 def parse_answer(answer: Any) -> Response:
-    """Return the HTTP answer that a Lambda proxy integration gave. Raise `MalformedAnswer`."""
+    """Return the HTTP response in the answer of a Lambda proxy integration. Raise `MalformedAnswer`."""
     if not isinstance(answer, dict):
         raise MalformedAnswer("not an object")
     status = answer.get("statusCode")
@@ -92,19 +95,19 @@ def _answer_body(answer: dict[str, Any]) -> bytes:
 
 
 def _answer_headers(answer: dict[str, Any]) -> Headers:
-    """Return the headers: a name in `multiValueHeaders` wins over the same name in `headers`."""
+    """Return the headers. A name in `multiValueHeaders` replaces the same name in `headers`."""
     multiple = answer.get("multiValueHeaders") or {}
     taken = {name.lower() for name in multiple}
     single = [(name, value) for name, value in (answer.get("headers") or {}).items() if name.lower() not in taken]
     pairs = [*single, *((name, value) for name, values in multiple.items() for value in values)]
-    headers = tuple((name, _header_value(value)) for name, value in pairs)
+    headers = tuple(_header(name, value) for name, value in pairs)
     if any(name.lower() == "content-type" for name, _ in headers):
         return headers
     return (("Content-Type", "application/json"), *headers)
 
 
-def _header_value(value: Any) -> str:
+def _header(name: str, value: Any) -> tuple[str, str]:
     text = value if isinstance(value, str) else json.dumps(value)
-    if any(character in text for character in "\r\n\0"):
-        raise MalformedAnswer("a line break in a header")
-    return text
+    if not _FIELD_NAME.fullmatch(name) or not _FIELD_VALUE.fullmatch(text):
+        raise MalformedAnswer("a header that HTTP does not allow")
+    return name, text

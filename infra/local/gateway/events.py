@@ -1,4 +1,4 @@
-"""Make the events that API Gateway hands to Lambda: REST proxy (payload 1.0) and authorizer events."""
+"""Build the events that API Gateway sends to Lambda: REST proxy events (payload 1.0) and authorizer events."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import hashlib
 import time
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
-from infra.local.aws.backend import REGION
-from infra.local.stack.intrinsics import ACCOUNT
+from infra.local.stack.account import ACCOUNT, REGION
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -34,13 +34,13 @@ class Exchange:
 
     @property
     def method_arn(self) -> str:
-        """The ARN of what is asked for, with the path as the client wrote it."""
+        """The ARN of the requested method, with the path as the client wrote it."""
         stage = f"{self.api.api_id}/{self.api.stage}"
         return f"arn:aws:execute-api:{REGION}:{ACCOUNT}:{stage}/{self.request.method}{self.request.path}"
 
 
 def proxy_event(exchange: Exchange, authorizer: Mapping[str, Any] | None) -> Event:
-    """Return the event of a Lambda proxy integration; `authorizer` is what the authorizer added to the context."""
+    """Return the event of a Lambda proxy integration. `authorizer` holds what the authorizer adds to the context."""
     body, encoded = _body(exchange)
     context = _context(exchange)
     if authorizer is not None:
@@ -102,17 +102,18 @@ def _context(exchange: Exchange) -> Event:
 def _identity(request: Request) -> Event:
     absent = ("accessKey", "accountId", "caller", "cognitoAuthenticationProvider", "cognitoAuthenticationType")
     more = ("cognitoIdentityId", "cognitoIdentityPoolId", "principalOrgId", "user", "userArn")
-    # The address is the TCP peer's: what a client writes into X-Forwarded-For proves nothing.
+    # The address is that of the TCP peer: X-Forwarded-For proves nothing, because any client can send it.
     return dict.fromkeys(absent + more) | {"sourceIp": request.peer, "userAgent": request.header("User-Agent")}
 
 
+@cache  # one value for each route of the template
 def resource_id(path: str) -> str:
-    """Return an id for a resource that looks like API Gateway's and never changes."""
+    """Return an id for a resource. It looks like one of API Gateway's and is always the same for the same path."""
     return base64.b32encode(hashlib.sha256(path.encode()).digest())[:6].decode().lower()
 
 
 def _added_headers(request: Request, request_id: str) -> list[tuple[str, str]]:
-    """Return what API Gateway adds for the integration."""
+    """Return the headers that API Gateway adds for the integration."""
     claimed = request.header("X-Forwarded-For")
     trace = f"Root=1-{int(time.time()):08x}-{request_id.replace('-', '')[:24]}"
     return [
@@ -123,7 +124,7 @@ def _added_headers(request: Request, request_id: str) -> list[tuple[str, str]]:
 
 
 def _multiple(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
-    """Group values by name; names keep the case of their first use, as in a REST API."""
+    """Group values by name. Names keep the case of their first use, as in a REST API."""
     names: dict[str, str] = {}
     grouped: dict[str, list[str]] = {}
     for name, value in pairs:
@@ -136,7 +137,7 @@ def _last(grouped: Mapping[str, list[str]]) -> dict[str, str]:
 
 
 def _body(exchange: Exchange) -> tuple[str | None, bool]:
-    """Return the body and whether it is in base64: for the API's binary media types, and for what is not UTF-8."""
+    """Return the body and whether it is in base64: binary media types of the API are, and text that is not UTF-8."""
     request = exchange.request
     if not request.body:
         return None, False
@@ -144,7 +145,7 @@ def _body(exchange: Exchange) -> tuple[str | None, bool]:
         try:
             return request.body.decode(), False
         except UnicodeDecodeError:
-            # AWS would put replacement characters here; base64 keeps what was sent, and the function must refuse it.
+            # AWS inserts replacement characters here. Base64 keeps the bytes, and the function must reject them.
             pass
     return base64.b64encode(request.body).decode(), True
 

@@ -1,4 +1,4 @@
-"""The Lambda Invoke API, for the functions that nothing else in the template leads to."""
+"""The Lambda Invoke API, for the functions that no route and no authorizer refers to."""
 
 from __future__ import annotations
 
@@ -24,27 +24,29 @@ _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 class Invocations:
-    """Invokes functions by name, as `sam local start-lambda` does, for programs of this machine alone.
+    """Invokes functions by name, as `sam local start-lambda` does, for programs on this machine only.
 
-    AWS asks IAM who may. Here nobody can be asked, so no web page and no other machine gets through.
+    In AWS, IAM decides who may invoke a function. There is no IAM here, so web pages and other machines are rejected.
     """
 
     def __init__(self, api: Api, invoke: Invoke) -> None:
-        """Offer the functions of the template that neither a route nor an authorizer refers to."""
+        """Offer the functions of the template that no route and no authorizer refers to."""
         answering = {route.function for route in api.routes}
         answering |= {authorizer.function for authorizer in api.authorizers.values()}
         self._names = api.functions.keys() - answering
         self._invoke = invoke
 
     def answer(self, request: Request) -> Response:
-        """Answer one call of Invoke (AWS Lambda API reference, "Invoke")."""
+        """Answer one Invoke call (AWS Lambda API reference, "Invoke")."""
         if not _is_of_this_machine(request):
-            return _refusal(403, "AccessDeniedException", "Only programs of this machine may invoke a function.")
+            return _refusal(403, "AccessDeniedException", "Only programs on this machine may invoke a function.")
         found = _PATH.fullmatch(request.path)
         if request.method != "POST" or found is None or found[1] not in self._names:
-            return _refusal(404, "ResourceNotFoundException", "There is no such function to invoke.")
+            return _refusal(404, "ResourceNotFoundException", "There is no function of this name to invoke.")
         if (request.header("X-Amz-Invocation-Type") or "RequestResponse") != "RequestResponse":
-            return _refusal(400, "InvalidParameterValueException", "The answer is always waited for here.")
+            return _refusal(
+                400, "InvalidParameterValueException", "The twin supports only RequestResponse invocations."
+            )
         try:
             event = json.loads(request.body)
         except ValueError:
@@ -54,13 +56,13 @@ class Invocations:
     def _invoked(self, name: str, event: Any) -> Response:
         try:
             return _json(200, self._invoke(name, event))
-        except Exception as error:  # noqa: BLE001 - the boundary that Lambda itself is
+        except Exception as error:  # noqa: BLE001 - Lambda itself is this boundary
             traceback.print_exception(error, file=sys.stderr)
             return _json(200, {"errorType": type(error).__name__}, ("X-Amz-Function-Error", "Unhandled"))
 
 
 def _is_of_this_machine(request: Request) -> bool:
-    """Say whether a program of this machine asks: a browser names the page's origin, or the name it was lured to."""
+    """Return whether a program on this machine sent it. A browser sends an Origin, or the host name of an attacker."""
     try:
         host = urlsplit(f"//{request.header('Host') or ''}").hostname
         near = ip_address(request.peer).is_loopback

@@ -1,4 +1,4 @@
-"""An HTTP request and an HTTP answer, as the gateway sees them, and the refusal of a request."""
+"""HTTP requests and responses as the gateway sees them, and the rejection of a request."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Headers = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request. `path` and `query` are raw, still percent-encoded; `peer` is the address of the TCP peer."""
+    """One request. `path` and `query` are raw and still percent-encoded. `peer` is the address of the TCP peer."""
 
     method: str
     path: str
@@ -20,18 +20,18 @@ class Request:
     protocol: str = "HTTP/1.1"
 
     def header(self, name: str) -> str | None:
-        """Return the last value of a header, whatever its case; `None` when it was not sent."""
+        """Return the last value of a header, in any case, or `None`."""
         values = self.header_values(name)
         return values[-1] if values else None
 
     def header_values(self, name: str) -> list[str]:
-        """Return all values of a header in the order sent, whatever its case."""
+        """Return all values of a header, in any case, in the order in which they were sent."""
         return [value for sent, value in self.headers if sent.lower() == name.lower()]
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One answer."""
+    """One response."""
 
     status: int
     headers: Headers = ()
@@ -39,9 +39,9 @@ class Response:
 
 
 class Refused(Exception):
-    """The gateway answers by itself. `kind` is a type of gateway response, `message` the text API Gateway gives it.
+    """The gateway rejects a request. `kind` is the type of the gateway response, `message` is API Gateway's text.
 
-    `status` is for errors without a type of their own, which use `DEFAULT_4XX` and `DEFAULT_5XX`.
+    `status` is for errors without a type of their own, which have the kind `DEFAULT_4XX` or `DEFAULT_5XX`.
     """
 
     def __init__(self, kind: str, message: str, status: int | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Evaluate the policy that an authorizer returned, for one method ARN."""
+"""Evaluate the policy of an authorizer for one method ARN."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ _ACTION = "execute-api:Invoke"
 
 
 class BadPolicyDocument(ValueError):
-    """The authorizer's answer is not a policy."""
+    """The authorizer did not return a policy."""
 
 
 class Decision(Enum):
-    """What a policy says about a request (IAM: an explicit deny wins, and nothing said is a deny)."""
+    """The decision of a policy. In IAM, an explicit deny wins, and a request that nothing allows is denied."""
 
     ALLOW = "allow"
     EXPLICIT_DENY = "explicit deny"
@@ -22,7 +22,7 @@ class Decision(Enum):
 
 
 def decide(document: Any, method_arn: str) -> Decision:
-    """Return the decision of a policy document. Raise `BadPolicyDocument` when it is not one."""
+    """Return the decision of a policy document. Raise `BadPolicyDocument` if it is malformed."""
     effects = {effect for effect, resources in _statements(document) if _any_matches(resources, method_arn)}
     if "Deny" in effects:
         return Decision.EXPLICIT_DENY
@@ -61,7 +61,7 @@ def _listed(value: Any) -> list[Any]:
 
 
 def _any_matches(patterns: list[str], text: str) -> bool:
-    """Say whether one of the patterns, with `*` and `?` as IAM reads them, covers the whole text."""
+    """Return whether one of the patterns matches the whole text. `*` and `?` are wildcards, as in IAM."""
     return any(re.fullmatch(_expression(pattern), text, re.DOTALL) for pattern in patterns)
 
 

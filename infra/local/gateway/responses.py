@@ -1,4 +1,4 @@
-"""Word the answers that API Gateway gives by itself."""
+"""Build gateway responses: the responses that API Gateway sends without a function."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ STATUSES = {
     "REQUEST_TOO_LARGE": 413,
     "UNAUTHORIZED": 401,
 }
-"""The status of each type where the template says nothing (API Gateway developer guide, "gateway responses")."""
+"""The default status of each type (API Gateway developer guide, "gateway responses")."""
 
 _SERVER_ERRORS = 500
 _DEFAULT_TEMPLATES = {"application/json": '{"message":$context.error.messageString}'}
@@ -33,7 +33,7 @@ _VARIABLE = re.compile(r"\$context\.([A-Za-z.]+)|\$\{context\.([A-Za-z.]+)\}")
 def gateway_response(
     responses: Mapping[str, GatewayResponse], refused: Refused, request_id: str, request: Request | None
 ) -> Response:
-    """Return the answer to a refused request in the template's words, or in API Gateway's own."""
+    """Return the response to a rejected request, as the template words it or else as API Gateway does."""
     status = refused.status or STATUSES[refused.kind]
     found = responses.get(refused.kind) or responses.get(_default(status)) or GatewayResponse()
     variables = _variables(refused, request_id, request)
@@ -62,7 +62,7 @@ def _variables(refused: Refused, request_id: str, request: Request | None) -> di
 
 
 def _headers(parameters: Mapping[str, str], variables: Mapping[str, str], request: Request | None) -> Headers:
-    """Return the headers that response parameters such as `gatewayresponse.header.X-Name: "'text'"` ask for."""
+    """Return the headers that response parameters define, such as `gatewayresponse.header.X-Name: "'text'"`."""
     prefix = "gatewayresponse.header."
     named = ((name.removeprefix(prefix), value) for name, value in parameters.items() if name.startswith(prefix))
     filled = ((name, _parameter(value, variables, request)) for name, value in named)

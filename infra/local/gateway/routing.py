@@ -1,4 +1,4 @@
-"""Find the route of a request, as a REST API does: segment by segment, on the raw path."""
+"""Find the route of a request as a REST API does: segment by segment, on the raw path."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A route and the values of its path parameters, still percent-encoded: a REST API does not decode them."""
+    """A route and its path parameters. They stay percent-encoded: a REST API does not decode them."""
 
     route: Route
     parameters: Mapping[str, str]
 
 
 class Router:
-    """Matches method and path. Nothing is normalised: `//`, `/./`, a closing slash and `%2f` are other paths."""
+    """Matches method and path. Paths are not normalised: `//`, `/./`, a final slash and `%2f` make a different path."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
-        # A literal segment goes before a parameter, a parameter before a greedy one, a method before ANY.
+        # Literal segments are tried before parameters, parameters before greedy ones, and methods before ANY.
         self._routes = sorted(routes, key=_specificity)
 
     def match(self, method: str, path: str) -> Match | None:

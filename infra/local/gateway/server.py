@@ -1,4 +1,4 @@
-"""Serve HTTP/1.1 on a loopback port, one thread per connection."""
+"""Serve HTTP/1.1 on a port, with one thread for each connection."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ from infra.local.gateway.messages import Refused, Response
 from infra.local.gateway.reading import ConnectionEnded, RequestReader
 
 if TYPE_CHECKING:
+    from io import BufferedReader
+
     from infra.local.gateway.messages import Request
 
 IDLE = 75.0
-"""Seconds that a connection may stay without a byte."""
+"""Seconds after which a connection without traffic is closed."""
 
 LINGER = 2.0
-"""Seconds that a refused client may go on sending: closed at once, it would see a reset instead of the answer."""
+"""Seconds for which a rejected client may go on sending. Closing at once could lose the response."""
 
 _BLOCK = 65_536
 _OWN_HEADERS = frozenset({"connection", "content-length", "date", "transfer-encoding", "keep-alive"})
@@ -34,24 +36,24 @@ class Application(Protocol):
         """Answer one request."""
 
     def refuse(self, refused: Refused) -> Response:
-        """Answer what could not be read as a request."""
+        """Answer a client whose bytes are not a valid request."""
 
 
 class PortInUse(OSError):
-    """Somebody else listens there."""
+    """Another process listens on this port."""
 
 
 class Server(socketserver.ThreadingTCPServer):
-    """A server that is bound at once, and answers as soon as it has an application."""
+    """A server that binds its port at once and answers as soon as it has an application."""
 
     daemon_threads = True
     block_on_close = False
     allow_reuse_address = True
-    # The default of five makes the sixth of a burst of connections wait a whole second.
+    # With the default of five, the sixth of a burst of connections waits for a whole second.
     request_queue_size = 1024
 
     def __init__(self, host: str, port: int) -> None:
-        """Bind; a port of 0 takes any free one. Raise `PortInUse`."""
+        """Bind the port. A port of 0 means any free port. Raise `PortInUse`."""
         self.application: Application | None = None
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         try:
@@ -61,7 +63,7 @@ class Server(socketserver.ThreadingTCPServer):
 
     @property
     def port(self) -> int:
-        """The port that it listens on."""
+        """The port that the server listens on."""
         return int(self.server_address[1])
 
     def serve(self, application: Application) -> None:
@@ -71,15 +73,15 @@ class Server(socketserver.ThreadingTCPServer):
 
 
 class _Connection(socketserver.StreamRequestHandler):
-    """One connection: requests are read and answered one after another."""
+    """One connection. Its requests are answered one after another."""
 
     timeout = IDLE
     disable_nagle_algorithm = True
     rbufsize = _BLOCK
 
     def handle(self) -> None:
-        """Answer until the client or a bad request ends the connection."""
-        reader = RequestReader(self.rfile, self.client_address[0], self._send_continue)
+        """Answer until the client ends the connection or sends a bad request."""
+        reader = RequestReader(cast("BufferedReader", self.rfile), self.client_address[0], self.wfile.write)
         with suppress(ConnectionEnded, ConnectionError, TimeoutError):
             while self._answer_next(reader):
                 pass
@@ -89,7 +91,7 @@ class _Connection(socketserver.StreamRequestHandler):
         return cast("Application", cast("Server", self.server).application)
 
     def _answer_next(self, reader: RequestReader) -> bool:
-        """Answer one request; say whether the connection stays open."""
+        """Answer one request. Return whether the connection stays open."""
         try:
             request = reader.read()
         except Refused as refused:
@@ -103,14 +105,11 @@ class _Connection(socketserver.StreamRequestHandler):
         self._write(response, keep=keep, bodiless=request.method == "HEAD")
         return keep
 
-    def _send_continue(self) -> None:
-        self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-
     def _write(self, response: Response, *, keep: bool, bodiless: bool) -> None:
         self.wfile.write(serialize(response, keep=keep, bodiless=bodiless))
 
     def _linger(self) -> None:
-        """Let a client that is still sending see the answer, without keeping what it sends (RFC 9112 section 9.6)."""
+        """Discard what a client is still sending, so that it can read the response (RFC 9112 section 9.6)."""
         self.connection.shutdown(socket.SHUT_WR)
         deadline = time.monotonic() + LINGER
         while (left := deadline - time.monotonic()) > 0:
@@ -120,7 +119,7 @@ class _Connection(socketserver.StreamRequestHandler):
 
 
 def serialize(response: Response, *, keep: bool, bodiless: bool) -> bytes:
-    """Return the bytes of an answer."""
+    """Return the bytes of a response."""
     has_body = response.status not in {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}
     headers = [(name, value) for name, value in response.headers if name.lower() not in _OWN_HEADERS]
     headers.append(("Date", formatdate(usegmt=True)))
@@ -145,5 +144,5 @@ def _keeps_alive(request: Request) -> bool:
 
 
 def _log(request: Request, response: Response, seconds: float) -> None:
-    """Write one line; never the query, which may hold a code."""
+    """Write one line to the terminal, without the query, because a query can hold a code."""
     sys.stderr.write(f"{request.method} {request.path} {response.status} {seconds * 1000:.0f} ms\n")

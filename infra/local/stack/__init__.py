@@ -1,1 +1,1 @@
-"""The stack of template.yaml inside this process: resources, functions, first rotation."""
+"""The stack of template.yaml: expanded by SAM, evaluated with parameters, and its functions, which run here."""

@@ -1,4 +1,4 @@
-"""Read routes, authorizers, functions and gateway responses from an expanded template."""
+"""Read the API of an expanded template: its routes, authorizers and gateway responses, and all functions."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from infra.local.stack.intrinsics import Resolver
-    from infra.local.stack.template import Template
 
 ANY_METHOD = "ANY"
 DEFAULT_AUTHORIZER_TTL = 300
-"""Seconds that API Gateway keeps an authorizer's answer where the template does not say."""
+"""Seconds that API Gateway caches an authorizer's answer when the template does not say."""
 
 _METHODS = frozenset({"get", "head", "post", "put", "patch", "delete", "options"})
 _FUNCTION = re.compile(r":function:([A-Za-z0-9]+)")
@@ -24,7 +23,7 @@ _FUNCTION = re.compile(r":function:([A-Za-z0-9]+)")
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """One Lambda function. `module` and `handler` say where its code is; `timeout` is in seconds, `memory` in MB."""
+    """One Lambda function. `module` and `handler` name its code. `timeout` is in seconds, `memory` in MB."""
 
     name: str
     arn: str
@@ -38,7 +37,7 @@ class Function:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One method of one resource; `method` may be `ANY`. `authorizer` is `None` for a public route."""
+    """One method of one resource. `method` may be `ANY`. `authorizer` is `None` for a public route."""
 
     method: str
     path: str
@@ -60,7 +59,7 @@ class Authorizer:
 
 @dataclass(frozen=True, slots=True)
 class GatewayResponse:
-    """How API Gateway words an answer of its own; `status` of `None` keeps the status of the error."""
+    """How API Gateway words a response of its own. A `status` of `None` keeps the status of the error."""
 
     status: int | None = None
     parameters: Mapping[str, str] = field(default_factory=dict)
@@ -69,7 +68,7 @@ class GatewayResponse:
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """One REST API with all that it refers to."""
+    """One REST API, with all functions of its template by logical id."""
 
     api_id: str
     stage: str
@@ -80,9 +79,9 @@ class Api:
     binary_media_types: tuple[str, ...] = ()
 
 
-def read_api(template: Template, resolver: Resolver) -> Api:
-    """Return the one REST API of a template. Raise `BadTemplate` when it has none, or more."""
-    apis = list(resources(template, "AWS::ApiGateway::RestApi"))
+def read_api(resolver: Resolver) -> Api:
+    """Return the REST API of a template. Raise `BadTemplate` unless there is exactly one."""
+    apis = list(resolver.resources("AWS::ApiGateway::RestApi"))
     if len(apis) != 1:
         raise BadTemplate(f"one AWS::Serverless::Api expected, {len(apis)} found")
     logical_id, properties = apis[0]
@@ -90,26 +89,15 @@ def read_api(template: Template, resolver: Resolver) -> Api:
     authorizers = dict(_authorizers(body, resolver))
     return Api(
         api_id=resolver.text({"Ref": logical_id}),
-        stage=_stage(template, resolver),
+        stage=_stage(resolver),
         routes=tuple(_routes(body, resolver, authorizers)),
         authorizers=authorizers,
         responses={name: _response(answer, resolver) for name, answer in _gateway_responses(body).items()},
-        functions=read_functions(template, resolver),
+        functions={
+            name: _function(name, function, resolver) for name, function in resolver.resources("AWS::Lambda::Function")
+        },
         binary_media_types=tuple(resolver.resolve(body.get("x-amazon-apigateway-binary-media-types", []))),
     )
-
-
-def read_functions(template: Template, resolver: Resolver) -> dict[str, Function]:
-    """Return the Lambda functions of a template by logical id."""
-    found = resources(template, "AWS::Lambda::Function")
-    return {name: _function(name, properties, resolver) for name, properties in found}
-
-
-def resources(template: Template, kind: str) -> Iterator[tuple[str, Any]]:
-    """Yield the logical id and the properties of every resource of one type."""
-    for name, resource in template["Resources"].items():
-        if resource["Type"] == kind:
-            yield name, resource.get("Properties", {})
 
 
 def _function(name: str, properties: Any, resolver: Resolver) -> Function:
@@ -138,13 +126,13 @@ def _routes(body: Any, resolver: Resolver, authorizers: Mapping[str, Authorizer]
 
 
 def _guard(operation: Any, authorizers: Mapping[str, Authorizer]) -> str | None:
-    """Return the authorizer of an operation; SAM writes `NONE` where there is none."""
+    """Return the name of an operation's authorizer. SAM writes `NONE` for a public route."""
     for requirement in operation.get("security", []):
         for name in requirement:
             if name in authorizers:
                 return str(name)
             if name != "NONE":
-                raise BadTemplate(f"authorizer {name} is not one the twin can run")
+                raise BadTemplate(f"the twin cannot run the authorizer {name}")
     return None
 
 
@@ -170,10 +158,10 @@ def _authorizer(name: str, definition: Any, resolver: Resolver) -> Authorizer:
 
 
 def _invoked(uri: Any, resolver: Resolver) -> str:
-    """Return the logical id of the function that an integration's address names."""
+    """Return the logical id of the function in the address of an integration."""
     found = _FUNCTION.search(resolver.text(uri))
     if found is None:
-        raise BadTemplate(f"not the address of a function: {resolver.text(uri)}")
+        raise BadTemplate(f"{resolver.text(uri)} is not the address of a function")
     return found[1]
 
 
@@ -191,7 +179,7 @@ def _response(answer: Any, resolver: Resolver) -> GatewayResponse:
     )
 
 
-def _stage(template: Template, resolver: Resolver) -> str:
-    for _, properties in resources(template, "AWS::ApiGateway::Stage"):
+def _stage(resolver: Resolver) -> str:
+    for _, properties in resolver.resources("AWS::ApiGateway::Stage"):
         return resolver.text(properties["StageName"])
     raise BadTemplate("the API has no stage")

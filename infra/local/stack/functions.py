@@ -1,4 +1,4 @@
-"""Run Lambda functions in this process."""
+"""Run the Lambda functions of a stack in this process."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from infra.local.aws.backend import REGION
-from infra.local.stack.intrinsics import ACCOUNT
+from infra.local.stack.account import ACCOUNT, REGION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -24,13 +23,13 @@ _FUNCTION: ContextVar[Function | None] = ContextVar("function", default=None)
 
 
 def current_function() -> Function | None:
-    """Return the function that runs in this thread, if one does."""
+    """Return the function that this thread runs, or `None`."""
     return _FUNCTION.get()
 
 
 @contextmanager
 def running_as(function: Function | None) -> Iterator[None]:
-    """Take what this thread does for the function's, or for nobody's, until the context ends."""
+    """Attribute what this thread does to a function, or to none, until the context ends."""
     outside = _FUNCTION.set(function)
     try:
         yield
@@ -39,19 +38,19 @@ def running_as(function: Function | None) -> Iterator[None]:
 
 
 class Conflict(ValueError):
-    """Two functions want different values for one environment variable."""
+    """Two functions need different values of one environment variable."""
 
 
 class Invoke(Protocol):
     """Invokes a function by its logical id."""
 
     def __call__(self, name: str, event: dict[str, Any]) -> Any:
-        """Return what the handler returns; raise what it raises."""
+        """Return what the handler returns, and raise what it raises."""
 
 
 @dataclass(frozen=True, slots=True)
 class LambdaContext:
-    """The context object that Lambda gives to a handler (AWS Lambda developer guide, "context object in Python")."""
+    """The context object that Lambda passes to a handler (AWS Lambda developer guide, "context object in Python")."""
 
     function_name: str
     invoked_function_arn: str
@@ -71,14 +70,14 @@ class LambdaContext:
 
 
 class Functions:
-    """The functions of a template, each imported once, as in a warm execution environment."""
+    """The functions of a stack. Each is imported once, as in a warm execution environment."""
 
     def __init__(self, functions: Mapping[str, Function]) -> None:
         self._functions = functions
         self._handlers = {name: _handler(function) for name, function in functions.items()}
 
     def __call__(self, name: str, event: dict[str, Any]) -> Any:
-        """Invoke one function; return what its handler returns, raise what it raises."""
+        """Invoke one function. Return what its handler returns, and raise what it raises."""
         function = self._functions[name]
         context = LambdaContext(name, function.arn, function.memory, function.timeout, function.log_group)
         with running_as(function):
@@ -92,21 +91,21 @@ def _handler(function: Function) -> Callable[[dict[str, Any], LambdaContext], An
 
 
 def shared_environment(functions: Iterable[Function], overrides: Mapping[str, str]) -> dict[str, str]:
-    """Return one environment for all functions, since they share one process; `overrides` are the twin's own values.
+    """Return one environment for all functions, because they share one process. `overrides` are the twin's own values.
 
-    Raise `Conflict` when two functions want different values for a name that is not overridden.
+    Raise `Conflict` when two functions need different values of a variable that is not overridden.
     """
     shared: dict[str, str] = {}
     owners: dict[str, str] = {}
     for function in functions:
         for name, value in function.environment.items():
             if name not in overrides and shared.setdefault(name, value) != value:
-                raise Conflict(f"{name}: {owners[name]} wants {shared[name]!r}, {function.name} wants {value!r}")
+                raise Conflict(f"{name}: {owners[name]} needs {shared[name]!r}, {function.name} needs {value!r}")
             owners.setdefault(name, function.name)
     return shared | dict(overrides)
 
 
 def install_environment(variables: Mapping[str, str]) -> None:
-    """Put the variables, and those that Lambda itself sets, into this process's environment."""
+    """Set the variables in the environment of this process, and those that Lambda itself sets."""
     os.environ.update(variables)
     os.environ.update({"AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION, "AWS_ACCOUNT_ID": ACCOUNT})

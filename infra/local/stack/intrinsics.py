@@ -1,22 +1,16 @@
-"""Resolve CloudFormation's intrinsic functions as a stack with default parameters would."""
+"""Resolve CloudFormation's intrinsic functions as a stack with these parameters would."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any
 
-from infra.local.aws.backend import REGION
+from infra.local.stack.account import ACCOUNT, REGION, STACK
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from infra.local.stack.template import Template
-
-ACCOUNT = "123456789012"
-"""The account of the twin; moto's."""
-
-STACK = "latchkey-local"
-"""The name of the twin's stack."""
 
 _PSEUDO_PARAMETERS = {
     "AWS::AccountId": ACCOUNT,
@@ -32,14 +26,14 @@ _PLACEHOLDER = re.compile(r"\$\{([^!}][^}]*)\}")
 
 
 class Unresolvable(ValueError):
-    """An expression that the twin cannot resolve."""
+    """The twin cannot resolve this expression."""
 
 
 class Resolver:
     """Resolves values of one expanded template.
 
-    `names` are the physical ids (what `Ref` gives) of the resources that exist in the twin; any other resource is
-    named after its logical id. `parameters` are given instead of defaults.
+    `names` are the physical ids (what `Ref` returns) of resources that exist in the twin. Any other resource is named
+    after its logical id. `parameters` replace the defaults of the template.
     """
 
     def __init__(self, template: Template, names: Mapping[str, str], parameters: Mapping[str, str]) -> None:
@@ -67,7 +61,7 @@ class Resolver:
         }
 
     def resolve(self, value: Any) -> Any:
-        """Return the value with every intrinsic function in it resolved. Raise `Unresolvable`."""
+        """Return the value with all its intrinsic functions resolved. Raise `Unresolvable`."""
         if isinstance(value, list):
             resolved = [self.resolve(member) for member in value]
             return [member for member in resolved if member is not _NO_VALUE]
@@ -82,6 +76,12 @@ class Resolver:
         members = {name: self.resolve(member) for name, member in value.items()}
         return {name: member for name, member in members.items() if member is not _NO_VALUE}
 
+    def resources(self, kind: str) -> Iterator[tuple[str, Any]]:
+        """Yield the logical id and the properties of every resource of one type; values in them are not resolved."""
+        for name, resource in self._resources.items():
+            if resource["Type"] == kind and ("Condition" not in resource or self._condition(resource["Condition"])):
+                yield name, resource.get("Properties", {})
+
     def text(self, value: Any) -> str:
         """Resolve to text, as CloudFormation writes it."""
         resolved = self.resolve(value)
@@ -90,6 +90,10 @@ class Resolver:
     def function_arn(self, logical_id: str) -> str:
         """Return the ARN of a Lambda function."""
         return f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{logical_id}"
+
+    def function_name(self, value: Any) -> str:
+        """Return the logical id of the function whose name or ARN a value resolves to."""
+        return self.text(value).rpartition(":")[2]
 
     def _ref(self, name: str) -> Any:
         if name == "AWS::NoValue":
@@ -103,7 +107,7 @@ class Resolver:
         return self._names.get(name) or self._qualified(name) or name
 
     def _qualified(self, name: str) -> str | None:
-        """Return the ARN that `Ref` gives for an alias or a version of a function."""
+        """Return the ARN that `Ref` returns for an alias or a version of a function."""
         resource = self._resources[name]
         if resource["Type"] not in {"AWS::Lambda::Alias", "AWS::Lambda::Version"}:
             return None

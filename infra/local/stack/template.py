@@ -1,4 +1,4 @@
-"""Expand template.yaml with the official SAM translator, so that the twin serves what AWS would deploy."""
+"""Expand template.yaml with the official SAM translator, so that the twin runs what AWS would deploy."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import re
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from infra.local.aws.backend import REGION
+from infra.local.stack.account import REGION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,13 +21,13 @@ _BUCKET = "s3://twin/"
 
 
 class BadTemplate(ValueError):
-    """The template is not one that SAM could deploy."""
+    """SAM could not deploy this template, or the twin cannot run it."""
 
 
 def expand(path: Path, cache: Path, parameters: Mapping[str, str]) -> Template:
-    """Return the expanded template, from the folder `cache` if this very text was expanded before.
+    """Return the expanded template, from the folder `cache` if the same text and parameters were expanded before.
 
-    Raise `BadTemplate` when the translator refuses it. The code folder of a function stands in its `S3Key`.
+    Raise `BadTemplate` when the translator rejects it. The `S3Key` of a function is the folder of its code.
     """
     text = path.read_text()
     cached = cache / f"template-{_fingerprint(text, parameters)}.json"
@@ -40,8 +40,8 @@ def expand(path: Path, cache: Path, parameters: Mapping[str, str]) -> Template:
 
 
 def translate(text: str, parameters: Mapping[str, str]) -> Template:
-    """Expand the text of a SAM template. Raise `BadTemplate` when it is refused, or a parameter is."""
-    # The translator takes a third of a second to import: a start that finds its template in the cache goes without.
+    """Expand the text of a SAM template. Raise `BadTemplate` when the text or a parameter is rejected."""
+    # The translator takes a third of a second to import. A start that finds its template in the cache does not need it.
     import boto3
     from samtranslator.model.exceptions import InvalidDocumentException
     from samtranslator.parser.parser import Parser
@@ -56,13 +56,13 @@ def translate(text: str, parameters: Mapping[str, str]) -> Template:
         expanded: Template = translator.translate(
             source, parameter_values=dict(parameters), get_managed_policy_map=dict
         )
-    except InvalidDocumentException as refused:
-        raise BadTemplate("; ".join(cause.message for cause in refused.causes) or refused.message) from refused
+    except InvalidDocumentException as error:
+        raise BadTemplate("; ".join(cause.message for cause in error.causes) or error.message) from error
     return expanded
 
 
 def _require_valid(parameters: Mapping[str, str], declared: Template) -> None:
-    """Refuse what CloudFormation would refuse, before a function meets a value that it was never to see."""
+    """Reject the parameters that CloudFormation would reject, so that no function reads an invalid value."""
     unknown = parameters.keys() - declared.keys()
     if unknown:
         raise BadTemplate(f"template.yaml has no parameter {', '.join(sorted(unknown))}")
@@ -80,7 +80,7 @@ def _is_allowed(value: str, rule: Template) -> bool:
 
 
 def _name_code(source: Template) -> None:
-    """Put local code folders where the translator accepts them, as `sam package` would."""
+    """Write local code folders as S3 addresses, as `sam package` does: the translator accepts nothing else."""
     for resource in source.get("Resources", {}).values():
         properties = resource.get("Properties", {})
         for member in ("CodeUri", "ContentUri"):
@@ -89,7 +89,7 @@ def _name_code(source: Template) -> None:
 
 
 def _fingerprint(text: str, parameters: Mapping[str, str]) -> str:
-    """Return what the expansion depends on, in one hash."""
+    """Return one hash of everything that the expansion depends on."""
     everything = json.dumps([version("aws-sam-translator"), dict(parameters), text], sort_keys=True)
     return hashlib.sha256(everything.encode()).hexdigest()
 

@@ -1,4 +1,4 @@
-"""Change the signing policy before the twin serves: to the issuer asked for, and to a known signing key."""
+"""Give the signing policy the issuer and the signing key of the options, before the twin serves."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _ALGORITHMS = {
 
 
 class UnusableKey(ValueError):
-    """The file does not hold a private key that the twin can sign with."""
+    """The file holds no private key that the twin can sign with."""
 
 
 def read_key(path: Path) -> KeyPair:
@@ -51,7 +51,7 @@ def read_key(path: Path) -> KeyPair:
 
 
 def adjust(policy: SigningPolicy, *, issuer: str, key: KeyPair | None, now: int) -> SigningPolicy:
-    """Return the policy with this issuer, signing with this key if there is one; unchanged where it already is so."""
+    """Return the policy with this issuer and, if there is one, this signing key; the same object if nothing changes."""
     wanted = replace(policy, issuer=issuer)
     if key is not None and policy.keys.current.kid != _kid(key):
         wanted = _signing_with(wanted, key, now)
@@ -59,7 +59,7 @@ def adjust(policy: SigningPolicy, *, issuer: str, key: KeyPair | None, now: int)
 
 
 def put_in_force(policy: SigningPolicy, keys: PublicKeyStore, secret: SigningSecret) -> None:
-    """Publish the public half of a policy, then make it the current one, as a rotation does."""
+    """Publish the public keys of a policy, then make the policy current, as a rotation does."""
     keys.publish_keys(public_half(policy, policy.made_at))
     token = str(uuid.uuid4())
     secret.put_pending(token, policy.to_json())
@@ -67,7 +67,7 @@ def put_in_force(policy: SigningPolicy, keys: PublicKeyStore, secret: SigningSec
 
 
 def _signing_with(policy: SigningPolicy, key: KeyPair, now: int) -> SigningPolicy:
-    """Return the policy with this key as its current one, as if both its keys had been published long ago."""
+    """Return the policy with this key as its current key, as if both its keys were published long ago."""
     algorithm, long_ago = _algorithm(key), now - Caches().publish_lead
     known = SigningKey(_kid(key), algorithm, KeyState.CURRENT, _pem(key), long_ago, now, max_ttl=policy.access_ttl)
     spare = policy.keys.spare
