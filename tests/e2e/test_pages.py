@@ -33,6 +33,9 @@ TARGET = re.compile(r"^([a-z-]+):", re.MULTILINE)
 MAKE = re.compile(r"make ([a-z-]+)")
 COMMAND = re.compile(r"^\.venv/bin/latchkey (.+)$", re.MULTILINE)
 
+ALONE = frozenset({"docs/operate.md"})
+"""Pages with a twin that no other page uses: they change how tokens are signed."""
+
 _NEXT = "\x1e"  # between what two blocks print
 
 
@@ -61,15 +64,15 @@ Run = Callable[[str], Ran]
 
 @dataclass(frozen=True, slots=True)
 class Twins:
-    """Twins by what `make run` is told: pages that tell it the same share one."""
+    """Twins by what `make run` is told: pages that tell it the same share one, except for those in `ALONE`."""
 
     running: ExitStack
     folders: pytest.TempPathFactory
-    started: dict[tuple[tuple[str, str], ...], RunningTwin]
+    started: dict[tuple[str, tuple[tuple[str, str], ...]], RunningTwin]
 
-    def get(self, settings: dict[str, str]) -> RunningTwin:
-        """Return the twin with these settings; it is started when it is first asked for."""
-        key = tuple(sorted(settings.items()))
+    def get(self, page: str, settings: dict[str, str]) -> RunningTwin:
+        """Return the twin of a page; it is started when it is first asked for."""
+        key = page if page in ALONE else "", tuple(sorted(settings.items()))
         if key not in self.started:
             folder = self.folders.mktemp("page")
             (folder / ".venv").symlink_to(sys.prefix)
@@ -83,7 +86,7 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     with ExitStack() as running:
         twins = Twins(running, tmp_path_factory, {})
         node = cache(partial(has_node, request))
-        yield cache(lambda name: ran(pages.blocks(ROOT / name), twins, node))
+        yield cache(lambda name: ran(name, twins, node))
         assert [leak for twin in twins.started.values() for leak in twin.leaks()] == []
 
 
@@ -96,10 +99,11 @@ def has_node(request: pytest.FixtureRequest) -> bool:
     return True
 
 
-def ran(blocks: list[Block], twins: Twins, node: Callable[[], bool]) -> Ran:
+def ran(name: str, twins: Twins, node: Callable[[], bool]) -> Ran:
     """Write the files of a page and run its commands; raise where one of them fails."""
+    blocks = pages.blocks(ROOT / name)
     settings = next((each for block in blocks if (each := block.twin_settings) is not None), {})
-    twin = twins.get(settings)
+    twin = twins.get(name, settings)
     for block in blocks:
         if block.file_name:
             (twin.folder / block.file_name).write_text(block.text.replace(ADDRESS, twin.address))
@@ -166,7 +170,7 @@ def test_commands_that_need_a_stack_exist() -> None:
 def is_understood(line: str) -> bool:
     """Say whether the command understands a line, by asking it for help at the end of it."""
     words = shlex.split(line.partition(" #")[0])
-    command = [sys.executable, "-m", "infra.cli", *words, "--help"]
+    command = [f"{sys.prefix}/bin/latchkey", *words, "--help"]
     return subprocess.run(command, capture_output=True, check=False, timeout=60).returncode == 0
 
 

@@ -37,8 +37,14 @@ NOT_PLAIN = re.compile(
 )
 """Words that slow a reader down who has learned English as a second language."""
 
-AUTHORIZERS = {"none": "NONE", "Bearer": "Bearer", "API key": "ApiKey"}
-"""What the route table calls an authorizer, and what the template does."""
+AUTHORIZERS = {"none": "NONE", "user": "Bearer", "token": "Bearer", "API key": "ApiKey"}
+"""The authorizer of the template by the word of the page. A permission is read from a token."""
+
+ACCESS = {"public": "none", "user": "user", "bearer": "token", "api_key": "API key"}
+"""The word of the page by the word of the code."""
+
+COLUMNS_WITH_ALIASES = 5
+"""Columns of those tables of routes that have a column "also as"."""
 
 
 def rows(page: Path, first_column: str) -> list[list[str]]:
@@ -73,22 +79,31 @@ def test_every_output_is_explained() -> None:
     assert sorted(pages.codes(row[0])[0] for row in rows(DEPLOY, "output")) == sorted(source.load()["Outputs"])
 
 
-def routes_of_the_page() -> list[tuple[str, str, str]]:
-    """Return method, path and authorizer of each route in the tables; a permission means Bearer."""
-    found = []
+def routes_of_the_page() -> dict[str, str]:
+    """Return what the tables of routes say about access, by `METHOD /path`."""
+    found: dict[str, str] = {}
     for row in rows(API, "route"):
-        authorizer = AUTHORIZERS.get(row[-1], "Bearer")
-        for route in pages.codes(row[0]) + pages.codes(row[1]) * (len(row) > 4):
-            method, path = route.split()
-            found.append((method, path, authorizer))
+        also_as = pages.codes(row[1]) if len(row) == COLUMNS_WITH_ALIASES else []
+        for route in pages.codes(row[0]) + also_as:
+            assert route not in found
+            found[route] = row[-1].strip("`")
     return found
 
 
 def test_every_route_is_explained() -> None:
     """The tables of routes have each route of the template once, aliases too, with what guards it."""
     routes = source.routes(source.load())
-    wanted = [(route.method, route.path, str(route.authorizer)) for route in routes if route.method != "OPTIONS"]
-    assert sorted(routes_of_the_page()) == sorted(wanted)
+    wanted = {f"{route.method} {route.path}": route.authorizer for route in routes if route.method != "OPTIONS"}
+    told = routes_of_the_page()
+    assert {route: AUTHORIZERS.get(access, "Bearer") for route, access in told.items()} == wanted
+
+
+def test_every_route_says_who_may_call() -> None:
+    """The last column of the tables of routes is the permission that the code asks for, or one of four words."""
+    from tests.routes import declared
+
+    needed = {name: str(getattr(route.needs, "value", route.needs)) for name, (_, route) in declared().items()}
+    assert routes_of_the_page() == {name: ACCESS.get(needs, needs) for name, needs in needed.items()}
 
 
 def test_every_claim_is_explained() -> None:
