@@ -23,7 +23,7 @@ from tests.pages import ROOT, Block
 ADDRESS = "http://127.0.0.1:8080"
 """Where `make run` serves, as the pages have it. The twins of the tests take any free port."""
 
-LIMIT = 120.0
+LIMIT = 300.0
 """Seconds that all blocks of one page may take on a busy machine."""
 
 LONGEST_CLIENT = 15

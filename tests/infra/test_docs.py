@@ -16,6 +16,7 @@ from typer.main import get_command
 
 from infra.cli.app import app as command
 from infra.local.__main__ import main as make_run
+from infra.local.stack.template import translate
 from infra.packaging import template as source
 from latchkey.core.errors import Errors
 from latchkey.core.roles.roles import BUILT_IN, PERMISSIONS
@@ -143,6 +144,28 @@ def test_picture_names_functions_that_exist() -> None:
     assert named <= {path.name for path in (ROOT / "functions").iterdir()}
 
 
+def sam_templates() -> list[str]:
+    """Return the SAM templates that the pages show."""
+    found = [block.text for page in pages.all_pages() for block in pages.blocks(page) if block.language == "yaml"]
+    return [text for text in found if "Transform: AWS::Serverless" in text]
+
+
+def test_sample_templates_guard_every_route() -> None:
+    """AWS's own translator accepts each SAM template of the pages, and no route of it is open."""
+    expanded = [translate(text, {})["Resources"].values() for text in sam_templates()]
+    bodies = [body for each in expanded for one in each if (body := one.get("Properties", {}).get("Body"))]
+    assert len(bodies) == len(expanded) > 0
+    routes = [route for body in bodies for path in body["paths"].values() for route in path.values()]
+    assert [route for route in routes if not route.get("security")] == []
+
+
+def test_sample_templates_import_what_the_stack_exports() -> None:
+    """Each value that a SAM template of the pages imports is an output of ours."""
+    imported = {name for text in sam_templates() for name in re.findall(r"\$\{Latchkey\}-(\w+)", text)}
+    assert imported
+    assert imported <= source.load()["Outputs"].keys()
+
+
 def words_of(group: Any) -> dict[str, set[str]]:
     """Return the verbs of each noun of the command; the verbs of a noun within a noun have its name in front."""
     return {name: set(verbs_of(each)) for name, each in group.commands.items()}
@@ -186,7 +209,7 @@ def test_page_is_plain_english(page: Path) -> None:
 def test_no_block_escapes_the_tests(page: Path) -> None:
     """Each block is of a language that some test runs or reads; a program is a file that a command of the page uses."""
     found = pages.blocks(page)
-    assert page.read_text().count("\n```") == 2 * len(found)
+    assert page.read_text().count("```") == 2 * len(found)
     assert {block.language for block in found} <= LANGUAGES
     typed = "".join(block.text for block in found if block.language == "sh")
     programs = [block for block in found if block.language in {"python", "js"}]
