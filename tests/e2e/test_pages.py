@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -29,20 +28,16 @@ LIMIT = 300.0
 LONGEST_CLIENT = 15
 """Lines of a partner's client."""
 
-TARGET = re.compile(r"^([a-z-]+):", re.MULTILINE)
-MAKE = re.compile(r"make ([a-z-]+)")
-COMMAND = re.compile(r"^\.venv/bin/latchkey (.+)$", re.MULTILINE)
-
-ALONE = frozenset({"docs/operate.md"})
-"""Pages with a twin that no other page uses: they change how tokens are signed."""
+LAST = "docs/operate.md"
+"""The page that changes how tokens are signed: what others show of tokens would not hold after it."""
 
 _NEXT = "\x1e"  # between what two blocks print
 
 
 def with_commands() -> list[str]:
-    """Return the names of the pages that have a block of commands."""
+    """Return the names of the pages that have a block of commands, in the order in which they run."""
     found = [page for page in pages.all_pages() if any(block.language == "sh" for block in pages.blocks(page))]
-    return [pages.name_of(page) for page in found]
+    return sorted((pages.name_of(page) for page in found), key=lambda name: name == LAST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +59,15 @@ Run = Callable[[str], Ran]
 
 @dataclass(frozen=True, slots=True)
 class Twins:
-    """Twins by what `make run` is told: pages that tell it the same share one, except for those in `ALONE`."""
+    """Twins by what `make run` is told: pages that tell it the same share one."""
 
     running: ExitStack
     folders: pytest.TempPathFactory
-    started: dict[tuple[str, tuple[tuple[str, str], ...]], RunningTwin]
+    started: dict[tuple[tuple[str, str], ...], RunningTwin]
 
-    def get(self, page: str, settings: dict[str, str]) -> RunningTwin:
-        """Return the twin of a page; it is started when it is first asked for."""
-        key = page if page in ALONE else "", tuple(sorted(settings.items()))
+    def get(self, settings: dict[str, str]) -> RunningTwin:
+        """Return the twin with these settings; it is started when it is first asked for."""
+        key = tuple(sorted(settings.items()))
         if key not in self.started:
             folder = self.folders.mktemp("page")
             (folder / ".venv").symlink_to(sys.prefix)
@@ -103,7 +98,7 @@ def ran(name: str, twins: Twins, node: Callable[[], bool]) -> Ran:
     """Write the files of a page and run its commands; raise where one of them fails."""
     blocks = pages.blocks(ROOT / name)
     settings = next((each for block in blocks if (each := block.twin_settings) is not None), {})
-    twin = twins.get(name, settings)
+    twin = twins.get(settings)
     for block in blocks:
         if block.file_name:
             (twin.folder / block.file_name).write_text(block.text.replace(ADDRESS, twin.address))
@@ -144,34 +139,6 @@ def test_no_page_is_overlooked() -> None:
     assert {"README.md", "docs/operate.md", "docs/import.md", "docs/partners.md", "docs/audit.md"} <= set(
         with_commands()
     )
-
-
-def marked() -> list[tuple[str, Block]]:
-    """Return every block that says why it cannot run here."""
-    found = ((pages.name_of(page), block) for page in pages.all_pages() for block in pages.blocks(page))
-    return [(name, block) for name, block in found if block.mark or block.twin_settings is not None]
-
-
-def test_make_is_given_targets_that_exist() -> None:
-    """A block that cannot run here is still spelled right: `make` knows its target."""
-    known = set(TARGET.findall((ROOT / "Makefile").read_text()))
-    asked = {target for _, block in marked() for target in MAKE.findall(block.text)}
-    assert asked
-    assert asked <= known
-
-
-def test_commands_that_need_a_stack_exist() -> None:
-    """A block that cannot run here is still spelled right: the command knows its words and its options."""
-    typed = [line for _, block in marked() for line in COMMAND.findall(block.text)]
-    assert typed
-    assert [line for line in typed if not is_understood(line)] == []
-
-
-def is_understood(line: str) -> bool:
-    """Say whether the command understands a line, by asking it for help at the end of it."""
-    words = shlex.split(line.partition(" #")[0])
-    command = [f"{sys.prefix}/bin/latchkey", *words, "--help"]
-    return subprocess.run(command, capture_output=True, check=False, timeout=60).returncode == 0
 
 
 # ---- What the text promises, page by page --------------------------------------------------------------------------

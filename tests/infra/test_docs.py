@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 import typer
 import yaml
 from typer.main import get_command
+from typer.testing import CliRunner
 
 from infra.cli.app import app as command
 from infra.local.__main__ import main as make_run
@@ -142,6 +144,42 @@ def test_picture_names_functions_that_exist() -> None:
     named = {name for text in texts if re.fullmatch(r"[a-z_]+(, [a-z_]+)*", text) for name in text.split(", ")}
     assert named
     assert named <= {path.name for path in (ROOT / "functions").iterdir()}
+
+
+def lines_with(program: str) -> list[str]:
+    """Return what the pages give a program to do: in their text, and in the blocks that cannot run in a test."""
+    typed = [code for page in pages.all_pages() for code in pages.codes(pages.prose(page))]
+    for page in pages.all_pages():
+        kept_back = (each for each in pages.blocks(page) if each.mark or each.twin_settings is not None)
+        typed += [
+            line.partition(" #")[0].removeprefix(".venv/bin/") for each in kept_back for line in each.text.splitlines()
+        ]
+    found = [line.removeprefix(f"{program} ").strip() for line in typed if line.startswith(f"{program} ")]
+    assert found
+    return found
+
+
+def test_every_target_of_make_that_a_page_names_exists() -> None:
+    """What the tests cannot run is still spelled right."""
+    known = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert {line.split()[0] for line in lines_with("make")} <= known
+
+
+def test_every_command_that_a_page_names_exists() -> None:
+    """What the tests do not run is still spelled right: the command knows its words and its options."""
+    named = [line for line in lines_with("latchkey") if not line.startswith("COMMAND ")]
+    assert [line for line in named if not is_understood(line)] == []
+
+
+def is_understood(line: str) -> bool:
+    """Say whether the command understands a line, by asking it for help at the end of it."""
+    return CliRunner().invoke(command, [*shlex.split(line), "--help"]).exit_code == 0
+
+
+@pytest.mark.parametrize("line", ["user rename", "user show --colour red", "nothing"])
+def test_command_that_does_not_exist_is_noticed(line: str) -> None:
+    """A gate that lets its flaw pass proves nothing."""
+    assert not is_understood(line)
 
 
 def sam_templates() -> list[str]:
