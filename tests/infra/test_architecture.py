@@ -385,7 +385,7 @@ def test_layer_of_dependencies_is_its_lock_alone() -> None:
 
 
 def test_layer_of_latchkey_is_its_package_alone() -> None:
-    """Python and the package's data: no test, no pyproject.toml, no notes."""
+    """Python, its types and the package's data: no test, no pyproject.toml, no notes."""
     files = files_below(PACKAGE.parent)
     modules = {name for name in files if name.startswith("latchkey/") and name.endswith(".py")}
     assert files - modules == {
@@ -393,6 +393,7 @@ def test_layer_of_latchkey_is_its_package_alone() -> None:
         "latchkey/data/common-passwords.bin",
         "latchkey/mails/layout.html",
         "latchkey/mails/layout.txt",
+        "latchkey/py.typed",
     }
 
 

@@ -1,31 +1,41 @@
-"""The README names every security event that the source records, and no other."""
+"""docs/audit.md names every security event that the source records, with its members, and no other."""
 
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import fields
 
-ROOT = Path(__file__).resolve().parents[2]
+from latchkey.core import events
+from tests import pages
+from tests.pages import ROOT
+
 RECORDED_IN = ("core", "adapters", "edge")
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
-def catalogue() -> set[str]:
-    """Return the events in the table of the README."""
-    rows = (ROOT / "README.md").read_text().partition("| event |")[2].partition("\n\n")[0].splitlines()
-    return {name for row in rows[2:] for name in re.findall(r"`([a-z_]+)`", row.split("|")[1])}
+Catalogue = dict[str, set[str]]
+"""The members that an event may have beyond those of every event, by its name."""
+
+MEMBERS = tuple(field.name for field in fields(events.Event))
 
 
-def names_in(tree: ast.Module) -> Iterator[set[str]]:
-    """Yield, for each event that a module records, the names that it may have."""
+def catalogue() -> Catalogue:
+    """Return the events in the table of the page."""
+    rows = pages.tables(ROOT / "docs" / "audit.md", "event")
+    return {name: set(pages.codes(row[2])) for row in rows for name in pages.codes(row[0])}
+
+
+def recorded_in(tree: ast.Module) -> Iterator[tuple[set[str], set[str]]]:
+    """Yield, for each event that a module records, the names that it may have, and its members."""
     for function in ast.walk(tree):
         if isinstance(function, Function):
             for call in calls_of("Event", function):
                 name = call.args[0] if call.args else call.keywords[0].value
-                yield texts(name) or assigned(name, function) or passed(name, function, tree)
+                names = texts(name) or assigned(name, function) or passed(name, function, tree)
+                given = {*MEMBERS[: len(call.args)], *(keyword.arg or "" for keyword in call.keywords)}
+                yield names, given - {"name"}
 
 
 def calls_of(called: str, tree: ast.AST) -> Iterator[ast.Call]:
@@ -60,11 +70,28 @@ def same(one: ast.expr, other: ast.expr) -> bool:
     return isinstance(one, ast.Name) and isinstance(other, ast.Name) and one.id == other.id
 
 
-def test_the_readme_lists_every_security_event() -> None:
-    """What an alarm may wait for is written down, and what is written down can happen."""
+def recorded() -> list[tuple[set[str], set[str]]]:
+    """Return the names and the members of each event that the source records."""
     package = ROOT / "layers" / "latchkey" / "latchkey"
     trees = [ast.parse(path.read_text()) for folder in RECORDED_IN for path in (package / folder).rglob("*.py")]
-    recorded = [names for tree in trees for names in names_in(tree)]
-    assert all(recorded), "an event whose name this test cannot find out"
-    assert len(recorded) > 20
-    assert catalogue() == {name for names in recorded for name in names}
+    calls = [call for tree in trees for call in recorded_in(tree)]
+    assert all(names for names, _ in calls), "an event whose name this test cannot find out"
+    assert len(calls) > 20
+    return calls
+
+
+def test_the_page_lists_every_security_event() -> None:
+    """What an alarm may wait for is written down, and what is written down can happen."""
+    assert catalogue().keys() == {name for names, _ in recorded() for name in names}
+
+
+def test_the_page_lists_the_members_of_every_security_event() -> None:
+    """A member that an event may have is written down, and one that is written down can be there.
+
+    Events that are recorded in one place may share their members out: not each has all of them.
+    """
+    told, calls = catalogue(), recorded()
+    missing = [(names, members - set().union(*(told[name] for name in names))) for names, members in calls]
+    assert [names for names, members in missing if members] == []
+    possible = {name: set().union(*(members for names, members in calls if name in names)) for name in told}
+    assert {name: members - possible[name] for name, members in told.items() if members - possible[name]} == {}
