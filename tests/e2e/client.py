@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlencode, urlsplit
 
-START_LIMIT = 30.0
+START_LIMIT = 300.0
 """Seconds a twin may take to start on a busy machine."""
 
 _READY = "Ctrl-C stops it."

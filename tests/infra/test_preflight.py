@@ -112,7 +112,7 @@ def expanded() -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def api(expanded: dict[str, Any]) -> Api:
-    return read_api(expanded, Resolver(expanded, {}, {}))
+    return read_api(Resolver(expanded, {}, {}))
 
 
 @pytest.fixture
