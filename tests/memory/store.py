@@ -12,7 +12,7 @@ from latchkey.core.authenticators.store import NewLogin, NewPassword
 from latchkey.core.clients.store import MAX_API_KEYS, ApiKeyChanges, ClientChanges
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.events import RecordedEvent
-from latchkey.core.grants.store import Rotation
+from latchkey.core.grants.store import Advance, Rotation
 from latchkey.core.model import (
     ApiKey,
     Client,
@@ -167,10 +167,10 @@ class MemoryStore:
         with self._lock:
             return self._users.get(sub)
 
-    def find_user_with_sessions(self, sub: str, now: int) -> tuple[User | None, tuple[Session, ...]]:
-        """Return the account and its live sessions, oldest first."""
+    def find_user_and_session(self, sub: str, sid: str, now: int) -> tuple[User | None, Session | None]:
+        """Return the account, and the session if it is alive."""
         with self._lock:
-            return self.find_user(sub), self.list_sessions(sub, now)
+            return self._users.get(sub), self.find_session(sub, sid, now)
 
     def replace_password_hash(self, login: str, old_hash: str, new_hash: str) -> bool:
         """Swap the hash if it is still `old_hash`."""
@@ -229,26 +229,36 @@ class MemoryStore:
             mine = [session for session in self._sessions.values() if session.sub == sub and now < session.expires_at]
         return tuple(sorted(mine, key=lambda session: (session.created_at, session.sid)))
 
-    def rotate(  # noqa: PLR0913 - as the port has it
-        self, sub: str, sid: str, generation: int, *, client_id: str, epoch: int, now: int, expires_at: int
-    ) -> Rotation:
-        """Advance the generation by one if it is still `generation`, and client and epoch are right."""
+    def advance(self, step: Advance) -> Rotation:
+        """Advance the chain if the session is still where the spent token was made, and client and epoch are right."""
         with self._lock:
-            session = self.find_session(sub, sid, now)
-            if session is None or (session.generation, session.client_id) != (generation, client_id):
+            session = self.find_session(step.sub, step.sid, step.now)
+            if session is None or not _is_at(session, step):
                 return Rotation(advanced=False, session=session)
-            if session.epoch < epoch:
-                return Rotation(advanced=False, session=session)
-            moved = replace(session, generation=generation + 1, rotated_at=now, expires_at=expires_at)
-            self._sessions[sub, sid] = _capped(moved)
-            return Rotation(advanced=True, session=self.find_session(sub, sid, now))
+            moved = replace(
+                session,
+                generation=step.generation + 1,
+                link_hash=step.next_link_hash,
+                salt=step.salt,
+                rotated_before=session.rotated_at,
+                rotated_at=step.now,
+                expires_at=step.expires_at,
+                network_mark=step.network_mark,
+                key_mark_before=session.key_mark,
+                key_mark=step.key_mark,
+                keys_seen=step.keys_seen,
+            )
+            self._sessions[step.sub, step.sid] = _capped(moved)
+            return Rotation(advanced=True, session=self.find_session(step.sub, step.sid, step.now))
 
-    def mark_late(self, session: Session, *, late: int, streak: int) -> bool:
-        """Remember a late retry if the session still stands exactly as it was read."""
+    def count_repeat(self, session: Session, *, level: int, generation: int, weight: int) -> bool:
+        """Set the bucket if neither it nor the generation has moved since the session was read."""
         with self._lock:
-            if self._sessions.get((session.sub, session.sid)) != session:
+            held = self._sessions.get((session.sub, session.sid))
+            if held is None or _bucket(held) != _bucket(session):
                 return False
-            self._sessions[session.sub, session.sid] = replace(session, late=late, streak=streak)
+            counted = replace(held, late_level=level, late_generation=generation, late_weight=weight)
+            self._sessions[session.sub, session.sid] = counted
             return True
 
     def end_session(self, sub: str, sid: str) -> bool:
@@ -640,6 +650,15 @@ def _newest(records: Mapping[str, RecordedEvent], after: str, limit: int, now: i
 
 def _standing(user: User) -> tuple[object, ...]:
     return user.login, user.status, user.roles, user.epoch
+
+
+def _is_at(session: Session, step: Advance) -> bool:
+    stands = (session.generation, session.link_hash, session.family_hash, session.client_id)
+    return stands == (step.generation, step.link_hash, step.family_hash, step.client_id) and session.epoch >= step.epoch
+
+
+def _bucket(session: Session) -> tuple[int, ...]:
+    return session.generation, session.late_level, session.late_generation, session.late_weight
 
 
 def _capped(session: Session) -> Session:

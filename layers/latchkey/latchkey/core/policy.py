@@ -15,3 +15,9 @@ class PolicySource(Protocol):
 
         Raise `UNAVAILABLE` when there is none.
         """
+
+    def reread(self) -> SigningPolicy:
+        """Return the policy as its store has it now, at most once in 10 s; otherwise the one that `policy` returns.
+
+        For a key that the policy at hand does not know: another instance may have read a newer one.
+        """
