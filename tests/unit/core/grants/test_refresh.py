@@ -83,7 +83,7 @@ def test_reuse_is_reported_once(world: World, first: TokenAnswer) -> None:
 
 
 def test_a_thief_in_step_with_the_owner_is_out_when_the_bucket_is_full(world: World, first: TokenAnswer) -> None:
-    """Each generation is presented twice, the second time late. Each one counts, until one too many ends the session."""
+    """Each generation is presented twice, the second time late. Each one counts, and one too many ends it."""
     token, now = first, NOW
     for _ in range(world.source.held.refresh_retry_limit):
         successor = world.refresh(token, now=now)
