@@ -1,4 +1,4 @@
-"""What `latchkey.core.clients.store.ClientStore` promises of lists, changes, secrets and API keys, held to by every store."""
+"""What `ClientStore` promises of lists, changes, secrets and API keys, held to by every store."""
 
 from __future__ import annotations
 
