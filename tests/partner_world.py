@@ -97,6 +97,7 @@ class PartnerWorld(World):
         )
         self.partner_grant = PartnerGrant(
             links=self.store,
+            credentials=self.store,
             sessions=self.store,
             check=self.check,
             policies=self.source,

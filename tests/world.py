@@ -19,7 +19,7 @@ from latchkey.core.grants.gate import Gate
 from latchkey.core.grants.issuing import Issuer, TokenAnswer
 from latchkey.core.grants.machine import MachineGrants
 from latchkey.core.grants.password import PasswordGrant, SignIn
-from latchkey.core.grants.refresh import RefreshGrant
+from latchkey.core.grants.refresh import RefreshGrant, RefreshRequest
 from latchkey.core.grants.sessions import Sessions
 from latchkey.core.mail.mailroom import Mailroom
 from latchkey.core.mail.outbox import Outbox
@@ -40,6 +40,7 @@ AUDIENCE = "latchkey"
 LOGIN = "ann@example.com"
 PASSWORD = "correct horse battery"
 ADDRESS = "192.0.2.7"
+NETWORK = "192.0.2.0/24"
 
 
 @dataclass
@@ -48,6 +49,11 @@ class Fixed:
 
     held: SigningPolicy
     away: bool = False
+    newer: SigningPolicy | None = None
+
+    def reread(self) -> SigningPolicy:
+        """Return the newer one, if there is one."""
+        return self.newer or self.policy()
 
     def policy(self) -> SigningPolicy:
         """Return it. Raises `UNAVAILABLE` while it is away."""
@@ -139,7 +145,6 @@ class World:
         self.sessions = Sessions(self.store, self.journal)
         self.refresh_grant = RefreshGrant(
             store=self.store,
-            credentials=self.store,
             partners=self.store,
             links=self.store,
             clients=self.clients,
@@ -149,6 +154,7 @@ class World:
             roles=BUILT_IN,
             journal=self.journal,
             outbox=self.outbox,
+            entropy=self.entropy,
         )
         self.machines = MachineGrants(self.clients, self.source, gate, issuer, BUILT_IN, self.journal)
 
@@ -228,9 +234,9 @@ class World:
         """Sign in from the usual address."""
         return self.sign_in(SignIn(login, password, "phone", ADDRESS), now=now)
 
-    def refresh(self, answer: TokenAnswer, *, now: int) -> TokenAnswer:
-        """Refresh what an earlier answer gave."""
-        return self.refresh_grant(answer.refresh_token, now=now)
+    def refresh(self, answer: TokenAnswer, *, now: int, network: str = NETWORK, key: str = "") -> TokenAnswer:
+        """Refresh what an earlier answer gave, from the usual network."""
+        return self.refresh_grant(RefreshRequest(answer.refresh_token, network, key), now=now)
 
     def claims(self, answer: TokenAnswer, *, now: int = NOW) -> AccessClaims:
         """Return the verified claims of an access token."""

@@ -27,8 +27,8 @@ def list_keys(request: Request, operator: Operator) -> Response:
     members = Members.of_query(request)
     client_id = members.optional("client_id", longest=128) or ""
     fetch = partial(api_key_admin().page, client_id=client_id)
-    policies = bootstrap.policies()
-    return Response(200, listing.page(request, members, policies, fetch, _shown, name="api_keys", of=client_id))
+    seals = bootstrap.seals()
+    return Response(200, listing.page(request, members, seals, fetch, _shown, name="api_keys", of=client_id))
 
 
 @routes("POST /v1/admin/api-keys", needs="api_keys:write")

@@ -27,7 +27,7 @@ def list_events(request: Request, operator: Operator) -> Response:
     fetch = partial(read, now=request.now)
     of = day or user or ""
     return Response(
-        200, listing.page(request, members, bootstrap.policies(), fetch, documents.event, name="events", of=of)
+        200, listing.page(request, members, bootstrap.seals(), fetch, documents.event, name="events", of=of)
     )
 
 

@@ -26,8 +26,8 @@ _LISTS = ("redirect_uris", "scopes", "grants", "roles")
 @routes("GET /v1/admin/clients", needs="clients:read")
 def list_clients(request: Request, operator: Operator) -> Response:
     """Return 200 with a page of clients."""
-    members, policies = Members.of_query(request), bootstrap.policies()
-    return Response(200, listing.page(request, members, policies, client_admin().page, _shown, name="clients"))
+    members, seals = Members.of_query(request), bootstrap.seals()
+    return Response(200, listing.page(request, members, seals, client_admin().page, _shown, name="clients"))
 
 
 @routes("POST /v1/admin/clients", needs="clients:write")

@@ -30,8 +30,9 @@ def change(request: Request, caller: Caller) -> Response:
 @routes("GET /v1/auth/me/export", needs=USER)
 def export(request: Request, caller: Caller) -> Response:
     """Return 200 with everything that is kept of the account: also its sessions, links and latest events."""
-    user, sessions = require_live_session(bootstrap.store(), caller.sub, caller.sid, now=request.now)
     store = bootstrap.store()
+    user, _ = require_live_session(store, caller.sub, caller.sid, now=request.now)
+    sessions = store.list_sessions(caller.sub, request.now)
     links = store.list_links(caller.sub)
     events = store.events_of(caller.sub, after="", limit=_EXPORTED_EVENTS, now=request.now).items
     found = documents.export(user, sessions, links, events, bootstrap.roles_now(), current=caller.sid)

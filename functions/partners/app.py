@@ -32,8 +32,8 @@ _LABEL = re.compile(r"[A-Za-z0-9_.:-]*")
 @routes("GET /v1/admin/partners", needs="partners:read")
 def list_partners(request: Request, operator: Operator) -> Response:
     """Return 200 with a page of partners, oldest first."""
-    members, policies = Members.of_query(request), bootstrap.policies()
-    return Response(200, listing.page(request, members, policies, partner_admin().page, _shown, name="partners"))
+    members, seals = Members.of_query(request), bootstrap.seals()
+    return Response(200, listing.page(request, members, seals, partner_admin().page, _shown, name="partners"))
 
 
 @routes("POST /v1/admin/partners", needs="partners:write")

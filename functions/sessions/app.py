@@ -27,7 +27,8 @@ def log_out(request: Request, caller: Caller) -> Response:
 @routes("GET /v1/auth/sessions", needs=USER)
 def list_sessions(request: Request, caller: Caller) -> Response:
     """Return 200 with the live sessions, oldest first."""
-    _, live = require_live_session(bootstrap.store(), caller.sub, caller.sid, now=request.now)
+    require_live_session(bootstrap.store(), caller.sub, caller.sid, now=request.now)
+    live = bootstrap.store().list_sessions(caller.sub, request.now)
     return Response(200, {"sessions": [documents.session(each, current=caller.sid) for each in live]})
 
 

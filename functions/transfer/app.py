@@ -46,9 +46,9 @@ def import_users(request: Request, operator: Operator) -> Response:
 @routes("GET /v1/admin/users/export", needs="users:export")
 def export_users(request: Request, operator: Operator) -> Response:
     """Return 200 with a page of accounts, each as an import takes it."""
-    members, policies = Members.of_query(request), bootstrap.policies()
+    members, seals = Members.of_query(request), bootstrap.seals()
     fetch = partial(user_transfer().hand_out, operator, now=request.now)
-    return Response(200, listing.page(request, members, policies, fetch, _exported, name="users"))
+    return Response(200, listing.page(request, members, seals, fetch, _exported, name="users"))
 
 
 def _batch(users: tuple[dict[str, object], ...]) -> Batch:

@@ -24,8 +24,8 @@ def list_users(request: Request, operator: Operator) -> Response:
     members = Members.of_query(request)
     login = members.optional("login", longest=LONGEST_LOGIN)
     if login is None:
-        policies = bootstrap.policies()
-        return Response(200, listing.page(request, members, policies, user_admin().page, _shown, name="users"))
+        seals = bootstrap.seals()
+        return Response(200, listing.page(request, members, seals, user_admin().page, _shown, name="users"))
     members.nothing_else()
     return Response(200, {"users": [_shown(user) for user in user_admin().find_login(login)], "cursor": None})
 

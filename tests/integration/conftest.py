@@ -89,5 +89,5 @@ def connect_to(address: str) -> DynamoDBClient:
         region_name=REGION,
         aws_access_key_id="test",
         aws_secret_access_key="test",
-        config=CONFIG.merge(Config(max_pool_connections=32)),
+        config=CONFIG.merge(Config(max_pool_connections=64)),
     )

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import secrets
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from latchkey.core.errors import Errors, ServiceError
+from latchkey.core.grants.store import Advance
 from latchkey.core.throttle import ThrottleRule
 from tests.integration.samples import NOW
 
 if TYPE_CHECKING:
     from latchkey.adapters.store import Store
-    from latchkey.core.grants.store import Rotation
     from latchkey.core.model import Session
 
 RULE = ThrottleRule(free=2, waits=(30, 60), window=1000)
@@ -35,14 +37,46 @@ def refuses(error: Errors) -> pytest.RaisesExc[ServiceError]:
     return pytest.RaisesExc(ServiceError, check=lambda raised: raised.error is error)
 
 
-def rotate(store: Store, session: Session, generation: int = 0, **terms: int) -> Rotation:
-    """Rotate a second later, as the session's own client, for two more hours."""
-    return store.rotate(
-        session.sub,
-        session.sid,
-        generation,
-        client_id="cli_app",
-        epoch=terms.get("epoch", 3),
-        now=terms.get("now", NOW + 1),
-        expires_at=terms.get("expires_at", NOW + 7200),
+def step_from(session: Session, **terms: Any) -> Advance:
+    """Return the step that a refresh takes from where a session stands: a second later, for two more hours.
+
+    `terms` are members of the step that are to be others.
+    """
+    step = Advance(
+        sub=session.sub,
+        sid=session.sid,
+        generation=session.generation,
+        family_hash=session.family_hash,
+        link_hash=session.link_hash,
+        next_link_hash=secrets.token_hex(32),
+        salt=secrets.token_urlsafe(16),
+        client_id=session.client_id,
+        epoch=session.epoch,
+        now=NOW + 1,
+        expires_at=NOW + 7200,
+        network_mark=secrets.token_hex(16),
+        key_mark=secrets.token_hex(16),
     )
+    return replace(step, **terms)
+
+
+def after(step: Advance, session: Session) -> Session:
+    """Return what a session is after a step: what moves, moves; all else stands."""
+    return replace(
+        session,
+        generation=session.generation + 1,
+        link_hash=step.next_link_hash,
+        salt=step.salt,
+        rotated_before=session.rotated_at,
+        rotated_at=step.now,
+        expires_at=min(step.expires_at, session.ends_at),
+        network_mark=step.network_mark,
+        key_mark_before=session.key_mark,
+        key_mark=step.key_mark,
+        keys_seen=step.keys_seen,
+    )
+
+
+def count_repeat(store: Store, session: Session, *, level: int = 1) -> bool:
+    """Count a repeat of the token before the session's own."""
+    return store.count_repeat(session, level=level, generation=session.generation - 1, weight=1)

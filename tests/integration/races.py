@@ -1,4 +1,4 @@
-"""Races: what only one of many may have, asked for by thirty at once. Each function is one round."""
+"""Races: what only one of many may have, asked for by many at once. Each function is one round."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.model import is_active_admin
 from latchkey.core.throttle import Counter, ThrottleRule
 from tests.integration import samples
+from tests.integration.contract import after, step_from
 from tests.integration.samples import NOW
 
 if TYPE_CHECKING:
@@ -21,33 +22,45 @@ if TYPE_CHECKING:
 
 RACERS = 30
 ROUNDS = 20
+PHONES = 50
+"""How many refresh one token at once."""
 
 T = TypeVar("T")
 
 
-def race(action: Callable[[int], T]) -> list[T]:
+def race(action: Callable[[int], T], racers: int = RACERS) -> list[T]:
     """Call the action from every racer, with its number, at one moment; return all answers."""
-    start = Barrier(RACERS)
+    start = Barrier(racers)
 
     def run(number: int) -> T:
         start.wait(timeout=30)
         return action(number)
 
-    with ThreadPoolExecutor(RACERS) as pool:
-        return list(pool.map(run, range(RACERS)))
+    with ThreadPoolExecutor(racers) as pool:
+        return list(pool.map(run, range(racers)))
 
 
-def race_for_a_rotation(store: Store) -> None:
-    """Assert that one of many refreshes of one token advances the session, and that all see where it then stands."""
-    session = samples.session()
+def race_for_an_advance(store: Store) -> None:
+    """Assert that one of many refreshes of one token advances the session, and that all see the salt of that one."""
+    session = samples.worn_session()
     store.create_session(session)
-    rotations = race(
-        lambda _: store.rotate(
-            session.sub, session.sid, 0, client_id="cli_app", epoch=3, now=NOW + 1, expires_at=NOW + 7200
-        )
-    )
-    assert sum(rotation.advanced for rotation in rotations) == 1
-    assert {rotation.session and rotation.session.generation for rotation in rotations} == {1}
+    steps = [step_from(session) for _ in range(PHONES)]
+    rotations = race(lambda number: store.advance(steps[number]), PHONES)
+    winners = [after(step, session) for step, rotation in zip(steps, rotations, strict=True) if rotation.advanced]
+    assert len(winners) == 1
+    assert [rotation.session for rotation in rotations] == winners * PHONES
+    assert [store.find_session(session.sub, session.sid, NOW)] == winners
+
+
+def race_to_count_a_repeat(store: Store) -> None:
+    """Assert that one of many who judged a repeat by the same read counts it."""
+    session = samples.worn_session()
+    store.create_session(session)
+    counted = race(lambda number: store.count_repeat(session, level=10 + number, generation=3, weight=number), PHONES)
+    assert counted.count(True) == 1
+    level, weight = 10 + counted.index(True), counted.index(True)
+    expected = replace(session, late_level=level, late_generation=3, late_weight=weight)
+    assert store.find_session(session.sub, session.sid, NOW) == expected
 
 
 def race_for_a_login(store: Store) -> None:

@@ -73,7 +73,29 @@ def session(sub: str = "", **members: int) -> Session:
         auth_time=NOW,
         rotated_at=NOW,
         amr=("pwd", "otp"),
+        family_hash=secrets.token_hex(32),
+        link_hash=secrets.token_hex(32),
         device="Ada's phone",
+    )
+
+
+def worn_session(sub: str = "", **members: int) -> Session:
+    """Return such a session that was refreshed four times and has counted a repeat: every member is set."""
+    return replace(
+        session(sub, **members),
+        generation=4,
+        salt=secrets.token_urlsafe(16),
+        rotated_before=NOW - 900,
+        network_mark=unique(""),
+        key_mark=unique(""),
+        key_mark_before=unique(""),
+        keys_seen=True,
+        late_level=3,
+        late_generation=2,
+        late_weight=2,
+        api_key_id="key",
+        partner_id="prt_shop",
+        org="acme",
     )
 
 

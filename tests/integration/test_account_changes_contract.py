@@ -10,7 +10,7 @@ import pytest
 from latchkey.core.errors import Errors
 from latchkey.core.model import CodePurpose, UserStatus
 from tests.integration import samples
-from tests.integration.contract import refuses, rotate
+from tests.integration.contract import refuses, step_from
 from tests.integration.races import RACERS, ROUNDS, race
 from tests.integration.samples import NOW
 
@@ -176,7 +176,7 @@ def test_a_new_password_comes_with_all_that_belongs_to_it(store: Store) -> None:
     credential = store.find_credential(user.login)
     assert credential == replace(samples.credential(user, "$argon2id$new"), epoch=4)
     assert store.find_user(user.sub) == replace(user, epoch=4)
-    assert rotate(store, session, epoch=4).advanced
+    assert store.advance(step_from(session, epoch=4)).advanced
     assert is_spent(store, code)
     assert store.find_mail(mail.mail_id, NOW) == mail
 

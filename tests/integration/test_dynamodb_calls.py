@@ -18,7 +18,7 @@ from latchkey.core.signing_policy.store import PublishedKeys
 from latchkey.core.throttle import Counter
 from tests.integration import samples
 from tests.integration.conftest import new_table
-from tests.integration.contract import RULE, rotate
+from tests.integration.contract import RULE, count_repeat, step_from
 from tests.integration.samples import NOW
 
 if TYPE_CHECKING:
@@ -59,11 +59,11 @@ OPERATIONS: dict[str, tuple[Callable[[Store], object], list[str]]] = {
         ["TransactWriteItems"],
     ),
     "create_session": (lambda store: store.create_session(SESSION), ["PutItem"]),
-    "find_user_with_sessions": (lambda store: store.find_user_with_sessions(USER.sub, NOW), ["Query"]),
+    "find_user_and_session": (lambda store: store.find_user_and_session(USER.sub, SESSION.sid, NOW), ["BatchGetItem"]),
     "find_session": (lambda store: store.find_session(SESSION.sub, SESSION.sid, NOW), ["GetItem"]),
     "list_sessions": (lambda store: store.list_sessions(SESSION.sub, NOW), ["Query"]),
-    "rotate": (lambda store: rotate(store, SESSION), ["UpdateItem"]),
-    "mark_late": (lambda store: store.mark_late(SESSION, late=0, streak=1), ["UpdateItem"]),
+    "count_repeat": (lambda store: count_repeat(store, SESSION), ["UpdateItem"]),
+    "advance": (lambda store: store.advance(step_from(SESSION)), ["UpdateItem"]),
     "end_sessions": (lambda store: store.end_sessions(SESSION.sub), ["Query", "DeleteItem"]),
     "end_session": (lambda store: store.end_session(SESSION.sub, SESSION.sid), ["DeleteItem"]),
     "save_code": (lambda store: store.save_code(CODE), ["PutItem"]),
@@ -235,6 +235,34 @@ def test_a_query_follows_every_page(moto_client: DynamoDBClient, table: str, rec
     assert recorder.operations == ["Query", "Query"]
 
 
+def test_an_account_and_its_session_are_one_batch(moto_client: DynamoDBClient, table: str, recorder: Recorder) -> None:
+    """What every refresh reads is two items, however many and however large the account's other sessions are."""
+    store: Store = DynamoStore(moto_client, table)
+    store.create_user(USER, samples.credential(USER))
+    sessions = [replace(samples.session(USER.sub), device="x" * 300_000) for _ in range(5)]
+    for session in (SESSION, *sessions):
+        store.create_session(session)
+    recorder.calls.clear()
+    assert store.find_user_and_session(USER.sub, SESSION.sid, NOW) == (USER, SESSION)
+    [(operation, parameters)] = recorder.calls
+    keys = [(key["pk"]["S"], key["sk"]["S"]) for key in parameters["RequestItems"][table]["Keys"]]
+    assert operation == "BatchGetItem"
+    assert keys == [(f"USER#{USER.sub}", "PROFILE"), (f"SESSIONS#{USER.sub}", f"SESSION#{SESSION.sid}")]
+
+
+def test_sessions_are_written_in_a_partition_of_their_own(
+    moto_client: DynamoDBClient, table: str, recorder: Recorder
+) -> None:
+    """What sign-in and refresh write never lies beside the account, so that they need no right to write there."""
+    store: Store = DynamoStore(moto_client, table)
+    written = set()
+    for operation in ("create_session", "create_session that clears", "advance", "count_repeat", "end_sessions"):
+        recorder.calls.clear()
+        OPERATIONS[operation][0](store)
+        written |= {key.partition("#")[0] for call in recorder.calls for key in written_partitions(*call)}
+    assert written == {"SESSIONS", "THROTTLE"}
+
+
 # What stands in the table
 
 
@@ -255,7 +283,7 @@ def test_keys_are_those_of_the_design(stored: dict[str, dict[str, Any]]) -> None
         f"LOGIN#{sha256('first@example.com')}|LOGIN",
         f"USERS|0{NOW}#{FIRST.sub}",
         f"USER#{USER.sub}|PROFILE",
-        f"USER#{USER.sub}|SESSION#{SESSION.sid}",
+        f"SESSIONS#{USER.sub}|SESSION#{SESSION.sid}",
         f"LOGIN#{sha256('ada@example.com')}|LOGIN",
         f"CODE#{CODE.code_hash}|confirm",
         f"OUTBOX#{MAIL.mail_id}|OUTBOX",
@@ -285,7 +313,7 @@ def test_keys_are_those_of_the_design(stored: dict[str, dict[str, Any]]) -> None
 @pytest.mark.parametrize(
     ("prefix", "expiry"),
     [
-        (f"USER#{USER.sub}|SESSION", NOW + 7200),
+        ("SESSIONS#", NOW + 7200),
         ("CODE#", CODE.expires_at),
         ("OUTBOX#", MAIL.expires_at),
         ("THROTTLE#", NOW + RULE.window),
@@ -339,6 +367,16 @@ def iam_actions(operation: str, parameters: dict[str, Any]) -> set[str]:
     if operation != "TransactWriteItems":
         return {operation}
     return {f"{action}Item" for member in parameters["TransactItems"] for action in member}
+
+
+def written_partitions(operation: str, parameters: dict[str, Any]) -> list[str]:
+    """Return the partition keys of the items that a call writes."""
+    if operation in {"Query", "GetItem", "BatchGetItem"}:
+        return []
+    members = [parameters]
+    if operation == "TransactWriteItems":
+        members = [each for member in parameters["TransactItems"] for each in member.values()]
+    return [(member.get("Key") or member["Item"])["pk"]["S"] for member in members]
 
 
 def sha256(text: str) -> str:

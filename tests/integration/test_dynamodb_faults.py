@@ -13,12 +13,13 @@ from botocore.exceptions import ClientError
 from latchkey.adapters.dynamodb import DynamoStore, connect
 from latchkey.core.clients.store import ApiKeyChanges, ClientChanges
 from latchkey.core.errors import Errors, ServiceError
+from latchkey.core.grants.store import Rotation
 from latchkey.core.model import CodePurpose, UserStatus
 from latchkey.core.roles.roles import CustomRoles
 from latchkey.core.throttle import Counter
 from tests.integration import faults, samples
 from tests.integration.conftest import connect_to, new_table
-from tests.integration.contract import RULE, refuses, rotate
+from tests.integration.contract import RULE, after, count_repeat, refuses, step_from
 from tests.integration.faults import BadNetwork, Fault, Refusal
 from tests.integration.samples import NOW
 
@@ -77,14 +78,14 @@ OPERATIONS: dict[str, Callable[[DynamoStore], object]] = {
     "find_credential": lambda store: store.find_credential(USER.login),
     "find_credentials": lambda store: store.find_credentials([USER.login]),
     "find_user": lambda store: store.find_user(USER.sub),
-    "find_user_with_sessions": lambda store: store.find_user_with_sessions(USER.sub, NOW),
+    "find_user_and_session": lambda store: store.find_user_and_session(USER.sub, SESSION.sid, NOW),
     "replace_password_hash": lambda store: store.replace_password_hash(USER.login, "old", "new"),
     "update_profile": lambda store: store.update_profile(USER.sub, {"name": "Grace"}),
     "create_session": lambda store: store.create_session(SESSION),
     "find_session": lambda store: store.find_session(SESSION.sub, SESSION.sid, NOW),
     "list_sessions": lambda store: store.list_sessions(SESSION.sub, NOW),
-    "rotate": lambda store: rotate(store, SESSION),
-    "mark_late": lambda store: store.mark_late(SESSION, late=0, streak=1),
+    "advance": lambda store: store.advance(step_from(SESSION)),
+    "count_repeat": lambda store: count_repeat(store, SESSION),
     "end_session": lambda store: store.end_session(SESSION.sub, SESSION.sid),
     "end_sessions": lambda store: store.end_sessions(SESSION.sub),
     "save_code": lambda store: store.save_code(CODE),
@@ -158,7 +159,7 @@ def test_an_outage_is_temporarily_unavailable(
 
 
 @pytest.mark.parametrize("outage", OUTAGES, ids=["reset", "throttled", "over capacity", "failed"])
-def test_an_outage_during_a_rotation_changes_nothing(
+def test_an_outage_during_an_advance_changes_nothing(
     remote: DynamoStore, network: BadNetwork, outage: Fault | Refusal
 ) -> None:
     """After a refresh that failed, the same refresh token still works."""
@@ -166,9 +167,9 @@ def test_an_outage_during_a_rotation_changes_nothing(
     remote.create_session(session)
     network.spoil(outage, outage)
     with refuses(Errors.UNAVAILABLE):
-        rotate(remote, session)
+        remote.advance(step_from(session))
     assert remote.find_session(session.sub, session.sid, NOW) == session
-    assert rotate(remote, session).advanced
+    assert remote.advance(step_from(session)).advanced
 
 
 @pytest.mark.parametrize("outage", OUTAGES, ids=["reset", "throttled", "over capacity", "failed"])
@@ -209,35 +210,36 @@ def test_no_endpoint_is_temporarily_unavailable() -> None:
 # Applied, but the answer is lost: the SDK asks again and must not be refused by its own effect
 
 
-def test_a_lost_answer_to_a_rotation(remote: DynamoStore, network: BadNetwork) -> None:
+def test_a_lost_answer_to_an_advance(remote: DynamoStore, network: BadNetwork) -> None:
     """The refresh has advanced the session once, and knows that it was itself."""
     session = samples.session()
     remote.create_session(session)
     network.spoil(LOST)
-    rotation = rotate(remote, session)
-    assert (rotation.advanced, rotation.session and rotation.session.generation) == (True, 1)
-    assert remote.find_session(session.sub, session.sid, NOW) == rotation.session
+    step = step_from(session)
+    assert remote.advance(step) == Rotation(advanced=True, session=after(step, session))
+    assert remote.find_session(session.sub, session.sid, NOW) == after(step, session)
     assert len(network.bodies) == 3
 
 
-def test_a_lost_answer_to_a_rotation_is_not_a_winner_for_others(remote: DynamoStore, network: BadNetwork) -> None:
-    """A refusal after a network fault is a success only by one's own effect: another's rotation stays another's."""
+def test_a_lost_answer_to_an_advance_is_not_a_winner_for_others(remote: DynamoStore, network: BadNetwork) -> None:
+    """A refusal after a network fault is a success only by one's own effect: another's advance stays another's."""
     session = samples.session()
     remote.create_session(session)
-    rotate(remote, session)
+    step = step_from(session)
+    remote.advance(step)
     network.spoil(Fault.RESET)
-    assert not rotate(remote, session).advanced
+    assert remote.advance(step_from(session)) == Rotation(advanced=False, session=after(step, session))
 
 
-def test_both_answers_to_a_rotation_lost(remote: DynamoStore, network: BadNetwork) -> None:
+def test_both_answers_to_an_advance_lost(remote: DynamoStore, network: BadNetwork) -> None:
     """A refresh whose caller must be told 503 has happened once, and its token is one generation behind, no more."""
     session = samples.session()
     remote.create_session(session)
+    step = step_from(session)
     network.spoil(LOST, LOST)
     with refuses(Errors.UNAVAILABLE):
-        rotate(remote, session)
-    again = rotate(remote, session)
-    assert (again.advanced, again.session and again.session.generation) == (False, 1)
+        remote.advance(step)
+    assert remote.advance(step_from(session)) == Rotation(advanced=False, session=after(step, session))
 
 
 def test_a_lost_answer_to_a_registration(remote: DynamoStore, network: BadNetwork) -> None:
@@ -350,14 +352,16 @@ def test_a_lost_answer_to_an_attempt_counts_it_once(remote: DynamoStore, network
     assert remote.attempts(Counter("login", who, RULE), NOW).count == 2
 
 
-def test_a_lost_answer_to_a_late_retry_or_a_new_hash(remote: DynamoStore, network: BadNetwork) -> None:
+def test_a_lost_answer_to_a_counted_repeat_or_a_new_hash(remote: DynamoStore, network: BadNetwork) -> None:
     """A change that was made is told as made."""
     user = samples.user()
     session = samples.session(user.sub)
     remote.create_user(user, samples.credential(user, "old"))
     remote.create_session(session)
     network.spoil(LOST)
-    assert remote.mark_late(session, late=0, streak=1)
+    assert count_repeat(remote, session)
+    assert network.seen == ["UpdateItem"] * 2
+    assert not count_repeat(remote, session)
     network.spoil(LOST)
     assert remote.replace_password_hash(user.login, "old", "new")
 
@@ -509,6 +513,8 @@ def test_page_that_lacks_a_part_is_asked_for_again(
     users = [samples.user() for _ in range(3)]
     for user in users:
         store.create_user(user, samples.credential(user))
+    session = samples.session(users[0].sub)
+    store.create_session(session)
     whole = moto_client.batch_get_item
 
     def one_at_a_time(RequestItems: dict[str, Any]) -> Any:  # noqa: N803 - the SDK's name
@@ -519,6 +525,21 @@ def test_page_that_lacks_a_part_is_asked_for_again(
 
     monkeypatch.setattr(moto_client, "batch_get_item", one_at_a_time)
     assert {user.sub for user in store.list_users(after="", limit=3).items} == {user.sub for user in users}
+    assert store.find_user_and_session(session.sub, session.sid, NOW) == (users[0], session)
+
+
+def test_a_session_that_a_batch_never_gives_is_not_taken_for_ended(
+    moto_client: DynamoDBClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where DynamoDB keeps back a part of the batch, the answer is 503: no phone is signed out by a busy table."""
+    store = DynamoStore(moto_client, new_table(moto_client))
+
+    def nothing(RequestItems: dict[str, Any]) -> Any:  # noqa: N803 - the SDK's name
+        return {"Responses": {}, "UnprocessedKeys": RequestItems}
+
+    monkeypatch.setattr(moto_client, "batch_get_item", nothing)
+    with refuses(Errors.UNAVAILABLE):
+        store.find_user_and_session(USER.sub, SESSION.sid, NOW)
 
 
 def test_a_lost_answer_to_a_use_of_an_assertion(remote: DynamoStore, network: BadNetwork) -> None:

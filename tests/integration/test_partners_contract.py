@@ -126,11 +126,12 @@ def test_taken_external_id_stores_nothing(store: Store) -> None:
 
 
 def test_links_are_no_sessions(store: Store) -> None:
-    """Where both lie beside the account."""
+    """An account's links are not listed with its sessions, and stay when those end."""
     user, _ = guest(store)
     session = samples.session(user.sub)
     store.create_session(session)
-    assert store.find_user_with_sessions(user.sub, NOW) == (user, (session,))
+    assert store.find_user_and_session(user.sub, session.sid, NOW) == (user, session)
+    assert store.list_sessions(user.sub, NOW) == (session,)
     assert store.end_sessions(user.sub) == 1
     assert len(store.list_links(user.sub)) == 1
 

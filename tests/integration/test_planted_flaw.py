@@ -12,21 +12,23 @@ import pytest
 from latchkey.adapters.dynamodb import DynamoStore, items
 from latchkey.core.clients.store import MAX_API_KEYS
 from latchkey.core.errors import Errors, ServiceError
-from latchkey.core.grants.store import Rotation
+from latchkey.core.grants.store import Advance, Rotation
 from latchkey.core.model import OneTimeCode, UserStatus, is_active_admin
 from tests.integration import races
 from tests.integration.conftest import new_table
+from tests.integration.contract import after
 from tests.memory.store import MemoryStore
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
     from latchkey.adapters.store import Store
-    from latchkey.core.model import ApiKey, Credential, Mail, User
+    from latchkey.core.model import ApiKey, Credential, Mail, Session, User
     from latchkey.core.throttle import Counter
 
 RACES = [
-    races.race_for_a_rotation,
+    races.race_for_an_advance,
+    races.race_to_count_a_repeat,
     races.race_for_a_login,
     races.race_for_a_code,
     races.race_for_attempts,
@@ -41,16 +43,22 @@ NETWORK = 0.001
 class ReadThenWriteMemory(MemoryStore):
     """A memory store that forgot its lock, as a store on a network does between two calls."""
 
-    def rotate(  # noqa: PLR0913 - as the port has it
-        self, sub: str, sid: str, generation: int, *, client_id: str, epoch: int, now: int, expires_at: int
-    ) -> Rotation:
-        """Read the generation, then write the next."""
-        session = self.find_session(sub, sid, now)
+    def advance(self, step: Advance) -> Rotation:
+        """Read where the session stands, then write where it goes."""
+        session = self.find_session(step.sub, step.sid, step.now)
         time.sleep(NETWORK)
-        if session is None or session.generation != generation:
+        if session is None or session.generation != step.generation:
             return Rotation(advanced=False, session=session)
-        self._sessions[sub, sid] = replace(session, generation=generation + 1)
-        return Rotation(advanced=True, session=self._sessions[sub, sid])
+        self._sessions[step.sub, step.sid] = after(step, session)
+        return Rotation(advanced=True, session=after(step, session))
+
+    def count_repeat(self, session: Session, *, level: int, generation: int, weight: int) -> bool:
+        """Read the bucket, then set it."""
+        held = self._sessions[session.sub, session.sid]
+        time.sleep(NETWORK)
+        counted = replace(held, late_level=level, late_generation=generation, late_weight=weight)
+        self._sessions[session.sub, session.sid] = counted
+        return held.late_level == session.late_level
 
     def create_user(self, user: User, credential: Credential, *, mail: Mail | None = None) -> None:
         """Look for the login, then take it."""
@@ -125,16 +133,27 @@ class ReadThenWriteDynamo(DynamoStore):
         self._client = client
         self._name = name
 
-    def rotate(  # noqa: PLR0913 - as the port has it
-        self, sub: str, sid: str, generation: int, *, client_id: str, epoch: int, now: int, expires_at: int
-    ) -> Rotation:
-        """Read the generation, then write the next."""
-        session = self.find_session(sub, sid, now)
-        if session is None or session.generation != generation:
+    def advance(self, step: Advance) -> Rotation:
+        """Read where the session stands, then write where it goes."""
+        session = self.find_session(step.sub, step.sid, step.now)
+        if session is None or session.generation != step.generation:
             return Rotation(advanced=False, session=session)
         time.sleep(NETWORK)
-        self._table.update(items.session(sub, sid), "SET #generation = :next", {"next": generation + 1})
-        return Rotation(advanced=True, session=replace(session, generation=generation + 1))
+        moved = after(step, session)
+        self._client.put_item(TableName=self._name, Item=items.encode(items.session(step.sub, step.sid), moved))
+        return Rotation(advanced=True, session=moved)
+
+    def count_repeat(self, session: Session, *, level: int, generation: int, weight: int) -> bool:
+        """Read the bucket, then set it."""
+        key = items.session(session.sub, session.sid)
+        held = self._table.get(key)
+        time.sleep(NETWORK)
+        self._table.update(
+            key,
+            "SET #late_level = :level, #late_generation = :late, #late_weight = :weight",
+            {"level": level, "late": generation, "weight": weight},
+        )
+        return held is not None and held["late_level"] == {"N": str(session.late_level)}
 
     def create_user(self, user: User, credential: Credential, *, mail: Mail | None = None) -> None:
         """Look for the login, then take it."""

@@ -10,9 +10,15 @@ if TYPE_CHECKING:
 
 
 def test_one_refresh_token_advances_its_session_once(store: Store) -> None:
-    """Thirty refreshes of one token, twenty times over, advance the session once each time."""
+    """Of fifty refreshes of one token, twenty times over, one advances the session each time, and all see its salt."""
     for _ in range(races.ROUNDS):
-        races.race_for_a_rotation(store)
+        races.race_for_an_advance(store)
+
+
+def test_one_repeat_is_counted_once(store: Store) -> None:
+    """Of fifty that judged a repeat by the same read, twenty times over, one counts it each time."""
+    for _ in range(races.ROUNDS):
+        races.race_to_count_a_repeat(store)
 
 
 def test_one_login_belongs_to_one_user(empty_store: Store) -> None:

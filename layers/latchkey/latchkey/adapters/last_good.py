@@ -57,8 +57,12 @@ class LastGood(Generic[T]):
 
     def get(self) -> Copy[T]:
         """Return the fresh copy, or read one, or return the stale one. Raises `Unreadable` if there is none."""
+        return self.at_most(self._patience.fresh)
+
+    def at_most(self, age: float) -> Copy[T]:
+        """Return the copy if it is at most `age` seconds old, or read one. Raises `Unreadable` as `get` does."""
         copy = self._copy
-        return copy if copy and self._is_within(copy.read_at, self._patience.fresh) else self.renew()
+        return copy if copy and self._is_within(copy.read_at, age) else self.renew()
 
     def renew(self) -> Copy[T]:
         """Read now, unless a read is under way or has just failed. Raises `Unreadable` if no copy may be served."""

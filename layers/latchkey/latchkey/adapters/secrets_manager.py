@@ -4,25 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from latchkey.adapters.aws import CONFIG, answered, reason
 from latchkey.adapters.jwks import KeyCache
-from latchkey.adapters.last_good import LastGood, Patience, Unreadable
+from latchkey.adapters.last_good import Copy, LastGood, Patience, Unreadable
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.signing.keys import VerificationKey
 from latchkey.signing.policy import BadPolicy, SigningPolicy, parse
+from latchkey.signing.sealing import BadSealKeys, SealKeys, parse_seal_keys
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
+
+T = TypeVar("T")
 
 _CURRENT = "AWSCURRENT"
 _PENDING = "AWSPENDING"
 _PATIENCE = Patience(fresh=60, stale=3600, pause=5, pause_empty=5)
 _RETRY_AFTER = 5
+
+REREAD_PAUSE = 10
+"""Seconds between two reads that unknown keys cause, so that a stranger's junk causes few."""
 
 
 def connect() -> SecretsManagerClient:
@@ -42,16 +48,48 @@ class SecretPolicySource:
 
     def policy(self) -> SigningPolicy:
         """Return the policy in force, at most `max_age` seconds old, or up to 60 min while reads fail."""
-        try:
-            return self._policies.get().value
-        except Unreadable as error:
-            raise ServiceError(Errors.UNAVAILABLE, f"signing policy: {error}", retry_after=_RETRY_AFTER) from error
+        return _served(self._policies.get, "signing policy")
+
+    def reread(self) -> SigningPolicy:
+        """Return the policy in force, at most 10 s old, for a key that the copy in hand does not know."""
+        return _served(lambda: self._policies.at_most(REREAD_PAUSE), "signing policy")
 
     def _read(self, held: SigningPolicy | None) -> SigningPolicy:
         policy = _read_policy(self._client, self._secret_id)
         if held is not None and policy.version < held.version:
             raise Unreadable(f"version {policy.version} is older than {held.version}")
         return policy
+
+
+class SecretSealSource:
+    """Implements `SealSource`. Keys that do not parse, or are older than those held, never replace them."""
+
+    def __init__(
+        self, client: SecretsManagerClient, secret_id: str, clock: Callable[[], float], max_age: int = 60
+    ) -> None:
+        self._client = client
+        self._secret_id = secret_id
+        self._keys = LastGood(self._read, clock, replace(_PATIENCE, fresh=max_age))
+
+    def seal_keys(self) -> SealKeys:
+        """Return the seal keys, at most `max_age` seconds old, or up to 60 min while reads fail."""
+        return _served(self._keys.get, "seal keys")
+
+    def reread_seal_keys(self) -> SealKeys:
+        """Return the seal keys, at most 10 s old, for a key that the copy in hand does not know."""
+        return _served(lambda: self._keys.at_most(REREAD_PAUSE), "seal keys")
+
+    def _read(self, held: SealKeys | None) -> SealKeys:
+        try:
+            answer = self._client.get_secret_value(SecretId=self._secret_id, VersionStage=_CURRENT)
+            keys = parse_seal_keys(answer.get("SecretString", ""))
+        except (ClientError, BotoCoreError) as error:
+            raise Unreadable(reason(error)) from error
+        except BadSealKeys as error:
+            raise Unreadable(f"refused: {error}") from error
+        if held is not None and keys.version < held.version:
+            raise Unreadable(f"version {keys.version} is older than {held.version}")
+        return keys
 
 
 class SecretKeys(KeyCache[VerificationKey]):
@@ -153,6 +191,13 @@ class SigningSecret:
             self._client.update_secret_version_stage(
                 SecretId=self._secret_id, VersionStage=_CURRENT, MoveToVersionId=token, **move
             )
+
+
+def _served(read: Callable[[], Copy[T]], what: str) -> T:
+    try:
+        return read().value
+    except Unreadable as error:
+        raise ServiceError(Errors.UNAVAILABLE, f"{what}: {error}", retry_after=_RETRY_AFTER) from error
 
 
 def _read_policy(client: SecretsManagerClient, secret_id: str) -> SigningPolicy:

@@ -96,10 +96,17 @@ class Credential:
 class Session:
     """One sign-in on one device: a chain of refresh tokens.
 
-    `generation` counts the rotations, the last of which was at `rotated_at`. `late` is the generation whose token came
-    back after its successor's window, `streak` how many generations in a row did. The session is alive while
-    `now < expires_at`, which moves with every rotation and never passes `ends_at`. `epoch` is the credential's of the
-    sign-in. `partner_id` and `org` are those of the partner who opened it, if one did.
+    `generation` counts the refreshes. The session is alive while `now < expires_at`, which moves with every refresh
+    and never passes `ends_at`. `epoch` is the credential's of the sign-in. `partner_id` and `org` are those of the
+    partner who opened it, if one did.
+
+    The chain: `family_hash` and `link_hash` are the SHA-256, in hex, of what the token of this generation holds, and
+    `salt` is what its link was derived with (base64url; empty at generation 0).
+
+    The last refresh was at `rotated_at`, the one before at `rotated_before` (0 for none). `network_mark` tells the
+    network of the last one, `key_mark` and `key_mark_before` the `Idempotency-Key` of both, each as a hash or empty;
+    `keys_seen` says that the client has sent different keys in a row. `late_level`, `late_generation` and `late_weight`
+    are the bucket of counted repeats (`grants/repeats.py`).
     """
 
     sub: str
@@ -113,9 +120,18 @@ class Session:
     auth_time: int
     rotated_at: int
     amr: tuple[str, ...]
+    family_hash: str
+    link_hash: str
     generation: int = 0
-    late: int | None = None
-    streak: int = 0
+    salt: str = ""
+    rotated_before: int = 0
+    network_mark: str = ""
+    key_mark: str = ""
+    key_mark_before: str = ""
+    keys_seen: bool = False
+    late_level: int = 0
+    late_generation: int = -1
+    late_weight: int = 0
     device: str = ""
     api_key_id: str = ""
     partner_id: str = ""

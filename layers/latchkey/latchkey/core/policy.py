@@ -1,10 +1,11 @@
-"""Where the signing policy comes from."""
+"""Where the signing policy and the seal keys come from."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
 from latchkey.signing.policy import SigningPolicy
+from latchkey.signing.sealing import SealKeys
 
 
 class PolicySource(Protocol):
@@ -15,3 +16,22 @@ class PolicySource(Protocol):
 
         Raise `UNAVAILABLE` when there is none.
         """
+
+    def reread(self) -> SigningPolicy:
+        """Return the policy as its store has it now, at most once in 10 s; otherwise the one that `policy` returns.
+
+        For a key that the policy at hand does not know: another instance may have read a newer one.
+        """
+
+
+class SealSource(Protocol):
+    """Where the seal keys come from."""
+
+    def seal_keys(self) -> SealKeys:
+        """Return the seal keys, at most 60 s old, or up to 60 min old while their store fails.
+
+        Raise `UNAVAILABLE` when there are none.
+        """
+
+    def reread_seal_keys(self) -> SealKeys:
+        """Return the keys as their store has them now, at most once in 10 s, for a key that is not at hand."""

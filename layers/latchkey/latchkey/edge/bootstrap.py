@@ -29,7 +29,7 @@ from latchkey.core.mail.outbox import Outbox
 from latchkey.core.roles.roles import Roles, StoredRoles, registry_with
 from latchkey.core.throttle import NoThrottle, ThrottleStore
 from latchkey.core.users.accounts import Accounts
-from latchkey.edge.settings import Environment, Settings
+from latchkey.edge.settings import BadSettings, Environment, Settings
 from latchkey.edge.telemetry import LogJournal
 from latchkey.signing.key_set import Caches
 from latchkey.signing.policy import Moment
@@ -55,9 +55,17 @@ def store() -> Store:
 @cache
 def policies() -> secrets_manager.SecretPolicySource:
     """Return the source of the signing policy."""
+    secret = _required(settings().signing_secret, "LATCHKEY_SIGNING_SECRET")
     return secrets_manager.SecretPolicySource(
-        secrets_manager.connect(), settings().signing_secret, time.monotonic, settings().policy_cache
+        secrets_manager.connect(), secret, time.monotonic, settings().policy_cache
     )
+
+
+@cache
+def seals() -> secrets_manager.SecretSealSource:
+    """Return the source of the seal keys."""
+    secret = _required(settings().seal_secret, "LATCHKEY_SEAL_SECRET")
+    return secrets_manager.SecretSealSource(secrets_manager.connect(), secret, time.monotonic, settings().policy_cache)
 
 
 @cache
@@ -107,7 +115,6 @@ def refresh_grant() -> RefreshGrant:
     """Return the renewal of sessions."""
     return RefreshGrant(
         store=store(),
-        credentials=store(),
         partners=store(),
         links=store(),
         clients=clients(),
@@ -117,6 +124,7 @@ def refresh_grant() -> RefreshGrant:
         roles=roles(),
         journal=LogJournal(),
         outbox=outbox(),
+        entropy=secrets.token_bytes,
     )
 
 
@@ -190,3 +198,9 @@ def moment(now: int) -> Moment:
         authorizer=env.number("LATCHKEY_AUTHORIZER_CACHE", 60, low=0, high=300),
     )
     return Moment(now, secrets.token_bytes, caches)
+
+
+def _required(value: str, name: str) -> str:
+    if not value:
+        raise BadSettings(f"{name} is not set")
+    return value

@@ -9,6 +9,8 @@ from latchkey.core.events import RecordedEvent
 from latchkey.core.model import Link, Session, User
 from latchkey.core.roles.roles import Roles
 
+_DAY = 86_400  # seconds
+
 
 def profile(user: User, registry: Roles) -> dict[str, Any]:
     """Return an account as its owner sees it."""
@@ -64,14 +66,17 @@ def event(recorded: RecordedEvent) -> dict[str, Any]:
 
 
 def session(live: Session, *, current: str) -> dict[str, Any]:
-    """Return a session as its owner sees it; `current` is the `sid` of the session that asks."""
+    """Return a session as its owner sees it; `current` is the `sid` of the session that asks.
+
+    Times that move with each refresh are cut to the day: they would tell a thief when the owner refreshes.
+    """
     return {
         "id": live.sid,
         "device": live.device,
         "client_id": live.client_id,
         "created_at": live.created_at,
-        "last_used_at": live.rotated_at,
-        "expires_at": live.expires_at,
+        "last_used_at": live.rotated_at - live.rotated_at % _DAY,
+        "expires_at": live.expires_at - live.expires_at % _DAY,
         "current": live.sid == current,
     }
 

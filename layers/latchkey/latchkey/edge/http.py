@@ -23,6 +23,8 @@ from latchkey.signing.strict_json import StrictJsonError, loads
 MAX_BODY = 16_384
 """Bytes of a request body."""
 
+_KEY = re.compile(r"[\x21-\x7E]{1,128}")
+
 MAX_NAME = 64
 """Characters of a name chosen by the client that a response or a log line repeats."""
 
@@ -46,6 +48,12 @@ class Request:
     request_id: str
     now: int
     query: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def idempotency_key(self) -> str:
+        """Return what `Idempotency-Key` holds: 1 to 128 visible characters, without quotes; empty for anything else."""
+        text = self.headers.get("idempotency-key", "").strip().strip('"')
+        return text if _KEY.fullmatch(text) else ""
 
     def json(self) -> dict[str, object]:
         """Return the JSON object in the body.

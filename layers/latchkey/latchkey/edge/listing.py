@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
 from latchkey.core.paging import Page
-from latchkey.core.policy import PolicySource
+from latchkey.core.policy import SealSource
 from latchkey.edge.cursors import open_, seal
 from latchkey.edge.forms import Members
 from latchkey.edge.http import Request
@@ -24,7 +24,7 @@ class Fetch(Protocol[T]):
 def page(  # noqa: PLR0913 - what is asked for, where it comes from and how it looks
     request: Request,
     members: Members,
-    policies: PolicySource,
+    seals: SealSource,
     fetch: Fetch[T],
     show: Callable[[T], dict[str, Any]],
     *,
@@ -40,9 +40,8 @@ def page(  # noqa: PLR0913 - what is asked for, where it comes from and how it l
     cursor = members.optional("cursor")
     members.nothing_else()
     context = f"{request.path} {request.caller.get('sub')} {of}"
-    keys = policies.policy().refresh_keys
-    found = fetch(after=open_(cursor, context, keys).get("after", "") if cursor else "", limit=limit)
+    found = fetch(after=open_(cursor, context, seals).get("after", "") if cursor else "", limit=limit)
     return {
         name: [show(item) for item in found.items],
-        "cursor": seal({"after": found.after}, context, keys) if found.after else None,
+        "cursor": seal({"after": found.after}, context, seals) if found.after else None,
     }

@@ -12,8 +12,9 @@ from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.grants.issuing import TokenAnswer
 from latchkey.core.grants.machine import MachineGrants
 from latchkey.core.grants.partner import Exchange, PartnerAnswer, PartnerGrant
+from latchkey.core.grants.refresh import RefreshRequest
 from latchkey.core.model import FIRST_PARTY_CLIENT, Client, Grant
-from latchkey.edge import bootstrap
+from latchkey.edge import bootstrap, origins
 from latchkey.edge.forms import Members
 from latchkey.edge.http import MAX_BODY, Request
 from latchkey.edge.telemetry import LogJournal
@@ -39,6 +40,7 @@ def partner_grant() -> PartnerGrant:
     """Return the sign-in by a partner's assertion."""
     return PartnerGrant(
         links=bootstrap.store(),
+        credentials=bootstrap.store(),
         sessions=bootstrap.store(),
         check=bootstrap.assertion_check(),
         policies=bootstrap.policies(),
@@ -62,6 +64,7 @@ class TokenRequest:
     assertion: str
     issuer_id: str
     address: str
+    idempotency_key: str = ""
 
 
 def token_request(request: Request) -> TokenRequest:
@@ -88,6 +91,7 @@ def token_request(request: Request) -> TokenRequest:
         assertion=members.required("assertion", longest=MAX_BODY) if grant_type == Grant.JWT_BEARER else "",
         issuer_id=members.optional("issuer_id") or "",
         address=request.address,
+        idempotency_key=request.idempotency_key,
     )
 
 
@@ -99,13 +103,24 @@ def grant(asked: TokenRequest, *, now: int) -> TokenAnswer | PartnerAnswer:
         exchange = Exchange(asked.assertion, asked.address, asked.issuer_id, client, asked.scope)
         return partner_grant()(exchange, now=now)
     if asked.grant_type == Grant.REFRESH_TOKEN and first_party:
-        return bootstrap.refresh_grant()(asked.refresh_token, now=now, scope=asked.scope)
+        return _refreshed(asked, "", now)
     client = _authenticated(asked, now)
     if asked.grant_type == Grant.CLIENT_CREDENTIALS:
         return machine_grants().client_credentials(client, asked.scope, now=now)
     if Grant.REFRESH_TOKEN not in client.grants:
         raise ServiceError(Errors.UNAUTHORIZED_CLIENT, "refresh_token is not among its grants")
-    return bootstrap.refresh_grant()(asked.refresh_token, client_id=client.client_id, now=now, scope=asked.scope)
+    return _refreshed(asked, client.client_id, now)
+
+
+def _refreshed(asked: TokenRequest, client_id: str, now: int) -> TokenAnswer:
+    request = RefreshRequest(
+        text=asked.refresh_token,
+        network=origins.network(asked.address),
+        idempotency_key=asked.idempotency_key,
+        client_id=client_id,
+        scope=asked.scope,
+    )
+    return bootstrap.refresh_grant()(request, now=now)
 
 
 def service_token(request: Request) -> str:

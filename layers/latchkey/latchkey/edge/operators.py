@@ -18,9 +18,9 @@ def require_permission(request: Request, *, permission: str) -> Operator:
     """
     caller = require_caller(request)
     if caller.sub.startswith("usr_"):
-        account, sessions = require_live_session(bootstrap.store(), caller.sub, caller.sid, now=request.now)
+        account, session = require_live_session(bootstrap.store(), caller.sub, caller.sid, now=request.now)
         roles = account.roles
-        if any(session.partner_id for session in sessions if session.sid == caller.sid):
+        if session.partner_id:
             raise ServiceError(Errors.FORBIDDEN, "a session that a partner opened operates nothing")
     else:
         roles = require_live_client(bootstrap.store(), bootstrap.clients(), caller.sub, caller.sid, now=request.now)

@@ -21,6 +21,16 @@ def address(event: Event) -> str:
     return _network(str(seen.get("sourceIp") or ""))
 
 
+def network(address: str) -> str:
+    """Return the network that an address of `address` is in: /24 for IPv4, /48 for IPv6; empty where it is neither."""
+    host = address.partition("/")[0]
+    try:
+        bits = 48 if isinstance(ip_address(host), IPv6Address) else 24
+    except ValueError:
+        return ""
+    return str(ip_network((host, bits), strict=False))
+
+
 def _network(text: str) -> str:
     try:
         parsed = ip_address(text)

@@ -12,10 +12,14 @@ class BadSettings(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The settings of the functions that hold data. Lifetimes are in seconds."""
+    """The settings of the functions that hold data. Lifetimes are in seconds.
+
+    A secret that the function may not read is an empty text.
+    """
 
     table: str
     signing_secret: str
+    seal_secret: str
     audience: str
     registration: str
     mail_from: str
@@ -32,7 +36,8 @@ class Settings:
         env = Environment(environ)
         return cls(
             table=env.text("LATCHKEY_TABLE"),
-            signing_secret=env.text("LATCHKEY_SIGNING_SECRET"),
+            signing_secret=env.text("LATCHKEY_SIGNING_SECRET", ""),
+            seal_secret=env.text("LATCHKEY_SEAL_SECRET", ""),
             audience=env.text("LATCHKEY_AUDIENCE"),
             registration=_registration(env),
             mail_from=env.text("LATCHKEY_MAIL_FROM", ""),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 from hypothesis import given, settings
@@ -10,13 +10,16 @@ from hypothesis import strategies as st
 
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.grants.issuing import TokenAnswer
-from latchkey.core.grants.refresh import RETRY_WINDOW
-from latchkey.core.model import UserStatus
+from latchkey.core.grants.refresh import RefreshRequest
+from latchkey.core.grants.repeats import RULE
+from latchkey.core.model import Session, UserStatus
 from latchkey.signing.policy import SigningPolicy
-from latchkey.signing.refresh import verify_refresh
+from latchkey.signing.refresh import RefreshKey, mint_refresh, verify_refresh
 from tests.world import NOW, World
 
+RETRY_WINDOW = RULE.same_network_seconds
 LATER = RETRY_WINDOW + 1
+ELSEWHERE = "198.51.100.0/24"
 
 
 @pytest.fixture
@@ -28,7 +31,7 @@ def first(world: World) -> TokenAnswer:
 
 def generation(world: World, answer: TokenAnswer) -> int:
     """Return the generation that a refresh token names."""
-    return verify_refresh(answer.refresh_token, world.source.held.refresh_keys).generation
+    return verify_refresh(answer.refresh_token, world.source.held.refresh_keys, NOW).generation
 
 
 def refused(world: World, answer: TokenAnswer, *, now: int) -> str:
@@ -37,6 +40,11 @@ def refused(world: World, answer: TokenAnswer, *, now: int) -> str:
         world.refresh(answer, now=now)
     assert caught.value.error is Errors.INVALID_GRANT
     return caught.value.private
+
+
+def vars_of(session: Session) -> list[object]:
+    """Return all that the store keeps of a session."""
+    return [getattr(session, each.name) for each in fields(session)]
 
 
 def test_a_refresh_advances_the_generation_by_one(world: World, first: TokenAnswer) -> None:
@@ -62,22 +70,22 @@ def test_a_lost_answer_logs_nobody_out(world: World, first: TokenAnswer) -> None
 def test_a_token_two_generations_old_ends_the_session(world: World, first: TokenAnswer) -> None:
     """Whoever still holds it did not get what the owner got."""
     third = world.refresh(world.refresh(first, now=NOW), now=NOW)
-    refused(world, first, now=NOW)
-    assert refused(world, third, now=NOW) == "no such session"
+    refused(world, first, now=NOW + RULE.duplicate_seconds)
+    assert refused(world, third, now=NOW + RULE.duplicate_seconds) == "no such session"
 
 
 def test_reuse_is_reported_once(world: World, first: TokenAnswer) -> None:
     """However often the old token is presented, one event says so."""
     world.refresh(world.refresh(first, now=NOW), now=NOW)
-    refused(world, first, now=NOW)
-    refused(world, first, now=NOW)
+    refused(world, first, now=NOW + RULE.duplicate_seconds)
+    refused(world, first, now=NOW + RULE.duplicate_seconds)
     assert world.journal.names().count("refresh_reuse") == 1
 
 
-def test_a_thief_in_step_with_the_owner_is_out_after_three(world: World, first: TokenAnswer) -> None:
-    """Each generation is presented twice, the second time late: the third in a row ends the session."""
+def test_a_thief_in_step_with_the_owner_is_out_when_the_bucket_is_full(world: World, first: TokenAnswer) -> None:
+    """Each generation is presented twice, the second time late. Each one counts, and one too many ends it."""
     token, now = first, NOW
-    for _ in range(2):
+    for _ in range(world.source.held.refresh_retry_limit):
         successor = world.refresh(token, now=now)
         assert world.refresh(token, now=now + LATER).refresh_token == successor.refresh_token
         token, now = successor, now + 2 * LATER
@@ -86,14 +94,138 @@ def test_a_thief_in_step_with_the_owner_is_out_after_three(world: World, first: 
     assert "refresh_reuse" in world.journal.names()
 
 
-def test_late_answers_that_do_not_follow_each_other_do_not_add_up(world: World, first: TokenAnswer) -> None:
-    """A bad network loses an answer now and then for years; only a row without a gap means two holders."""
+def test_a_thief_who_is_late_now_and_then_is_noticed_too(world: World, first: TokenAnswer) -> None:
+    """It does not help to be in time once in three: what is counted leaks too slowly."""
+    token, now, rounds = first, NOW, 0
+    while "refresh_reuse" not in world.journal.names():
+        rounds += 1
+        successor = world.refresh(token, now=now)
+        try:
+            world.refresh(token, now=now + (1 if rounds % 3 == 0 else LATER))
+        except ServiceError:
+            break
+        token, now = successor, now + 2 * LATER
+        assert rounds < 20
+    assert "refresh_reuse" in world.journal.names()
+
+
+def test_late_answers_leak_out_of_the_bucket(world: World, first: TokenAnswer) -> None:
+    """A bad network loses an answer now and then for years; that is no theft."""
     token, now = first, NOW
-    for _ in range(10):
+    week = 86_400 * 7
+    for _ in range(8):
         successor = world.refresh(token, now=now)
         world.refresh(token, now=now + LATER)
-        token, now = world.refresh(successor, now=now + 2 * LATER), now + 3 * LATER
+        token, now = successor, now + 2 * LATER
+        for _ in range(RULE.generations_per_leak + 1):
+            now += week // 40
+            token = world.refresh(token, now=now)
     assert "refresh_reuse" not in world.journal.names()
+
+
+def test_one_generation_counts_once(world: World, first: TokenAnswer) -> None:
+    """A phone that repeats a late request a hundred times is one phone with a bad network."""
+    second = world.refresh(first, now=NOW)
+    answers = {world.refresh(first, now=NOW + LATER + each).refresh_token for each in range(100)}
+    assert (answers, world.journal.names().count("refresh_late")) == ({second.refresh_token}, 1)
+
+
+def test_the_request_that_advanced_may_be_repeated_at_any_time(world: World, first: TokenAnswer) -> None:
+    """The same `Idempotency-Key` says that it is the same request, hours later and from another network."""
+    second = world.refresh(first, now=NOW, key="a1")
+    later = world.refresh(first, now=NOW + 9_000, network=ELSEWHERE, key="a1")
+    assert later.refresh_token == second.refresh_token
+    assert "refresh_late" not in world.journal.names()
+
+
+def test_one_key_for_every_refresh_is_no_key(world: World, first: TokenAnswer) -> None:
+    """A client that always sends the same key would make every repeat free, a thief's too."""
+    second = world.refresh(first, now=NOW, key="always")
+    world.refresh(second, now=NOW + 60, key="always")
+    world.refresh(second, now=NOW + 60 + LATER, key="always")
+    assert "refresh_late" in world.journal.names()
+
+
+def test_a_repeat_with_another_key_counts_double(world: World, first: TokenAnswer) -> None:
+    """Two keys for one token are two requests, and a client that makes keys does not make two."""
+    world.refresh(first, now=NOW, key="a1")
+    world.refresh(first, now=NOW + LATER, key="b1")
+    [late] = [event for event in world.journal.events if event.name == "refresh_late"]
+    assert late.reason == f"level {RULE.other_key_weight}"
+
+
+def test_a_delayed_duplicate_is_asked_to_try_again(world: World, first: TokenAnswer) -> None:
+    """A request that two later ones have overtaken gets 503 with `Retry-After`, and ends nothing."""
+    third = world.refresh(world.refresh(first, now=NOW), now=NOW + 1)
+    with pytest.raises(ServiceError) as caught:
+        world.refresh(first, now=NOW + RULE.duplicate_seconds - 1)
+    assert (caught.value.error, caught.value.retry_after) == (Errors.UNAVAILABLE, 1)
+    assert generation(world, world.refresh(third, now=NOW + RULE.duplicate_seconds)) == 3
+
+
+def test_a_token_of_another_family_is_reported_and_ends_nothing(world: World, first: TokenAnswer) -> None:
+    """A thief of a refresh key makes tokens with a good MAC, and cannot make the family: that is an alarm."""
+    token = verify_refresh(first.refresh_token, world.source.held.refresh_keys, NOW)
+    forged = mint_refresh(replace(token, family=bytes(16)), world.source.held.refresh_keys)
+    for generations in range(3):
+        refused(world, replace(first, refresh_token=forged), now=NOW)
+        assert generation(world, first) == 0
+        del generations
+    assert world.journal.names().count("refresh_forged") == 3
+    assert generation(world, world.refresh(first, now=NOW)) == 1
+
+
+@pytest.mark.parametrize("ahead", [0, 1, 7])
+def test_a_token_that_the_store_does_not_know_yet_is_stale(world: World, first: TokenAnswer, ahead: int) -> None:
+    """After a restored backup, tokens are newer than their sessions: they are refused, and nobody raises an alarm."""
+    token = verify_refresh(first.refresh_token, world.source.held.refresh_keys, NOW)
+    newer = replace(token, generation=ahead, link=bytes(16))
+    text = mint_refresh(newer, world.source.held.refresh_keys)
+    refused(world, replace(first, refresh_token=text), now=NOW)
+    assert world.journal.names()[-1] == "refresh_stale"
+    assert generation(world, world.refresh(first, now=NOW)) == 1
+
+
+def test_a_repeat_with_a_wrong_link_is_stale(world: World, first: TokenAnswer) -> None:
+    """It is of this session's family, and its successor is not the one that the session has."""
+    world.refresh(first, now=NOW)
+    token = verify_refresh(first.refresh_token, world.source.held.refresh_keys, NOW)
+    text = mint_refresh(replace(token, link=bytes(16)), world.source.held.refresh_keys)
+    refused(world, replace(first, refresh_token=text), now=NOW)
+    assert world.journal.names()[-1] == "refresh_stale"
+
+
+def test_store_and_keys_together_make_no_token(world: World, first: TokenAnswer) -> None:
+    """What is stored of family and link is a hash, and no key of the policy enters the chain."""
+    session = world.store.find_session(world.claims(first).sub, world.claims(first).sid or "", NOW)
+    assert session is not None
+    known = {value for value in vars_of(session) if isinstance(value, str) and len(value) >= 22}
+    token = verify_refresh(first.refresh_token, world.source.held.refresh_keys, NOW)
+    for text in known:
+        guess = bytes.fromhex(text)[:16] if all(each in "0123456789abcdef" for each in text) else text.encode()[:16]
+        forged = mint_refresh(replace(token, family=guess, link=guess), world.source.held.refresh_keys)
+        refused(world, replace(first, refresh_token=forged), now=NOW)
+    assert generation(world, world.refresh(first, now=NOW)) == 1
+
+
+def test_parallel_answers_agree_while_keys_rotate(world: World, first: TokenAnswer) -> None:
+    """Two functions with two copies of the policy give the same successor, each under its own key."""
+    before = world.source.held
+    one = verify_refresh(world.refresh(first, now=NOW).refresh_token, before.refresh_keys, NOW)
+    world.source.held = replace(before, refresh_keys=before.refresh_keys[::-1])
+    other = verify_refresh(world.refresh(first, now=NOW).refresh_token, before.refresh_keys, NOW)
+    assert one == other
+
+
+def test_an_unknown_mac_asks_for_the_policy_once_more(world: World, first: TokenAnswer) -> None:
+    """Another instance may have read a newer policy, whose key this copy lacks."""
+    newer = world.source.held
+    stranger = RefreshKey("other", bytes(range(32)))
+    world.source.held = replace(newer, refresh_keys=(stranger, replace(stranger, key_id="two")))
+    world.source.newer = newer
+    answer = world.refresh(first, now=NOW)
+    world.source.held = newer
+    assert generation(world, answer) == 1
 
 
 def test_strict_means_that_no_token_works_twice(world: World, first: TokenAnswer) -> None:
@@ -160,7 +292,7 @@ def test_a_session_older_than_the_credential_is_dead(world: World, first: TokenA
 def test_another_client_cannot_use_the_token(world: World, first: TokenAnswer) -> None:
     """A refresh token is bound to its client, and the attempt does not disturb the session."""
     with pytest.raises(ServiceError):
-        world.refresh_grant(first.refresh_token, client_id="cli_other", now=NOW)
+        world.refresh_grant(RefreshRequest(first.refresh_token, client_id="cli_other"), now=NOW)
     assert generation(world, world.refresh(first, now=NOW)) == 1
 
 
@@ -171,7 +303,7 @@ def test_another_client_cannot_use_a_past_token_either(world: World, first: Toke
     for _ in range(rotations):
         newest = world.refresh(newest, now=NOW)
     with pytest.raises(ServiceError):
-        world.refresh_grant(first.refresh_token, client_id="cli_other", now=NOW)
+        world.refresh_grant(RefreshRequest(first.refresh_token, client_id="cli_other"), now=NOW)
     assert generation(world, world.refresh(newest, now=NOW)) == rotations + 1
     assert "refresh_reuse" not in world.journal.names()
 
@@ -179,14 +311,14 @@ def test_another_client_cannot_use_a_past_token_either(world: World, first: Toke
 @pytest.mark.parametrize(("asked", "granted"), [("profile", "profile"), ("profile openid", "openid profile")])
 def test_a_narrower_scope_is_granted(world: World, first: TokenAnswer, asked: str, granted: str) -> None:
     """RFC 6749 section 6: the scope may shrink for one access token, and the session keeps its own."""
-    narrow = world.refresh_grant(first.refresh_token, now=NOW, scope=asked)
+    narrow = world.refresh_grant(RefreshRequest(first.refresh_token, scope=asked), now=NOW)
     assert (narrow.scope, world.refresh(narrow, now=NOW).scope) == (granted, first.scope)
 
 
 def test_a_wider_scope_is_refused_and_changes_nothing(world: World, first: TokenAnswer) -> None:
     """RFC 6749 section 6: it must not hold what was never granted."""
     with pytest.raises(ServiceError) as caught:
-        world.refresh_grant(first.refresh_token, now=NOW, scope="openid root")
+        world.refresh_grant(RefreshRequest(first.refresh_token, scope="openid root"), now=NOW)
     assert caught.value.error is Errors.INVALID_SCOPE
     assert generation(world, world.refresh(first, now=NOW)) == 1
 

@@ -9,7 +9,7 @@ from latchkey.adapters.dynamodb import items
 from latchkey.adapters.dynamodb.items import LINGER, AnyItem, Item
 from latchkey.adapters.dynamodb.table import Change, TablePart
 from latchkey.core.errors import Errors, ServiceError
-from latchkey.core.grants.store import Rotation
+from latchkey.core.grants.store import Advance, Rotation
 from latchkey.core.model import Session, User
 from latchkey.core.throttle import Counter
 
@@ -21,6 +21,13 @@ from latchkey.core.throttle import Counter
 #
 _ALIVE = "#expires_at > :now AND #ends_at > :now"
 _AT_GENERATION = "#generation = :generation"
+_AT_TOKEN = f"{_AT_GENERATION} AND #link_hash = :link AND #family_hash = :family"
+_BUCKET_AS_READ = "#late_level = :level_read AND #late_generation = :late_read AND #late_weight = :weight_read"
+_ADVANCE = (
+    "SET #generation = :next, #link_hash = :next_link, #salt = :salt, #rotated_before = #rotated_at, "
+    "#rotated_at = :now, #expires_at = :expires_at, #ttl = :ttl, #network_mark = :network, "
+    "#key_mark_before = #key_mark, #key_mark = :key, #keys_seen = :keys_seen"
+)
 _OF_CLIENT = "#client_id = :client_id"
 _OF_EPOCH = "#epoch >= :epoch"
 
@@ -42,56 +49,58 @@ class SessionItems(TablePart):
         """Return the session if it is alive."""
         return _live_session(self._table.get(items.session(sub, sid)), now)
 
-    def find_user_with_sessions(self, sub: str, now: int) -> tuple[User | None, tuple[Session, ...]]:
-        """Return the account and its live sessions, oldest first: they share a partition."""
-        key = items.user(sub)
-        found = self._table.query(key.pk)
-        profile = next((item for item in found if item["sk"] == {"S": key.sk}), None)
-        sessions = [item for item in found if item["sk"]["S"].startswith("SESSION#")]
-        return items.decode(User, profile) if profile else None, live_sessions(sessions, now)
+    def find_user_and_session(self, sub: str, sid: str, now: int) -> tuple[User | None, Session | None]:
+        """Return account and session: two items, one batch, however many sessions the account has."""
+        account, session = items.user(sub), items.session(sub, sid)
+        found = {(item["pk"]["S"], item["sk"]["S"]): item for item in self._table.get_all([account, session])}
+        profile = found.get(account)
+        return items.decode(User, profile) if profile else None, _live_session(found.get(session), now)
 
     def list_sessions(self, sub: str, now: int) -> tuple[Session, ...]:
         """Return the live sessions of a subject, oldest first."""
-        return live_sessions(self._table.query(items.user(sub).pk, "SESSION#"), now)
+        return live_sessions(self._table.query(items.sessions(sub), "SESSION#"), now)
 
-    def rotate(  # noqa: PLR0913 - as the port has it
-        self, sub: str, sid: str, generation: int, *, client_id: str, epoch: int, now: int, expires_at: int
-    ) -> Rotation:
-        """Advance the generation in one write; DynamoDB knows no minimum, so `ends_at` caps on read."""
+    def advance(self, step: Advance) -> Rotation:
+        """Advance the chain in one write; DynamoDB knows no minimum, so `ends_at` caps on read."""
         write = self._table.update(
-            items.session(sub, sid),
-            "SET #generation = :next, #rotated_at = :now, #expires_at = :expires_at, #ttl = :ttl",
+            items.session(step.sub, step.sid),
+            _ADVANCE,
             {
-                "generation": generation,
-                "next": generation + 1,
-                "client_id": client_id,
-                "epoch": epoch,
-                "now": now,
-                "expires_at": expires_at,
-                "ttl": expires_at + LINGER,
+                "generation": step.generation,
+                "next": step.generation + 1,
+                "family": step.family_hash,
+                "link": step.link_hash,
+                "next_link": step.next_link_hash,
+                "salt": step.salt,
+                "client_id": step.client_id,
+                "epoch": step.epoch,
+                "now": step.now,
+                "expires_at": step.expires_at,
+                "ttl": step.expires_at + LINGER,
+                "network": step.network_mark,
+                "key": step.key_mark,
+                "keys_seen": step.keys_seen,
             },
-            only_if=f"{_AT_GENERATION} AND {_ALIVE} AND {_OF_CLIENT} AND {_OF_EPOCH}",
+            only_if=f"{_AT_TOKEN} AND {_ALIVE} AND {_OF_CLIENT} AND {_OF_EPOCH}",
         )
-        return Rotation(write.applied, _live_session(write.item, now))
+        return Rotation(write.applied, _live_session(write.item, step.now))
 
-    def mark_late(self, session: Session, *, late: int, streak: int) -> bool:
-        """Remember a late retry if nothing that moves has moved since the session was read."""
-        unmoved = [_AT_GENERATION, "#rotated_at = :rotated_at", "#streak = :streak_read"]
-        values = {
-            "generation": session.generation,
-            "rotated_at": session.rotated_at,
-            "streak_read": session.streak,
-            "late": late,
-            "streak": streak,
-        }
-        if session.late is None:
-            unmoved.append("attribute_not_exists(#late)")
-        else:
-            unmoved.append("#late = :late_read")
-            values["late_read"] = session.late
-        key = items.session(session.sub, session.sid)
-        change = "SET #late = :late, #streak = :streak"
-        return self._table.update(key, change, values, only_if=" AND ".join(unmoved)).applied
+    def count_repeat(self, session: Session, *, level: int, generation: int, weight: int) -> bool:
+        """Set the bucket if neither it nor the generation has moved since the session was read."""
+        return self._table.update(
+            items.session(session.sub, session.sid),
+            "SET #late_level = :level, #late_generation = :late, #late_weight = :weight",
+            {
+                "level": level,
+                "late": generation,
+                "weight": weight,
+                "generation": session.generation,
+                "level_read": session.late_level,
+                "late_read": session.late_generation,
+                "weight_read": session.late_weight,
+            },
+            only_if=f"{_AT_GENERATION} AND {_BUCKET_AS_READ}",
+        ).applied
 
     def end_session(self, sub: str, sid: str) -> bool:
         """End a session by deleting it."""
@@ -99,7 +108,7 @@ class SessionItems(TablePart):
 
     def end_sessions(self, sub: str, *, keep: str = "") -> int:
         """End all sessions of a subject but the one named `keep`."""
-        sids = [item["sid"]["S"] for item in self._table.query(items.user(sub).pk, "SESSION#")]
+        sids = [item["sid"]["S"] for item in self._table.query(items.sessions(sub), "SESSION#")]
         return sum(self.end_session(sub, sid) for sid in sids if sid != keep)
 
 

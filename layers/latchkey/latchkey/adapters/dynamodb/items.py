@@ -44,8 +44,13 @@ def user(sub: str) -> Key:
 
 
 def session(sub: str, sid: str) -> Key:
-    """Return the key of a session: beside its account, so that one query finds both."""
-    return Key(user(sub).pk, f"SESSION#{_identifier(sid)}")
+    """Return the key of a session: apart from its account, so that IAM can let a function write the one alone."""
+    return Key(sessions(sub), f"SESSION#{_identifier(sid)}")
+
+
+def sessions(sub: str) -> str:
+    """Return the partition of a subject's sessions."""
+    return f"SESSIONS#{_identifier(sub)}"
 
 
 def login(canonical: str) -> Key:

@@ -42,8 +42,8 @@ class Links:
         Raises `INVALID_TOKEN`, `INVALID_REQUEST` for want of proof, `INVALID_CREDENTIALS`, `INVALID_GRANT`,
         `ALREADY_LINKED` or `RATE_LIMITED`.
         """
-        user, sessions = require_live_session(self.sessions, sub, sid, now=now)
-        self._prove(user, [each for each in sessions if each.sid == sid], asked.password, now)
+        user, session = require_live_session(self.sessions, sub, sid, now=now)
+        self._prove(user, session, asked.password, now)
         proven = self.check(asked.assertion, issuer_id=asked.issuer_id, address=asked.address, now=now)
         self.check.use(proven, now=now)
         held = self.links.find_link(sub, proven.partner.partner_id)
@@ -66,7 +66,7 @@ class Links:
         The roles that the partner gave go with it. Raises `INVALID_TOKEN`, `NOT_FOUND`, `CONFLICT`, and
         `VALIDATION_FAILED` where there is no other way in.
         """
-        user, sessions = require_live_session(self.sessions, sub, sid, now=now)
+        user, _ = require_live_session(self.sessions, sub, sid, now=now)
         link = self.links.find_link(sub, partner_id)
         if link is None:
             raise ServiceError(Errors.NOT_FOUND, "no such link")
@@ -83,17 +83,17 @@ class Links:
         if not self.links.remove_link(link, besides=None if user.login else rest[0]):
             raise ServiceError(Errors.CONFLICT, "the links changed meanwhile")
         self.journal.record(Event("identity_unlinked", sub=sub, sid=sid, partner_id=partner_id))
-        for session in sessions:
+        for session in self.sessions.list_sessions(sub, now):
             if session.partner_id == partner_id:
                 self.sessions.end_session(sub, session.sid)
 
-    def _prove(self, user: User, mine: list[Session], password: str, now: int) -> None:
+    def _prove(self, user: User, session: Session, password: str, now: int) -> None:
         """Ask for the password or a recent sign-in of one's own: a partner's does not stand in for a password."""
         if password:
             self.ownership.prove(user, password, now=now)
             return
-        recent = all(now - session.auth_time <= RECENT_SIGN_IN for session in mine)
-        if not recent or (user.login and any(session.partner_id for session in mine)):
+        recent = now - session.auth_time <= RECENT_SIGN_IN
+        if not recent or (user.login and session.partner_id):
             raise invalid_field("password", "required", "Give the password, or sign in anew.")
 
 

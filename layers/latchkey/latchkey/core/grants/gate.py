@@ -24,6 +24,7 @@ from latchkey.core.model import Session, UserStatus
 from latchkey.core.roles.roles import Roles, below_operators
 from latchkey.core.throttle import Counter
 from latchkey.signing.policy import SigningPolicy
+from latchkey.signing.refresh import RefreshToken
 
 
 class Reason(StrEnum):
@@ -58,9 +59,10 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """A session that is stored, and the roles that its first access token carries."""
+    """A session that is stored, its first refresh token, and the roles that its first access token carries."""
 
     session: Session
+    refresh: RefreshToken
     roles: tuple[str, ...]
 
 
@@ -86,16 +88,17 @@ class Gate:
     def _person(self, proof: PersonProof, asked: Asked) -> Admitted:
         _require_admissible(proof)
         make_room(self._sessions, self._journal, asked.live)
-        session = open_session(proof, asked.scope, asked.policy, self._entropy)
+        session, refresh = open_session(proof, asked.scope, asked.policy, self._entropy)
         self._sessions.create_session(session, clears=asked.clears)
         self._record("partner_login" if proof.partner else "login", session)
-        return Admitted(session, carried_roles(self._roles, proof.user.roles, by_partner=proof.partner is not None))
+        roles = carried_roles(self._roles, proof.user.roles, by_partner=proof.partner is not None)
+        return Admitted(session, refresh, roles)
 
     def _machine(self, proof: MachineProof) -> Admitted:
-        session = open_service_session(proof, self._entropy)
+        session, refresh = open_service_session(proof, self._entropy)
         self._sessions.create_session(session)
         self._record("service_token", session)
-        return Admitted(session, self._roles.effective_roles(proof.rights.roles))
+        return Admitted(session, refresh, self._roles.effective_roles(proof.rights.roles))
 
     def _record(self, name: str, session: Session) -> None:
         event = Event(name, session.sub, session.sid, session.client_id, partner_id=session.partner_id)

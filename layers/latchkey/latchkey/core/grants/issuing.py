@@ -51,9 +51,16 @@ class Issuer:
     registry: Roles = BUILT_IN
 
     def for_session(
-        self, session: Session, roles: tuple[str, ...], policy: SigningPolicy, *, scope: str, now: int
+        self,
+        session: Session,
+        refresh: RefreshToken,
+        roles: tuple[str, ...],
+        policy: SigningPolicy,
+        *,
+        scope: str,
+        now: int,
     ) -> TokenAnswer:
-        """Return the session's refresh token of its present generation, and a new access token."""
+        """Return a new access token of the session, with its refresh token."""
         claims = replace(
             self._claims(policy, session.sub, session.client_id, scope, now),
             sid=session.sid,
@@ -63,7 +70,6 @@ class Issuer:
             amr=session.amr,
             org=session.org or None,
         )
-        refresh = RefreshToken(session.sub, session.sid, session.generation)
         return TokenAnswer(
             access_token=mint_access(claims, policy.keys.signer(now)),
             expires_in=policy.access_ttl,

@@ -48,4 +48,4 @@ class MachineGrants:
         policy = self.policies.policy()  # before a session is stored for tokens that cannot be made
         admitted = self.gate.admit(MachineProof(rights, METHODS, now), Asked("", policy, ()))
         session = admitted.session
-        return self.issuer.for_session(session, admitted.roles, policy, scope=session.scope, now=now)
+        return self.issuer.for_session(session, admitted.refresh, admitted.roles, policy, scope=session.scope, now=now)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from latchkey.core.credentials.store import CredentialStore
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.events import Event, Journal
 from latchkey.core.grants.gate import Admitted, Asked, Gate, NotAdmitted
@@ -22,7 +23,6 @@ from latchkey.core.model import (
     Link,
     Partner,
     ProfileUpdates,
-    Session,
     User,
     UserStatus,
 )
@@ -66,10 +66,9 @@ class PartnerAnswer:
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """An account that may sign in, its live sessions and its link with the partner."""
+    """An account that may sign in, and its link with the partner."""
 
     user: User
-    sessions: tuple[Session, ...]
     link: Link
 
 
@@ -78,6 +77,7 @@ class PartnerGrant:
     """Turns an assertion into a session (RFC 7523 section 2.1)."""
 
     links: LinkStore
+    credentials: CredentialStore
     sessions: SessionStore
     check: AssertionCheck
     policies: PolicySource
@@ -102,8 +102,11 @@ class PartnerGrant:
             held, created = self._first_sight(proven, now)
         if not created:
             held = self._renewed(held, proven, now)
-        admitted = self._admit(_proof(held.user, proven.partner, client_id, now), Asked(scope, policy, held.sessions))
-        tokens = self.issuer.for_session(admitted.session, admitted.roles, policy, scope=scope, now=now)
+        live = () if created else self.sessions.list_sessions(held.user.sub, now)
+        admitted = self._admit(_proof(held.user, proven.partner, client_id, now), Asked(scope, policy, live))
+        tokens = self.issuer.for_session(
+            admitted.session, admitted.refresh, admitted.roles, policy, scope=scope, now=now
+        )
         return PartnerAnswer(tokens, held.user.sub, proven.identity.external_id, created)
 
     def _held(self, proven: Proven, now: int) -> _Held | None:
@@ -112,14 +115,14 @@ class PartnerGrant:
         sub = self.links.find_external(partner.partner_id, proven.identity.external_id)
         if sub is None:
             return None
-        user, sessions = self.sessions.find_user_with_sessions(sub, now)
+        user = self.credentials.find_user(sub)
         link = self.links.find_link(sub, partner.partner_id)
         if user is None or user.status is not UserStatus.ACTIVE or link is None:
             self.journal.record(
                 Event("assertion_refused", sub=sub, reason="account_not_active", partner_id=partner.partner_id)
             )
             raise ServiceError(Errors.ACCOUNT_DISABLED, "the account is gone or not active")
-        return _Held(user, sessions, link)
+        return _Held(user, link)
 
     def _first_sight(self, proven: Proven, now: int) -> tuple[_Held, bool]:
         """Make the account, or return the one that somebody else has made at the same time; say whether it was made."""
@@ -143,7 +146,7 @@ class PartnerGrant:
         )
         if self.links.create_external_user(user, link):
             self.journal.record(Event("partner_user_created", sub=user.sub, partner_id=partner.partner_id))
-            return _Held(user, (), link), True
+            return _Held(user, link), True
         self.links.return_seat(partner.partner_id)
         held = self._held(proven, now)
         if held is None:  # made and unlinked again meanwhile
@@ -173,7 +176,7 @@ class PartnerGrant:
                 if user.roles != held.user.roles:
                     reason = f"{' '.join(held.user.roles)} -> {' '.join(user.roles)}"
                     self.journal.record(Event("roles_changed", sub=user.sub, reason=reason, partner_id=link.partner_id))
-                return _Held(user, held.sessions, link)
+                return _Held(user, link)
             held = self._held(proven, now) or held
         raise ServiceError(Errors.UNAVAILABLE, "the account never stood still", retry_after=1)
 

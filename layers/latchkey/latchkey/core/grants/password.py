@@ -28,7 +28,7 @@ from latchkey.core.grants.proof import PersonProof
 from latchkey.core.grants.sessions import FIRST_PARTY_SCOPE
 from latchkey.core.grants.store import SessionStore
 from latchkey.core.ids import Entropy
-from latchkey.core.model import FIRST_PARTY_CLIENT, Credential, Session, User
+from latchkey.core.model import FIRST_PARTY_CLIENT, Credential, User
 from latchkey.core.policy import PolicySource
 from latchkey.core.throttle import ADDRESS_RULE, Counter, ThrottleStore, login_attempts, require_no_wait
 
@@ -64,20 +64,23 @@ class PasswordGrant:
         """Return the tokens of a new session.
 
         Raises `RATE_LIMITED` before any hash is computed, `INVALID_CREDENTIALS` whatever was wrong, and
-        `ACCOUNT_NOT_CONFIRMED` only where the password was right. Three reads and two writes, plus one write for each
+        `ACCOUNT_NOT_CONFIRMED` only where the password was right. Four reads and two writes, plus one write for each
         of these: a hash to renew, one session too many.
         """
         login = parse_login(request.login)
         policy = self.policies.policy()  # before anything is counted, hashed or ended for tokens that cannot be made
         self._reserve(login, request.address, now)
         credential, stale_hash = self._verify(login, request, now)
-        proof, live = self._prove(credential, request, now)
+        proof = self._prove(credential, request, now)
         # Right passwords are no guesses: were they left in the count, it would tell who has an account.
+        live = self.sessions.list_sessions(proof.user.sub, now)
         asked = Asked(FIRST_PARTY_SCOPE, policy, live, clears=login_attempts(login))
         admitted = self._admit(proof, asked, request, now)
         if stale_hash:
             self._renew_hash(credential, request.password)
-        return self.issuer.for_session(admitted.session, admitted.roles, policy, scope=admitted.session.scope, now=now)
+        return self.issuer.for_session(
+            admitted.session, admitted.refresh, admitted.roles, policy, scope=admitted.session.scope, now=now
+        )
 
     def _reserve(self, login: str, address: str, now: int) -> None:
         require_no_wait(self.attempts, _of_address(address), now)
@@ -95,12 +98,12 @@ class PasswordGrant:
             reason = "corrupt_hash" if wrong.corrupt else "wrong_password"
             raise self._refusal(reason, request, now, credential.sub) from None
 
-    def _prove(self, credential: Credential, request: SignIn, now: int) -> tuple[PersonProof, tuple[Session, ...]]:
-        """Return what the right password proves, and the account's live sessions, which are read with the account."""
-        user, live = self.sessions.find_user_with_sessions(credential.sub, now)
+    def _prove(self, credential: Credential, request: SignIn, now: int) -> PersonProof:
+        """Return what the right password proves."""
+        user = self.credentials.find_user(credential.sub)
         if user is None:
             raise self._refusal(Reason.ACCOUNT_NOT_ACTIVE, request, now, credential.sub)
-        return _proof(user, credential, request.device, now), live
+        return _proof(user, credential, request.device, now)
 
     def _admit(self, proof: PersonProof, asked: Asked, request: SignIn, now: int) -> Admitted:
         try:

@@ -1,42 +1,69 @@
 """Refresh: the next tokens of a session (RFC 6749 section 6).
 
-A refresh token names its session and the generation it was made at; nothing of it is stored. What a token of generation
-`n` gets, when the session stands at `g`:
+A session's refresh tokens are a hash chain (`signing/refresh.py`). The session in the store knows where the chain
+stands, and cannot make a token of it. What a token of generation `n` gets when the session stands at `g`:
 
-    n == g                        the next generation, by one conditional write
-    n == g - 1, within 10 s       the present generation again: a parallel or repeated request; no write
-    n == g - 1, later             the present generation once more: the phone never got the answer; remembered
-    … generation after generation the session ends: a thief walks in step with the owner
-    n <  g - 1                    the session ends: reuse (RFC 9700 section 4.14.2)
+    wrong family                 refused and reported: a key has leaked. The session goes on, or its thief could end it
+    n > g, or a wrong link       refused: the table was restored from a backup
+    n = g                        the next generation, by one conditional write
+    n = g - 1                    the same successor: a retry. `repeats.py` says which retries are counted
+    n = g - 2, a moment ago      503: a delayed duplicate of a request that was answered
+    older                        the session ends: reuse (RFC 9700 section 4.14.2)
 
-So parallel refreshes agree, a lost answer logs nobody out, and a stolen token is noticed.
+So parallel refreshes agree, a lost answer logs nobody out, and two holders of one session are noticed.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import Enum
+import hashlib
+from dataclasses import dataclass, replace
 
 from latchkey.core.clients.directory import ClientDirectory
-from latchkey.core.credentials.store import CredentialStore
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.events import Event, Journal
 from latchkey.core.grants.issuing import Issuer, TokenAnswer, granted_scope
+from latchkey.core.grants.repeats import (
+    RULE,
+    Bucket,
+    Chain,
+    Presented,
+    Rule,
+    Verdict,
+    classify,
+    counted,
+    is_over,
+    weight_of,
+)
 from latchkey.core.grants.sessions import Sessions
-from latchkey.core.grants.store import SessionStore
+from latchkey.core.grants.store import Advance, SessionStore
+from latchkey.core.ids import Entropy
 from latchkey.core.mail.outbox import Outbox
 from latchkey.core.model import FIRST_PARTY_CLIENT, MailKind, Session, Status, UserStatus
 from latchkey.core.partners.store import LinkStore, PartnerStore
 from latchkey.core.policy import PolicySource
 from latchkey.core.roles.roles import Roles, below_operators
+from latchkey.signing.base64url import b64url_decode, b64url_encode
 from latchkey.signing.jws import InvalidToken
 from latchkey.signing.policy import SigningPolicy
-from latchkey.signing.refresh import RefreshToken, verify_refresh
+from latchkey.signing.refresh import LINK_BYTES, RefreshToken, WrongMac, fingerprint, verify_refresh
 
-RETRY_WINDOW = 10
-"""Seconds after a rotation in which the token before it is a repeated request and nothing else."""
+_MARK = 32  # hex digits of a hash that tells two keys, or two networks, of one session apart
 
-_MARKING_TRIES = 3
+
+@dataclass(frozen=True, slots=True)
+class RefreshRequest:
+    """What a client gives to refresh.
+
+    `network` is the caller's address cut to /24 or /48. `idempotency_key` is empty where the request has none.
+    `client_id` is the authenticated client, or the public one that the request names; without one, the session must be
+    the first-party app's, or a service's own. `scope` may narrow the new access token and never widens it.
+    """
+
+    text: str
+    network: str = ""
+    idempotency_key: str = ""
+    client_id: str = ""
+    scope: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,34 +74,11 @@ class Holder:
     roles: tuple[str, ...]
 
 
-class Repeat(Enum):
-    """What a refresh token of a past generation is taken for."""
-
-    SAME = "a parallel or repeated request, or a late one already remembered"
-    LATE = "a late request, to be remembered"
-    REUSE = "somebody else has been refreshing"
-
-
-def late_streak(generation: int, session: Session) -> int:
-    """Return how many generations in a row have come back late, this one with them."""
-    return session.streak + 1 if session.late == generation - 1 else 1
-
-
-def judge_repeat(generation: int, session: Session, *, retry_limit: int, now: int) -> Repeat:
-    """Judge a token of a past generation. A `retry_limit` of 0 is OAuth 2.1's letter: no token works twice."""
-    if retry_limit == 0 or generation < session.generation - 1:
-        return Repeat.REUSE
-    if session.late == generation or now - session.rotated_at <= RETRY_WINDOW:
-        return Repeat.SAME
-    return Repeat.REUSE if late_streak(generation, session) > retry_limit else Repeat.LATE
-
-
 @dataclass(frozen=True, slots=True)
 class RefreshGrant:
     """Renews sessions."""
 
     store: SessionStore
-    credentials: CredentialStore
     partners: PartnerStore
     links: LinkStore
     clients: ClientDirectory
@@ -84,50 +88,54 @@ class RefreshGrant:
     roles: Roles
     journal: Journal
     outbox: Outbox
+    entropy: Entropy
 
-    def __call__(self, text: str, *, now: int, client_id: str = "", scope: str | None = None) -> TokenAnswer:
-        """Exchange a refresh token for the session's next tokens (RFC 6749 section 6).
+    def __call__(self, asked: RefreshRequest, *, now: int) -> TokenAnswer:
+        """Exchange a refresh token for the session's next tokens.
 
-        `client_id` is the authenticated client, or the public one that the request names; without one, the session must
-        be the first-party app's, or a service's own. `scope` may narrow the new access token and never widens it.
-        Raises `INVALID_GRANT` or `INVALID_SCOPE`. One read and one write; further reads where `scope` is asked for, a
-        service refreshes, or a partner opened the session.
+        Raises `INVALID_GRANT`, `INVALID_SCOPE`, or `UNAVAILABLE` for a delayed duplicate. One read and one write; a
+        counted repeat takes one write more. A session of a service or of a partner's user takes one or two reads more.
         """
+        policy, token = self._verified(asked.text, now)
+        holder, read = self._holder(token, now)
+        granted = "" if asked.scope is None else granted_scope(asked.scope, read.scope.split(" "))
+        session, successor = self._advance(token, read, asked, holder, policy, now)
+        roles = self._within_partner(session, holder.roles)
+        return self.issuer.for_session(session, successor, roles, policy, scope=granted or session.scope, now=now)
+
+    def _verified(self, text: str, now: int) -> tuple[SigningPolicy, RefreshToken]:
+        """Return what the token says, and the policy whose keys prove it."""
         policy = self.policies.policy()
         try:
-            token = verify_refresh(text, policy.refresh_keys)
+            try:
+                return policy, verify_refresh(text, policy.refresh_keys, now)
+            except WrongMac:  # another instance may have read a newer policy
+                policy = self.policies.reread()
+                return policy, verify_refresh(text, policy.refresh_keys, now)
         except InvalidToken as error:
             raise ServiceError(Errors.INVALID_GRANT, f"refresh token: {error}") from None
-        granted = self._narrowed(token, scope, now)
-        holder = self._holder(token, now)
-        session = self._advance(token, client_id or _own_client(token), holder, policy, now)
-        roles = self._within_partner(session, holder.roles)
-        return self.issuer.for_session(session, roles, policy, scope=granted or session.scope, now=now)
 
-    def _narrowed(self, token: RefreshToken, scope: str | None, now: int) -> str:
-        """Return the narrower scope that was asked for, in the session's order; RFC 6749 section 6."""
-        if scope is None:
-            return ""
-        session = self.store.find_session(token.sub, token.sid, now)
-        if session is None:
-            raise ServiceError(Errors.INVALID_GRANT, "no such session")
-        return granted_scope(scope, session.scope.split(" "))
-
-    def _holder(self, token: RefreshToken, now: int) -> Holder:
-        """Return who the session speaks for, or end it when nobody may hold it any more."""
+    def _holder(self, token: RefreshToken, now: int) -> tuple[Holder, Session]:
+        """Return who the session speaks for, or end it when its account or API key is gone."""
         if token.sub.startswith("cli_"):
-            holder = self._service(token, now)
+            session = self.store.find_session(token.sub, token.sid, now)
+            roles = self.clients.service_roles(session.api_key_id, now=now) if session else None
+            holder = None if roles is None else Holder(0, roles)
         else:
-            user = self.credentials.find_user(token.sub)
+            user, session = self.store.find_user_and_session(token.sub, token.sid, now)
             active = user is not None and user.status is UserStatus.ACTIVE
             holder = Holder(user.epoch, user.roles) if user and active else None
+        if session is None:
+            raise ServiceError(Errors.INVALID_GRANT, "no such session")
+        if fingerprint(token.family) != session.family_hash:
+            raise self._forged(token, session)
         if holder is None:
             self.sessions.end(token.sub, token.sid, reason="holder_not_active")
             raise ServiceError(Errors.INVALID_GRANT, "the account is gone or not active")
-        return Holder(holder.epoch, self.roles.effective_roles(holder.roles))
+        return Holder(holder.epoch, self.roles.effective_roles(holder.roles)), session
 
     def _within_partner(self, session: Session, roles: tuple[str, ...]) -> tuple[str, ...]:
-        """Return the roles that a session may carry; end it when the partner who opened it may do so no more."""
+        """Return the roles that a session may carry; end it when the partner who opened it no longer may."""
         if not session.partner_id:
             return roles
         if not self._is_upheld(session):
@@ -143,63 +151,131 @@ class RefreshGrant:
         # A session that began at the moment of parting was not there to be ended with the others.
         return self.links.find_link(session.sub, session.partner_id) is not None
 
-    def _service(self, token: RefreshToken, now: int) -> Holder | None:
-        session = self.store.find_session(token.sub, token.sid, now)
-        roles = self.clients.service_roles(session.api_key_id, now=now) if session else None
-        return None if roles is None else Holder(0, roles)
-
-    def _advance(self, token: RefreshToken, client_id: str, holder: Holder, policy: SigningPolicy, now: int) -> Session:
-        """Return the session at the generation that this token earns."""
-        rotation = self.store.rotate(
-            token.sub,
-            token.sid,
-            token.generation,
-            client_id=client_id,
-            epoch=holder.epoch,
-            now=now,
-            expires_at=now + policy.refresh_idle_ttl,
+    def _advance(  # noqa: PLR0913, PLR0917 - as many as decide where the chain goes
+        self,
+        token: RefreshToken,
+        read: Session,
+        asked: RefreshRequest,
+        holder: Holder,
+        policy: SigningPolicy,
+        now: int,
+    ) -> tuple[Session, RefreshToken]:
+        """Return the session at the generation that this token earns, and its token of that generation."""
+        client_id = asked.client_id or _own_client(token)
+        salt = self.entropy(LINK_BYTES)
+        successor = token.successor(salt)
+        presented = _presented(token, asked, now)
+        rotation = self.store.advance(
+            Advance(
+                sub=token.sub,
+                sid=token.sid,
+                generation=token.generation,
+                family_hash=fingerprint(token.family),
+                link_hash=fingerprint(token.link),
+                next_link_hash=fingerprint(successor.link),
+                salt=b64url_encode(salt),
+                client_id=client_id,
+                epoch=holder.epoch,
+                now=now,
+                expires_at=now + policy.refresh_idle_ttl,
+                network_mark=presented.network,
+                key_mark=presented.key,
+                keys_seen=read.keys_seen or _is_new_key(presented.key, read.key_mark),
+            )
         )
-        session = rotation.session
-        if session is None:
+        if rotation.session is None:
             raise ServiceError(Errors.INVALID_GRANT, "no such session")
         if rotation.advanced:
-            return session
+            return rotation.session, successor
+        self._require_own(token, rotation.session, client_id, holder)
+        rule = replace(RULE, limit=policy.refresh_retry_limit)
+        return self._past(token, rotation.session, presented, rule)
+
+    def _require_own(self, token: RefreshToken, session: Session, client_id: str, holder: Holder) -> None:
+        """Refuse a token whose session is another client's, of another family, or older than the credential."""
         if session.client_id != client_id:
             raise ServiceError(Errors.INVALID_GRANT, "the session is another client's")
+        if fingerprint(token.family) != session.family_hash:
+            raise self._forged(token, session)
         if session.epoch < holder.epoch:
             self.sessions.end(token.sub, token.sid, reason="epoch")
             raise ServiceError(Errors.INVALID_GRANT, "the session is older than the credential")
-        if token.generation >= session.generation:
-            raise ServiceError(Errors.INVALID_GRANT, "the token is ahead of the store, as after a restored backup")
-        return self._repeat(token, session, policy.refresh_retry_limit, now)
 
-    def _repeat(self, token: RefreshToken, session: Session, retry_limit: int, now: int) -> Session:
-        """Answer a token whose generation has passed, or end the session."""
-        for _ in range(_MARKING_TRIES):
-            verdict = judge_repeat(token.generation, session, retry_limit=retry_limit, now=now)
-            if verdict is Repeat.REUSE:
-                raise self._reuse(token, session, now)
-            if verdict is Repeat.SAME:
-                return session
-            if self.store.mark_late(session, late=token.generation, streak=late_streak(token.generation, session)):
-                return session
-            current = self.store.find_session(token.sub, token.sid, now)
-            if current is None:
-                raise ServiceError(Errors.INVALID_GRANT, "the session ended meanwhile")
-            session = current
-        raise ServiceError(Errors.UNAVAILABLE, "the session never stood still", retry_after=1)
-
-    def _reuse(self, token: RefreshToken, session: Session, now: int) -> ServiceError:
-        """End the session, report the reuse and tell the owner once, however many requests saw it."""
+    def _past(
+        self, token: RefreshToken, session: Session, presented: Presented, rule: Rule
+    ) -> tuple[Session, RefreshToken]:
+        """Answer a token that does not stand where its session does."""
         behind = session.generation - token.generation
+        if behind <= 0:  # what is current and did not advance has another link
+            raise self._stale(token, session)
+        successor = token.successor(b64url_decode(session.salt))
+        if behind == 1 and fingerprint(successor.link) != session.link_hash:
+            raise self._stale(token, session)
+        verdict = classify(presented, _chain(session), rule)
+        if verdict is Verdict.DUPLICATE:
+            raise ServiceError(Errors.UNAVAILABLE, "a delayed duplicate", retry_after=1)
+        if verdict is Verdict.REUSE:
+            raise self._reuse(token, session, f"{behind} generations behind", presented.at)
+        self._count(token, session, presented.at, weight_of(verdict, rule), rule)
+        return session, successor
+
+    def _count(
+        self, token: RefreshToken, session: Session, now: int, weight: int, rule: Rule
+    ) -> None:
+        """Count a repeat that is not free; end the session whose bucket runs over."""
+        before = Bucket(session.late_level, session.late_generation, session.late_weight)
+        after = counted(before, token.generation, weight, rule) if weight else before
+        if after == before:
+            return
+        self._report("refresh_late", token, session, f"level {after.level}")
+        if is_over(after, rule):
+            raise self._reuse(token, session, f"level {after.level}", now)
+        try:
+            self.store.count_repeat(session, level=after.level, generation=after.generation, weight=after.weight)
+        except ServiceError as error:  # the answer is the same, counted or not
+            if error.error is not Errors.UNAVAILABLE:
+                raise
+
+    def _forged(self, token: RefreshToken, session: Session) -> ServiceError:
+        self._report("refresh_forged", token, session)
+        return ServiceError(Errors.INVALID_GRANT, "a token of another family: a refresh key has leaked")
+
+    def _stale(self, token: RefreshToken, session: Session) -> ServiceError:
+        self._report("refresh_stale", token, session, f"generation {token.generation} at {session.generation}")
+        return ServiceError(Errors.INVALID_GRANT, "the store is behind this token, as after a restored backup")
+
+    def _reuse(self, token: RefreshToken, session: Session, reason: str, now: int) -> ServiceError:
+        """End the session, report the reuse and tell the owner once, however many requests saw it."""
         if self.store.end_session(token.sub, token.sid):
-            self.journal.record(
-                Event("refresh_reuse", token.sub, token.sid, session.client_id, f"{behind} generations behind")
-            )
+            self._report("refresh_reuse", token, session, reason)
             if token.sub.startswith("usr_"):
                 self.outbox.post(MailKind.REFRESH_REUSE, sub=token.sub, now=now)
         return ServiceError(Errors.INVALID_GRANT, "refresh token reuse")
 
+    def _report(self, name: str, token: RefreshToken, session: Session, reason: str = "") -> None:
+        self.journal.record(Event(name, token.sub, token.sid, session.client_id, reason))
+
 
 def _own_client(token: RefreshToken) -> str:
     return token.sub if token.sub.startswith("cli_") else FIRST_PARTY_CLIENT
+
+
+def _presented(token: RefreshToken, asked: RefreshRequest, now: int) -> Presented:
+    network, key = _mark(token.sid, asked.network), _mark(token.sid, asked.idempotency_key)
+    return Presented(token.generation, now, network, key)
+
+
+def _chain(session: Session) -> Chain:
+    """Return what a session remembers of its advances."""
+    last = Presented(session.generation - 1, session.rotated_at, session.network_mark, session.key_mark)
+    before = Presented(session.generation - 2, session.rotated_before, "", session.key_mark_before)
+    return Chain(session.generation, last, before, session.keys_seen)
+
+
+def _is_new_key(key: str, before: str) -> bool:
+    return bool(key and before and key != before)
+
+
+def _mark(sid: str, text: str) -> str:
+    """Return what is kept of a text that only has to be told from another one of the same session."""
+    return hashlib.sha256(f"{sid}\n{text}".encode()).hexdigest()[:_MARK] if text else ""

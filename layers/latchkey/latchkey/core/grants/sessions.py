@@ -10,6 +10,7 @@ from latchkey.core.grants.store import SessionStore
 from latchkey.core.ids import Entropy, new_id
 from latchkey.core.model import Session, Status, User, UserStatus
 from latchkey.signing.policy import SigningPolicy
+from latchkey.signing.refresh import LINK_BYTES, RefreshToken, fingerprint
 
 MAX_SESSIONS = 100
 """Live sessions of one account; the oldest ends when one more begins."""
@@ -21,14 +22,18 @@ SERVICE_SESSION_TTL = 3600
 """Seconds that a service's refresh token lives: the service holds an API key and can always sign in again."""
 
 
-def open_session(proof: PersonProof, scope: str, policy: SigningPolicy, entropy: Entropy) -> Session:
-    """Return the session that a person's proof opens. It lives as long as the policy says; nothing is stored yet.
+def open_session(
+    proof: PersonProof, scope: str, policy: SigningPolicy, entropy: Entropy
+) -> tuple[Session, RefreshToken]:
+    """Return the session that a person's proof opens, and its first refresh token; nothing is stored yet.
 
-    Only `gate.py` calls this and `open_service_session`, so no session begins without passing the gate.
+    The session lives as long as the policy says. Only `gate.py` calls this and `open_service_session`, so no session
+    begins without passing the gate.
     """
-    return Session(
+    refresh = _first_token(proof.user.sub, entropy)
+    session = Session(
         sub=proof.user.sub,
-        sid=new_id("ses_", entropy),
+        sid=refresh.sid,
         client_id=proof.client_id,
         scope=scope,
         epoch=proof.epoch,
@@ -41,18 +46,25 @@ def open_session(proof: PersonProof, scope: str, policy: SigningPolicy, entropy:
         device=proof.device,
         partner_id=proof.partner.partner_id if proof.partner else "",
         org=proof.partner.org if proof.partner else "",
+        family_hash=fingerprint(refresh.family),
+        link_hash=fingerprint(refresh.link),
     )
+    return session, refresh
 
 
-def open_service_session(proof: MachineProof, entropy: Entropy) -> Session:
-    """Return the session that a service's proof opens. It ends with the API key; nothing is stored yet."""
+def open_service_session(proof: MachineProof, entropy: Entropy) -> tuple[Session, RefreshToken]:
+    """Return the session that a service's proof opens, and its first refresh token; nothing is stored yet.
+
+    The session ends with the API key.
+    """
     key = proof.rights.key
     ends_at = proof.at + SERVICE_SESSION_TTL
     if key.expires_at is not None:
         ends_at = min(ends_at, key.expires_at)
-    return Session(
+    refresh = _first_token(key.client_id, entropy)
+    session = Session(
         sub=key.client_id,
-        sid=new_id("ses_", entropy),
+        sid=refresh.sid,
         client_id=key.client_id,
         scope=" ".join(proof.rights.scopes),
         epoch=0,
@@ -64,22 +76,28 @@ def open_service_session(proof: MachineProof, entropy: Entropy) -> Session:
         amr=proof.methods,
         device=key.name,
         api_key_id=key.key_id,
+        family_hash=fingerprint(refresh.family),
+        link_hash=fingerprint(refresh.link),
     )
+    return session, refresh
 
 
-def require_live_session(store: SessionStore, sub: str, sid: str, *, now: int) -> tuple[User, tuple[Session, ...]]:
-    """Return the account behind a verified token, and its live sessions, oldest first.
+def _first_token(sub: str, entropy: Entropy) -> RefreshToken:
+    return RefreshToken(sub, new_id("ses_", entropy), 0, family=entropy(LINK_BYTES), link=entropy(LINK_BYTES))
+
+
+def require_live_session(store: SessionStore, sub: str, sid: str, *, now: int) -> tuple[User, Session]:
+    """Return the account behind a verified token, and its session.
 
     An access token outlives a logout, a disabled account and a change of password by its own life. Our own routes do
     not accept it any longer than that: raises `INVALID_TOKEN` when its session or account is gone.
     """
-    user, sessions = store.find_user_with_sessions(sub, now)
-    mine = next((session for session in sessions if session.sid == sid), None)
+    user, session = store.find_user_and_session(sub, sid, now)
     if user is None or user.status is not UserStatus.ACTIVE:
         raise ServiceError(Errors.INVALID_TOKEN, "the account is gone or not active")
-    if mine is None or mine.epoch < user.epoch:
+    if session is None or session.epoch < user.epoch:
         raise ServiceError(Errors.INVALID_TOKEN, "the session has ended")
-    return user, sessions
+    return user, session
 
 
 def require_live_client(

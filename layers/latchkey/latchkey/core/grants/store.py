@@ -10,8 +10,32 @@ from latchkey.core.throttle import Counter
 
 
 @dataclass(frozen=True, slots=True)
+class Advance:
+    """One step of a session's chain, as one write makes it.
+
+    `generation`, `family_hash` and `link_hash` are those of the token that is spent. `next_link_hash` and `salt` belong
+    to its successor. The other members are those of `Session` and of the request.
+    """
+
+    sub: str
+    sid: str
+    generation: int
+    family_hash: str
+    link_hash: str
+    next_link_hash: str
+    salt: str
+    client_id: str
+    epoch: int
+    now: int
+    expires_at: int
+    network_mark: str = ""
+    key_mark: str = ""
+    keys_seen: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Rotation:
-    """The outcome of `rotate`: whether this call advanced the session, and the session as it stands now.
+    """The outcome of `advance`: whether this call advanced the session, and the session as it stands now.
 
     `session` is `None` when it is gone or expired.
     """
@@ -32,27 +56,25 @@ class SessionStore(Protocol):
     def find_session(self, sub: str, sid: str, now: int) -> Session | None:
         """Return the session if it is alive, read consistently."""
 
+    def find_user_and_session(self, sub: str, sid: str, now: int) -> tuple[User | None, Session | None]:
+        """Return the account, and the session if it is alive, in one consistent read."""
+
     def list_sessions(self, sub: str, now: int) -> tuple[Session, ...]:
         """Return the live sessions of a subject, oldest first."""
 
-    def rotate(  # noqa: PLR0913 - one write needs to be told all its conditions
-        self, sub: str, sid: str, generation: int, *, client_id: str, epoch: int, now: int, expires_at: int
-    ) -> Rotation:
-        """Advance the generation by one if it is still `generation` and the session lives.
+    def advance(self, step: Advance) -> Rotation:
+        """Move the session to its next generation if it is still where the spent token was made, and lives.
 
-        It must also belong to `client_id` and be of `epoch` or later; if not, nothing changes and the session is
-        returned as it stands. `rotated_at` becomes `now`; the session then lives until `expires_at`, or its `ends_at`
-        if that is earlier.
+        Generation, link and family must be those of the spent token. The session must also belong to the client and be
+        of the epoch or later. If not, nothing changes and the session is returned as it stands. It then lives until
+        `expires_at`, or its `ends_at` if that is earlier.
         """
 
-    def mark_late(self, session: Session, *, late: int, streak: int) -> bool:
-        """Remember a late retry if the session still stands exactly as it was read; say whether it did."""
+    def count_repeat(self, session: Session, *, level: int, generation: int, weight: int) -> bool:
+        """Set the bucket of counted repeats if the session still stands as it was read; say whether it did."""
 
     def end_session(self, sub: str, sid: str) -> bool:
         """End a session; say whether this call ended it."""
 
     def end_sessions(self, sub: str, *, keep: str = "") -> int:
         """End all sessions of a subject but the one named `keep`; return how many ended."""
-
-    def find_user_with_sessions(self, sub: str, now: int) -> tuple[User | None, tuple[Session, ...]]:
-        """Return the account and its live sessions, oldest first, in one consistent read."""

@@ -42,11 +42,11 @@ class Erasure:
         A partner's user has no password and must have signed in of late; `auth_time` is when. Raises `INVALID_TOKEN`,
         `INVALID_REQUEST`, `RATE_LIMITED`, `INVALID_CREDENTIALS`, `LAST_ADMIN` or `CONFLICT`.
         """
-        user, sessions = self.sessions.find_user_with_sessions(sub, now)
+        user, session = self.sessions.find_user_and_session(sub, sid, now)
         if user is None:
             return
         if user.status is not UserStatus.DELETING:
-            alive = any(session.sid == sid and session.epoch >= user.epoch for session in sessions)
+            alive = session is not None and session.epoch >= user.epoch
             if user.status is not UserStatus.ACTIVE or not alive:
                 raise ServiceError(Errors.INVALID_TOKEN, "the account is not active, or the session has ended")
         self._prove(user, password, auth_time, now)

@@ -1,0 +1,58 @@
+"""Changes of what opens an account, and of what it may do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from latchkey.core.authenticators.store import NewLogin, NewPassword
+from latchkey.core.model import User, UserStatus
+from tests.memory.mail import Codes, Outbox
+from tests.memory.standing import Standing, standing_of
+
+
+class Authenticators(Codes, Outbox, Standing):
+    """Implements `AuthenticatorStore`."""
+
+    def change_password(self, change: NewPassword) -> bool:
+        """Replace hash and epoch with all that belongs to it, or nothing."""
+        with self._lock:
+            kept = (change.user.sub, change.keep)
+            if not self._stands(change.held, change.user) or (change.keep and kept not in self._sessions):
+                return False
+            if change.code and not self.consume_code(change.code.code_hash, change.code.purpose, change.now):
+                return False
+            self._credentials[change.held.login] = replace(
+                change.held, password_hash=change.password_hash, epoch=change.epoch
+            )
+            active = change.user.status in {UserStatus.ACTIVE, UserStatus.PENDING}
+            status = UserStatus.ACTIVE if active else change.user.status
+            standing = self._users[change.user.sub]
+            self._users[change.user.sub] = replace(standing, epoch=change.epoch, status=status)
+            if change.keep:
+                self._sessions[kept] = replace(self._sessions[kept], epoch=change.epoch)
+            self._post(change.mail)
+            return True
+
+    def change_login(self, change: NewLogin) -> bool:
+        """Move an account to another login with all that belongs to it, or nothing."""
+        with self._lock:
+            if change.login in self._credentials or not self._stands(change.held, change.user):
+                return False
+            if not self.consume_code(change.code.code_hash, change.code.purpose, change.now):
+                return False
+            del self._credentials[change.held.login]
+            self._credentials[change.login] = replace(change.held, login=change.login)
+            self._users[change.user.sub] = replace(self._users[change.user.sub], login=change.login)
+            self._post(change.mail)
+            return True
+
+    def set_standing(self, user: User, *, status: UserStatus, roles: tuple[str, ...], epoch: int) -> User | None:
+        """Change what an account may do if it still stands as it was read, and some admin stays."""
+        with self._lock:
+            held = self._users.get(user.sub)
+            if held is None or standing_of(held) != standing_of(user):
+                return None
+            changed = self._restand(replace(held, status=status, roles=roles, epoch=epoch))
+            if epoch != held.epoch and held.login:
+                self._credentials[held.login] = replace(self._credentials[held.login], epoch=epoch)
+            return changed

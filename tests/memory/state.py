@@ -1,0 +1,47 @@
+"""What a store in memory holds, and the lock round all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from threading import RLock
+from typing import TypeVar
+
+from latchkey.core.events import RecordedEvent
+from latchkey.core.model import ApiKey, Client, Credential, Link, Mail, OneTimeCode, Partner, Session, User
+from latchkey.core.paging import Page
+from latchkey.core.roles.roles import CustomRoles
+from latchkey.core.signing_policy.store import PublishedKeys
+from latchkey.core.throttle import Attempts
+
+T = TypeVar("T")
+
+
+class State:
+    """The records of every kind. Every operation on them happens under one lock."""
+
+    def __init__(self) -> None:
+        self._lock = RLock()
+        self._users: dict[str, User] = {}
+        self._credentials: dict[str, Credential] = {}
+        self._sessions: dict[tuple[str, str], Session] = {}
+        self._codes: dict[tuple[str, str], OneTimeCode] = {}
+        self._used_codes: set[tuple[str, str]] = set()
+        self._mails: dict[str, Mail] = {}
+        self._clients: dict[str, Client] = {}
+        self._api_keys: dict[str, ApiKey] = {}
+        self._attempts: dict[tuple[str, str, int], Attempts] = {}
+        self._leases: dict[str, tuple[str, int]] = {}
+        self._published: PublishedKeys | None = None
+        self._roles = CustomRoles()
+        self._events: dict[str, RecordedEvent] = {}
+        self._partners: dict[str, Partner] = {}
+        self._used_assertions: set[str] = set()
+        self._seats: dict[str, int] = {}
+        self._externals: dict[tuple[str, str], str] = {}
+        self._links: dict[tuple[str, str], Link] = {}
+
+
+def page_of(records: Mapping[str, T], after: str, limit: int) -> Page[T]:
+    names = sorted(name for name in records if name > after)
+    more = names[limit - 1] if len(names) > limit else ""
+    return Page(tuple(records[name] for name in names[:limit]), more)

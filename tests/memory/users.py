@@ -1,0 +1,98 @@
+"""Accounts: how they begin, what their owners change, how they end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from latchkey.core.errors import Errors, ServiceError
+from latchkey.core.model import Credential, Mail, User, UserStatus, is_active_admin
+from latchkey.core.paging import Page
+from tests.memory.mail import Outbox
+from tests.memory.standing import Standing, standing_of
+from tests.memory.state import page_of
+
+_OWNERS_TO_CHANGE = frozenset({"name", "locale"})
+
+
+class Users(Outbox, Standing):
+    """Implements `UserStore`."""
+
+    def create_user(self, user: User, credential: Credential, *, mail: Mail | None = None) -> None:
+        """Store both or neither; raise `USER_EXISTS` when the login is taken."""
+        with self._lock:
+            if credential.login in self._credentials or user.sub in self._users:
+                raise ServiceError(Errors.USER_EXISTS, "the login is taken")
+            self._credentials[credential.login] = credential
+            self._users[user.sub] = user
+            self._post(mail)
+
+    def create_first_admin(self, user: User, credential: Credential) -> None:
+        """Store the first admin; raise `ADMIN_EXISTS` or `USER_EXISTS`."""
+        with self._lock:
+            if any(is_active_admin(each) for each in self._users.values()):  # the last one never goes
+                raise ServiceError(Errors.ADMIN_EXISTS, "there is an admin")
+            self.create_user(user, credential)
+
+    def find_credentials(self, logins: Sequence[str]) -> Mapping[str, Credential]:
+        """Return the credentials of those logins that are taken."""
+        with self._lock:
+            return {login: self._credentials[login] for login in logins if login in self._credentials}
+
+    def update_profile(self, sub: str, changes: Mapping[str, str]) -> User | None:
+        """Set `name` and `locale` members; any other raises `ValueError`."""
+        if not changes.keys() <= _OWNERS_TO_CHANGE:
+            raise ValueError(f"not members of a profile: {sorted(changes.keys() - _OWNERS_TO_CHANGE)}")
+        with self._lock:
+            user = self._users.get(sub)
+            if user is not None:
+                name, locale = changes.get("name", user.name), changes.get("locale", user.locale)
+                user = self._users[sub] = replace(user, name=name, locale=locale)
+            return user
+
+    def list_users(self, *, after: str, limit: int) -> Page[User]:
+        """Return the accounts behind a position, oldest first."""
+        with self._lock:
+            return page_of({f"{user.created_at:011d}#{user.sub}": user for user in self._users.values()}, after, limit)
+
+    def replace_pending_user(self, old: User, user: User, credential: Credential, *, mail: Mail | None) -> bool:
+        """Put another account in the place of a pending one."""
+        with self._lock:
+            held, standing = self._credentials.get(credential.login), self._users.get(old.sub)
+            if held is None or held.sub != old.sub or standing is None or standing.status is not UserStatus.PENDING:
+                return False
+            del self._users[old.sub]
+            self._credentials[credential.login] = credential
+            self._users[user.sub] = user
+            self._post(mail)
+            return True
+
+    def activate_user(self, sub: str) -> User | None:
+        """Make a pending account active."""
+        with self._lock:
+            user = self._users.get(sub)
+            if user is not None and user.status is UserStatus.PENDING:
+                user = self._users[sub] = replace(user, status=UserStatus.ACTIVE)
+            return user
+
+    def begin_deletion(self, user: User, *, mail: Mail | None) -> bool:
+        """Mark an account as `deleting`."""
+        with self._lock:
+            standing = self._users.get(user.sub)
+            if standing is None or standing_of(standing) != standing_of(user):
+                return False
+            self._restand(replace(standing, status=UserStatus.DELETING, epoch=user.epoch + 1))
+            self._post(mail)
+            return True
+
+    def delete_user(self, user: User) -> bool:
+        """Delete an account that is marked, with its login."""
+        with self._lock:
+            standing, held = self._users.get(user.sub), self._credentials.get(user.login)
+            if standing is None or standing.status is not UserStatus.DELETING:
+                return False
+            if user.login and (held is None or held.sub != user.sub):
+                return False
+            del self._users[user.sub]
+            self._credentials.pop(user.login, None)
+            return True
