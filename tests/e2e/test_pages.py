@@ -81,7 +81,8 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     with ExitStack() as running:
         twins = Twins(running, tmp_path_factory, {})
         node = cache(partial(has_node, request))
-        yield cache(lambda name: ran(name, twins, node))
+        outcome = cache(lambda name: tried(name, twins, node))
+        yield lambda name: passed(outcome(name))
         assert [leak for twin in twins.started.values() for leak in twin.leaks()] == []
 
 
@@ -92,6 +93,20 @@ def has_node(request: pytest.FixtureRequest) -> bool:
     except pytest.skip.Exception:
         return False
     return True
+
+
+def tried(name: str, twins: Twins, node: Callable[[], bool]) -> Ran | AssertionError:
+    """Run a page, and return its failure if it fails: a second run would fail for another reason."""
+    try:
+        return ran(name, twins, node)
+    except AssertionError as failure:
+        return failure
+
+
+def passed(outcome: Ran | AssertionError) -> Ran:
+    if isinstance(outcome, AssertionError):
+        raise outcome
+    return outcome
 
 
 def ran(name: str, twins: Twins, node: Callable[[], bool]) -> Ran:

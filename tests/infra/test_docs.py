@@ -21,13 +21,14 @@ from infra.local.__main__ import main as make_run
 from infra.local.stack.template import translate
 from infra.packaging import template as source
 from latchkey.core.errors import Errors
+from latchkey.core.mail.codes import CODES
 from latchkey.core.roles.roles import BUILT_IN, PERMISSIONS
 from latchkey.signing.tokens import AccessClaims
 from tests import pages
 from tests.pages import ROOT
 
 README = ROOT / "README.md"
-API, DEPLOY, OPERATE = (ROOT / "docs" / name for name in ("api.md", "deploy.md", "operate.md"))
+API, DEPLOY, MOBILE, OPERATE = (ROOT / "docs" / name for name in ("api.md", "deploy.md", "mobile.md", "operate.md"))
 
 LONGEST_README = 200
 """Lines. README is a door."""
@@ -45,6 +46,9 @@ AUTHORIZERS = {"none": "NONE", "user": "Bearer", "token": "Bearer", "API key": "
 
 ACCESS = {"public": "none", "user": "user", "bearer": "token", "api_key": "API key"}
 """The word of the page by the word of the code."""
+
+LIVES = {1_800: "30 minutes", 3_600: "1 hour", 86_400: "24 hours"}
+"""Seconds in words."""
 
 COLUMNS_WITH_ALIASES = 5
 """Columns of those tables of routes that have a column "also as"."""
@@ -107,6 +111,12 @@ def test_every_route_says_who_may_call() -> None:
 
     needed = {name: str(getattr(route.needs, "value", route.needs)) for name, (_, route) in declared().items()}
     assert routes_of_the_page() == {name: ACCESS.get(needs, needs) for name, needs in needed.items()}
+
+
+def test_every_link_of_a_mail_is_explained() -> None:
+    """The table of mails has the link of each code, and how long the code is valid."""
+    table = {pages.codes(row[1])[0]: row[2] for row in rows(MOBILE, "mail")}
+    assert table == {f"<base>{rule.path}<code>": LIVES[rule.life] for rule in CODES.values()}
 
 
 def test_every_claim_is_explained() -> None:
