@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
@@ -191,6 +192,26 @@ class SigningSecret:
             self._client.update_secret_version_stage(
                 SecretId=self._secret_id, VersionStage=_CURRENT, MoveToVersionId=token, **move
             )
+
+
+class SealSecret:
+    """Implements `latchkey.core.signing_policy.store.SealSecret`. A call that gets no answer raises `UNAVAILABLE`."""
+
+    def __init__(self, client: SecretsManagerClient, secret_id: str) -> None:
+        self._client = client
+        self._secret_id = secret_id
+
+    def current(self) -> str:
+        """Return the document in force."""
+        with answered():
+            answer = self._client.get_secret_value(SecretId=self._secret_id, VersionStage=_CURRENT)
+        return answer["SecretString"]
+
+    def put(self, text: str) -> None:
+        """Put a document in force. Its version is named after its content, so the same again is no new version."""
+        version = hashlib.sha256(text.encode()).hexdigest()
+        with answered():
+            self._client.put_secret_value(SecretId=self._secret_id, ClientRequestToken=version, SecretString=text)
 
 
 def _served(read: Callable[[], Copy[T]], what: str) -> T:

@@ -219,9 +219,7 @@ class RefreshGrant:
         self._count(token, session, presented.at, weight_of(verdict, rule), rule)
         return session, successor
 
-    def _count(
-        self, token: RefreshToken, session: Session, now: int, weight: int, rule: Rule
-    ) -> None:
+    def _count(self, token: RefreshToken, session: Session, now: int, weight: int, rule: Rule) -> None:
         """Count a repeat that is not free; end the session whose bucket runs over."""
         before = Bucket(session.late_level, session.late_generation, session.late_weight)
         after = counted(before, token.generation, weight, rule) if weight else before

@@ -64,3 +64,13 @@ class LeaseStore(Protocol):
 
     def return_lease(self, name: str, owner: str) -> None:
         """Give the lease back if `owner` still holds it."""
+
+
+class SealSecret(Protocol):
+    """The secret that holds the seal keys."""
+
+    def current(self) -> str:
+        """Return the text in force; `{}` before there are keys."""
+
+    def put(self, text: str) -> None:
+        """Put a text in force; putting the same again changes nothing."""
