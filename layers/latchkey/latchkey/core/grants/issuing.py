@@ -50,7 +50,7 @@ class Issuer:
     entropy: Entropy
     registry: Roles = BUILT_IN
 
-    def for_session(
+    def for_session(  # noqa: PLR0913 - what a session is, and what of it its tokens say
         self,
         session: Session,
         refresh: RefreshToken,

@@ -95,7 +95,7 @@ class PartnerGrant:
         policy = self.policies.policy()  # before anything is used up for tokens that cannot be made
         proven = self.check(asked.assertion, issuer_id=asked.issuer_id, address=asked.address, now=now)
         client_id, scope = _granted(asked, proven.partner)
-        held = self._held(proven, now)
+        held = self._held(proven)
         self.check.use(proven, now=now)
         created = False
         if held is None:
@@ -109,7 +109,7 @@ class PartnerGrant:
         )
         return PartnerAnswer(tokens, held.user.sub, proven.identity.external_id, created)
 
-    def _held(self, proven: Proven, now: int) -> _Held | None:
+    def _held(self, proven: Proven) -> _Held | None:
         """Return the account that the external id leads to, or `None` where it leads nowhere yet."""
         partner = proven.partner
         sub = self.links.find_external(partner.partner_id, proven.identity.external_id)
@@ -130,7 +130,7 @@ class PartnerGrant:
         # The seat is a write of its own: DynamoDB refuses transactions that meet in one item, so all newcomers of a
         # moment would stand in each other's way. A crash before the account is made costs a seat, never the limit.
         if not self.links.take_seat(partner.partner_id, partner.max_users):
-            held = self._held(proven, now)
+            held = self._held(proven)
             if held is None:
                 raise self.check.refusal("too_many_users", partner)
             return held, False
@@ -148,7 +148,7 @@ class PartnerGrant:
             self.journal.record(Event("partner_user_created", sub=user.sub, partner_id=partner.partner_id))
             return _Held(user, link), True
         self.links.return_seat(partner.partner_id)
-        held = self._held(proven, now)
+        held = self._held(proven)
         if held is None:  # made and unlinked again meanwhile
             raise ServiceError(Errors.UNAVAILABLE, "the external id never stood still", retry_after=1)
         return held, False
@@ -177,7 +177,7 @@ class PartnerGrant:
                     reason = f"{' '.join(held.user.roles)} -> {' '.join(user.roles)}"
                     self.journal.record(Event("roles_changed", sub=user.sub, reason=reason, partner_id=link.partner_id))
                 return _Held(user, link)
-            held = self._held(proven, now) or held
+            held = self._held(proven) or held
         raise ServiceError(Errors.UNAVAILABLE, "the account never stood still", retry_after=1)
 
     def _as_token_says(self, held: _Held, proven: Proven) -> tuple[User, Link]:

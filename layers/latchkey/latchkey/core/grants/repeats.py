@@ -33,6 +33,8 @@ class Rule:
     duplicate_seconds: int
 
 
+_REMEMBERED = 2  # advances that a chain remembers
+
 RULE = Rule(
     limit=4,
     generations_per_leak=20,
@@ -109,7 +111,7 @@ def classify(request: Presented, chain: Chain, rule: Rule) -> Verdict:
     behind = chain.generation - request.generation
     if behind <= 0:
         return Verdict.CURRENT if behind == 0 else Verdict.AHEAD
-    if rule.limit == 0 or behind > 2 or chain.last is None:
+    if rule.limit == 0 or behind > _REMEMBERED or chain.last is None:
         return Verdict.REUSE
     if behind == 1:
         return _repeat(request, chain.last, chain, rule)
