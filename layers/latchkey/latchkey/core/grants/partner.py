@@ -101,7 +101,7 @@ class PartnerGrant:
         if held is None:
             held, created = self._first_sight(proven, now)
         if not created:
-            held = self._renewed(held, proven, now)
+            held = self._renewed(held, proven)
         live = () if created else self.sessions.list_sessions(held.user.sub, now)
         admitted = self._admit(_proof(held.user, proven.partner, client_id, now), Asked(scope, policy, live))
         tokens = self.issuer.for_session(
@@ -166,7 +166,7 @@ class PartnerGrant:
             source=partner.partner_id,
         )
 
-    def _renewed(self, held: _Held, proven: Proven, now: int) -> _Held:
+    def _renewed(self, held: _Held, proven: Proven) -> _Held:
         """Give the account the roles that the token says, and no longer those that only an earlier one did."""
         for _ in range(_TRIES):
             user, link = self._as_token_says(held, proven)
