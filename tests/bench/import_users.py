@@ -1,6 +1,6 @@
-"""How long the command takes to import many accounts into a twin: `make bench-import`, and no test.
+"""Measure how long the command takes to import many accounts into a twin: `make bench-import`. This is not a test.
 
-Say with USERS how many, with DATA=1 that the twin keeps them in a file.
+USERS is the number of accounts; with DATA=1 the twin stores them in a file.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _PEAK = re.compile(r"VmHWM:\s+([0-9]+) kB")
 
 
 def main() -> None:
-    """Import, import again, and print what each took."""
+    """Import twice, and print the time and memory of each import."""
     users = int(os.environ.get("USERS", "100000"))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -34,7 +34,7 @@ def main() -> None:
 
 
 def write_users(path: Path, users: int) -> None:
-    """Write that many accounts with hashes of Django's, which nobody has to compute to import them."""
+    """Write accounts with Django's hashes, which need not be computed to be imported."""
     with path.open("w") as file:
         for number in range(users):
             tag = base64.b64encode(sha256(str(number).encode()).digest()).decode()
@@ -49,7 +49,7 @@ def write_users(path: Path, users: int) -> None:
 
 
 def import_into(twin: RunningTwin) -> tuple[float, float]:
-    """Run the command, and return how many seconds and how many MB at most it took."""
+    """Run the command; return the seconds and the most memory in MB that it took."""
     begun = time.monotonic()
     command = [f"{sys.prefix}/bin/latchkey", "import", "--local", "users.jsonl"]
     child = os.posix_spawn(
@@ -62,7 +62,7 @@ def import_into(twin: RunningTwin) -> tuple[float, float]:
 
 
 def peak_of(process: int) -> float:
-    """Return how many MB a process has had at most."""
+    """Return the most memory in MB that a process has had."""
     found = _PEAK.search(Path(f"/proc/{process}/status").read_text())
     return int(found[1]) / 1024 if found else 0.0
 

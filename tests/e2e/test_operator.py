@@ -1,4 +1,4 @@
-"""The operator's day, with the `latchkey` command as people run it, on a twin that begins without an admin."""
+"""An operator's day with the `latchkey` command, on a twin that starts without an admin."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ INVOKE = "/2015-03-31/functions/{}/invocations"
 
 @dataclass(slots=True)
 class Operator:
-    """Somebody at a keyboard, in the folder of a twin."""
+    """A person at a keyboard, in the folder of a twin."""
 
     twin: RunningTwin
 
     def types(self, *arguments: str, typed: str = "", code: int = 0) -> str:
-        """Run a command with what is typed into it; return what it prints, which holds no password."""
+        """Run a command with typed input; return its output, which must not contain a password."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "LATCHKEY_"))}
         done = subprocess.run(
             [f"{sys.prefix}/bin/latchkey", *arguments],
@@ -39,7 +39,7 @@ class Operator:
             text=True,
             cwd=self.twin.folder,
             env=kept | {"COLUMNS": "200"},
-            start_new_session=True,  # else a password would be asked for on the terminal of whoever runs the tests
+            start_new_session=True,  # else the terminal that runs the tests would be asked for a password
             timeout=30,
             check=False,
         )
@@ -58,11 +58,11 @@ class Operator:
 
 @pytest.fixture(scope="module")
 def twin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningTwin]:
-    """A twin that nobody operates yet."""
+    """A twin without an admin."""
     with start_twin(tmp_path_factory.mktemp("bare-twin"), ADMIN="off", LIMITS="off") as running:
         running.secrets |= {PASSWORD, ANNS_PASSWORD}
         yield running
-        assert running.leaks() == []  # not in a log line, whoever was invoked with it
+        assert running.leaks() == []  # no log line contains them
 
 
 def log_in(twin: RunningTwin, password: str = ANNS_PASSWORD) -> Response:
@@ -74,13 +74,13 @@ def refresh(twin: RunningTwin, tokens: Any) -> Response:
 
 
 def session_of(twin: RunningTwin, key: str) -> int:
-    """Return the status that a service gets which opens a session by its key."""
+    """Return the status that a service gets when it opens a session with its key."""
     twin.secrets.add(key)
     return twin.call("POST", "/v1/auth/token", headers={"X-API-Key": key}).status
 
 
 def test_the_operators_day(twin: RunningTwin) -> None:
-    """From a stack without an admin to accounts, roles, clients and keys that work, and stop when told to."""
+    """Accounts, roles, clients and keys work as soon as they are created, and stop when the operator says so."""
     operator = Operator(twin)
     assert ("admin" in twin.dev, "There is no admin yet" in twin.output()) == (False, True)
     initial = ("--local", "init-admin", "--password-stdin", "--login")
@@ -122,7 +122,7 @@ def test_the_operators_day(twin: RunningTwin) -> None:
 
 
 def test_client_is_disabled_and_deleted_on_demand_alone(twin: RunningTwin) -> None:
-    """A disabled client's keys open nothing until it is enabled; without a confirmation it stays."""
+    """A disabled client's keys are not accepted until it is enabled, and it is deleted only with a confirmation."""
     operator = Operator(twin)
     client = operator.reads("client", "create", "--kind", "service", "--name", "Robot", "--role", "service")
     key = operator.does("api-key", "create", "--client-id", client["id"], "--name", "daily").strip()
@@ -137,7 +137,7 @@ def test_client_is_disabled_and_deleted_on_demand_alone(twin: RunningTwin) -> No
 
 
 def test_list_is_continued_on_a_real_server(twin: RunningTwin) -> None:
-    """The cursor of one command is good for the next, which signs in by itself."""
+    """The next command, which signs in again, accepts the cursor."""
     operator = Operator(twin)
     for name in ("one", "two", "three"):
         operator.does("client", "create", "--kind", "service", "--name", name)
@@ -155,13 +155,13 @@ def test_list_is_continued_on_a_real_server(twin: RunningTwin) -> None:
     "headers", [{"Origin": "http://127.0.0.1"}, {"Host": "attacker.example"}, {"Origin": "null"}, {"Host": "[::1"}]
 )
 def test_no_web_page_invokes(twin: RunningTwin, headers: dict[str, str]) -> None:
-    """Neither one that says where it is from, nor one whose name leads here."""
+    """A web page cannot invoke a function, whether it sends its origin or uses a name that resolves to this machine."""
     answer = twin.call("POST", INVOKE.format("InitAdminFunction"), json={}, headers=headers)
     assert (answer.status, answer.headers["x-amzn-errortype"]) == (403, "AccessDeniedException")
 
 
 def test_no_other_machine_invokes() -> None:
-    """Where the twin listens for others too, what a request says of itself does not help."""
+    """A request from another machine cannot invoke a function, whatever its headers say."""
     function = Function("F", "arn:F", "app", "handler", {}, 3, 128, "logs")
     invoke = Invocations(Api("api", "live", (), {}, {}, {"F": function}), lambda name, _: name)
     asked = [
@@ -173,13 +173,13 @@ def test_no_other_machine_invokes() -> None:
 
 @pytest.mark.parametrize("name", ["UsersFunction", "AuthorizerFunction", "NoFunction", "InitAdminFunction%2F"])
 def test_what_answers_a_route_is_not_invoked(twin: RunningTwin, name: str) -> None:
-    """Its authorizer would be walked round."""
+    """Invoking a function that has a route would avoid its authorizer."""
     answer = twin.call("POST", INVOKE.format(name), json={})
     assert (answer.status, answer.json["Type"]) == (404, "User")
 
 
 def test_invocation_is_a_post_that_waits(twin: RunningTwin) -> None:
-    """Another method, another way of invoking and a payload that is none are refused."""
+    """Other methods, other kinds of invocation and a broken payload are refused."""
     path = INVOKE.format("InitAdminFunction")
     answers = [
         twin.call("GET", path),
@@ -190,7 +190,7 @@ def test_invocation_is_a_post_that_waits(twin: RunningTwin) -> None:
 
 
 def test_error_of_a_function_is_marked(twin: RunningTwin) -> None:
-    """As Lambda marks it, with its type and nothing of the event."""
+    """An error has Lambda's header and the type of the exception, and nothing of the event."""
     answer = twin.call("POST", INVOKE.format("RotateFunction"), json={})
     assert (answer.status, answer.headers["x-amz-function-error"]) == (200, "Unhandled")
     assert answer.json == {"errorType": "KeyError"}

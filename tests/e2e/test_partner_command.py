@@ -35,7 +35,7 @@ def run(twin: RunningTwin, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 @pytest.fixture
 def shop(run: Run) -> dict[str, Any]:
-    """A partner made by the command."""
+    """A partner created by the command."""
     issuer = f"https://{token_hex(8)}.example"
     made = run("create", "--name", "Shop", "--issuer", issuer, "--map-role", "a=b=user", "--json")
     assert made.exit_code == 0, made.output
@@ -44,13 +44,13 @@ def shop(run: Run) -> dict[str, Any]:
 
 
 def of(run: Run, shop: dict[str, Any]) -> dict[str, Any]:
-    """Return the partner as it now is."""
+    """Return the present record of the partner."""
     record: dict[str, Any] = json.loads(run("show", shop["id"], "--json").stdout)
     return record
 
 
 def test_partner_is_made_shown_and_listed(run: Run, shop: dict[str, Any]) -> None:
-    """The role map takes the last = for its own."""
+    """A partner is created, shown and listed; in the role map the last = divides."""
     assert shop["role_map"] == {"a=b": "user"}
     assert shop["id"] in run("list").stdout
     assert shop["id"] in [each["id"] for each in json.loads(run("list", "--json").stdout)["partners"]]
@@ -58,14 +58,14 @@ def test_partner_is_made_shown_and_listed(run: Run, shop: dict[str, Any]) -> Non
 
 
 def test_partner_of_a_vendor_is_made(run: Run) -> None:
-    """Its profile is not mistaken for that of AWS."""
+    """The token profile is not confused with the profile of AWS."""
     words = ["--issuer", f"https://{token_hex(8)}.example", "--token-profile", "nodul", "--tenant", "7", "--json"]
     made = json.loads(run("create", "--name", "Nodul", *words).stdout)
     assert (made["profile"], made["tenant"]) == ("nodul", "7")
 
 
 def test_pair_made_here_signs_users_in(twin: RunningTwin, run: Run, shop: dict[str, Any], tmp_path: Path) -> None:
-    """The private half lies in a file of the operator's alone, and the service never sees it."""
+    """Only the operator can read the file with the private key, and the service never gets it."""
     file = tmp_path / "shop.pem"
     made = run("key", "create", shop["id"], "--kid", "k1", "--out", str(file))
     assert (made.exit_code, stat.S_IMODE(file.stat().st_mode), made.stdout) == (0, 0o600, "")
@@ -78,21 +78,21 @@ def test_pair_made_here_signs_users_in(twin: RunningTwin, run: Run, shop: dict[s
 
 @pytest.mark.parametrize("alg", ["RS256", "EdDSA"])
 def test_private_half_is_printed_once(run: Run, shop: dict[str, Any], alg: str) -> None:
-    """On stdout and nothing else there, so that it can be piped."""
+    """The private key is alone on stdout, so that it can be piped."""
     made = run("key", "create", shop["id"], "--alg", alg)
     assert made.stdout.startswith("-----BEGIN PRIVATE KEY-----")
     assert [key["alg"] for key in of(run, shop)["keys"]] == [alg]
 
 
 def test_file_is_not_left_when_the_key_is_refused(run: Run, tmp_path: Path) -> None:
-    """A private key that nothing knows is of no use."""
+    """The file of a key that is not registered is deleted."""
     file = tmp_path / "nobody.pem"
     assert run("key", "create", "prt_nobody", "--out", str(file)).exit_code == 1
     assert not file.exists()
 
 
 def test_keys_of_the_partners_own_come_and_go(run: Run, shop: dict[str, Any], tmp_path: Path) -> None:
-    """As PEM with its algorithm, or as a JWK."""
+    """A public key is added as PEM with its algorithm, or as a JWK."""
     pem, jwk = tmp_path / "a.pem", tmp_path / "b.json"
     pem.write_text(Signer().pem())
     jwk.write_text(json.dumps(Signer("b").key().to_jwk()))
@@ -104,7 +104,7 @@ def test_keys_of_the_partners_own_come_and_go(run: Run, shop: dict[str, Any], tm
 
 @pytest.mark.parametrize("name", ["a.pem", "b.json"])
 def test_private_key_is_not_sent(run: Run, shop: dict[str, Any], tmp_path: Path, name: str) -> None:
-    """Whoever names the wrong file is told so here, and the key stays on the machine."""
+    """A private key is refused before it leaves the machine."""
     private, file = Signer().private, tmp_path / name
     text = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
     file.write_text(text if name == "a.pem" else json.dumps(Signer().key().to_jwk() | {"d": "AAAA"}))
@@ -113,7 +113,7 @@ def test_private_key_is_not_sent(run: Run, shop: dict[str, Any], tmp_path: Path,
 
 
 def test_lists_are_emptied(run: Run, shop: dict[str, Any]) -> None:
-    """By an empty text, as no option can be given without a value."""
+    """An empty text empties a list."""
     words = [word for name in ("map-role", "default-role", "client-id", "scope") for word in (f"--{name}", "")]
     assert run("set", shop["id"], *words).exit_code == 0
     shown = of(run, shop)
@@ -121,7 +121,7 @@ def test_lists_are_emptied(run: Run, shop: dict[str, Any]) -> None:
 
 
 def test_settings_change(run: Run, shop: dict[str, Any]) -> None:
-    """Status and limits, and at last the partner is gone."""
+    """Status and limits change, and at the end the partner is deleted."""
     run("disable", shop["id"])
     assert of(run, shop)["status"] == "disabled"
     run("enable", shop["id"])

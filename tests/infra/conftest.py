@@ -1,4 +1,4 @@
-"""The API that the tests of the `latchkey` command speak to, as a twin's and as a stack's."""
+"""The API that the tests of the `latchkey` command call, as that of a twin and of a stack."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.infra.fake_api import LOGIN, LOGOUT, TOKEN, FakeApi, FakeServer, Hand
 
 @pytest.fixture(scope="session", autouse=True)
 def built_once() -> Iterator[None]:
-    """The command is put together once for all tests: that would take longer than most of them."""
+    """Build the command once for all tests: that takes longer than most of them."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("typer.testing._get_command", cache(get_command))
         yield
@@ -45,7 +45,7 @@ def fake(server: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A person at a terminal, who can be asked; what they type is the input of the command."""
+    """A person at a terminal, who can be asked; the input of the command is what they type."""
     monkeypatch.setattr(questions, "_on_terminal", lambda: True)
 
 

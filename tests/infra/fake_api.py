@@ -1,4 +1,4 @@
-"""A small API of its own on loopback, for the tests of the `latchkey` command, and the command to call it with."""
+"""A small API on loopback for the tests of the `latchkey` command, and the command to call it with."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def a_policy(**members: Any) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request, as it came; `token` is that of the Authorization header."""
+    """A request as it came; `token` is that of the Authorization header."""
 
     method: str
     path: str
@@ -60,7 +60,7 @@ class Call:
 
 @dataclass
 class FakeApi:
-    """Answers from a table, the last answer of a route again and again, and keeps what it was asked."""
+    """Answers from a table, repeats the last answer of a route, and records the requests."""
 
     address: str = ""
     answers: dict[tuple[str, str], list[tuple[int, Any]]] = field(default_factory=dict)
@@ -73,24 +73,24 @@ class FakeApi:
         self.answers[method, path] = list(answers)
 
     def answer(self, call: Call) -> tuple[int, Any]:
-        """Answer, and remember."""
+        """Record the request, and answer."""
         self.calls.append(call)
         prepared = self.answers[call.method, call.path]
         return prepared.pop(0) if len(prepared) > 1 else prepared[0]
 
     def bodies(self, path: str) -> list[Any]:
-        """Return what was sent to a path, in order."""
+        """Return the bodies that were sent to a path, in order."""
         return [call.body for call in self.calls if call.path == path]
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Hands each request to the fake of its server, and keeps the connection for the next."""
+    """Passes each request to the fake of its server, and keeps the connection open."""
 
     protocol_version = "HTTP/1.1"
     wbufsize = -1  # a response in one packet: else the next would wait for an acknowledgement
 
     def handle_any(self) -> None:
-        """Answer as was prepared."""
+        """Send the prepared answer."""
         fake = cast("FakeServer", self.server).fake
         body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
         kind = self.headers.get("Content-Type", "")
@@ -113,11 +113,11 @@ class Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = handle_any  # noqa: N815 - names of the standard library
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 class FakeServer(ThreadingHTTPServer):
-    """Serves whichever fake the present test has made, which counts the connections."""
+    """Serves the fake of the present test, and counts the connections."""
 
     fake: FakeApi
 

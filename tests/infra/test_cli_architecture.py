@@ -45,7 +45,7 @@ PROGRAMS = [module for module in MODULES if not module.endswith("__init__")]
 
 @pytest.mark.parametrize("module", PROGRAMS)
 def test_imports_run_one_way(module: str) -> None:
-    """From the command to its nouns, to what they share, to the server and the terminal; and never back."""
+    """Imports run from the command to its nouns, to what they share, to the server and the terminal, and never back."""
     own = module.split(".", maxsplit=1)[0]
     found = [each for each in imports(module) if each.split(".")[0] != own]
     same = rung(module)
@@ -55,20 +55,20 @@ def test_imports_run_one_way(module: str) -> None:
 
 
 def test_there_is_no_circle() -> None:
-    """Each module can be read after those that it imports."""
+    """No module imports itself, directly or through others."""
     order = TopologicalSorter({module: set(imports(module)) for module in PROGRAMS}).static_order()
     assert set(order) >= set(PROGRAMS)
 
 
 def test_ladder_names_every_module() -> None:
-    """A new file has to say where it stands."""
+    """A new module must be placed on the ladder."""
     first = {module.split(".")[0] for module in PROGRAMS}
     assert first == {name for names in LADDER for name in names}
 
 
 @pytest.mark.parametrize("module", [module for module in PROGRAMS if module != "service.api"])
 def test_one_module_speaks_http(module: str) -> None:
-    """Httpx and its kind stand in one place, so that TLS, limits and proxies are decided once."""
+    """Only one module imports an HTTP client, so that TLS, limits and proxies are decided once."""
     tree = ast.parse(MODULES[module].read_text())
     named = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     named |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}

@@ -1,4 +1,4 @@
-"""`latchkey audit`: what it asks the server, what it shows of the answers, and how it ends."""
+"""`latchkey audit`: what it requests, what it shows of the answers, and how it ends."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def event(number: int = 0, **members: Any) -> dict[str, Any]:
 
 @dataclass
 class Server:
-    """Answers with a list of events, page by page, or with one document whatever is asked.
+    """Answers with a list of events, page by page, or with one document for every request.
 
-    The first `swept` of the list are left out of their pages.
+    The first `swept` events of the list are missing from their pages.
     """
 
     events: list[dict[str, Any]] = field(default_factory=list)
@@ -43,7 +43,7 @@ class Server:
     asked: list[dict[str, str]] = field(default_factory=list)
 
     def get(self, path: str, doing: str) -> Answer:
-        """Answer one page; a cursor is the place where it goes on."""
+        """Answer one page; a cursor is the position of the next."""
         assert urlsplit(path).path == "/v1/admin/audit"
         query = {name: value for name, [value] in parse_qs(urlsplit(path).query).items()}
         self.asked.append(query)
@@ -56,7 +56,7 @@ class Server:
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Server:
-    """A server that everybody is signed in at."""
+    """A server that every operator is signed in to."""
     made = Server()
 
     @contextmanager
@@ -74,7 +74,7 @@ def run(*arguments: str) -> Result:
 
 
 def test_events_are_a_table(server: Server) -> None:
-    """A row each, with the time as ISO 8601 has it, to the millisecond, and who did it where somebody else did."""
+    """Each event is a row: the time in ISO 8601 to the millisecond, and the operator if another person did it."""
     server.events = [event(event="roles_changed", actor="usr_boss", reason="admin"), event(1)]
     result = run()
     lines = [line.split() for line in result.stdout.splitlines()]
@@ -86,7 +86,7 @@ def test_events_are_a_table(server: Server) -> None:
 
 
 def test_narrow_terminal_keeps_time_event_and_subject(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No id is cut or folded, and the time is how long ago it was."""
+    """At 60 columns no id is cut or folded, and the time is how long ago it was."""
     monkeypatch.setattr(screen, "width", lambda: 60)
     server.events = [event(sub="usr_" + "a" * 26, reason="a long reason", time=int(time.time() - 130) * 1000)]
     lines = [line.split() for line in run().stdout.splitlines()]
@@ -94,7 +94,7 @@ def test_narrow_terminal_keeps_time_event_and_subject(server: Server, monkeypatc
 
 
 def test_long_reason_is_one_line_in_a_pipe(server: Server) -> None:
-    """`latchkey audit | grep` finds all of it."""
+    """`latchkey audit | grep` finds every word of a long reason."""
     server.events = [event(reason="word " * 200 + "end")]
     assert run().stdout.splitlines()[1].endswith("word end")
 
@@ -110,7 +110,7 @@ def test_long_reason_is_one_line_in_a_pipe(server: Server) -> None:
 def test_what_is_asked_for_reaches_the_server(
     server: Server, arguments: tuple[str, ...], asked: dict[str, str]
 ) -> None:
-    """Today, in UTC, where nobody says otherwise."""
+    """The day or the user is sent; by default it is today in UTC."""
     run(*arguments)
     assert server.asked == [asked | {"limit": "50"}]
 
@@ -120,7 +120,7 @@ def test_what_is_asked_for_reaches_the_server(
     [("250", [100, 100, 50], True), ("300", [100, 100, 100], False), ("1", [1], True), ("260", [100, 100, 60], False)],
 )
 def test_pages_are_read_up_to_the_limit(server: Server, limit: str, sizes: list[int], more: bool) -> None:
-    """Nothing twice, nothing beyond; whether there is more is said beside the result."""
+    """No event comes twice or beyond the limit, and a note on stderr says whether there are more."""
     server.events = [event(number) for number in range(260)]
     result = run("--limit", limit)
     subjects = [line.split()[2] for line in result.stdout.splitlines()[1:]]
@@ -130,7 +130,7 @@ def test_pages_are_read_up_to_the_limit(server: Server, limit: str, sizes: list[
 
 
 def test_json_is_one_document_of_all_pages(server: Server) -> None:
-    """For scripts: the events as the server gave them, members unknown to this release included, and the cursor."""
+    """Scripts get the events as the server sent them, with unknown members, and the cursor."""
     server.events = [event(number, news="ü") for number in range(120)]
     assert json.loads(run("--json", "--limit", "200").stdout) == {"events": server.events, "cursor": None}
     first = json.loads(run("--json", "--limit", "110").stdout)
@@ -139,13 +139,13 @@ def test_json_is_one_document_of_all_pages(server: Server) -> None:
 
 
 def test_a_page_without_events_is_not_the_end(server: Server) -> None:
-    """Behind events whose time has passed there may be others."""
+    """An empty page can be followed by others, since expired events leave gaps."""
     server.events, server.swept = [event(number) for number in range(101)], 100
     assert "usr_100" in run("--limit", "150").stdout
 
 
 def test_nothing_is_said_to_be_nothing(server: Server) -> None:
-    """An empty table would look like a mistake."""
+    """An empty result is said in words, because an empty table looks like a mistake."""
     assert run().stdout.strip() == "No events are recorded."
 
 
@@ -160,8 +160,8 @@ def test_nothing_is_said_to_be_nothing(server: Server) -> None:
         ("more",),
     ],
 )
-def test_wrong_usage_asks_nobody(server: Server, arguments: tuple[str, ...]) -> None:
-    """It ends with 2 before anybody signs in."""
+def test_wrong_usage_asks_nothing(server: Server, arguments: tuple[str, ...]) -> None:
+    """Wrong usage ends with 2 before the command signs in."""
     assert (run(*arguments).exit_code, server.asked) == (2, [])
 
 
@@ -169,7 +169,7 @@ def test_wrong_usage_asks_nobody(server: Server, arguments: tuple[str, ...]) -> 
     "document", [{}, {"events": 7}, {"events": [7]}, {"events": [event(time="x")]}, {"events": [event(time=10**30)]}]
 )
 def test_an_answer_that_is_none_is_refused(server: Server, document: dict[str, Any]) -> None:
-    """In one line, not in a traceback."""
+    """An unreadable answer is an error in one line, and no traceback."""
     server.document = document
     result = run()
     assert (result.exit_code, result.stdout) == (1, "")
@@ -177,7 +177,7 @@ def test_an_answer_that_is_none_is_refused(server: Server, document: dict[str, A
 
 
 def test_text_of_a_stranger_moves_no_terminal(server: Server) -> None:
-    """Neither an escape nor Rich's own markup."""
+    """Escape sequences and Rich's markup in an event are shown as text."""
     server.events = [event(reason="\x1b]0;owned\x07[bold]x\u009b1m")]
     result = run()
     assert "[bold]x" in result.stdout
@@ -185,10 +185,10 @@ def test_text_of_a_stranger_moves_no_terminal(server: Server) -> None:
 
 
 def test_who_is_not_signed_in_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the exit code that the other commands have."""
+    """Without a sign-in the command ends with 3, as every command does."""
 
-    def nobody(_: object) -> None:
-        raise NotSignedIn("Nobody has signed in.")
+    def refuse(_: object) -> None:
+        raise NotSignedIn("You are not signed in.")
 
-    monkeypatch.setattr(sign_in, "find_target", nobody)
+    monkeypatch.setattr(sign_in, "find_target", refuse)
     assert run().exit_code == 3

@@ -36,7 +36,7 @@ LEAVES = {words: command for words, command in EVERY.items() if not isinstance(c
 
 @pytest.fixture(autouse=True)
 def policy(fake: FakeApi) -> None:
-    """What `signing show` reads."""
+    """Let `signing show` find a policy."""
     fake.will("GET", SIGNING, (200, a_policy()))
 
 
@@ -45,7 +45,7 @@ def policy(fake: FakeApi) -> None:
     ["--local signing show --json", "signing --local show --json", "signing show --local --json"],
 )
 def test_target_may_stand_before_the_noun_the_verb_or_behind_both(fake: FakeApi, arguments: str) -> None:
-    """Nobody has to remember where it belongs."""
+    """The options of the target may stand at any of these places."""
     assert latchkey(*arguments.split()).exit_code == 0
     assert fake.calls[0].path == LOGIN
 
@@ -60,7 +60,7 @@ def test_target_may_stand_before_the_noun_the_verb_or_behind_both(fake: FakeApi,
     ],
 )
 def test_stack_and_region_may_be_apart(stack: FakeApi, monkeypatch: pytest.MonkeyPatch, arguments: str) -> None:
-    """Each is read where it stands; of two stacks, the one nearest to the command counts."""
+    """Each option is read where it stands; of two stacks, the one nearest to the command counts."""
     monkeypatch.delenv("AWS_DEFAULT_REGION")
     result = latchkey(*arguments.split(), LATCHKEY_TOKEN=GIVEN)
     assert result.exit_code == 0, result.stderr
@@ -68,7 +68,7 @@ def test_stack_and_region_may_be_apart(stack: FakeApi, monkeypatch: pytest.Monke
 
 
 def test_environment_never_beats_what_is_typed_further_in_front(stack: FakeApi) -> None:
-    """Each command reads the environment again, and must not forget the command line over it."""
+    """Each command reads the environment again, and the command line still has priority."""
     result = latchkey("--stack", "auth", "signing", "show", LATCHKEY_STACK="other", LATCHKEY_TOKEN=GIVEN)
     assert result.exit_code == 0
     assert "StackName=auth&" in f"{stack.bodies('/')[0]}&"
@@ -79,14 +79,14 @@ def test_environment_never_beats_what_is_typed_further_in_front(stack: FakeApi) 
     ["--local signing --stack auth show", "--stack auth signing show --local", "signing show --local --stack auth"],
 )
 def test_two_targets_are_wrong_usage_wherever_they_stand(stack: FakeApi, arguments: str) -> None:
-    """Which of them was meant cannot be known."""
+    """The command cannot know which of two targets is meant."""
     result = latchkey(*arguments.split(), LATCHKEY_TOKEN=GIVEN)
     assert (result.exit_code, stack.calls) == (2, [])
     assert "not both" in result.stderr
 
 
 def test_value_that_looks_like_a_target_is_a_value(fake: FakeApi) -> None:
-    """The name of this client is `--local`: it is not pulled out of its place."""
+    """The client's name is `--local`, because it stands behind --name."""
     fake.will("POST", CLIENTS, (201, {"id": "cli_x", "name": "--local"}))
     result = latchkey("client", "create", "--kind", "service", "--name", "--local", "--local")
     assert result.exit_code == 0
@@ -94,7 +94,7 @@ def test_value_that_looks_like_a_target_is_a_value(fake: FakeApi) -> None:
 
 
 def test_value_that_looks_like_a_target_is_no_target(fake: FakeApi) -> None:
-    """Without another `--local`, this command has a name for the client and no target."""
+    """A `--local` that is a name does not choose the target."""
     result = latchkey("client", "create", "--kind", "service", "--name", "--local")
     assert (result.exit_code, fake.calls) == (2, [])
     assert "--local or --stack NAME" in result.stderr
@@ -103,14 +103,14 @@ def test_value_that_looks_like_a_target_is_no_target(fake: FakeApi) -> None:
 @pytest.mark.parametrize("option", ["--stack", "--profile", "--region"])
 @pytest.mark.parametrize(("following", "said"), [([], "requires an argument"), (["--json"], "the value is missing")])
 def test_target_without_its_value_is_wrong_usage(stack: FakeApi, option: str, following: list[str], said: str) -> None:
-    """At the end of the line, or where the next option stands in its place."""
+    """A value is missing at the end of the line, or where the next option follows."""
     result = latchkey("signing", "show", option, *following, LATCHKEY_TOKEN=GIVEN)
     assert (result.exit_code, stack.calls) == (2, [])
     assert said in " ".join(result.stderr.split())
 
 
 def test_target_behind_two_dashes_is_an_argument(fake: FakeApi) -> None:
-    """As everywhere: nothing behind `--` is an option."""
+    """No word behind `--` is an option."""
     fake.will("PUT", "/v1/admin/roles/desk", (200, {"name": "desk", "permissions": ["--local"]}))
     assert latchkey("--local", "role", "set", "desk", "--", "--local").exit_code == 0
     assert fake.bodies("/v1/admin/roles/desk") == [{"permissions": ["--local"]}]
@@ -118,14 +118,14 @@ def test_target_behind_two_dashes_is_an_argument(fake: FakeApi) -> None:
 
 @pytest.mark.parametrize("words", [words for words in EVERY if words != "hash-key"])
 def test_help_shows_the_options_of_the_target(words: str) -> None:
-    """Whoever asks for help at a command finds them there."""
+    """The help of every command shows how to choose a target."""
     shown = latchkey(*words.split(), "--help").stdout
     assert [option for option in TARGET_OPTIONS if option not in shown] == []
 
 
 @pytest.mark.parametrize("words", LEAVES)
 def test_help_of_a_command_has_an_example_of_it(words: str) -> None:
-    """In one line that a terminal of 80 columns does not fold, with options that the command has."""
+    """Each example fits in one line of 80 columns and uses options that the command has."""
     shown = latchkey(*words.split(), "--help", COLUMNS="80").stdout
     [example] = re.findall(r"Example:\s+(latchkey .*?)\s*$", shown, re.MULTILINE)
     assert example.startswith(f"latchkey {words}")
@@ -135,20 +135,20 @@ def test_help_of_a_command_has_an_example_of_it(words: str) -> None:
 
 @pytest.mark.parametrize("words", EVERY)
 def test_every_option_says_what_it_is(words: str) -> None:
-    """An option without a text helps nobody."""
+    """Every option and argument has a help text."""
     assert [param.name for param in EVERY[words].params if not param.help] == []
 
 
 @pytest.mark.parametrize("words", ["user", "client", "api-key", "partner"])
 def test_nouns_have_the_same_verbs(words: str) -> None:
-    """What an operator knows of one noun holds for the next, as far as the API offers it."""
+    """The nouns share their verbs, as far as the API offers them."""
     verbs = {"list", "show", "create", "set", "disable", "enable"} | ({"delete"} if words != "user" else set())
     assert verbs <= EVERY[words].commands.keys()
 
 
 @pytest.mark.parametrize("words", LEAVES)
 def test_options_mean_the_same_everywhere(words: str) -> None:
-    """Every list has `--limit`, `--cursor` and `--json`; what deletes has `--yes`."""
+    """Every list has `--limit`, `--cursor` and `--json`; every delete has `--yes`."""
     options = {option for param in LEAVES[words].params for option in param.opts}
     verb = words.rsplit(maxsplit=1)[-1]
     wanted = {"list": {"--limit", "--cursor", "--json"}, "show": {"--json"}, "delete": {"--yes", "--json"}}
@@ -157,6 +157,6 @@ def test_options_mean_the_same_everywhere(words: str) -> None:
 
 
 def test_version_is_printed() -> None:
-    """Without a target."""
+    """The version is printed without a target."""
     result = latchkey("--version")
     assert (result.exit_code, re.fullmatch(r"latchkey \d+\.\d+\.\d+\n", result.stdout) is not None) == (0, True)

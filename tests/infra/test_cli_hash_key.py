@@ -28,18 +28,18 @@ FAST = "DJ35ymschUFDmqCnDJewjcnVExVkWgX7mJDXhFy9X8oQ"
     ],
 )
 def test_hash_alone_is_printed(options: list[str], expected: str) -> None:
-    """That of a Waves node unless another is named, and one newline."""
+    """The command prints the hash and a newline; by default it is the hash of a Waves node."""
     result = latchkey("hash-key", *options, typed="ridethewaves!")
     assert (result.exit_code, result.stdout, result.stderr) == (0, f"{expected}\n", "")
 
 
 def test_fast_hash_is_another() -> None:
-    """It is BLAKE2b alone, in Base58."""
+    """The fast hash is BLAKE2b alone, in Base58."""
     assert latchkey("hash-key", "--algorithm", "fast", typed="ridethewaves!").stdout == f"{FAST}\n"
 
 
 def test_newline_counts_and_that_is_said() -> None:
-    """As with every tool that hashes bytes; who did not mean it is told."""
+    """A newline at the end is hashed, and a warning says so."""
     result = latchkey("hash-key", "--algorithm", "sha256", typed="secret\n")
     assert result.stdout == hashlib.sha256(b"secret\n").hexdigest() + "\n"
     assert "--strip-newline" in result.stderr
@@ -47,18 +47,18 @@ def test_newline_counts_and_that_is_said() -> None:
 
 @pytest.mark.parametrize("ending", ["", "\n", "\r\n"])
 def test_one_newline_is_left_out_on_demand(ending: str) -> None:
-    """What `echo` or an editor adds, once."""
+    """--strip-newline leaves out the one newline that `echo` or an editor adds."""
     result = latchkey("hash-key", "--strip-newline", typed=f"ridethewaves!{ending}")
     assert (result.stdout, result.stderr) == (f"{SECURE}\n", "")
 
 
 def test_secret_is_never_an_argument() -> None:
-    """There, the shell's history and every user of the machine would see it."""
+    """A secret on the command line would be in the shell's history and visible to every user of the machine."""
     assert latchkey("hash-key", "ridethewaves!").exit_code == 2
 
 
 def test_secret_is_typed_unseen_on_a_terminal(tmp_path: Path) -> None:
-    """A person is asked, sees nothing of what is typed, and the newline that ends it is none of it."""
+    """A person is asked, the typed secret is not shown, and its newline is not hashed."""
     ours, theirs = pty.openpty()
     command = subprocess.Popen(
         [f"{sys.prefix}/bin/latchkey", "hash-key"],
@@ -84,7 +84,7 @@ def test_secret_is_typed_unseen_on_a_terminal(tmp_path: Path) -> None:
 
 
 def _read(terminal: int) -> bytes:
-    """Return what is left on a terminal whose other side is closed."""
+    """Return the rest of the output of a terminal whose other side is closed."""
     try:
         return os.read(terminal, 1024)
     except OSError:

@@ -1,4 +1,4 @@
-"""`latchkey init-admin`, against a twin and a stack that a small API on loopback plays."""
+"""`latchkey init-admin`, against a small API on loopback in the place of a twin or a stack."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ TYPED = f"{PASSWORD}\n{PASSWORD}\n"
 
 
 def answered(status: int, document: Any) -> tuple[int, dict[str, Any]]:
-    """Return how Lambda hands over what the function answers."""
+    """Return the answer of the function as Lambda hands it over."""
     return 200, {"statusCode": status, "headers": {}, "body": json.dumps(document), "isBase64Encoded": False}
 
 
 @pytest.fixture
 def twin(fake: FakeApi) -> FakeApi:
-    """A twin that has no admin yet."""
+    """A twin without an admin."""
     fake.will("POST", TWINS, answered(201, ADMIN))
     return fake
 
 
 @pytest.fixture
 def deployed(stack: FakeApi, monkeypatch: pytest.MonkeyPatch) -> FakeApi:
-    """A deployed stack that has no admin yet."""
+    """A deployed stack without an admin."""
     monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", stack.address)
     stack.will("POST", "/", described({"ApiUrl": stack.address, "InitAdminFunction": FUNCTION}))
     stack.will("POST", STACKS, answered(201, ADMIN))
@@ -55,7 +55,7 @@ def invocations(fake: FakeApi) -> list[Any]:
 
 
 def test_twin_gets_its_first_admin(twin: FakeApi) -> None:
-    """Login and password go to the function as the body of a request, and the account is shown."""
+    """Login and password are sent to the function as the body of a request, and the account is shown."""
     result = latchkey("init-admin", "--local", typed=f"boss@example.com\n{TYPED}")
     [event] = invocations(twin)
     assert json.loads(event["body"]) == {"login": "boss@example.com", "password": PASSWORD}
@@ -65,7 +65,7 @@ def test_twin_gets_its_first_admin(twin: FakeApi) -> None:
 
 
 def test_stack_gets_its_first_admin_by_the_lambda_api(deployed: FakeApi) -> None:
-    """The function is found by the stack's output, and no token goes there."""
+    """The stack's output names the function, and no token is sent there."""
     result = init("--stack", "auth", LATCHKEY_TOKEN=TOKEN)
     [event] = invocations(deployed)
     assert (result.exit_code, json.loads(event["body"])["password"]) == (0, PASSWORD)
@@ -73,20 +73,20 @@ def test_stack_gets_its_first_admin_by_the_lambda_api(deployed: FakeApi) -> None
 
 
 def test_password_is_on_no_screen(twin: FakeApi) -> None:
-    """Neither typed nor in an answer."""
+    """The password is not shown when it is typed or answered."""
     assert PASSWORD not in init("--local").output
 
 
 @pytest.mark.parametrize("ending", ["", "\n", "\r\n"])
 def test_password_of_a_pipe_ends_before_its_newline(twin: FakeApi, ending: str) -> None:
-    """As `echo` and files end; what else stands there is the password."""
+    """One newline at the end is not part of the password; blanks are."""
     assert init("--local", "--password-stdin", typed=f" {PASSWORD} {ending}").exit_code == 0
     [event] = invocations(twin)
     assert json.loads(event["body"])["password"] == f" {PASSWORD} "
 
 
 def test_json_is_the_functions_document(twin: FakeApi) -> None:
-    """A script gets the account."""
+    """A script gets the account as JSON."""
     assert json.loads(init("--local", "--json").stdout) == ADMIN
 
 
@@ -95,16 +95,16 @@ def test_json_is_the_functions_document(twin: FakeApi) -> None:
     [("admin_exists", "This stack has had its first admin already."), ("weak_password", "This password is too easy.")],
 )
 def test_refusal_of_the_function_is_said(deployed: FakeApi, code: str, sentence: str) -> None:
-    """Its problem document is read as that of any route."""
+    """A problem document of the function is shown like that of a route."""
     deployed.will("POST", STACKS, answered(*problem(409, code, sentence)))
     result = init("--stack", "auth")
     assert (result.exit_code, result.stdout.strip()) == (1, "")
     assert result.stderr.endswith(f"latchkey: {sentence} [{code}, request req-1]\n")
 
 
-@pytest.mark.parametrize("typed", ["", f"{PASSWORD}\n", f"{PASSWORD}\nanother\n"], ids=["nobody", "once", "differing"])
+@pytest.mark.parametrize("typed", ["", f"{PASSWORD}\n", f"{PASSWORD}\nanother\n"], ids=["nothing", "once", "differing"])
 def test_nothing_is_invoked_without_a_sure_password(twin: FakeApi, typed: str) -> None:
-    """A slip of the finger would lock everybody out for ever."""
+    """A typing error must not set the only admin's password."""
     result = init("--local", typed=typed)
     assert (result.exit_code, invocations(twin)) == (1, [])
     assert "Nothing has changed" in result.stderr
@@ -116,19 +116,19 @@ def test_nothing_is_invoked_without_a_sure_password(twin: FakeApi, typed: str) -
     ids=["no target", "two targets", "no login", "password as an option"],
 )
 def test_wrong_usage_invokes_nothing(twin: FakeApi, arguments: list[str]) -> None:
-    """It ends with 2."""
+    """Wrong usage ends with 2 before the function is invoked."""
     assert latchkey("init-admin", *arguments, typed=TYPED).exit_code == 2
     assert twin.calls == []
 
 
 def test_empty_pipe_is_wrong_usage(twin: FakeApi) -> None:
-    """A secret store that failed gives no password."""
+    """An empty standard input, as of a failed secret store, is not a password."""
     assert init("--local", "--password-stdin", typed="\n").exit_code == 2
 
 
 @pytest.mark.parametrize("document", [{}, {"statusCode": "201", "body": "{}"}, {"statusCode": 201}, []])
 def test_answer_of_something_else_is_refused(twin: FakeApi, document: Any) -> None:
-    """A function of that name that is not ours is a failure in one line."""
+    """The answer of a foreign function with this name is an error in one line."""
     twin.will("POST", TWINS, (200, document))
     result = init("--local")
     assert (result.exit_code, result.stdout.strip()) == (1, "")
@@ -136,7 +136,7 @@ def test_answer_of_something_else_is_refused(twin: FakeApi, document: Any) -> No
 
 
 def test_failure_of_the_function_repeats_nothing(deployed: FakeApi) -> None:
-    """What Lambda says of it may hold the event, so it is not shown."""
+    """Lambda's error text is not shown, because it can contain the event."""
     deployed.headers["X-Amz-Function-Error"] = "Unhandled"
     deployed.will("POST", STACKS, (200, {"errorMessage": PASSWORD}))
     result = init("--stack", "auth")
@@ -147,7 +147,7 @@ def test_failure_of_the_function_repeats_nothing(deployed: FakeApi) -> None:
 
 @pytest.mark.parametrize(("status", "exit_code"), [(403, 3), (404, 4), (429, 4), (500, 4)])
 def test_refusal_of_lambda_itself_is_asked_for_once(deployed: FakeApi, status: int, exit_code: int) -> None:
-    """Who may not invoke is told so; a call that may have been carried out is not repeated."""
+    """A call that may have been carried out is not repeated, and a missing right is reported."""
     deployed.headers["X-Amzn-ErrorType"] = "SomeException"
     deployed.will("POST", STACKS, (status, {"Type": "User", "Message": "Not so."}))
     result = init("--stack", "auth")
@@ -156,7 +156,7 @@ def test_refusal_of_lambda_itself_is_asked_for_once(deployed: FakeApi, status: i
 
 
 def test_stack_of_an_earlier_release_is_told_before_a_password_is_typed(deployed: FakeApi) -> None:
-    """It has no such output, and nobody is asked for anything."""
+    """A stack without the output is reported before the command asks for a password."""
     deployed.will("POST", "/", described({"ApiUrl": deployed.address}))
     result = latchkey("init-admin", "--stack", "auth", typed=TYPED)
     assert (result.exit_code, "Login" in result.stderr) == (4, False)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import re
+import subprocess
+import sys
 import time
 from datetime import datetime
 from pathlib import Path
@@ -11,8 +15,9 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from typer.testing import Result
+from typer.testing import CliRunner, Result
 
+from infra.cli.app import app
 from tests.infra.fake_api import LOGIN, LOGOUT, PASSWORD, Call, FakeApi, latchkey, problem
 
 USERS, ROLES, CLIENTS, KEYS = "/v1/admin/users", "/v1/admin/roles", "/v1/admin/clients", "/v1/admin/api-keys"
@@ -213,14 +218,14 @@ def prepare(fake: FakeApi, call: Call, document: Any) -> None:
 
 
 def own_calls(fake: FakeApi) -> list[tuple[str, str, Any]]:
-    """Return what was asked beside signing in and out."""
+    """Return the calls other than signing in and out."""
     calls = [(call.method, call.path, call.body or None) for call in fake.calls]
     return [call for call in calls if call[1] not in {LOGIN, LOGOUT}]
 
 
 @pytest.mark.parametrize("name", COMMANDS | WITH_SECRET)
 def test_command_makes_its_call(fake: FakeApi, name: str) -> None:
-    """Signed in as the twin's admin, each command asks once for exactly what was typed, and signs out."""
+    """Each command signs in as the twin's admin, makes exactly one call with what was typed, and signs out."""
     for arguments, call, document in (table[name] for table in (COMMANDS, WITH_SECRET) if name in table):
         fake.calls.clear()
         prepare(fake, call, document)
@@ -232,7 +237,7 @@ def test_command_makes_its_call(fake: FakeApi, name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name, (_, _, document) in COMMANDS.items() if document])
 def test_json_is_the_servers_document(fake: FakeApi, name: str) -> None:
-    """Byte by byte, members that nobody knows included."""
+    """--json prints the server's document byte by byte, with unknown members."""
     arguments, call, document = COMMANDS[name]
     text = json.dumps(document | {"news": "of tomorrow"}, indent=3)
     fake.will(call.method, call.path, (200, text.encode()))
@@ -241,7 +246,7 @@ def test_json_is_the_servers_document(fake: FakeApi, name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name, (_, _, document) in COMMANDS.items() if not document])
 def test_json_of_nothing_is_nothing(fake: FakeApi, name: str) -> None:
-    """Where the server has no document, a script gets none."""
+    """--json prints nothing if the server has no document."""
     arguments, call, document = COMMANDS[name]
     prepare(fake, call, document)
     result = local(*arguments, "--json")
@@ -250,7 +255,7 @@ def test_json_of_nothing_is_nothing(fake: FakeApi, name: str) -> None:
 
 @pytest.mark.parametrize(("arguments", "call", "document"), WITH_SECRET.values(), ids=WITH_SECRET)
 def test_secret_is_alone_on_stdout(fake: FakeApi, arguments: list[str], call: Call, document: dict[str, Any]) -> None:
-    """What a pipe takes is the secret; who reads is told, beside it, that it comes this once."""
+    """A pipe gets the secret alone; a note on stderr says that it is shown only once."""
     prepare(fake, call, document)
     result = local(*arguments)
     assert result.stdout == SECRET + "\n"
@@ -260,14 +265,14 @@ def test_secret_is_alone_on_stdout(fake: FakeApi, arguments: list[str], call: Ca
 
 @pytest.mark.parametrize(("arguments", "call", "document"), WITH_SECRET.values(), ids=WITH_SECRET)
 def test_secret_is_in_the_document(fake: FakeApi, arguments: list[str], call: Call, document: dict[str, Any]) -> None:
-    """With `--json` a script gets the whole, and the secret stands in it once."""
+    """--json prints the whole document, which contains the secret once."""
     prepare(fake, call, document)
     result = local(*arguments, "--json")
     assert (json.loads(result.stdout), result.output.count(SECRET)) == (document, 1)
 
 
 def test_life_of_a_key_becomes_a_moment(fake: FakeApi) -> None:
-    """The server takes the second at which a key ends."""
+    """The duration is sent as the second at which the key expires."""
     fake.will("POST", KEYS, (201, API_KEY | {"api_key": SECRET}))
     local("api-key", "create", "--client-id", "cli_x", "--name", "Job", "--expires-in", "90d")
     [body] = fake.bodies(KEYS)
@@ -294,7 +299,7 @@ def unconfirmed(name: str) -> list[str]:
 @pytest.mark.usefixtures("terminal")
 @pytest.mark.parametrize("name", FINAL)
 def test_what_cannot_be_undone_is_asked_for(fake: FakeApi, name: str) -> None:
-    """What will happen is said beside the result, and it is done as soon as the word is typed."""
+    """The effect is said on stderr, and the call is made as soon as the word is typed."""
     _, call, document = FINAL[name]
     prepare(fake, call, document)
     result = local(*unconfirmed(name), typed=f"{WORDS.get(name, 'yes')}\n")
@@ -304,10 +309,10 @@ def test_what_cannot_be_undone_is_asked_for(fake: FakeApi, name: str) -> None:
 
 
 @pytest.mark.usefixtures("terminal")
-@pytest.mark.parametrize("typed", ["", "\n", "y\n", "Yes\n", "no\n"], ids=["nobody", "empty", "y", "case", "no"])
+@pytest.mark.parametrize("typed", ["", "\n", "y\n", "Yes\n", "no\n"], ids=["nothing", "empty", "y", "case", "no"])
 @pytest.mark.parametrize("name", FINAL)
 def test_another_word_changes_nothing(fake: FakeApi, name: str, typed: str) -> None:
-    """Nobody is signed in for it."""
+    """Any other answer ends the command before it signs in."""
     result = local(*unconfirmed(name), typed=typed)
     assert (result.exit_code, result.stdout.strip(), fake.calls) == (1, typed.strip(), [])  # the echo of a terminal
     assert "Nothing has changed" in result.stderr
@@ -316,20 +321,43 @@ def test_another_word_changes_nothing(fake: FakeApi, name: str, typed: str) -> N
 @pytest.mark.usefixtures("terminal")
 @pytest.mark.parametrize("name", WORDS)
 def test_habit_does_not_delete_what_others_hang_on(fake: FakeApi, name: str) -> None:
-    """API keys go with a client, and users lose a partner: its name must be typed."""
+    """A client's API keys and a partner's users depend on it, so its name must be typed."""
     assert (local(*unconfirmed(name), typed="yes\n").exit_code, fake.calls) == (1, [])
 
 
 @pytest.mark.parametrize("name", FINAL)
 def test_nothing_is_asked_without_a_terminal(fake: FakeApi, name: str) -> None:
-    """A script must say `--yes`, and is told so: what is piped in is no answer."""
+    """A script must pass `--yes`, and the error says so; a piped answer does not count."""
     result = local(*unconfirmed(name), typed="yes\n")
     assert (result.exit_code, result.stdout, fake.calls) == (2, "", [])
     assert "Add --yes to confirm it." in result.stderr
 
 
+def test_confirmation_is_typed_on_a_real_terminal(fake: FakeApi) -> None:
+    """The question comes before the server is called, and the typed name deletes the client."""
+    fake.will("DELETE", f"{CLIENTS}/cli_x", (204, None))
+    ours, theirs = pty.openpty()
+    command = subprocess.Popen(
+        [f"{sys.prefix}/bin/latchkey", "client", "delete", "cli_x", "--local"],
+        stdin=theirs,
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    seen = b""
+    while b"to continue: " not in seen:
+        seen += os.read(ours, 1024)
+    assert fake.calls == []
+    os.write(ours, b"cli_x\n")
+    printed, _ = command.communicate(timeout=20)
+    os.close(theirs)
+    os.close(ours)
+    assert (command.returncode, printed) == (0, b"The client and its API keys are deleted.\n")
+    assert own_calls(fake) == [("DELETE", f"{CLIENTS}/cli_x", None)]
+
+
 def test_every_delete_of_the_api_is_asked_for() -> None:
-    """What the table above leaves out would be deleted without a word."""
+    """The tests above cover every command that deletes."""
     assert {name for name, (_, call, _) in COMMANDS.items() if call.method == "DELETE"} <= FINAL.keys()
 
 
@@ -337,7 +365,7 @@ def test_every_delete_of_the_api_is_asked_for() -> None:
 
 
 def test_account_is_found_by_its_login(fake: FakeApi) -> None:
-    """A login is looked up, and its account changed."""
+    """The command looks up a login and changes its account."""
     fake.will("GET", ANN, (200, {"users": [USER], "cursor": None}))
     fake.will("PATCH", f"{USERS}/{SUB}", (200, USER | {"status": "disabled"}))
     result = local("user", "disable", "ann@example.com")
@@ -345,8 +373,8 @@ def test_account_is_found_by_its_login(fake: FakeApi) -> None:
     assert re.search(r"Status +disabled", result.stdout)
 
 
-def test_login_that_nobody_has_is_said(fake: FakeApi) -> None:
-    """Nothing is changed, and the line says who is missing."""
+def test_unknown_login_is_said(fake: FakeApi) -> None:
+    """An unknown login is named in the error, and nothing is changed."""
     fake.will("GET", ANN, (200, {"users": [], "cursor": None}))
     result = local("user", "end-sessions", "ann@example.com", "--yes")
     assert (result.exit_code, len(own_calls(fake))) == (1, 1)
@@ -354,7 +382,7 @@ def test_login_that_nobody_has_is_said(fake: FakeApi) -> None:
 
 
 def test_roles_are_given_and_taken_beside_those_held(fake: FakeApi) -> None:
-    """The server takes the whole list: what is held stays unless it is named."""
+    """The server takes the whole list, so the command sends the other roles too."""
     path = f"{USERS}/{SUB}"
     fake.will("GET", path, (200, USER))
     fake.will("PATCH", path, (200, USER | {"roles": ["help", "user"]}))
@@ -363,7 +391,7 @@ def test_roles_are_given_and_taken_beside_those_held(fake: FakeApi) -> None:
 
 
 def test_password_is_asked_for_twice_and_never_shown(fake: FakeApi) -> None:
-    """It goes over the wire once, and nowhere on the screen."""
+    """The password is sent once and shown nowhere."""
     fake.will("POST", USERS, (201, USER))
     result = local("user", "create", "ann@example.com", typed="a walk in the rain\na walk in the rain\n")
     assert fake.bodies(USERS) == [{"login": "ann@example.com", "password": "a walk in the rain"}]
@@ -375,7 +403,7 @@ def test_password_is_asked_for_twice_and_never_shown(fake: FakeApi) -> None:
     [("a walk\nanother\n", "differ"), ("", "no password was typed"), ("a walk\n", "no password was typed")],
 )
 def test_account_without_a_sure_password_is_not_opened(fake: FakeApi, typed: str, said: str) -> None:
-    """A slip of the finger, or nobody at the keyboard, changes nothing."""
+    """A typing error, or no answer, changes nothing."""
     result = local("user", "create", "ann@example.com", typed=typed)
     assert (result.exit_code, own_calls(fake)) == (1, [])
     assert said in result.stderr
@@ -385,7 +413,7 @@ def test_account_without_a_sure_password_is_not_opened(fake: FakeApi, typed: str
 
 
 class Pages:
-    """A list of so many entries, in pages as large as is asked for."""
+    """A list of entries, in pages of the requested size."""
 
     def __init__(self, fake: FakeApi, path: str, name: str, entries: list[dict[str, Any]]) -> None:
         self.asked: list[dict[str, list[str]]] = []
@@ -394,7 +422,7 @@ class Pages:
         fake.answer = self.answer  # type: ignore[method-assign]
 
     def answer(self, call: Call) -> tuple[int, Any]:
-        """Answer a page of the list, or as the fake would."""
+        """Answer a page of the list; pass other requests on."""
         parts = urlsplit(call.path)
         if (call.method, parts.path) != ("GET", self.path):
             return self._otherwise(call)
@@ -427,7 +455,7 @@ def test_list_is_one_table_of_all_pages(  # noqa: PLR0913, PLR0917 - which list,
     limit: int | None,
     sizes: list[int],
 ) -> None:
-    """Page after page, each entry once, no more than asked for, under one heading."""
+    """Every entry comes once, up to the limit, under one row of headings."""
     pages = Pages(fake, path, name, [entry | {member: f"entry-{number:03d}"} for number in range(205)])
     result = local(*arguments, *([] if limit is None else ["--limit", str(limit)]))
     shown = re.findall(r"entry-\d+", result.stdout)
@@ -440,7 +468,7 @@ def test_list_is_one_table_of_all_pages(  # noqa: PLR0913, PLR0917 - which list,
 def test_list_as_json_is_one_document(  # noqa: PLR0913, PLR0917 - which list
     fake: FakeApi, arguments: list[str], path: str, name: str, entry: dict[str, Any], member: str
 ) -> None:
-    """All pages in one array, members that nobody knows included, and no cursor where the list has ended."""
+    """All pages are in one array, with unknown members, and the cursor is null at the end."""
     entries = [entry | {member: f"entry-{number}", "news": "Ü"} for number in range(120)]
     Pages(fake, path, name, entries)
     assert json.loads(local(*arguments, "--json").stdout) == {name: entries, "cursor": None}
@@ -450,7 +478,7 @@ def test_list_as_json_is_one_document(  # noqa: PLR0913, PLR0917 - which list
 def test_list_is_continued_by_its_cursor(  # noqa: PLR0913, PLR0917 - which list
     fake: FakeApi, arguments: list[str], path: str, name: str, entry: dict[str, Any], member: str
 ) -> None:
-    """A script reads so many entries at a time, each once, until the document has no cursor."""
+    """A script reads a part at a time, each entry once, until the cursor is null."""
     entries = [entry | {member: f"entry-{number}"} for number in range(250)]
     Pages(fake, path, name, entries)
     found: list[Any] = []
@@ -463,7 +491,7 @@ def test_list_is_continued_by_its_cursor(  # noqa: PLR0913, PLR0917 - which list
 
 
 def test_list_as_json_in_a_failure_is_nothing(fake: FakeApi) -> None:
-    """Half a list is no document."""
+    """If a page fails, the command prints no partial document."""
     fake.will("GET", f"{USERS}?limit=100", (200, {"users": [USER], "cursor": "on"}))
     fake.will("GET", f"{USERS}?limit=100&cursor=on", problem(503, "internal", "Later."))
     result = local("user", "list", "--json")
@@ -471,28 +499,28 @@ def test_list_as_json_in_a_failure_is_nothing(fake: FakeApi) -> None:
 
 
 def test_empty_list_is_a_heading(fake: FakeApi) -> None:
-    """Nobody is shown where nobody is, after one question."""
+    """An empty list is its headings, after one request."""
     pages = Pages(fake, USERS, "users", [])
     result = local("user", "list")
     assert (result.exit_code, len(result.stdout.splitlines()), len(pages.asked)) == (0, 1, 1)
 
 
 def test_empty_page_is_not_the_end(fake: FakeApi) -> None:
-    """A page may hold nobody, where all of it has been deleted meanwhile; the cursor says whether there is more."""
+    """A page can be empty if its entries were deleted; only the cursor ends the list."""
     fake.will("GET", f"{USERS}?limit=100", (200, {"users": [], "cursor": "on"}))
     fake.will("GET", f"{USERS}?limit=100&cursor=on", (200, {"users": [USER], "cursor": None}))
     assert SUB in local("user", "list").stdout
 
 
 def test_list_of_one_login_is_asked_for_by_it(fake: FakeApi) -> None:
-    """The server looks it up; nobody reads through all accounts."""
+    """The server looks up the login, so the command does not read all accounts."""
     fake.will("GET", ANN, (200, {"users": [USER], "cursor": None}))
     assert SUB in local("user", "list", "--login", "ann@example.com").stdout
     assert len(own_calls(fake)) == 1
 
 
 def test_keys_of_one_client_are_asked_for_by_it(fake: FakeApi) -> None:
-    """Every page is narrowed to the client."""
+    """The client is part of the request for every page."""
     pages = Pages(fake, KEYS, "api_keys", [API_KEY] * 101)
     local("api-key", "list", "--client-id", "cli_x")
     assert [query["client_id"] for query in pages.asked] == [["cli_x"], ["cli_x"]]
@@ -502,25 +530,32 @@ def test_keys_of_one_client_are_asked_for_by_it(fake: FakeApi) -> None:
 
 
 def test_times_are_local_and_iso(fake: FakeApi) -> None:
-    """As `date -Is` writes them."""
+    """A pipe gets local times as `date -Is` writes them."""
     fake.will("GET", f"{USERS}/{SUB}", (200, USER))
     [shown] = re.findall(r"Created +(\S+)", local("user", "show", SUB).stdout)
     assert datetime.fromisoformat(shown).timestamp() == MADE_AT
 
 
 def test_words_of_strangers_are_text(fake: FakeApi) -> None:
-    """A name can neither move the cursor nor be taken for markup, and hides no account from the list."""
+    """A user's name cannot move the cursor of the terminal or be read as markup."""
     fake.will("GET", f"{USERS}/{SUB}", (200, USER | {"name": "\x1b]0;x\x07[bold]Ann\x9b31m"}))
     result = local("user", "show", SUB)
     assert re.search(r"Name +\S*\[bold\]Ann", result.stdout)
     assert not re.search(r"[\x1b\x07\x9b]", result.output)
 
 
+def test_name_that_the_terminal_cannot_show_is_escaped(fake: FakeApi) -> None:
+    """A terminal without Cyrillic letters gets escapes, and the command does not fail."""
+    fake.will("GET", f"{USERS}/{SUB}", (200, USER | {"name": "Анна"}))
+    result = CliRunner(charset="latin-1").invoke(app, ["user", "show", SUB, "--local"], catch_exceptions=False)
+    assert (result.exit_code, r"\u0410\u043d\u043d\u0430" in result.stdout) == (0, True)
+
+
 @pytest.mark.parametrize(
     "document", [{}, {"users": None}, {"users": ["ann"]}, []], ids=["no list", "null", "text", "no"]
 )
 def test_list_that_is_none_is_refused(fake: FakeApi, document: Any) -> None:
-    """An answer that cannot be read is a failure in one line."""
+    """An unreadable answer is an error in one line."""
     fake.will("GET", f"{USERS}?limit=100", (200, document))
     result = local("user", "list")
     assert (result.exit_code, result.stdout) == (1, "")
@@ -529,7 +564,7 @@ def test_list_that_is_none_is_refused(fake: FakeApi, document: Any) -> None:
 
 @pytest.mark.parametrize("secret", [None, 7, "", "\x1b[31m"])
 def test_secret_that_is_none_is_refused(fake: FakeApi, secret: Any) -> None:
-    """Nothing goes into a pipe that is no secret."""
+    """A missing or unprintable secret is never written to a pipe."""
     fake.will("POST", KEYS, (201, API_KEY | {"api_key": secret}))
     result = local("api-key", "create", "--client-id", "cli_x", "--name", "Job")
     assert (result.exit_code, result.stdout) == (1, "")
@@ -567,7 +602,7 @@ def test_secret_that_is_none_is_refused(fake: FakeApi, secret: Any) -> None:
     ids=" ".join,
 )
 def test_wrong_usage_asks_nothing(fake: FakeApi, arguments: list[str]) -> None:
-    """It ends with 2 before anybody signs in."""
+    """Wrong usage ends with 2 before the command signs in."""
     assert local(*arguments).exit_code == 2
     assert fake.calls == []
 
@@ -585,7 +620,7 @@ def test_wrong_usage_asks_nothing(fake: FakeApi, arguments: list[str]) -> None:
     ],
 )
 def test_refusal_ends_as_its_status_says(fake: FakeApi, name: str, status: int, exit_code: int) -> None:
-    """The server's sentence is the one line, and the session ends all the same."""
+    """The server's sentence is the only line, and the session ends too."""
     arguments, call, _ = COMMANDS[name]
     fake.will(call.method, call.path, problem(status, "a_code", "So it is."))
     result = local(*arguments)
@@ -596,7 +631,7 @@ def test_refusal_ends_as_its_status_says(fake: FakeApi, name: str, status: int, 
 
 @pytest.mark.parametrize("name", ["user", "role", "client", "api-key", "partner"])
 def test_help_says_each_command_in_one_line(name: str) -> None:
-    """Without a target, and without a sign-in."""
+    """Help needs no target and no sign-in."""
     result = latchkey(name, "--help")
     assert result.exit_code == 0
     commands = {arguments[1] for arguments, _, _ in COMMANDS.values() if arguments[0] == name}
@@ -604,7 +639,7 @@ def test_help_says_each_command_in_one_line(name: str) -> None:
 
 
 def test_twin_without_an_admin_asks_who_it_is(fake: FakeApi) -> None:
-    """Its file names nobody, so login and password are asked for, and without them it says how to get an admin."""
+    """Without an admin in its file, the command asks for login and password, or says how to create an admin."""
     without_admin(fake)
     fake.will("GET", f"{USERS}/{SUB}", (200, USER))
     shown = local("user", "show", SUB, typed=f"boss@example.com\n{PASSWORD}\n")
@@ -614,7 +649,7 @@ def test_twin_without_an_admin_asks_who_it_is(fake: FakeApi) -> None:
 
 
 def without_admin(fake: FakeApi) -> None:
-    """Let the twin's file name no admin, as where it was started without one."""
+    """Write the file of a twin that was started without an admin."""
     Path(".latchkey/dev.json").write_text(json.dumps({"issuer": fake.address}))
 
 
@@ -622,5 +657,5 @@ def without_admin(fake: FakeApi) -> None:
     "arguments", [["user", "show", "\udcff"], ["role", "set", "x", "\udcff"], ["audit", "--user", "\udcff"]]
 )
 def test_argument_that_is_no_utf8_is_wrong_usage(fake: FakeApi, arguments: list[str]) -> None:
-    """What a broken locale makes of a name is never sent."""
+    """A name that a wrong locale has mangled is never sent."""
     assert (local(*arguments).exit_code, fake.calls) == (2, [])

@@ -45,7 +45,7 @@ ROTATE = f"{SIGNING}/rotate"
 
 @pytest.fixture(autouse=True)
 def policy(fake: FakeApi) -> None:
-    """The policy that the API shows unless a test says otherwise."""
+    """The policy that the API shows by default."""
     fake.will("GET", SIGNING, (200, a_policy()))
 
 
@@ -57,7 +57,7 @@ def local(*arguments: str, typed: str = "") -> Result:
 
 
 def test_twin_is_signed_in_to_with_its_admin_and_out_of_again(fake: FakeApi) -> None:
-    """The session lives as long as the command."""
+    """The session lasts as long as the command."""
     local("show")
     assert [(call.method, call.path, call.token) for call in fake.calls] == [
         ("POST", LOGIN, ""),
@@ -68,14 +68,14 @@ def test_twin_is_signed_in_to_with_its_admin_and_out_of_again(fake: FakeApi) -> 
 
 
 def test_session_ends_after_a_refusal_too(fake: FakeApi) -> None:
-    """A failed command leaves no session behind."""
-    fake.will("POST", ROTATE, problem(409, "conflict", "Somebody else."))
+    """A failed command ends its session."""
+    fake.will("POST", ROTATE, problem(409, "conflict", "Not now."))
     local("rotate")
     assert fake.calls[-1].path == LOGOUT
 
 
 def test_session_that_cannot_be_ended_fails_nothing(fake: FakeApi) -> None:
-    """After a reset the token is dead, and the command has done its work."""
+    """After a reset the token is invalid, and the command has still succeeded."""
     fake.will("POST", LOGOUT, problem(401, "invalid_token", "Revoked."))
     result = local("show")
     assert (result.exit_code, result.stderr) == (0, "")
@@ -86,7 +86,7 @@ def test_session_that_cannot_be_ended_fails_nothing(fake: FakeApi) -> None:
     [(401, "invalid_credentials", 3), (403, "account_disabled", 3), (429, "rate_limited", 1), (503, "internal", 1)],
 )
 def test_refused_login_ends_the_command(fake: FakeApi, status: int, code: str, exit_code: int) -> None:
-    """Without a token nothing else is called."""
+    """Without a token the command calls nothing else."""
     fake.will("POST", LOGIN, problem(status, code, "No."))
     result = local("show")
     assert result.exit_code == exit_code
@@ -95,7 +95,7 @@ def test_refused_login_ends_the_command(fake: FakeApi, status: int, code: str, e
 
 
 def test_stack_asks_for_login_and_password(stack: FakeApi) -> None:
-    """The questions go to stderr, so the result can be piped, and the password to nobody but the server."""
+    """The questions go to stderr, so the result can be piped, and only the server gets the password."""
     result = latchkey("--stack", "auth", "signing", "show", "--json", typed=f"ann@example.com\n{PASSWORD}\n")
     assert result.exit_code == 0
     assert stack.bodies(LOGIN)[0]["login"] == "ann@example.com"
@@ -105,22 +105,22 @@ def test_stack_asks_for_login_and_password(stack: FakeApi) -> None:
 
 
 @pytest.mark.parametrize("typed", ["", "ann@example.com\n"], ids=["no login", "no password"])
-def test_nobody_there_to_sign_in_is_not_signed_in(stack: FakeApi, typed: str) -> None:
-    """A script without a token ends with 3 and reads how to give one."""
+def test_script_without_a_token_is_not_signed_in(stack: FakeApi, typed: str) -> None:
+    """A script without a token ends with 3, and the error says how to pass a token."""
     result = latchkey("--stack", "auth", "signing", "show", typed=typed)
     assert result.exit_code == 3
     assert "set LATCHKEY_TOKEN" in result.stderr
 
 
 def test_token_of_the_environment_spares_the_login(stack: FakeApi) -> None:
-    """It is used as it is: nobody signs in, and nobody out."""
+    """A given token is used as it is: the command does not sign in or out."""
     result = latchkey("--stack", "auth", "signing", "show", LATCHKEY_TOKEN=GIVEN)
     assert [(call.path, call.token) for call in stack.calls if call.path != "/"] == [(SIGNING, GIVEN)]
     assert GIVEN not in result.output
 
 
 def test_expired_token_says_what_to_do(stack: FakeApi) -> None:
-    """401 is exit code 3."""
+    """A 401 ends the command with 3 and advice."""
     stack.will("GET", SIGNING, problem(401, "invalid_token", "The access token is expired."))
     result = latchkey("--stack", "auth", "signing", "show", LATCHKEY_TOKEN=GIVEN)
     assert result.exit_code == 3
@@ -130,7 +130,7 @@ def test_expired_token_says_what_to_do(stack: FakeApi) -> None:
 
 
 def test_token_that_is_none_is_not_quoted(stack: FakeApi) -> None:
-    """A line break would end the header, and what was pasted by mistake may be a password."""
+    """A line break would end the header, and a text pasted by mistake can be a password."""
     result = latchkey("--stack", "auth", "signing", "show", LATCHKEY_TOKEN="hunter2\r\nX-Evil: 1")
     assert result.exit_code == 3
     assert "hunter2" not in result.output
@@ -138,7 +138,7 @@ def test_token_that_is_none_is_not_quoted(stack: FakeApi) -> None:
 
 
 def test_token_of_a_stack_never_reaches_a_twin(fake: FakeApi) -> None:
-    """What listens on loopback is whatever a checkout says it is."""
+    """The address of a twin comes from a file in the folder, which anyone may have written."""
     latchkey("--local", "signing", "show", LATCHKEY_TOKEN=GIVEN)
     assert GIVEN not in {call.token for call in fake.calls}
 
@@ -147,33 +147,33 @@ def test_token_of_a_stack_never_reaches_a_twin(fake: FakeApi) -> None:
 
 
 def test_stack_of_the_environment_is_the_target(stack: FakeApi) -> None:
-    """`LATCHKEY_STACK` spares the option."""
+    """`LATCHKEY_STACK` replaces --stack."""
     result = latchkey("signing", "show", LATCHKEY_STACK="auth", LATCHKEY_TOKEN=GIVEN)
     assert result.exit_code == 0
     assert "StackName=auth" in stack.bodies("/")[0]
 
 
 def test_local_on_the_command_line_beats_a_stack_of_the_environment(stack: FakeApi) -> None:
-    """What was typed now was meant now."""
+    """The command line has priority over the environment."""
     assert latchkey("--local", "signing", "show", LATCHKEY_STACK="auth").exit_code == 0
     assert stack.bodies("/") == []
 
 
 @pytest.mark.parametrize("arguments", [[], ["--local", "--stack", "auth"]], ids=["none", "both"])
 def test_target_must_be_named_once(fake: FakeApi, arguments: list[str]) -> None:
-    """No target, and two, are wrong usage."""
+    """No target and two targets are wrong usage."""
     result = latchkey(*arguments, "signing", "show")
     assert result.exit_code == 2
     assert "--local" in result.stderr
 
 
 def test_help_needs_no_target(fake: FakeApi) -> None:
-    """Who asks how to name a target has none yet."""
+    """Help works before a target is chosen."""
     assert latchkey("signing", "reset", "--help").exit_code == 0
 
 
 def test_no_twin_in_this_folder_is_unreachable(fake: FakeApi) -> None:
-    """The line says where the file was looked for and what writes it."""
+    """The error says which file is missing and which command writes it."""
     Path(".latchkey/dev.json").unlink()
     result = local("show")
     assert result.exit_code == 4
@@ -182,7 +182,7 @@ def test_no_twin_in_this_folder_is_unreachable(fake: FakeApi) -> None:
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"issuer": "x", "admin": {}}', '{"issuer": "x", "admin": 1}'])
 def test_dev_file_that_cannot_be_read_is_unreachable(fake: FakeApi, text: str) -> None:
-    """Half a file is no file."""
+    """A broken file is reported in one line."""
     Path(".latchkey/dev.json").write_text(text)
     result = local("show")
     assert result.exit_code == 4
@@ -190,7 +190,7 @@ def test_dev_file_that_cannot_be_read_is_unreachable(fake: FakeApi, text: str) -
 
 
 def test_dev_file_names_no_other_machine(fake: FakeApi) -> None:
-    """A checkout of somebody else's cannot make the command call out."""
+    """A file of a foreign checkout cannot make the command call another machine."""
     write_dev_file("https://attacker.example")
     result = local("show")
     assert result.exit_code == 4
@@ -198,7 +198,7 @@ def test_dev_file_names_no_other_machine(fake: FakeApi) -> None:
 
 
 def test_twin_that_has_stopped_is_unreachable(fake: FakeApi) -> None:
-    """Its file outlives it."""
+    """The file of a stopped twin remains, so the error asks whether the twin is running."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{free.getsockname()[1]}"
@@ -222,7 +222,7 @@ def test_twin_that_has_stopped_is_unreachable(fake: FakeApi) -> None:
     ids=["absent", "denied", "expired", "another's", "clear text"],
 )
 def test_stack_that_is_not_to_be_found(stack: FakeApi, answer: tuple[int, bytes], exit_code: int, said: str) -> None:
-    """CloudFormation's refusals are told apart: no rights, or no such stack."""
+    """The exit code tells a missing right from a missing stack."""
     stack.will("POST", "/", answer)
     result = latchkey("--stack", "auth", "signing", "show", LATCHKEY_TOKEN=GIVEN)
     assert (result.exit_code, result.stdout) == (exit_code, "")
@@ -242,7 +242,7 @@ def test_stack_that_is_not_to_be_found(stack: FakeApi, answer: tuple[int, bytes]
 def test_aws_that_cannot_be_asked(
     stack: FakeApi, monkeypatch: pytest.MonkeyPatch, missing: list[str], arguments: list[str], exit_code: int
 ) -> None:
-    """Without credentials nobody is signed in; without a region or with an unknown profile it is wrong usage."""
+    """Missing credentials end with 3; a missing region and an unknown profile end with 2."""
     for name in missing:
         monkeypatch.delenv(name)
     result = latchkey("--stack", "auth", *arguments, "signing", "show")
@@ -251,7 +251,7 @@ def test_aws_that_cannot_be_asked(
 
 
 def test_region_of_the_command_line_is_used(stack: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It spares the environment's."""
+    """--region replaces the region of the environment."""
     monkeypatch.delenv("AWS_DEFAULT_REGION")
     result = latchkey("--stack", "auth", "--region", "eu-north-1", "signing", "show", LATCHKEY_TOKEN=GIVEN)
     assert result.exit_code == 0
@@ -261,7 +261,7 @@ def test_region_of_the_command_line_is_used(stack: FakeApi, monkeypatch: pytest.
 
 
 def test_redirect_is_not_followed(fake: FakeApi) -> None:
-    """A token goes where it was meant to go, and nowhere else."""
+    """A token is sent only to the address that it is for."""
     fake.headers["Location"] = f"{fake.address}/elsewhere"
     fake.will("GET", SIGNING, (302, b""))
     result = local("show")
@@ -271,55 +271,55 @@ def test_redirect_is_not_followed(fake: FakeApi) -> None:
 
 
 def test_refusal_that_is_no_problem_document_still_names_the_request(fake: FakeApi) -> None:
-    """A proxy's page is not shown; its status is, and the header's request id."""
+    """The page of a proxy is not shown, but its status and the request id of its header are."""
     fake.headers["X-Request-Id"] = "req-2"
     fake.will("GET", SIGNING, (502, b"<html>\x1b[2J</html>"))
     assert local("show").stderr == "latchkey: The server answered 502. [request req-2]\n"
 
 
 def test_words_of_a_server_stay_one_line_of_text(fake: FakeApi) -> None:
-    """Neither a line break nor an escape sequence nor Rich's markup gets through."""
+    """Line breaks, escape sequences and Rich's markup are removed or shown as text."""
     fake.will("GET", SIGNING, problem(400, "x", "one\ntwo \x1b[31m[bold]three[/bold]"))
     assert local("show").stderr == "latchkey: one two [31m[bold]three[/bold] [x, request req-1]\n"
 
 
 @pytest.mark.parametrize("terminal", [{}, {"FORCE_COLOR": "1", "COLUMNS": "40"}], ids=["pipe", "terminal"])
 def test_long_words_of_a_server_are_said_whole(fake: FakeApi, terminal: dict[str, str]) -> None:
-    """The code and the request stand at the end, where a narrow terminal would cut them off."""
+    """The code and the request id stand at the end, and a narrow terminal does not cut them off."""
     fake.will("GET", SIGNING, problem(400, "x", "word " * 100))
     result = latchkey("--local", "signing", "show", **terminal)
     assert f"latchkey: {'word ' * 100}[x, request req-1]" in result.stderr
 
 
 def test_rate_limit_says_how_long_to_wait(fake: FakeApi) -> None:
-    """The header's seconds are for the operator too."""
+    """The operator sees the seconds of the Retry-After header."""
     fake.headers["Retry-After"] = "30"
     fake.will("GET", SIGNING, problem(429, "rate_limited", "Too many attempts."))
     assert "Too many attempts. Try again in 30 s. [rate_limited" in local("show").stderr
 
 
 def test_proxy_never_sees_what_stays_on_this_machine(fake: FakeApi) -> None:
-    """`http_proxy` without `no_proxy` would hand it the admin's password."""
+    """A proxy would see the password of the twin's admin in clear text."""
     closed = "http://127.0.0.1:1"
     assert latchkey("--local", "signing", "show", http_proxy=closed, no_proxy="").exit_code == 0
 
 
 @contextmanager
 def silent_server() -> Iterator[str]:
-    """Listen, and never say a word."""
+    """Accept connections and send nothing."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
 
 
 def test_server_that_never_answers_is_unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A wait has an end."""
+    """Waiting for a server ends after a time limit."""
     monkeypatch.setattr(api, "TIMEOUT", 0.05)
     with silent_server() as address, Api(address) as ours, pytest.raises(Unreachable, match="timed out"):
         ours.get("/status")
 
 
 def test_command_needs_one_connection(fake: FakeApi) -> None:
-    """Signing in, the call and signing out share it."""
+    """Signing in, the call and signing out use the same connection."""
     assert local("show").exit_code == 0
     assert (len(fake.calls), fake.connections) == (3, 1)
 
@@ -336,7 +336,7 @@ def test_answer_longer_than_any_of_ours_is_not_read_to_its_end(fake: FakeApi, mo
 
 
 def test_compressed_answer_is_not_unpacked(fake: FakeApi) -> None:
-    """It was not asked for: a short one could become longer than every bound."""
+    """A short compressed answer could grow beyond every limit."""
     fake.headers["Content-Encoding"] = "gzip"
     fake.will("GET", SIGNING, (200, gzip.compress(b"{}")))
     assert "cannot be read: not_utf8" in local("show").stderr
@@ -344,7 +344,7 @@ def test_compressed_answer_is_not_unpacked(fake: FakeApi) -> None:
 
 @contextmanager
 def proxy(answer: bytes) -> Iterator[tuple[str, list[bytes]]]:
-    """Answer one client as told, and keep what it sends first."""
+    """Send one client a prepared answer, and record the first bytes that it sends."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         seen: list[bytes] = []
 
@@ -362,7 +362,7 @@ def proxy(answer: bytes) -> Iterator[tuple[str, list[bytes]]]:
 
 @pytest.mark.parametrize("written", ["{}", "http://{}"])
 def test_proxy_sees_a_tunnel_and_nothing_in_it(monkeypatch: pytest.MonkeyPatch, written: str) -> None:
-    """`https_proxy` is used, with or without a scheme; the token never goes to it."""
+    """`https_proxy` is used, with or without a scheme, and never gets the token."""
     with proxy(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n") as (address, seen):
         monkeypatch.setenv("https_proxy", written.format(address))
         with Api("https://auth.example") as ours, pytest.raises(Unreachable):
@@ -375,7 +375,7 @@ def test_proxy_sees_a_tunnel_and_nothing_in_it(monkeypatch: pytest.MonkeyPatch, 
 def test_place_without_a_proxy_is_called_directly(
     monkeypatch: pytest.MonkeyPatch, exception: str, used: str | None
 ) -> None:
-    """`no_proxy` names it."""
+    """Hosts in `no_proxy` are called directly."""
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:1")
     monkeypatch.setenv("no_proxy", exception)
     assert api._proxy("https://auth.example") == used
@@ -383,7 +383,7 @@ def test_place_without_a_proxy_is_called_directly(
 
 @pytest.mark.parametrize("address", ["socks5://me:secret@127.0.0.1:1", "http://[::1", "ftp://me:secret@127.0.0.1"])
 def test_proxy_of_another_kind_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
-    """Its password is not repeated."""
+    """The error does not repeat the password in a proxy's address."""
     monkeypatch.setenv("https_proxy", address)
     with pytest.raises(Unreachable, match="HTTPS_PROXY is not the address") as error:
         Api("https://auth.example")
@@ -392,14 +392,14 @@ def test_proxy_of_another_kind_is_refused_in_one_line(monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize("part", ["", ".", ".."])
 def test_id_that_would_name_another_thing_is_wrong_usage(fake: FakeApi, part: str) -> None:
-    """`..` in place of a key's id would delete the partner itself."""
+    """With `..` in place of a key's id, the path would be that of the partner."""
     result = latchkey("--local", "partner", "key", "delete", "prt_x", part, "--yes")
     assert (result.exit_code, fake.calls) == (2, [])
 
 
 @pytest.fixture(scope="module")
 def tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
-    """A server on TLS, and its certificate, which nobody has signed but itself."""
+    """A server with TLS, and its self-signed certificate."""
     path = tmp_path_factory.mktemp("tls") / "server.pem"
     path.write_bytes(self_signed())
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -426,14 +426,14 @@ def self_signed() -> bytes:
     return private + certificate.public_bytes(Encoding.PEM)
 
 
-def test_certificate_that_nobody_vouches_for_is_refused(tls: tuple[str, Path]) -> None:
-    """A token goes to who proves to be the address it was meant for."""
+def test_certificate_of_no_known_authority_is_refused(tls: tuple[str, Path]) -> None:
+    """A certificate that no trusted authority has signed is rejected before a token is sent."""
     with Api(tls[0]) as ours, pytest.raises(Unreachable, match="CERTIFICATE_VERIFY_FAILED"):
         ours.with_token(TOKEN).get(SIGNING)
 
 
 def test_certificate_of_a_known_authority_is_accepted(tls: tuple[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same server is spoken to as soon as somebody vouches for it."""
+    """The same certificate is accepted once it is trusted."""
     monkeypatch.setenv("SSL_CERT_FILE", str(tls[1]))
     with Api(tls[0]) as ours:
         assert ours.with_token(TOKEN).get(SIGNING).members == {}

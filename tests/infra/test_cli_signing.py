@@ -39,7 +39,7 @@ CONFIRM = problem(
 
 @pytest.fixture(autouse=True)
 def policy(fake: FakeApi) -> None:
-    """The policy that the API shows unless a test says otherwise."""
+    """The policy that the API shows by default."""
     fake.will("GET", SIGNING, (200, a_policy()))
 
 
@@ -51,7 +51,7 @@ def local(*arguments: str, typed: str = "") -> Result:
 
 
 def test_show_is_a_table_of_settings_and_one_of_keys(fake: FakeApi) -> None:
-    """Lifetimes are in human units, and every key says where in its life it is."""
+    """Lifetimes are in human units, and every key has its place in its life."""
     now = int(time.time())
     heir = a_key("heir", "next", activates_at=now + 605)
     old = a_key("old", "previous", activates_at=now - 9_000, retire_at=now + 3_700)
@@ -74,7 +74,7 @@ def test_show_is_a_table_of_settings_and_one_of_keys(fake: FakeApi) -> None:
 
 
 def test_keys_fit_a_terminal_of_80_columns(fake: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each is one line, with its id whole, and says how far away the next thing is."""
+    """Each key is one line with its whole id and the time to its next step."""
     monkeypatch.setattr(screen, "width", lambda: 80)
     now = int(time.time())
     heir = a_key(KID, "next", activates_at=now + 605)
@@ -91,25 +91,25 @@ def test_keys_fit_a_terminal_of_80_columns(fake: FakeApi, monkeypatch: pytest.Mo
 
 
 def test_brackets_of_the_server_are_text(fake: FakeApi) -> None:
-    """Rich would read them as markup."""
+    """Brackets in a server's answer are not read as Rich's markup."""
     fake.will("GET", SIGNING, (200, a_policy(keys=[a_key("[bold]kid", "current")])))
     assert "[bold]kid" in local("show").stdout
 
 
 def test_show_as_json_is_the_document_unchanged(fake: FakeApi) -> None:
-    """A script gets the server's own bytes, unknown members and odd spacing included."""
+    """A script gets the server's own bytes, with unknown members and unusual spacing."""
     text = json.dumps(a_policy(news={"of": "tomorrow"}), indent=3)
     fake.will("GET", SIGNING, (200, text.encode()))
     assert local("show", "--json").stdout == text + "\n"
 
 
-def test_output_has_no_colour_where_nobody_looks(fake: FakeApi) -> None:
-    """A pipe gets text."""
+def test_output_has_no_colour_in_a_pipe(fake: FakeApi) -> None:
+    """A pipe gets text without colours."""
     assert "\x1b" not in local("show").output
 
 
 def test_terminal_gets_colours_unless_it_refuses_them(fake: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`NO_COLOR` is respected on a terminal too."""
+    """A terminal gets colours, unless `NO_COLOR` is set."""
     on_terminal = {"FORCE_COLOR": "1", "TERM": "xterm-256color"}
     coloured = latchkey("--local", "signing", "show", **on_terminal).stdout
     plain = latchkey("--local", "signing", "show", **on_terminal, NO_COLOR="1").stdout
@@ -118,7 +118,7 @@ def test_terminal_gets_colours_unless_it_refuses_them(fake: FakeApi, monkeypatch
 
 
 def test_spinner_turns_on_a_terminal_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where nobody looks, waiting writes nothing."""
+    """A pipe gets no text while the command waits."""
     said = []
     for terminal in (True, False):
         console = Console(stderr=True, force_terminal=terminal)
@@ -136,7 +136,7 @@ def test_spinner_turns_on_a_terminal_alone(monkeypatch: pytest.MonkeyPatch) -> N
     ids=["no keys", "no key", "text", "absent", "escape"],
 )
 def test_document_that_is_none_is_refused(fake: FakeApi, flaw: dict[str, Any]) -> None:
-    """An answer that cannot be read is a failure in one line, not a traceback, and moves no terminal."""
+    """An unreadable answer is an error in one line without a traceback or escape sequences."""
     fake.will("GET", SIGNING, (200, a_policy(**flaw)))
     result = local("show")
     assert result.exit_code == 1
@@ -146,7 +146,7 @@ def test_document_that_is_none_is_refused(fake: FakeApi, flaw: dict[str, Any]) -
 
 @pytest.mark.parametrize("body", [b"<html>", b"[]", b""])
 def test_success_that_is_no_document_is_refused(fake: FakeApi, body: bytes) -> None:
-    """A captive portal answers 200 too."""
+    """A page with status 200, as of a captive portal, is an error."""
     fake.will("GET", SIGNING, (200, body))
     result = local("show")
     assert (result.exit_code, result.stdout) == (1, "")
@@ -157,7 +157,7 @@ def test_success_that_is_no_document_is_refused(fake: FakeApi, body: bytes) -> N
 
 
 def test_set_says_what_changes_and_when(fake: FakeApi) -> None:
-    """Only what differs is named, with the moment it takes effect."""
+    """Only the changed settings are named, with the time at which they take effect."""
     activates = int(time.time()) + 485
     after = a_policy(
         version=8,
@@ -188,7 +188,7 @@ def test_set_says_what_changes_and_when(fake: FakeApi) -> None:
     ],
 )
 def test_set_sends_what_is_named_and_nothing_else(fake: FakeApi, arguments: list[str], members: dict[str, int]) -> None:
-    """Durations become seconds, and 0 is a value like any other."""
+    """Durations become seconds, and 0 is sent like any other value."""
     fake.will("PATCH", SIGNING, (200, a_policy()))
     result = local("set", *arguments)
     assert [call.body for call in fake.calls if call.method == "PATCH"] == [members]
@@ -201,13 +201,13 @@ def test_set_sends_what_is_named_and_nothing_else(fake: FakeApi, arguments: list
     ids=["nothing", "duration", "algorithm", "limit"],
 )
 def test_set_of_nothing_or_nonsense_is_wrong_usage(fake: FakeApi, arguments: list[str]) -> None:
-    """Wrong usage ends with 2 before anybody is called."""
+    """Wrong usage ends with 2 before the server is called."""
     assert local("set", *arguments).exit_code == 2
     assert fake.calls == []
 
 
 def test_refused_setting_is_named_in_one_line(fake: FakeApi) -> None:
-    """The line has the field, what is wrong, the code and the request."""
+    """The line contains the field, the fault, the code and the request id."""
     fault = {"field": "access_ttl", "code": "out_of_range", "message": "Must be 60 to 86400."}
     fake.will("PATCH", SIGNING, problem(422, "validation_failed", "Some members are wrong.", errors=[fault]))
     result = local("set", "--access-ttl", "1")
@@ -219,7 +219,7 @@ def test_refused_setting_is_named_in_one_line(fake: FakeApi) -> None:
 
 
 def test_rotate_says_when_the_new_key_signs(fake: FakeApi) -> None:
-    """The next key is scheduled, since every verifier must have it first."""
+    """The next key is scheduled, because every verifier must have it first."""
     heir = a_key("heir", "next", activates_at=int(time.time()) + 485)
     fake.will("POST", ROTATE, (200, a_policy(keys=[*a_policy()["keys"], heir])))
     result = local("rotate")
@@ -228,9 +228,9 @@ def test_rotate_says_when_the_new_key_signs(fake: FakeApi) -> None:
     assert KID in result.stdout
 
 
-def test_rotate_at_the_same_time_as_somebody_else_fails(fake: FakeApi) -> None:
-    """A conflict is the server's refusal: 1."""
-    fake.will("POST", ROTATE, problem(409, "conflict", "Somebody else changed this. Read it and try again."))
+def test_rotate_at_the_same_time_as_another_operator_fails(fake: FakeApi) -> None:
+    """A conflict ends with 1, as every refusal does."""
+    fake.will("POST", ROTATE, problem(409, "conflict", "This has changed. Read it and try again."))
     result = local("rotate")
     assert result.exit_code == 1
     assert "Read it and try again. [conflict, request req-1]" in result.stderr
@@ -247,7 +247,7 @@ def resettable(fake: FakeApi) -> FakeApi:
 
 @pytest.mark.usefixtures("terminal")
 def test_reset_names_what_breaks_and_asks_for_the_name_of_the_target(resettable: FakeApi) -> None:
-    """Whoever types the name knows which Latchkey it is; then the server's token confirms it."""
+    """The operator types the target's name, and the server's token confirms the reset."""
     result = local("reset", typed="local\n")
     assert result.exit_code == 0
     for words in (
@@ -267,9 +267,9 @@ def test_reset_names_what_breaks_and_asks_for_the_name_of_the_target(resettable:
 
 
 @pytest.mark.usefixtures("terminal")
-@pytest.mark.parametrize("typed", ["y\n", "yes\n", "Local\n", ""], ids=["y", "yes", "case", "nobody"])
+@pytest.mark.parametrize("typed", ["y\n", "yes\n", "Local\n", ""], ids=["y", "yes", "case", "nothing"])
 def test_reset_without_the_name_changes_nothing(resettable: FakeApi, typed: str) -> None:
-    """A habit is not a confirmation, and neither is silence."""
+    """Any other answer, and no answer, leave the keys as they are."""
     result = local("reset", typed=typed)
     assert result.exit_code == 1
     assert "Nothing has changed" in result.stderr
@@ -277,14 +277,14 @@ def test_reset_without_the_name_changes_nothing(resettable: FakeApi, typed: str)
 
 
 def test_reset_without_a_terminal_asks_the_server_nothing(resettable: FakeApi) -> None:
-    """A script must say `--yes`; without it the command ends as wrong usage, and says how to confirm."""
+    """Without a terminal and `--yes`, the command ends with 2 and says how to confirm."""
     result = local("reset", typed="local\n")
     assert (result.exit_code, resettable.calls) == (2, [])
     assert "Add --yes" in result.stderr
 
 
 def test_reset_of_sessions_too_is_bound_to_both_calls(resettable: FakeApi) -> None:
-    """What was announced is what is confirmed; `--yes` asks nobody and still says what breaks."""
+    """Both calls say whether sessions end; `--yes` skips the question and still shows the effects."""
     ends = CONFIRM[1] | {"impact": IMPACT | {"sessions_end": True}}
     resettable.will("POST", RESET, (409, ends), (200, a_policy(version=8)))
     result = local("reset", "--end-sessions", "--yes", "--json")
@@ -294,7 +294,7 @@ def test_reset_of_sessions_too_is_bound_to_both_calls(resettable: FakeApi) -> No
 
 
 def test_reset_confirmed_too_late_fails(resettable: FakeApi) -> None:
-    """The server takes a confirmation for five minutes; nothing is repeated in the operator's name."""
+    """The server's token expires after five minutes, and the command does not request another."""
     resettable.will("POST", RESET, CONFIRM, problem(409, "confirmation_failed", "Ask for another."))
     result = local("reset", "--yes")
     assert (result.exit_code, len(resettable.bodies(RESET))) == (1, 2)
@@ -304,14 +304,14 @@ def test_reset_confirmed_too_late_fails(resettable: FakeApi) -> None:
 @pytest.mark.usefixtures("terminal")
 def test_reset_that_is_refused_outright_asks_nothing(fake: FakeApi) -> None:
     """Any other refusal of the first call ends the command."""
-    fake.will("POST", RESET, problem(409, "conflict", "Somebody else."))
+    fake.will("POST", RESET, problem(409, "conflict", "Not now."))
     result = local("reset", typed="local\n")
-    assert (result.exit_code, result.stderr) == (1, "latchkey: Somebody else. [conflict, request req-1]\n")
+    assert (result.exit_code, result.stderr) == (1, "latchkey: Not now. [conflict, request req-1]\n")
 
 
 @pytest.mark.parametrize("answer", [(200, {}), problem(409, "confirmation_required", "Confirm it.")])
 def test_reset_without_an_impact_goes_no_further(fake: FakeApi, answer: tuple[int, Any]) -> None:
-    """Nobody confirms what was not announced."""
+    """Without a list of effects, the reset is not confirmed."""
     fake.will("POST", RESET, answer)
     result = local("reset", "--yes")
     assert (result.exit_code, len(fake.bodies(RESET))) == (1, 1)
@@ -321,7 +321,7 @@ def test_reset_without_an_impact_goes_no_further(fake: FakeApi, answer: tuple[in
 
 
 def test_key_is_the_pem_and_nothing_else(fake: FakeApi) -> None:
-    """`latchkey signing validation-key > key.pem` makes a file that verifiers can read."""
+    """`latchkey signing validation-key > key.pem` writes a file that verifiers can read."""
     fake.will("GET", KEY, (200, {"kid": KID, "alg": "RS256", "jwk": {"kty": "RSA"}, "pem": PEM}))
     result = local("validation-key")
     assert (result.stdout, result.stderr) == (PEM, "")
@@ -336,14 +336,14 @@ def test_secret_comes_with_a_warning_beside_it(fake: FakeApi) -> None:
 
 
 def test_key_in_json_has_the_jwk(fake: FakeApi) -> None:
-    """Some verifiers want the JWK."""
+    """--json prints the JWK, which some verifiers need."""
     document = {"kid": KID, "alg": "RS256", "jwk": {"kty": "RSA"}, "pem": PEM}
     fake.will("GET", KEY, (200, document))
     assert json.loads(local("validation-key", "--json").stdout) == document
 
 
 def test_key_without_the_permission_is_not_allowed(fake: FakeApi) -> None:
-    """403 is exit code 3, so a script can tell it from a failure."""
+    """A 403 ends with 3, so a script can tell it from a failure."""
     fake.will("GET", KEY, problem(403, "forbidden", "Sign in again first."))
     result = local("validation-key")
     assert (result.exit_code, result.stdout) == (3, "")

@@ -1,4 +1,4 @@
-"""`latchkey import` and `latchkey export`, below the commands: batches, states, tries."""
+"""The parts of `latchkey import` and `latchkey export`: batches, states, retries."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ def read(text: bytes, **firebase: object) -> list[Batch]:
 
 
 def test_bounds_are_those_of_the_server() -> None:
-    """The command and the server agree on how much goes at once."""
+    """The command and the server have the same limits for a request."""
     assert (MAX_BODY, MAX_RECORDS) == (http.MAX_BODY, transfer.MAX_BATCH)
 
 
 @pytest.mark.parametrize("length", [10, 300, 3000, 9000])
 def test_batches_are_as_large_as_a_request_may_be(length: int) -> None:
-    """Every record is in one batch, in order; none is too large, and no two neighbours would go together."""
+    """Every account is in one batch, in order; no batch is too large, and no two could be joined."""
     users = [{"login": f"user{n}", "name": "ж" * (length // 2)} for n in range(250)]
     found = read(lines(*users))
     sizes = [len(encoded({"users": batch.accounts, "dry_run": False})) for batch in found]
@@ -53,7 +53,7 @@ def test_batches_are_as_large_as_a_request_may_be(length: int) -> None:
 
 
 def test_batch_ends_where_the_next_begins() -> None:
-    """To go on from the end of any batch finds exactly the rest."""
+    """Reading from the end of a batch finds exactly the rest."""
     text = lines(*({"login": f"user{n}"} for n in range(250)))
     first, *rest = read(text)
     again = list(batches(io.BytesIO(text), offset=first.offset, line=first.line, firebase={}))
@@ -62,7 +62,7 @@ def test_batch_ends_where_the_next_begins() -> None:
 
 
 def test_line_that_cannot_be_sent_refuses_itself() -> None:
-    """It is named by its number; blank lines count and are nothing."""
+    """A bad line is refused by its number; blank lines are counted and skipped."""
     text = b'{"login": "ann"}\n\n{"login": \n[]\n{"login": "a", "login": "b"}\n' + lines(
         {"login": "x", "n": "x" * 20000}
     )
@@ -77,7 +77,7 @@ def test_line_that_cannot_be_sent_refuses_itself() -> None:
 
 
 def test_file_of_nothing_but_bad_lines_does_not_pile_up() -> None:
-    """Memory stays flat whatever the file holds."""
+    """A file with many bad lines needs no more memory."""
     assert max(len(batch.refused) for batch in read(b"{\n" * 1000)) <= MAX_RECORDS
 
 
@@ -95,7 +95,7 @@ AS_JSON = json.dumps(
 
 @pytest.mark.parametrize("text", [CONSOLE, AS_JSON])
 def test_firebase_parameters_complete_what_firebase_exports(tmp_path: Path, text: str) -> None:
-    """As the console shows them or as JSON; a hash of another kind is left as it is."""
+    """The parameters are read from the console's text or JSON, and hashes of other kinds stay as they are."""
     (tmp_path / "config").write_text(text)
     firebase = read_firebase_config(tmp_path / "config")
     exported = {"login": "ann", "password_hash": {"passwordHash": "aa==", "salt": "bb=="}}
@@ -107,7 +107,7 @@ def test_firebase_parameters_complete_what_firebase_exports(tmp_path: Path, text
 
 @pytest.mark.parametrize("text", ["rounds: 8", CONSOLE.replace("rounds: 8", "rounds: many")])
 def test_firebase_parameters_that_are_not_whole_are_refused(tmp_path: Path, text: str) -> None:
-    """The command says so before it sends anything."""
+    """Incomplete parameters are reported before the command sends anything."""
     (tmp_path / "config").write_text(text)
     with pytest.raises(CommandError):
         read_firebase_config(tmp_path / "config")
@@ -118,7 +118,7 @@ def state_file(tmp_path: Path, fingerprint: str = "abc", address: str = "https:/
 
 
 def test_state_is_found_again(tmp_path: Path) -> None:
-    """And nothing but itself lies beside the file."""
+    """A stored state is read again, and no other file is left."""
     state = State(100, 3, 1, 1, {"user_exists": 1}, 80)
     state_file(tmp_path).save(State())
     state_file(tmp_path).save(state)
@@ -128,14 +128,14 @@ def test_state_is_found_again(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("other", [{"fingerprint": "xyz"}, {"address": "https://b.example"}])
 def test_state_of_something_else_is_refused(tmp_path: Path, other: dict[str, str]) -> None:
-    """To go on in a changed file, or in another Latchkey, would leave accounts out."""
+    """Resuming in a changed file or another Latchkey would skip accounts."""
     state_file(tmp_path).save(State(100))
     with pytest.raises(CommandError, match="--restart"):
         state_file(tmp_path, **other).load()
 
 
 def test_state_that_is_broken_is_refused(tmp_path: Path) -> None:
-    """It is not taken for the beginning."""
+    """A broken state is not taken for the beginning."""
     (tmp_path / "users.progress.json").write_text("{")
     with pytest.raises(CommandError, match="--restart"):
         state_file(tmp_path).load()
@@ -147,14 +147,14 @@ def refused(status: int, **headers: str) -> Refused:
 
 
 class FakeSession(LastingSession):
-    """A session whose server does as it is told, then imports everything."""
+    """A session whose server raises planned errors, then imports everything."""
 
     def __init__(self, *plan: Exception) -> None:
         self.plan = list(plan)
         self.bodies: list[Any] = []
 
     def call(self, do: Callable[[Api], Answer]) -> Answer:
-        """Raise what is planned, or answer."""
+        """Raise the planned error, or answer."""
         if self.plan:
             raise self.plan.pop(0)
 
@@ -168,7 +168,7 @@ class FakeSession(LastingSession):
 
 @pytest.fixture
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The pauses that were asked for; none is waited."""
+    """Record the requested pauses without waiting."""
     asked: list[float] = []
 
     def wait(_: object, seconds: float) -> bool:
@@ -180,7 +180,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def test_what_may_pass_is_tried_again(pauses: list[float]) -> None:
-    """After as long as the server says, or ever longer; the outcome is that of the last try."""
+    """A retry comes after the time that the server asks for, or after ever longer pauses."""
     session = FakeSession(refused(429, Retry_After="7"), refused(503, Retry_After="900"), Unreachable("lost"))
     [batch] = read(lines({"login": "ann"}))
     assert Sender(session, dry_run=True).send(batch).imported == 1
@@ -190,7 +190,7 @@ def test_what_may_pass_is_tried_again(pauses: list[float]) -> None:
 
 
 def test_tries_come_to_an_end(pauses: list[float]) -> None:
-    """A server that stays away ends the command."""
+    """The command ends if the server stays unreachable."""
     session = FakeSession(*[Unreachable("away")] * sending.TRIES)
     with pytest.raises(Unreachable):
         Sender(session, dry_run=False).send(read(lines({"login": "ann"}))[0])
@@ -200,14 +200,14 @@ def test_tries_come_to_an_end(pauses: list[float]) -> None:
 
 @pytest.mark.parametrize("status", [400, 403, 413, 500])
 def test_what_does_not_pass_is_not_tried_again(pauses: list[float], status: int) -> None:
-    """The server has said its last word."""
+    """An error that will not pass is not retried."""
     with pytest.raises(Refused):
         Sender(FakeSession(refused(status)), dry_run=False).send(read(lines({"login": "ann"}))[0])
     assert pauses == []
 
 
 def test_states_come_in_order_and_count_everything() -> None:
-    """Whatever order the answers come in."""
+    """States are in the order of the file, whatever the order of the answers."""
     text = lines(*({"login": f"user{n}"} for n in range(1000))) + b"{\n"
     states = list(run(io.BytesIO(text), State(), Sender(FakeSession(), dry_run=False), {}))
     offsets = [state.offset for state, _ in states]
@@ -218,7 +218,7 @@ def test_states_come_in_order_and_count_everything() -> None:
 
 
 def test_failure_ends_behind_the_last_batch_that_is_done() -> None:
-    """What was yielded is done, and what was not is sent again by the next run."""
+    """The next run sends what the failed run has not finished."""
     session = FakeSession()
     text = lines(*({"login": f"user{n}"} for n in range(1000)))
     running = run(io.BytesIO(text), State(), Sender(session, dry_run=False), {})
@@ -233,7 +233,7 @@ def test_failure_ends_behind_the_last_batch_that_is_done() -> None:
 
 
 def test_refusals_of_an_interrupted_run_stand_once(tmp_path: Path) -> None:
-    """What was written behind the last state is written anew."""
+    """Refusals that were written after the last state are written again only once."""
     path = tmp_path / "refused"
     [batch] = read(b"{\n")
     report = RefusalFile(path, State(), keep=False)
@@ -251,7 +251,7 @@ API = Api(TARGET.address, quiet=True)
 
 
 class Server:
-    """What stands behind every `Api`: tokens are numbered, and those in `dead` are refused."""
+    """Answers in place of every `Api`: tokens are numbered, and those in `dead` are refused."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.calls: list[str] = []
@@ -269,7 +269,7 @@ class Server:
 
 
 def test_session_outlives_its_token(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A token that has died is renewed once, and the call is made again."""
+    """An expired token is renewed once, and the call is made again."""
     server = Server(monkeypatch)
     session = LastingSession(TARGET, API)
     server.dead = {"t1"}
@@ -279,7 +279,7 @@ def test_session_outlives_its_token(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_given_token_that_has_died_ends_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody here can renew it, and the sentence says what to do."""
+    """The command cannot renew a given token, and the error says what to do."""
     server = Server(monkeypatch)
     session = LastingSession(Target("auth", "http://127.0.0.1:1", token="given"), API)
     server.dead = {"given"}
@@ -289,8 +289,8 @@ def test_given_token_that_has_died_ends_the_command(monkeypatch: pytest.MonkeyPa
     assert server.calls == ["/work"]
 
 
-def test_session_begins_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The old one ends first."""
+def test_session_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The old session ends before the new one begins."""
     server = Server(monkeypatch)
     LastingSession(TARGET, API).sign_in_again()
     assert server.calls == ["/v1/auth/login", "/v1/auth/logout", "/v1/auth/login"]
@@ -298,7 +298,7 @@ def test_session_begins_anew(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("name", ["folder", "pipe", "link"])
 def test_export_replaces_nothing_but_files(fake: FakeApi, tmp_path: Path, name: str) -> None:
-    """A device, a pipe or a folder stays what it is, and nobody is asked for anything."""
+    """A device, a pipe and a folder are not replaced, and the server is not called."""
     (tmp_path / "folder").mkdir()
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "link").symlink_to(tmp_path / "pipe")
@@ -312,7 +312,7 @@ def test_export_replaces_nothing_but_files(fake: FakeApi, tmp_path: Path, name: 
 
 
 def test_folder_that_takes_no_file_is_said_in_one_line(fake: FakeApi, tmp_path: Path) -> None:
-    """The path and why, for an export and for an import alike."""
+    """Import and export report the path and the reason."""
     accounts = tmp_path / "users.jsonl"
     accounts.write_bytes(lines({"login": "ann@example.com"}))
     (tmp_path / "users.jsonl.refused.jsonl").mkdir()
@@ -325,14 +325,14 @@ def test_folder_that_takes_no_file_is_said_in_one_line(fake: FakeApi, tmp_path: 
 
 
 def test_firebase_config_that_is_no_text_lacks_everything(tmp_path: Path) -> None:
-    """A picture chosen by mistake is no crash."""
+    """A binary file is reported without a crash."""
     (tmp_path / "config").write_bytes(b"\x89PNG\xff\xfe")
     with pytest.raises(CommandError, match="lacks base64_salt_separator"):
         read_firebase_config(tmp_path / "config")
 
 
 def test_import_of_a_pipe_is_refused(fake: FakeApi, tmp_path: Path) -> None:
-    """A file is read twice; of a pipe nothing would be left, and nobody imported without a word."""
+    """The file is read twice, and a pipe would be empty the second time."""
     os.mkfifo(tmp_path / "pipe")
     result = latchkey("import", str(tmp_path / "pipe"), "--local")
     assert (result.exit_code, fake.calls) == (2, [])
@@ -341,7 +341,7 @@ def test_import_of_a_pipe_is_refused(fake: FakeApi, tmp_path: Path) -> None:
 def test_second_import_of_the_same_file_is_no_failure(
     fake: FakeApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever ends first takes the empty file of refusals away; the other has imported as well."""
+    """Two imports of one file both succeed, although one deletes the empty file of refusals."""
     accounts, close = tmp_path / "users.jsonl", RefusalFile.close
     accounts.write_bytes(lines({"login": "ann@example.com"}))
     fake.will("POST", LOGIN, (200, {"access_token": TOKEN, "refresh_token": "r"}))
@@ -356,7 +356,7 @@ def test_second_import_of_the_same_file_is_no_failure(
 
 
 def test_import_shares_its_connections(fake: FakeApi, tmp_path: Path) -> None:
-    """One client for all requests: no more connections than requests at once, however long the file is."""
+    """A long import opens no more connections than it sends requests at once."""
     (tmp_path / "users.jsonl").write_bytes(lines(*({"login": f"user{n}"} for n in range(3000))))
     fake.will("POST", LOGIN, (200, {"access_token": TOKEN, "refresh_token": "r"}))
     otherwise = fake.answer

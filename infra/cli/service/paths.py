@@ -8,10 +8,10 @@ import typer
 
 
 def path_of(*parts: str) -> str:
-    """Return a path below `/v1/admin`; each part is one segment, whatever characters it has.
+    """Return a path below `/v1/admin`; each part becomes one segment.
 
-    Raises `typer.BadParameter` for the segments that stand for another folder: `..` in place of a key's id would
-    name the thing that the key belongs to.
+    Raises `typer.BadParameter` for an empty part and for dots, since the HTTP client resolves them: `..` in place of
+    a key's id would be the path of the key's owner (RFC 3986 section 5.2.4).
     """
     for part in parts:
         if part in {"", ".", ".."}:

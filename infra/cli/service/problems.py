@@ -12,7 +12,7 @@ from latchkey.signing.strict_json import StrictJsonError, loads
 _ADVICE = {
     "invalid_token": "Set LATCHKEY_TOKEN to a new token, or unset it to sign in with login and password.",
 }
-"""What an operator can do about an error code, where the server's own sentence does not say it."""
+"""Advice about error codes whose own sentence does not say what to do."""
 
 _MEANS_NOT_SIGNED_IN = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 

@@ -17,7 +17,7 @@ from infra.cli.service.targets import LOCAL, TOKEN_VARIABLE, Credentials, Target
 from infra.cli.terminal.questions import ask
 
 _DEVICE = "latchkey command"
-"""What the session is called in a list of sessions."""
+"""The name of the session in a list of sessions."""
 
 _LOGIN, _LOGOUT, _REFRESH = "/v1/auth/login", "/v1/auth/logout", "/v1/auth/refresh"
 

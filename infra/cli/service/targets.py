@@ -17,7 +17,7 @@ from infra.cli.service.api import is_loopback
 
 TOKEN_VARIABLE = "LATCHKEY_TOKEN"  # noqa: S105 - the name of the variable
 LOCAL = "local"
-"""What the twin of this folder is called."""
+"""The name of the twin of this folder."""
 
 DEV_FILE = Path(".latchkey/dev.json")
 
@@ -26,7 +26,7 @@ _TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]+=*")  # b64token, RFC 6750 section 2.1
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the command line and the environment say about the target.
+    """The options that choose a target, from the command line and the environment.
 
     `typed` are the options that stand on the command line, which the environment does not change.
     """

@@ -1,1 +1,1 @@
-"""What an operator sees and types. Nothing here knows of a server."""
+"""The terminal: output, tables, questions. No module here knows of a server."""

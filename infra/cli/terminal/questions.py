@@ -12,7 +12,7 @@ from infra.cli.errors import CommandError, NotConfirmable
 from infra.cli.terminal import screen
 
 YES = "yes"
-"""The word that confirms what affects one thing only."""
+"""The word that confirms a change of one thing."""
 
 
 def ask(question: str, *, hidden: bool = False) -> str | None:
@@ -44,7 +44,7 @@ def ask_new_password() -> str:
 
 
 def require_confirmable(*, yes: bool) -> None:
-    """Refuse a command that would ask where nobody can answer. Raises `NotConfirmable`."""
+    """Refuse a command that would have to ask without a terminal. Raises `NotConfirmable`."""
     if not yes and not _on_terminal():
         raise NotConfirmable(
             "Nothing has changed: this command asks for a confirmation, and standard input is not a terminal. "
@@ -53,7 +53,7 @@ def require_confirmable(*, yes: bool) -> None:
 
 
 def confirm(*effects: str, yes: bool, word: str = YES) -> None:
-    """Say what cannot be undone, and go on only if `word` is typed; `yes` skips the question.
+    """Say what will happen, and continue only if `word` is typed; `yes` skips the question.
 
     Let people type the name of what they change where more than one thing is affected: `yes` can be a habit.
     Raises `NotConfirmable` without a terminal, `CommandError` for any other answer.

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from rich.cells import cell_len
 from rich.table import Table
 
+from infra.cli.answers import Record
 from infra.cli.terminal.durations import distance, iso, moment
-
-Record = Mapping[str, object]
 
 _MOMENTS = frozenset({"created_at", "expires_at"})
 _SENTENCES = frozenset({"name", "reason"})
