@@ -1,33 +1,42 @@
-"""What each grant costs: the calls to DynamoDB, counted. A call more is a price that every user pays for ever."""
+"""What each grant costs: the calls to DynamoDB, counted. A call more is a price that every user pays each time."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from latchkey.adapters.dynamodb import DynamoStore
-from latchkey.core.clients.directory import new_client_secret
-from latchkey.core.model import Client, ClientKind, Grant
+from latchkey.core.clients.directory import new_api_key, new_client_secret
+from latchkey.core.errors import Errors
+from latchkey.core.grants.sessions import require_live_session
+from latchkey.core.model import ApiKey, Client, ClientKind, Grant
+from latchkey.signing.refresh import LINK_BYTES, mint_refresh, verify_refresh
 from tests.integration.conftest import new_table
+from tests.integration.contract import refuses
+from tests.partner_world import PartnerWorld
 from tests.world import NOW, World, small_policy
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
+    from latchkey.core.grants.issuing import TokenAnswer
+
 EVENT = "provide-client-params.dynamodb"
+READS = {"GetItem", "BatchGetItem", "Query"}
+READ, WRITE, END, POST = "BatchGetItem", "UpdateItem", "DeleteItem", "PutItem"
+"""The calls of a refresh: account and session at once, the session, its end, the mail to its owner."""
 
 
-class Counted(World):
-    """The services over DynamoDB, with a list of the operations asked for."""
+class Meter:
+    """A list of the operations asked for."""
 
-    def __init__(self, client: DynamoDBClient) -> None:
-        super().__init__(small_policy(), DynamoStore(client, new_table(client)))
+    def __init__(self) -> None:
         self.calls: list[str] = []
 
-    def note(self, params: dict[str, Any], model: Any, **_: object) -> None:
+    def __call__(self, params: dict[str, Any], model: Any, **_: object) -> None:
         """Note one call."""
         self.calls.append(model.name)
 
@@ -36,15 +45,38 @@ class Counted(World):
         calls, self.calls = self.calls, []
         return calls
 
+    def reads_and_writes(self) -> tuple[int, int]:
+        """Return how many reads and how many writes there were since the last time."""
+        calls = self.cost()
+        reads = sum(call in READS for call in calls)
+        return reads, len(calls) - reads
+
+
+class Counted(World):
+    """The services over DynamoDB, and what they ask of it."""
+
+    def __init__(self, client: DynamoDBClient, meter: Meter) -> None:
+        super().__init__(small_policy(), DynamoStore(client, new_table(client)))
+        self.cost = meter.cost
+        self.reads_and_writes = meter.reads_and_writes
+
 
 @pytest.fixture
-def counted(moto_client: DynamoDBClient) -> Iterator[Counted]:
+def meter(moto_client: DynamoDBClient) -> Iterator[Meter]:
+    """A meter of what moto's client is asked for."""
+    meter = Meter()
+    moto_client.meta.events.register(EVENT, meter)
+    yield meter
+    moto_client.meta.events.unregister(EVENT, meter)
+
+
+@pytest.fixture
+def counted(moto_client: DynamoDBClient, meter: Meter) -> Counted:
     """A service in which Ann has an account, and nothing has been counted yet."""
-    world = Counted(moto_client)
+    world = Counted(moto_client, meter)
     world.register()
-    moto_client.meta.events.register(EVENT, world.note)
-    yield world
-    moto_client.meta.events.unregister(EVENT, world.note)
+    meter.cost()
+    return world
 
 
 def test_a_registration_is_one_transaction(counted: Counted) -> None:
@@ -53,10 +85,10 @@ def test_a_registration_is_one_transaction(counted: Counted) -> None:
     assert counted.cost() == ["TransactWriteItems"]
 
 
-def test_a_login_costs_three_reads_and_two_writes(counted: Counted) -> None:
-    """The address, the attempt, the credential, the account with its sessions, the new session."""
+def test_a_login_costs_four_reads_and_two_writes(counted: Counted) -> None:
+    """The address, the attempt, the credential, the account, its sessions, the new session."""
     counted.log_in()
-    assert counted.cost() == ["GetItem", "UpdateItem", "GetItem", "Query", "TransactWriteItems"]
+    assert counted.cost() == ["GetItem", "UpdateItem", "GetItem", "GetItem", "Query", "TransactWriteItems"]
 
 
 def test_a_failed_login_costs_the_same_for_everybody(counted: Counted) -> None:
@@ -69,22 +101,133 @@ def test_a_failed_login_costs_the_same_for_everybody(counted: Counted) -> None:
     assert costs == [["GetItem", "UpdateItem", "GetItem", "UpdateItem"]] * 2
 
 
-def test_a_refresh_costs_one_read_and_one_write(counted: Counted) -> None:
-    """So does a repeated one, whose write is refused."""
-    answer = counted.log_in()
+# Refresh: each answer to a token with a good MAC
+
+
+@pytest.fixture
+def chain(counted: Counted) -> list[TokenAnswer]:
+    """The answers to a phone that has refreshed three times, a minute apart: the last token is not spent yet."""
+    answers = [counted.log_in()]
+    for step in (1, 2, 3):
+        answers.append(counted.refresh(answers[-1], now=NOW + step * 60))
     counted.cost()
-    for _ in range(2):
-        counted.refresh(answer, now=NOW)
-        assert counted.cost() == ["GetItem", "UpdateItem"]
+    return answers
 
 
-def test_a_forged_refresh_token_costs_nothing(counted: Counted) -> None:
+def test_a_refresh_costs_one_read_and_one_write(counted: Counted, chain: list[TokenAnswer]) -> None:
+    """Account and session are read at once, and one write advances the session."""
+    counted.refresh(chain[3], now=NOW + 240)
+    assert counted.cost() == [READ, WRITE]
+
+
+def test_a_repeat_costs_one_read_and_one_write(counted: Counted, chain: list[TokenAnswer]) -> None:
+    """The write is refused, and returns all that the answer needs."""
+    counted.refresh(chain[2], now=NOW + 181)
+    assert counted.cost() == [READ, WRITE]
+
+
+def test_a_counted_repeat_costs_one_write_more(counted: Counted, chain: list[TokenAnswer]) -> None:
+    """The bucket is a write of its own; a second repeat of the same token fills it no further and costs none."""
+    counted.refresh(chain[2], now=NOW + 3600)
+    assert counted.cost() == [READ, WRITE, WRITE]
+    counted.refresh(chain[2], now=NOW + 3601)
+    assert counted.cost() == [READ, WRITE]
+
+
+def test_a_delayed_duplicate_costs_one_read_and_one_write(counted: Counted, chain: list[TokenAnswer]) -> None:
+    """It is asked to come again, and nothing is written."""
+    refused(Errors.UNAVAILABLE, lambda: counted.refresh(chain[1], now=NOW + 121))
+    assert counted.cost() == [READ, WRITE]
+
+
+def test_reuse_costs_two_writes_more(counted: Counted, chain: list[TokenAnswer]) -> None:
+    """The session ends, and a mail to its owner waits; whoever comes after finds no session."""
+    refused(Errors.INVALID_GRANT, lambda: counted.refresh(chain[0], now=NOW + 3600))
+    assert counted.cost() == [READ, WRITE, END, POST]
+    refused(Errors.INVALID_GRANT, lambda: counted.refresh(chain[0], now=NOW + 3600))
+    assert counted.cost() == [READ]
+
+
+def test_the_repeat_that_fills_the_bucket_costs_as_reuse(counted: Counted, chain: list[TokenAnswer]) -> None:
+    """It is not counted any more: the session ends in place of it."""
+    counted.set_retry_limit(1)
+    counted.refresh(chain[2], now=NOW + 3600)
+    fourth = counted.refresh(chain[3], now=NOW + 3600)
+    counted.refresh(fourth, now=NOW + 3660)
+    counted.cost()
+    refused(Errors.INVALID_GRANT, lambda: counted.refresh(fourth, now=NOW + 7200))
+    assert counted.cost() == [READ, WRITE, END, POST]
+
+
+def test_a_stale_token_costs_one_read_and_one_write(counted: Counted, chain: list[TokenAnswer]) -> None:
+    """The write is refused by its condition, and nothing is ended."""
+    keys = counted.source.held.refresh_keys
+    token = verify_refresh(chain[3].refresh_token, keys, NOW)
+    for stale in (replace(token, generation=9), replace(token, link=bytes(LINK_BYTES))):
+        text = mint_refresh(stale, keys)
+        refused(Errors.INVALID_GRANT, lambda text=text: counted.refresh(replace(chain[3], refresh_token=text), now=NOW))  # type: ignore[misc]
+        assert counted.cost() == [READ, WRITE]
+    assert counted.journal.names()[-2:] == ["refresh_stale"] * 2
+
+
+def test_a_token_of_another_family_costs_one_read(counted: Counted, chain: list[TokenAnswer]) -> None:
+    """What was read tells, so nothing is written: a leaked key cannot even make us pay for writes."""
+    keys = counted.source.held.refresh_keys
+    token = verify_refresh(chain[3].refresh_token, keys, NOW)
+    text = mint_refresh(replace(token, family=bytes(LINK_BYTES)), keys)
+    refused(Errors.INVALID_GRANT, lambda: counted.refresh(replace(chain[3], refresh_token=text), now=NOW))
+    assert counted.cost() == [READ]
+    assert counted.journal.names()[-1] == "refresh_forged"
+
+
+def test_a_refresh_costs_the_same_however_many_sessions_there_are(counted: Counted, chain: list[TokenAnswer]) -> None:
+    """Fifty other phones of the account are not read."""
+    session = counted.store.list_sessions(counted.claims(chain[0]).sub, NOW)[0]
+    for number in range(50):
+        counted.store.create_session(replace(session, sid=f"ses_{number}"))
+    counted.cost()
+    counted.refresh(chain[3], now=NOW + 240)
+    assert counted.cost() == [READ, WRITE]
+
+
+def test_a_bearer_token_costs_one_batch_at_our_own_routes(counted: Counted, chain: list[TokenAnswer]) -> None:
+    """Whether account and session still live is one read."""
+    claims = counted.claims(chain[3], now=NOW + 180)
+    require_live_session(counted.store, claims.sub, claims.sid or "", now=NOW + 180)
+    assert counted.cost() == [READ]
+
+
+def test_a_partners_session_costs_one_batch_more(moto_client: DynamoDBClient, meter: Meter) -> None:
+    """The partner and the link, read at once, also for a repeat."""
+    world = PartnerWorld(DynamoStore(moto_client, new_table(moto_client)))
+    first = world.come(world.partner()).tokens
+    for now in (NOW + 60, NOW + 61):
+        meter.cost()
+        world.refresh(first, now=now)
+        assert meter.reads_and_writes() == (2, 1)
+
+
+def test_a_services_session_costs_one_batch_more(counted: Counted) -> None:
+    """The session with its client, then the API key that the session names, also for a repeat."""
+    owner = Client("cli_service", ClientKind.SERVICE, "Billing", NOW, roles=("service",))
+    counted.store.create_client(owner)
+    key_id, text, stored = new_api_key(counted.entropy)
+    counted.store.create_api_key(ApiKey(key_id, owner.client_id, "nightly", stored, NOW, roles=("service",)))
+    first = counted.machines.exchange_api_key(text, now=NOW)
+    for now in (NOW + 60, NOW + 61):
+        counted.cost()
+        counted.refresh(first, now=now)
+        assert counted.reads_and_writes() == (2, 1)
+
+
+def test_a_forged_refresh_token_costs_nothing(counted: Counted, chain: list[TokenAnswer]) -> None:
     """Its MAC is wrong, so nothing is looked up."""
-    answer = counted.log_in()
-    counted.cost()
-    with pytest.raises(Exception, match="invalid_grant"):
-        counted.refresh(replace(answer, refresh_token=answer.refresh_token[:-4] + "AAAA"), now=NOW)
+    forged = replace(chain[3], refresh_token=chain[3].refresh_token[:-4] + "AAAA")
+    refused(Errors.INVALID_GRANT, lambda: counted.refresh(forged, now=NOW))
     assert counted.cost() == []
+
+
+# Machines
 
 
 def test_client_credentials_cost_one_read(counted: Counted) -> None:
@@ -103,3 +246,9 @@ def test_a_mistyped_api_key_costs_nothing(counted: Counted) -> None:
     with pytest.raises(Exception, match="invalid_api_key"):
         counted.machines.exchange_api_key("lk_" + "a" * 86, now=NOW)
     assert counted.cost() == []
+
+
+def refused(error: Errors, action: Callable[[], object]) -> None:
+    """Assert that an action is refused with this error."""
+    with refuses(error):
+        action()

@@ -15,8 +15,10 @@ from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.grants.store import Advance, Rotation
 from latchkey.core.model import OneTimeCode, UserStatus, is_active_admin
 from tests.integration import races
+from tests.integration import test_refresh_storms as storms
 from tests.integration.conftest import new_table
 from tests.integration.contract import after
+from tests.integration.phones import Phones
 from tests.memory.store import MemoryStore
 
 if TYPE_CHECKING:
@@ -231,6 +233,17 @@ def test_a_flawed_dynamo_store_is_caught(
     store = ReadThenWriteDynamo(client, new_table(client))
     with pytest.raises(AssertionError):
         run(race, store)
+
+
+@pytest.mark.parametrize("backend", ["memory", "ministack"])
+def test_a_flawed_store_is_caught_by_the_storm_of_phones(backend: str, request: pytest.FixtureRequest) -> None:
+    """The storm of refreshes finds the flaw too, through the whole grant: two phones get two successors."""
+    store: Store = ReadThenWriteMemory()
+    if backend == "ministack":
+        client: DynamoDBClient = request.getfixturevalue("ministack_client")
+        store = ReadThenWriteDynamo(client, new_table(client))
+    with pytest.raises(AssertionError):
+        storms.test_parallel_refreshes_agree(Phones(store))
 
 
 @pytest.mark.parametrize("backend", ["moto", "ministack"])
