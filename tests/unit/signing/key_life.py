@@ -53,7 +53,7 @@ DEATHS = st.sampled_from(["", "", "", "announced", "promoted"])
 
 
 def generate(
-    alg: Algorithm, *, now: int, entropy: Callable[[int], bytes], state: KeyState = KeyState.NEXT
+    alg: Algorithm, *, now: int, entropy: Callable[[int], bytes], state: KeyState = KeyState.NEXT, rsa_bits: int = 0
 ) -> SigningKey:
     """Return one of the test keys under a kid that is new: the same in every run, and at once."""
     number = int.from_bytes(entropy(4), "big")

@@ -15,9 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from latchkey.signing.jws import InvalidToken
-from latchkey.signing.key_set import Caches, KeyState
+from latchkey.signing.key_set import Caches, KeyState, SigningKey
 from latchkey.signing.keys import Algorithm
 from latchkey.signing.policy import (
+    FORMAT,
     MAX_POLICY,
     BadPolicy,
     Lifetimes,
@@ -31,7 +32,8 @@ from latchkey.signing.policy import (
     rotate,
 )
 from latchkey.signing.refresh import RefreshToken, mint_refresh, verify_refresh
-from tests.unit.signing.forge import ISSUER, NOW
+from tests.unit.signing import key_life
+from tests.unit.signing.forge import ISSUER, NOW, load
 
 TOKEN = RefreshToken("usr_ann", "s-1", 0)
 DELETE = object()
@@ -301,15 +303,14 @@ BAD_MEMBERS: list[tuple[tuple[str | int, ...], list[object]]] = [
     (("keys", 0, "activates_at"), ["1", True, DELETE]),
     (("keys", 0, "retire_at"), ["1", NOW, DELETE]),
     (("keys", 1, "max_ttl"), [0, "900", None, DELETE]),
-    (("keys", 0, "public"), ["x"]),
     (("refresh_keys",), [[], {}, None, DELETE]),
     (("refresh_keys", 0, "key_id"), ["", None, DELETE]),
     (("refresh_keys", 0, "secret"), ["", "AAAA", "A" * 43, "not base64url", None, DELETE]),
     (("refresh_keys", 0, "created_at"), ["1", None, DELETE]),
     (("refresh_keys", 0, "retire_at"), ["1", NOW, DELETE]),
     (("refresh_keys", 0, "max_ttl"), ["1", None, DELETE]),
-    (("refresh_keys", 0, "other"), [1]),
-    (("other",), [1]),
+    (("format",), [0, -1, FORMAT + 1, "1", True, 1.0, None]),
+    (("rsa_bits",), [0, 1024, 2049, 8192, "3072", True, None]),
 ]
 
 
@@ -324,7 +325,7 @@ def refused(text: str) -> bool:
 
 @pytest.mark.parametrize(("path", "values"), BAD_MEMBERS)
 def test_unsound_document_is_refused(policy: SigningPolicy, path: tuple[str | int, ...], values: list[object]) -> None:
-    """A document with one unsound, unknown or missing member is refused whole."""
+    """A document with one unsound member, or without one of the first release's, is refused whole."""
     assert [value for value in values if not refused(changed(policy, path, value))] == []
 
 
@@ -333,6 +334,107 @@ def test_other_text_is_refused(text: str) -> None:
     """A text that is no policy is refused, the empty secret of a new stack with it."""
     with pytest.raises(BadPolicy):
         parse(text)
+
+
+# Documents of other releases
+
+
+def test_document_of_the_first_release_is_read() -> None:
+    """A document without `format` and `rsa_bits`, as the release before wrote it, reads with their defaults."""
+    text = json.dumps(load("signing_policy_without_format.json"))
+    policy = parse(text)
+    assert (policy.version, policy.rsa_bits, len(policy.keys.keys), len(policy.refresh_keys)) == (3, 3072, 4, 3)
+    assert json.loads(policy.to_json()) == json.loads(text) | {"format": 1, "rsa_bits": 3072}
+
+
+def from_a_newer_release(policy: SigningPolicy) -> str:
+    """Return the policy's document with members that no release has yet, at the top and in each key."""
+    document: Any = json.loads(policy.to_json())
+    document |= {"restored_at": NOW, "seal_keys": [{"secret": "leaked"}], "limits": {"a": [1.5, None, "x"]}}
+    document["unknown"] = "a member that is called as our own field is"
+    for key in document["keys"] + document["refresh_keys"]:
+        key |= {"origin": {"kms": f"key of {key.get('kid') or key['key_id']}"}, "unknown": 1}
+    return json.dumps(document)
+
+
+UNKNOWN = {"restored_at", "seal_keys", "limits", "unknown"}
+
+
+def unknown_of(policy: SigningPolicy) -> dict[str, Any]:
+    """Return what the policy's document says in members that this release does not know."""
+    document = json.loads(policy.to_json())
+    keys = {key.get("kid") or key["key_id"]: key.get("origin") for key in document["keys"] + document["refresh_keys"]}
+    return {name: document[name] for name in document.keys() & UNKNOWN} | {"origins": keys}
+
+
+def test_members_of_a_newer_release_are_ignored_and_kept(policy: SigningPolicy) -> None:
+    """A policy with members that nobody knows yet is the same policy, and writes the same document."""
+    newer = from_a_newer_release(policy)
+    read = parse(newer)
+    assert read.keys.signer(NOW).kid == policy.keys.current.kid
+    assert (read.lifetimes, read.version) == (policy.lifetimes, policy.version)
+    assert json.loads(read.to_json()) == json.loads(newer)
+
+
+MOVES: dict[str, Callable[[SigningPolicy], SigningPolicy]] = {
+    "rotate": lambda policy: rotate(policy, at(READY)),
+    "rotate twice": lambda policy: rotate(rotate(policy, at(READY)), at(READY + 1)),
+    "change lifetimes": lambda policy: seconds(policy, access_ttl=3600),
+    "change algorithm": lambda policy: change(policy, Algorithm.EdDSA, policy.lifetimes, at(NOW)),
+    "keep the refresh keys in a reset": lambda policy: reset(policy, at(READY), end_sessions=False),
+}
+
+
+@pytest.mark.parametrize("move", MOVES)
+def test_writer_keeps_what_a_newer_release_wrote(policy: SigningPolicy, move: str) -> None:
+    """After a roll-back, a change by this release loses no member of the policy, nor of any key that stays."""
+    newer = parse(from_a_newer_release(policy))
+    before, after = unknown_of(newer), unknown_of(parse(MOVES[move](newer).to_json()))
+    stays = {key for key in after["origins"] if key in before["origins"]}
+    assert stays
+    assert {key: after["origins"][key] for key in stays} == {key: before["origins"][key] for key in stays}
+    assert {after["origins"][key] for key in after["origins"].keys() - stays} <= {None}
+    kept = UNKNOWN - ({"seal_keys"} if move == "keep the refresh keys in a reset" else set())
+    assert {name: after[name] for name in kept} == {name: before[name] for name in kept}
+
+
+def test_reset_drops_secrets_that_it_does_not_know(policy: SigningPolicy) -> None:
+    """A leaked secret of a newer release does not survive a reset by an older one; all that is no secret does."""
+    fresh = reset(parse(from_a_newer_release(policy)), at(READY), end_sessions=True)
+    assert fresh.unknown.keys() == UNKNOWN - {"seal_keys"}
+    assert "leaked" not in fresh.to_json()
+    assert set(unknown_of(fresh)["origins"].values()) == {None}
+
+
+@pytest.mark.parametrize("path", [("limits",), ("keys", 0, "origin")])
+def test_repr_hides_what_it_does_not_know(policy: SigningPolicy, path: tuple[str | int, ...]) -> None:
+    """An unknown member may be a secret."""
+    assert MISPLACED not in repr(parse(changed(policy, path, MISPLACED)))
+
+
+def test_duplicate_members_are_refused_wherever_they_stand(policy: SigningPolicy) -> None:
+    """A member that is unknown to this release may still not be there twice."""
+    text = policy.to_json()
+    assert refused(text.replace("{", '{"x":1,"x":2,', 1))
+    assert refused(text.replace('"keys":[{', '"keys":[{"x":1,"x":2,', 1))
+    assert not refused(text.replace('"keys":[{', '"keys":[{"x":1,', 1))
+
+
+def test_policy_says_how_long_rsa_keys_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every key that a policy makes has its size: the first two, and those of a rotation, a change and a reset."""
+    sizes: list[int] = []
+
+    def generate(algorithm: Algorithm, **asked: Any) -> SigningKey:
+        sizes.append(asked["rsa_bits"])
+        return key_life.generate(algorithm, **asked)
+
+    monkeypatch.setattr("latchkey.signing.policy.generate", generate)
+    first = first_policy(ISSUER, Algorithm.RS256, Lifetimes(), at(NOW), rsa_bits=2048)
+    assert parse(first.to_json()).rsa_bits == 2048
+    rotated = rotate(first, at(READY))
+    changed = change(rotated, Algorithm.ES256, rotated.lifetimes, at(READY))
+    assert reset(changed, at(READY), end_sessions=False).rsa_bits == 2048
+    assert sizes == [2048] * 7
 
 
 def test_retiring_refresh_key_never_signs(policy: SigningPolicy) -> None:
@@ -350,7 +452,9 @@ def test_document_over_the_limit_is_refused(policy: SigningPolicy) -> None:
         parse(text.ljust(MAX_POLICY + 1))
 
 
-@pytest.mark.parametrize("path", [("algorithm",), ("version",), ("keys", 0, "alg"), ("keys", 0, "state"), ("other",)])
+@pytest.mark.parametrize(
+    "path", [("algorithm",), ("version",), ("format",), ("keys", 0, "alg"), ("keys", 0, "state"), ("keys", 0)]
+)
 def test_refusal_never_quotes_a_value(policy: SigningPolicy, path: tuple[str | int, ...]) -> None:
     """Neither the message nor the traceback of a refusal shows what stands in the document, a misplaced secret say."""
     with pytest.raises(BadPolicy) as caught:

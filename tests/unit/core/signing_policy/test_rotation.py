@@ -16,15 +16,17 @@ from latchkey.signing.jws import InvalidToken
 from latchkey.signing.key_set import SigningKey
 from latchkey.signing.keys import Algorithm
 from latchkey.signing.minting import mint_access
-from latchkey.signing.policy import Lifetimes, SigningPolicy, change, reset, rotate
+from latchkey.signing.policy import FORMAT, BadPolicy, Lifetimes, SigningPolicy, change, reset, rotate
 from latchkey.signing.tokens import AccessClaims
 from tests.signing_world import (
     ACTS,
     CACHES,
+    CURRENT,
     DEATHS,
     LATER,
     PENDING,
     SETTINGS,
+    WRITES,
     Fate,
     SigningWorld,
     VersionExists,
@@ -134,6 +136,47 @@ def test_key_that_does_not_verify_is_never_put_in_force(world: SigningWorld, mon
     with pytest.raises(InvalidToken):
         world.rotate("u", LATER + 1)
     assert world.policy.version == 2
+
+
+# A roll-back
+
+
+def as_a_newer_release_writes(text: str) -> str:
+    """Return the document with members that no release has yet."""
+    document = json.loads(text)
+    document["restored_at"] = NOW
+    for key in document["keys"]:
+        key["origin"] = key["kid"]
+    return json.dumps(document)
+
+
+def test_roll_back_in_the_middle_of_a_rotation_loses_nothing(world: SigningWorld) -> None:
+    """What a newer release has staged this one puts in force as it is, and its next rotation keeps the members."""
+    staged = as_a_newer_release_writes(rotate(world.policy, world.moment(LATER)).to_json())
+    world.secret.put_pending("t", staged)
+    world.rotate("t", LATER)
+    assert world.secret.current() == staged
+    world.require_sound(LATER, whole=True)
+    world.rotate("u", LATER + 86_400)
+    document = json.loads(world.secret.current())
+    assert (document["version"], document["restored_at"]) == (3, NOW)
+    origins = {key["kid"]: key.get("origin") for key in document["keys"]}
+    assert origins[world.policy.keys.current.kid] == world.policy.keys.current.kid
+    world.require_sound(LATER + 86_400, whole=True)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_document_of_a_format_to_come_stops_every_step(world: SigningWorld, step: str) -> None:
+    """Where a newer release has changed what members mean, this one writes nothing over it."""
+    if step != "create":
+        world.rotation().create("t", world.moment(LATER))
+    text = json.dumps(json.loads(world.secret.current()) | {"format": FORMAT + 1})
+    world.secret.versions[world.secret.labels[CURRENT]] = text
+    fate = Fate()
+    with pytest.raises(BadPolicy, match="format"):
+        getattr(world.rotation(fate), step)("t", world.moment(LATER))
+    assert world.secret.current() == text
+    assert set(fate.calls) & WRITES <= {"take_lease", "return_lease"}
 
 
 # A staged policy that is out of date

@@ -17,7 +17,7 @@ from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.events import Event, Journal
 from latchkey.core.ids import new_id
 from latchkey.core.signing_policy.store import LeaseStore, PublicKeyStore, PublishedKeys, SigningSecret
-from latchkey.signing.key_set import SigningKey
+from latchkey.signing.key_set import RSA_BITS, SigningKey
 from latchkey.signing.keys import Algorithm
 from latchkey.signing.minting import mint_access
 from latchkey.signing.policy import Lifetimes, Moment, PolicyTooLong, SigningPolicy, first_policy, parse, rotate
@@ -39,6 +39,7 @@ class FirstPolicy:
     issuer: str
     algorithm: Algorithm
     lifetimes: Lifetimes
+    rsa_bits: int = RSA_BITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +170,8 @@ class Rotation:
     def _successor(self, moment: Moment) -> SigningPolicy:
         text = self.writer.secret.current()
         if text.strip() == NOT_YET:
-            return first_policy(self.first.issuer, self.first.algorithm, self.first.lifetimes, moment)
+            first = self.first
+            return first_policy(first.issuer, first.algorithm, first.lifetimes, moment, rsa_bits=first.rsa_bits)
         policy = parse(text)
         successor = rotate(policy, moment)
         # Where an heir waits already there is nothing to change, but the rotation must have its version.
