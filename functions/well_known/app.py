@@ -11,6 +11,6 @@ def handler(request: Request) -> Response:
     if request.path == "/.well-known/jwks.json":
         document = discovery.jwks(published, request.now)
     else:
-        document = discovery.metadata(published)
+        document = discovery.metadata(published, request.now)
     max_age = bootstrap.moment(request.now).caches.jwks
     return Response(200, document, {"Cache-Control": f"public, max-age={max_age}"})

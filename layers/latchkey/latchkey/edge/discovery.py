@@ -8,6 +8,7 @@ from typing import Any
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.model import Grant
 from latchkey.core.signing_policy.store import PublicKeyStore, PublishedKeys
+from latchkey.signing.accepted import MEMBER
 
 
 def published(store: PublicKeyStore) -> PublishedKeys:
@@ -19,20 +20,25 @@ def published(store: PublicKeyStore) -> PublishedKeys:
 
 
 def jwks(keys: PublishedKeys, now: int) -> dict[str, Any]:
-    """Return the JWK set (RFC 7517 section 5), without the keys whose time has passed since it was published."""
+    """Return the JWK set (RFC 7517 section 5), without the keys whose time has passed since it was published.
+
+    Its extra member says which issuers and audiences tokens may name.
+    """
     document = json.loads(keys.jwks)
-    return {"keys": [key for key in document["keys"] if now < keys.retire_at.get(key["kid"], now + 1)]}
+    live = [key for key in document["keys"] if now < keys.retire_at.get(key["kid"], now + 1)]
+    return {"keys": live, MEMBER: keys.accepted(now).to_member()}
 
 
-def metadata(keys: PublishedKeys) -> dict[str, Any]:
+def metadata(keys: PublishedKeys, now: int) -> dict[str, Any]:
     """Return the metadata of the authorization server (RFC 8414 section 2).
 
     There is no `authorization_endpoint`: no grant on offer uses one.
     """
+    issuer = keys.issuer_at(now)
     return {
-        "issuer": keys.issuer,
-        "jwks_uri": f"{keys.issuer}/.well-known/jwks.json",
-        "token_endpoint": f"{keys.issuer}/oauth2/token",
+        "issuer": issuer,
+        "jwks_uri": f"{issuer}/.well-known/jwks.json",
+        "token_endpoint": f"{issuer}/oauth2/token",
         "grant_types_supported": [Grant.CLIENT_CREDENTIALS, Grant.REFRESH_TOKEN, Grant.JWT_BEARER],
         "response_types_supported": [],
         "subject_types_supported": ["public"],

@@ -79,6 +79,14 @@ class Caches:
         """
         return self.staging + self.policy + MAX_LEEWAY + self.authorizer
 
+    @property
+    def name_margin(self) -> int:
+        """Seconds that an issuer or an audience is accepted beyond the life of the last token that should carry it.
+
+        Unlike that of a key, its end is published. While verifiers may hold an end, a change can postpone it.
+        """
+        return self.retire_margin + self.jwks
+
 
 @dataclass(frozen=True)
 class SigningKey:

@@ -25,9 +25,11 @@ from enum import StrEnum
 from functools import partial
 from typing import Any, TypeVar
 
+from latchkey.signing.accepted import Accepted
 from latchkey.signing.base64url import b64url_decode, b64url_encode
 from latchkey.signing.key_set import RSA_BITS, Caches, KeySet, KeyState, SigningKey, generate
 from latchkey.signing.keys import Algorithm
+from latchkey.signing.names import Name, Planned, Previous
 from latchkey.signing.refresh import RefreshKey
 from latchkey.signing.strict_json import StrictJsonError, integer_member, loads, string_member
 from latchkey.signing.tokens import MAX_TTL
@@ -40,7 +42,12 @@ MAX_POLICY = 60 * 1024
 FORMAT = 1
 """The `format` that this release writes, and the highest one that it reads. A document without one has format 1."""
 
-_ISSUER = re.compile(r"https?://[^\s?#]+")  # RFC 8414 section 2; plain http is for the laptop
+ISSUER = re.compile(r"https?://[^\s?#]+")
+"""What an issuer looks like (RFC 8414 section 2); plain http is for the laptop."""
+
+AUDIENCE = re.compile(r"[\x21-\x7E]{1,256}")
+"""What an audience looks like."""
+
 BOUNDS: Mapping[str, range] = {
     "version": range(1, 2**53),
     "access_ttl": range(60, MAX_TTL + 1),
@@ -51,6 +58,9 @@ BOUNDS: Mapping[str, range] = {
 }
 """What each number of a policy may be; lifetimes are in seconds."""
 
+_ISSUER_MEMBERS = ("issuer", "next_issuer", "previous_issuers", "iss")
+_AUDIENCE_MEMBERS = ("audience", "next_audience", "previous_audiences", "aud")
+_OTHER_MEMBERS = ("format", *_ISSUER_MEMBERS[:3], *_AUDIENCE_MEMBERS[:3])
 _REFRESH_SECRET_BYTES = 32
 _ID_BYTES = 16
 _SECRETS = "keys"  # how the names of members end that hold secrets
@@ -79,6 +89,8 @@ class Lifetimes:
 class SigningPolicy:
     """How tokens are signed, as decided at `made_at`. `algorithm` is that of the keys made from now on.
 
+    `issuers` and `audiences` are what tokens say under `iss` and `aud`, and how that moves. A policy from before
+    audiences were part of it has none: then every part uses the stack's parameter.
     `refresh_ttl` is the whole life of a session, `refresh_idle_ttl` its life without a refresh. `refresh_retry_limit`
     is how many refresh tokens in a row may come back late; 0 is OAuth 2.1's letter. `rsa_bits` is the size of the RSA
     keys made from now on. `unknown` holds the members of the document that this release does not know. Raises
@@ -87,7 +99,7 @@ class SigningPolicy:
 
     version: int
     made_at: int
-    issuer: str
+    issuers: Name
     algorithm: Algorithm
     access_ttl: int
     refresh_ttl: int
@@ -95,6 +107,7 @@ class SigningPolicy:
     refresh_retry_limit: int
     keys: KeySet
     refresh_keys: tuple[RefreshKey, ...]
+    audiences: Name | None = None
     rsa_bits: int = RSA_BITS
     unknown: Mapping[str, object] = field(default_factory=dict, repr=False, hash=False)
 
@@ -102,8 +115,10 @@ class SigningPolicy:
         outside = [name for name, bounds in BOUNDS.items() if getattr(self, name) not in bounds]
         if outside:
             raise BadPolicy(f"out of bounds: {', '.join(outside)}")
-        if not _ISSUER.fullmatch(self.issuer):
-            raise BadPolicy("issuer is not a URL")
+        if not all(map(ISSUER.fullmatch, self.issuers.all)):
+            raise BadPolicy("an issuer is not a URL")
+        if self.audiences and not all(map(AUDIENCE.fullmatch, self.audiences.all)):
+            raise BadPolicy("an audience is empty, too long or not visible ASCII")
         if self.refresh_idle_ttl > self.refresh_ttl:
             raise BadPolicy("refresh_idle_ttl is over refresh_ttl")
         if any(key.max_ttl < self.access_ttl for key in (self.keys.current, self.keys.heir) if key):
@@ -116,9 +131,16 @@ class SigningPolicy:
         """The lifetimes and the retry limit."""
         return Lifetimes(self.access_ttl, self.refresh_ttl, self.refresh_idle_ttl, self.refresh_retry_limit)
 
+    def accepted(self, now: int) -> Accepted:
+        """Return the issuers and audiences that tokens may name at that time."""
+        return Accepted(self.issuers.accepted(now), self.audiences.accepted(now) if self.audiences else {})
+
     def to_json(self) -> str:
         """Return the document, with all its secrets, in its one spelling; raise `PolicyTooLong`."""
-        document = _members_of(self) | {
+        document = {
+            **_members_of(self),
+            **_name_members(_ISSUER_MEMBERS, self.issuers),
+            **(_name_members(_AUDIENCE_MEMBERS, self.audiences) if self.audiences else {}),
             "format": FORMAT,
             "keys": [_members_of(key) for key in self.keys.keys],
             "refresh_keys": [_members_of(key) | {"secret": b64url_encode(key.secret)} for key in self.refresh_keys],
@@ -148,8 +170,14 @@ class Moment:
     caches: Caches = field(default_factory=Caches)
 
 
-def first_policy(
-    issuer: str, algorithm: Algorithm, lifetimes: Lifetimes, moment: Moment, *, rsa_bits: int = RSA_BITS
+def first_policy(  # noqa: PLR0913 - the parameters of a stack, by name
+    issuer: str,
+    algorithm: Algorithm,
+    lifetimes: Lifetimes,
+    moment: Moment,
+    *,
+    audience: str = "",
+    rsa_bits: int = RSA_BITS,
 ) -> SigningPolicy:
     """Return version 1. Its keys are as good as published long ago: nobody has cached anything without them."""
     key = _fresh_key(algorithm, rsa_bits, moment)
@@ -157,7 +185,8 @@ def first_policy(
     return SigningPolicy(
         version=1,
         made_at=moment.now,
-        issuer=issuer,
+        issuers=Name(issuer),
+        audiences=Name(audience) if audience else None,
         algorithm=algorithm,
         keys=_fresh_keys(key, spare, lifetimes.access_ttl),
         refresh_keys=_refresh_keys(moment),
@@ -197,7 +226,17 @@ def change(policy: SigningPolicy, algorithm: Algorithm, lifetimes: Lifetimes, mo
         keys = _with_algorithm(keys, make, lifetimes.access_ttl, moment)
     signed, *others = policy.refresh_keys
     refresh_keys = (replace(signed, max_ttl=max(signed.max_ttl, policy.refresh_ttl)), *others)
-    return _next_version(policy, moment, algorithm=algorithm, keys=keys, refresh_keys=refresh_keys, **asdict(lifetimes))
+    ttl, audiences = lifetimes.access_ttl, policy.audiences
+    return _next_version(
+        policy,
+        moment,
+        algorithm=algorithm,
+        issuers=policy.issuers.at(moment.now).kept_for(ttl, moment.caches),
+        audiences=audiences.at(moment.now).kept_for(ttl, moment.caches) if audiences else None,
+        keys=keys,
+        refresh_keys=refresh_keys,
+        **asdict(lifetimes),
+    )
 
 
 def reset(policy: SigningPolicy, moment: Moment, *, end_sessions: bool) -> SigningPolicy:
@@ -216,8 +255,39 @@ def reset(policy: SigningPolicy, moment: Moment, *, end_sessions: bool) -> Signi
     )
 
 
+def plan_issuer_move(policy: SigningPolicy, iss: str, moment: Moment) -> SigningPolicy:
+    """Return the next version, whose tokens carry this `iss` as soon as every verifier accepts it.
+
+    The policy itself comes back where they carry it already, or will. One move is planned at a time: a second one takes
+    the place of one that has not begun, and a move to the present issuer calls that off. Moving back is a move like any
+    other. Raises `BadPolicy` for an `iss` that is none, and `PolicyTooLong`.
+    """
+    moved = _moved(policy.issuers, iss, policy, moment)
+    return policy if moved is policy.issuers else _next_version(policy, moment, issuers=moved)
+
+
+def plan_audience_move(policy: SigningPolicy, aud: str, moment: Moment) -> SigningPolicy:
+    """Return the next version, whose tokens carry this `aud` as soon as every verifier accepts it, as with issuers.
+
+    A policy without an audience takes this one over at once: every part uses the stack's parameter already.
+    """
+    if policy.audiences is None:
+        return _next_version(policy, moment, audiences=Name(aud))
+    moved = _moved(policy.audiences, aud, policy, moment)
+    return policy if moved is policy.audiences else _next_version(policy, moment, audiences=moved)
+
+
+def _moved(names: Name, name: str, policy: SigningPolicy, moment: Moment) -> Name:
+    longest = max(key.max_ttl for key in policy.keys.keys if key.lives(moment.now))
+    return names.moved(name, now=moment.now, longest=longest, caches=moment.caches)
+
+
 def _next_version(policy: SigningPolicy, moment: Moment, **changes: Any) -> SigningPolicy:
-    successor = replace(policy, version=policy.version + 1, made_at=moment.now, **changes)
+    names = {
+        "issuers": policy.issuers.at(moment.now),
+        "audiences": policy.audiences.at(moment.now) if policy.audiences else None,
+    }
+    successor = replace(policy, version=policy.version + 1, made_at=moment.now, **(names | changes))
     successor.to_json()  # better no change than one that cannot be stored
     return successor
 
@@ -268,12 +338,24 @@ def _refresh_key(moment: Moment) -> RefreshKey:
 
 
 def _names(shape: type[SigningPolicy | SigningKey | RefreshKey]) -> set[str]:
-    return {field.name for field in fields(shape)} - {"unknown"}
+    return {field.name for field in fields(shape)} - {"unknown", "issuers", "audiences"}
 
 
 def _members_of(record: SigningPolicy | SigningKey | RefreshKey) -> dict[str, Any]:
     """Return the members that a record knows, and those that it keeps for a newer release."""
     return {**record.unknown, **{name: getattr(record, name) for name in _names(type(record))}}
+
+
+def _name_members(members: tuple[str, str, str, str], name: Name) -> dict[str, object]:
+    """Return what the document says of an issuer or an audience; what there is not is left out."""
+    current, planned, previous, claim = members
+    document: dict[str, object] = {current: name.current}
+    if name.planned:
+        times = {"at": name.planned.at, "previous_until": name.planned.previous_until}
+        document[planned] = {claim: name.planned.name, **times}
+    if name.previous:
+        document[previous] = [{claim: each.name, "until": each.until} for each in name.previous]
+    return document
 
 
 def _unknown(members: Mapping[str, object], *known: str) -> dict[str, object]:
@@ -296,7 +378,8 @@ def _policy(members: Mapping[str, object]) -> SigningPolicy:
     return SigningPolicy(
         version=integer_member(members, "version"),
         made_at=integer_member(members, "made_at"),
-        issuer=string_member(members, "issuer"),
+        issuers=_name(members, _ISSUER_MEMBERS),
+        audiences=_name(members, _AUDIENCE_MEMBERS) if members.keys() & set(_AUDIENCE_MEMBERS) else None,
         algorithm=_choice(Algorithm, members, "algorithm"),
         access_ttl=integer_member(members, "access_ttl"),
         refresh_ttl=integer_member(members, "refresh_ttl"),
@@ -307,8 +390,27 @@ def _policy(members: Mapping[str, object]) -> SigningPolicy:
             _read_refresh_key(_object(item, "refresh_keys")) for item in _array(members, "refresh_keys")
         ),
         rsa_bits=integer_member(members, "rsa_bits") if "rsa_bits" in members else RSA_BITS,
-        unknown=_unknown(members, "format", *_names(SigningPolicy)),
+        unknown=_unknown(members, *_OTHER_MEMBERS, *_names(SigningPolicy)),
     )
+
+
+def _name(members: Mapping[str, object], names: tuple[str, str, str, str]) -> Name:
+    current, planned, previous, claim = names
+    items = _array(members, previous) if previous in members else []
+    return Name(
+        current=string_member(members, current),
+        planned=_planned(_object(members[planned], planned), claim) if planned in members else None,
+        previous=tuple(_previous(_object(item, previous), claim) for item in items),
+    )
+
+
+def _planned(members: Mapping[str, object], claim: str) -> Planned:
+    at, until = integer_member(members, "at"), integer_member(members, "previous_until")
+    return Planned(string_member(members, claim), at, until)
+
+
+def _previous(members: Mapping[str, object], claim: str) -> Previous:
+    return Previous(string_member(members, claim), integer_member(members, "until"))
 
 
 def _signing_key(members: Mapping[str, object]) -> SigningKey:
