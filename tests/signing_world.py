@@ -5,24 +5,27 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
 from latchkey.adapters.store import Store
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.signing_policy.admin import PolicyAdmin, Settings
+from latchkey.core.signing_policy.moves import AudienceMove, IssuerMove
 from latchkey.core.signing_policy.rotation import NOT_YET, FirstPolicy, PolicyWriter, Rotation, public_half
 from latchkey.core.signing_policy.store import SigningSecret
+from latchkey.signing.accepted import MEMBER, Accepted, from_member
 from latchkey.signing.key_set import Caches
 from latchkey.signing.keys import Algorithm
 from latchkey.signing.policy import Lifetimes, Moment, SigningPolicy, parse
 from tests.memory.store import MemoryStore
-from tests.world import NOW, Kept
+from tests.world import AUDIENCE, NOW, Kept
 
 ISSUER = "https://id.example"
 CACHES = Caches()
-FIRST = FirstPolicy(ISSUER, Algorithm.EdDSA, Lifetimes())
+MOVED, THIRD = "https://auth.example", "https://login.example"
+FIRST = FirstPolicy(ISSUER, Algorithm.EdDSA, Lifetimes(), AUDIENCE)
 WRITES = frozenset({"take_lease", "return_lease", "publish_keys", "put_pending", "promote", "unstage"})
 CURRENT, PENDING = "AWSCURRENT", "AWSPENDING"
 LATER = NOW + 86_400
@@ -120,6 +123,8 @@ class SigningWorld:
         self.secret = MemorySecret(text)
         self.store = MemoryStore()
         self.journal = Kept()
+        self.audience = AUDIENCE
+        """The stack's parameter, which an update may change."""
 
     def moment(self, now: int = NOW) -> Moment:
         """Return that moment."""
@@ -135,7 +140,15 @@ class SigningWorld:
 
     def rotation(self, fate: Fate | None = None) -> Rotation:
         """Return a rotation, to whom a fate may happen."""
-        return Rotation(self.writer(fate), FIRST)
+        return Rotation(self.writer(fate), replace(FIRST, audience=self.audience))
+
+    def issuer_move(self, fate: Fate | None = None) -> IssuerMove:
+        """Return the moves of the issuer, to which a fate may happen."""
+        return IssuerMove(self.writer(fate))
+
+    def audience_move(self, fate: Fate | None = None) -> AudienceMove:
+        """Return the moves of the audience, to which a fate may happen."""
+        return AudienceMove(self.writer(fate), self.audience)
 
     def admin(self, fate: Fate | None = None, *, allow_hs256: bool = False) -> PolicyAdmin:
         """Return the policy in an admin's hands."""
@@ -158,6 +171,12 @@ class SigningWorld:
         assert keys is not None
         return {key["kid"] for key in keys.jwks_at(now)["keys"]}
 
+    def names_served(self, now: int) -> Accepted:
+        """Return the issuers and audiences in the JWKS as it is served at that time."""
+        keys = self.store.published_keys()
+        assert keys is not None
+        return from_member(keys.jwks_at(now)[MEMBER])
+
     def require_sound(self, now: int, *, whole: bool = False) -> None:
         """Assert that whatever signs from now on is served all the while, and, if `whole`, nothing else is."""
         policy = self.policy
@@ -167,6 +186,21 @@ class SigningWorld:
                 needed = {key.kid for key in policy.keys.published(time)}
                 assert policy.keys.signer(time).kid in needed
                 assert needed == self.served(time) if whole else needed <= self.served(time)
+        self._require_sound_names(now, whole=whole)
+
+    def _require_sound_names(self, now: int, *, whole: bool) -> None:
+        """Assert that every name that a token may carry is served until its end, and, if `whole`, no longer."""
+        policy = self.policy
+        moves = [names.planned for names in (policy.issuers, policy.audiences) if names and names.planned]
+        ends = [time for planned in moves for time in (planned.at, planned.previous_until)]
+        for time in sorted({now, now + 10 * 86_400, *(end + second for end in ends for second in (-1, 0))}):
+            needed, served = policy.accepted(time), self.names_served(time)
+            assert policy.issuers.minted(time) in needed.issuers_at(time)
+            assert needed.issuers_at(time) <= served.issuers_at(time)
+            assert needed.audiences_at(time) <= served.audiences_at(time)
+            if whole:
+                keys = self.store.published_keys()
+                assert (served, keys and keys.issuer_at(time)) == (needed, policy.issuers.minted(time))
 
 
 def conflicts(act: Callable[[], object]) -> bool:
@@ -206,11 +240,19 @@ def confirmed_reset(world: SigningWorld, fate: Fate, now: int = LATER) -> None:
     world.admin(fate).reset("usr_a", str(proposal.members["confirmation_token"]), world.moment(now))
 
 
+def moved_audience(world: SigningWorld, fate: Fate, now: int = LATER) -> None:
+    """Move the audience to a new value of the stack's parameter."""
+    world.audience = "shop"
+    world.audience_move(fate).move(world.moment(now))
+
+
 ACTS: dict[str, Act] = {
     "rotation": lambda world, fate: world.rotate("t", LATER, fate),
     "admin's rotation": lambda world, fate: world.admin(fate).rotate("usr_a", world.moment(LATER)),
     "change": lambda world, fate: world.admin(fate).change("usr_a", SETTINGS, world.moment(LATER)),
     "reset": confirmed_reset,
+    "issuer move": lambda world, fate: world.issuer_move(fate).move(MOVED, world.moment(LATER)),
+    "audience move": moved_audience,
 }
 
 

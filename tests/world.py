@@ -245,7 +245,7 @@ class World:
         def find(kid: str) -> VerificationKey | None:
             return keys.find(kid, now)
 
-        return verify(answer.access_token, find_key=find, issuer="https://id.example", audience=AUDIENCE, now=now)
+        return verify(answer.access_token, find_key=find, issuers={"https://id.example"}, audiences={AUDIENCE}, now=now)
 
     def put_user(self, user: User) -> None:
         """Change an account behind the service's back, as an operator would."""

@@ -40,4 +40,11 @@ def rotation() -> Rotation:
         refresh_retry_limit=env.number("LATCHKEY_REFRESH_RETRY_LIMIT", 2, low=0, high=10),
     )
     algorithm = Algorithm(env.choice("LATCHKEY_ALGORITHM", ("RS256", "ES256", "EdDSA"), "RS256"))
-    return Rotation(bootstrap.policy_writer(), FirstPolicy(env.text("LATCHKEY_ISSUER"), algorithm, lifetimes))
+    first = FirstPolicy(
+        issuer=env.text("LATCHKEY_ISSUER"),
+        algorithm=algorithm,
+        lifetimes=lifetimes,
+        audience=env.text("LATCHKEY_AUDIENCE", ""),
+        rsa_bits=int(env.choice("LATCHKEY_RSA_BITS", ("2048", "3072", "4096"), "3072")),
+    )
+    return Rotation(bootstrap.policy_writer(), first)

@@ -15,14 +15,14 @@ handler = routes.handler
 
 @routes("GET /.well-known/jwks.json", needs=PUBLIC)
 def jwks(request: Request) -> Response:
-    """Return 200 with the public keys (RFC 7517 section 5)."""
+    """Return 200 with the public keys (RFC 7517 section 5), and with the issuers and audiences that tokens may name."""
     return _kept_for_a_while(_published().jwks_at(request.now), request)
 
 
 @routes("GET /.well-known/openid-configuration", "GET /.well-known/oauth-authorization-server", needs=PUBLIC)
 def metadata(request: Request) -> Response:
     """Return 200 with the metadata of the authorization server (RFC 8414 section 2)."""
-    return _kept_for_a_while(_metadata(_published()), request)
+    return _kept_for_a_while(_metadata(_published(), request.now), request)
 
 
 def _published() -> PublishedKeys:
@@ -33,12 +33,13 @@ def _published() -> PublishedKeys:
     return keys
 
 
-def _metadata(keys: PublishedKeys) -> dict[str, Any]:
+def _metadata(keys: PublishedKeys, now: int) -> dict[str, Any]:
     """Return the metadata. There is no `authorization_endpoint`: no grant on offer uses one."""
+    issuer = keys.issuer_at(now)
     return {
-        "issuer": keys.issuer,
-        "jwks_uri": f"{keys.issuer}/.well-known/jwks.json",
-        "token_endpoint": f"{keys.issuer}/oauth2/token",
+        "issuer": issuer,
+        "jwks_uri": f"{issuer}/.well-known/jwks.json",
+        "token_endpoint": f"{issuer}/oauth2/token",
         "grant_types_supported": [Grant.CLIENT_CREDENTIALS, Grant.REFRESH_TOKEN, Grant.JWT_BEARER],
         "response_types_supported": [],
         "subject_types_supported": ["public"],

@@ -17,6 +17,7 @@ from latchkey.core.signing_policy.rotation import public_half
 from latchkey.core.signing_policy.store import PublicKeyStore, SigningSecret
 from latchkey.signing.key_set import Caches, KeySet, KeyState, SigningKey, generate
 from latchkey.signing.keys import Algorithm, InvalidKey, VerificationKey, thumbprint
+from latchkey.signing.names import Name
 from latchkey.signing.policy import SigningPolicy
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def read_key(path: Path) -> KeyPair:
 
 def adjust(policy: SigningPolicy, *, issuer: str, key: KeyPair | None, now: int) -> SigningPolicy:
     """Return the policy with this issuer and, if there is one, this signing key; the same object if nothing changes."""
-    wanted = replace(policy, issuer=issuer)
+    wanted = policy if policy.issuers.minted(now) == issuer else replace(policy, issuers=Name(issuer))
     if key is not None and policy.keys.current.kid != _kid(key):
         wanted = _signing_with(wanted, key, now)
     return policy if wanted == policy else replace(wanted, version=policy.version + 1)

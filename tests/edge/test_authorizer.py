@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from latchkey.adapters.jwks import TrustedKey
 from latchkey.edge import authorizer
 from latchkey.edge.authorizer import Unauthorized, authorize
+from latchkey.signing.accepted import Accepted
 from latchkey.signing.key_set import SigningKey, generate
-from latchkey.signing.keys import Algorithm, VerificationKey
+from latchkey.signing.keys import Algorithm
 from latchkey.signing.minting import mint_access
 from latchkey.signing.tokens import AccessClaims
 
@@ -19,12 +21,12 @@ METHOD_ARN = "arn:aws:execute-api:eu-west-1:123456789012:api1/prod/GET/v1/hello"
 
 
 class Published:
-    """The keys that the issuer publishes."""
+    """The keys that the issuer publishes, and the names with them; as an older release, no names."""
 
-    def __init__(self, *keys: SigningKey) -> None:
-        self._keys = {key.kid: key.verification_key() for key in keys}
+    def __init__(self, *keys: SigningKey, accepted: Accepted | None = None) -> None:
+        self._keys = {key.kid: TrustedKey(key.verification_key(), accepted or Accepted()) for key in keys}
 
-    def find(self, kid: str) -> VerificationKey | None:
+    def find(self, kid: str) -> TrustedKey | None:
         """Return the key of this id."""
         return self._keys.get(kid)
 
@@ -171,6 +173,53 @@ def test_without_a_domain_the_issuer_is_the_api_of_the_event(
     own = "https://api1.execute-api.eu-west-1.amazonaws.com/prod"
     authorize(token_event(f"Bearer {token(key, iss=own)}") | {"headers": {"Host": "evil.example"}})
     assert asked == [own]
+
+
+MOVED = "https://auth.example"
+
+
+def publish(monkeypatch: pytest.MonkeyPatch, key: SigningKey, accepted: Accepted) -> None:
+    """Let the issuer publish its key with these names."""
+    monkeypatch.setattr(authorizer, "_keys", lambda issuer: Published(key, accepted=accepted))
+
+
+@pytest.mark.parametrize("configured", [ISSUER, MOVED, "https://elsewhere.example"])
+def test_published_issuers_are_accepted_wherever_the_keys_come_from(
+    key: SigningKey, asked: list[str], monkeypatch: pytest.MonkeyPatch, configured: str
+) -> None:
+    """The address in the environment says where the keys are, and nothing about tokens: a stack may get a domain."""
+    monkeypatch.setenv("LATCHKEY_ISSUER", configured)
+    publish(monkeypatch, key, Accepted({ISSUER: int(time.time()) + 60, MOVED: None}, {"latchkey": None}))
+    for iss in (ISSUER, MOVED):
+        assert authorize(token_event(f"Bearer {token(key, iss=iss)}"))["principalId"] == "usr_ann"
+
+
+def test_published_audiences_are_accepted_whatever_is_configured(
+    key: SigningKey, asked: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An update that changes the parameter refuses nobody before the policy has moved."""
+    monkeypatch.setenv("LATCHKEY_AUDIENCE", "shop")
+    publish(monkeypatch, key, Accepted({ISSUER: None}, {"latchkey": None}))
+    assert authorize(token_event(f"Bearer {token(key)}"))["principalId"] == "usr_ann"
+    with pytest.raises(Unauthorized):
+        authorize(token_event(f"Bearer {token(key, aud='shop')}"))
+
+
+def test_a_name_that_has_ended_is_refused(key: SigningKey, asked: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the authorizer's own clock, and though it is the one configured."""
+    now = int(time.time())
+    publish(monkeypatch, key, Accepted({ISSUER: now, MOVED: None}, {"latchkey": now, "shop": None}))
+    for iss, aud in ((ISSUER, "shop"), (MOVED, "latchkey"), (ISSUER, "latchkey")):
+        with pytest.raises(Unauthorized):
+            authorize(token_event(f"Bearer {token(key, iss=iss, aud=aud)}"))
+    assert authorize(token_event(f"Bearer {token(key, iss=MOVED, aud='shop')}"))["principalId"] == "usr_ann"
+
+
+def test_a_malformed_token_asks_for_no_keys(key: SigningKey, asked: list[str]) -> None:
+    """Nothing is fetched for junk."""
+    with pytest.raises(Unauthorized):
+        authorize(token_event("Bearer a.b.c"))
+    assert asked == []
 
 
 def test_a_refusal_says_why_in_the_log_and_never_quotes_the_token(

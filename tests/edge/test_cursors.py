@@ -78,6 +78,7 @@ def test_cursor_of_another_list_or_caller_is_refused(context: str) -> None:
         "x" + seal(POSITION, CONTEXT, Held(NEW)),
         NEW.seal("device", CONTEXT, b"{}", entropy),
     ],
+    ids=["empty", "dot", "base64", "dots", "not ASCII", "long", "other keys", "cut", "longer", "other purpose"],
 )
 def test_any_other_text_is_refused(cursor: str) -> None:
     """Cut, lengthened, sealed with a key that is not ours, or for another purpose."""

@@ -58,11 +58,12 @@ def refused(route: str, caller: dict[str, str]) -> Errors:
     return caught.value.error
 
 
-def account(store: object, sub: str, sid: str, *, now: int) -> tuple[User, tuple[Session, ...]]:
+def account(store: object, sub: str, sid: str, *, now: int) -> tuple[User, Session]:
     """Return an account with the role of a helper, and its session. A partner opened the session of `usr_guest`."""
     partner = "prt_shop" if sub == "usr_guest" else ""
-    own = Session(sub, sid, "cli_app", "", 0, now, now + 1, now + 1, now, now, amr=("pwd",), partner_id=partner)
-    return User(sub, sub, UserStatus.ACTIVE, ("helper",), 0, 0), (own,)
+    times = (now, now + 1, now + 1, now, now)
+    own = Session(sub, sid, "cli_app", "", 0, *times, amr=("pwd",), family_hash="", link_hash="", partner_id=partner)
+    return User(sub, sub, UserStatus.ACTIVE, ("helper",), 0, 0), own
 
 
 def client(store: object, clients: object, client_id: str, sid: str, *, now: int) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from latchkey.adapters.jwks import KeysUnavailable, RemoteKeys
+from latchkey.signing.accepted import MEMBER, Accepted
 from latchkey.signing.key_set import KeyState, generate
 from latchkey.signing.keys import Algorithm
 from tests.integration.contract import Clock
@@ -101,7 +102,7 @@ def test_a_key_is_found_by_its_id(keys: RemoteKeys, issuer: Issuer) -> None:
     for _ in range(3):
         found = keys.find(OLD["kid"])
         assert found is not None
-        assert found.to_jwk() == OLD
+        assert found.key.to_jwk() == OLD
     assert issuer.asked == ["/.well-known/jwks.json?stage=prod"]
 
 
@@ -170,6 +171,20 @@ def test_keys_are_fetched_anew_after_five_minutes(keys: RemoteKeys, issuer: Issu
     assert keys.find(OLD["kid"]) is None
 
 
+def test_names_come_with_the_keys(keys: RemoteKeys, issuer: Issuer, clock: Clock) -> None:
+    """Which issuers and audiences tokens may name is as old as the keys, and nothing where none are published."""
+    found = keys.find(OLD["kid"])
+    assert (found and found.accepted) == Accepted()
+    names = Accepted({"https://old.example": NOW, "https://id.example": None}, {"latchkey": None})
+    issuer.body = json.dumps({"keys": [OLD], MEMBER: names.to_member()}).encode()
+    clock.now += 299
+    found = keys.find(OLD["kid"])
+    assert (found and found.accepted) == Accepted()
+    clock.now += 1
+    found = keys.find(OLD["kid"])
+    assert (found and found.accepted) == names
+
+
 def test_an_issuer_may_have_no_key_left(keys: RemoteKeys, issuer: Issuer, clock: Clock) -> None:
     """One that signs with shared secrets publishes none, and what it published before a reset must be forgotten."""
     keys.find(OLD["kid"])
@@ -197,6 +212,7 @@ def broken(issuer: Issuer, how: str) -> None:
         "a list": {"body": json.dumps([OLD, NEW]).encode()},
         "no list of keys": {"body": json.dumps({"keys": {"0": OLD}}).encode()},
         "not one key of use": {"body": b'{"keys": [{"kty": "unheard-of"}]}'},
+        "names that are malformed": {"body": json.dumps(good | {MEMBER: {"issuers": [{"iss": 1}]}}).encode()},
         "no HTTP": {"headers": {"X": "y" * 70_000}},
     }
     for name, value in spoilt[how].items():
@@ -216,6 +232,7 @@ BROKEN = [
     "a list",
     "no list of keys",
     "not one key of use",
+    "names that are malformed",
     "no HTTP",
 ]
 

@@ -14,11 +14,13 @@ from hypothesis.stateful import run_state_machine_as_test
 from latchkey.core.signing_policy import admin, rotation
 from latchkey.core.signing_policy.store import PublishedKeys
 from latchkey.signing import key_set, policy
+from latchkey.signing.accepted import Accepted, from_member
 from latchkey.signing.key_set import Caches, KeySet, SigningKey
 from latchkey.signing.keys import Algorithm
+from latchkey.signing.names import Name
 from latchkey.signing.policy import SigningPolicy
 from tests.unit.signing import key_life
-from tests.unit.signing.key_life import DAY, KeyLife
+from tests.unit.signing.key_life import DAY, ISSUERS, KeyLife
 
 AT_LENGTH = settings(max_examples=40, stateful_step_count=30, deadline=None)
 # Always the same worlds, so that a flaw is noticed in every run or in none; what exactly went wrong need not be short.
@@ -131,6 +133,51 @@ def bound_without_the_gateway(
     return IMPACT(made, moment, end_sessions=end_sessions) | {"verifiers_notice_within": own}
 
 
+# The names
+
+
+def of_names(name: str, flawed: Callable[..., Any]) -> Plant:
+    """Plant another method of `Name`."""
+    return lambda patch: patch.setattr(Name, name, flawed)
+
+
+def names_begin_at_once(names: Name, name: str, *, now: int, longest: int, caches: Caches) -> Name:
+    """Let tokens carry a name before any verifier accepts it."""
+    moved = MOVED(names, name, now=now, longest=longest, caches=caches)
+    planned = moved.planned
+    return moved if moved is names or planned is None else replace(moved, planned=replace(planned, at=now))
+
+
+def names_return_at_once(names: Name, name: str, *, now: int, longest: int, caches: Caches) -> Name:
+    """Take it that verifiers accept a previous name for as long as a new one."""
+    moved = MOVED(names, name, now=now, longest=longest, caches=caches)
+    known = [each for each in names.at(now).previous if each.name == name]
+    return replace(moved, planned=replace(moved.planned, at=now)) if known and moved.planned else moved
+
+
+def plan_forgotten(names: Name, **_: object) -> Name:
+    """Call a move off that some function may begin with."""
+    return replace(names, planned=None)
+
+
+def early_plan_forgotten(names: Name, *, now: int, longest: int, caches: Caches) -> Name:
+    """Forget a name that no function can begin with any more, though some may have begun with it before."""
+    if names.planned and names.planned.at > now + caches.staging + caches.policy:
+        return replace(names, planned=None)
+    return CALLED_OFF(names, now=now, longest=longest, caches=caches)
+
+
+def announced_names(names: Callable[[SigningPolicy, SigningPolicy, int], Accepted]) -> Plant:
+    """Announce other names."""
+
+    def announcement(before: SigningPolicy, after: SigningPolicy, now: int) -> PublishedKeys:
+        member = json.dumps(names(before, after, now).to_member())
+        return replace(rotation.announcement(before, after, now), names=member)
+
+    return lambda patch: patch.setattr(key_life, "announcement", announcement)
+
+
+MOVED, CALLED_OFF, JWKS = Name.moved, Name.called_off, PublishedKeys.jwks_at
 DISINHERITED, RESET, IMPACT = KeySet.disinherited, policy.reset, admin._impact
 ROTATE_REFRESH_KEYS, keylife_refresh_key = policy._rotate_refresh_keys, policy._refresh_key
 
@@ -149,8 +196,20 @@ FLAWS: dict[str, Plant] = {
     "a reset keeps a key": lambda patch: patch.setattr(key_life, "reset", old_keys_kept),
     "a reset keeps the sessions": lambda patch: patch.setattr(key_life, "reset", sessions_kept),
     "a bound without the gateway": lambda patch: patch.setattr(key_life, "_impact", bound_without_the_gateway),
+    "a name begins at once": of_names("moved", names_begin_at_once),
+    "a name returns at once": of_names("moved", names_return_at_once),
+    "no margin of names": caches("name_margin", lambda _: 0),
+    "a plan is forgotten": of_names("called_off", plan_forgotten),
+    "the names of before alone are announced": announced_names(lambda before, _, now: before.accepted(now)),
+    "the names of after alone are announced": announced_names(lambda _, after, now: after.accepted(now)),
+    "names stay as they were published": lambda patch: patch.setattr(
+        PublishedKeys, "accepted", lambda keys, _: from_member(json.loads(keys.names))
+    ),
+    "metadata name the issuer of before": lambda patch: patch.setattr(
+        PublishedKeys, "issuer_at", lambda keys, _: keys.issuer
+    ),
     "retired keys stay published": lambda patch: patch.setattr(
-        PublishedKeys, "jwks_at", lambda keys, now: json.loads(keys.jwks)
+        PublishedKeys, "jwks_at", lambda keys, now: JWKS(keys, now) | json.loads(keys.jwks)
     ),
 }
 
@@ -188,6 +247,30 @@ def two_rotations_in_a_row(life: KeyLife) -> None:
     life.rotate(AT_ONCE, "")
 
 
+def a_longer_life_before_a_move(life: KeyLife, caches: Caches | None = None) -> None:
+    """Let tokens live longer just before they name another issuer."""
+    life.caches = caches or life.caches
+    life.change_lifetimes((60, 3600), AT_ONCE, "")
+    life.rotate(AT_ONCE, "")
+    life.wait(2 * DAY)
+    life.move_issuer(OTHER, AT_ONCE, "")
+    life.wait(life.caches.publish_lead - 1)
+    life.change_lifetimes((DAY, DAY), AT_ONCE, "")
+    life.wait(2 * DAY)
+
+
+def a_move_called_off_twice(life: KeyLife) -> None:
+    """Call a move off when some functions have begun with it, plan it again, and call it off early."""
+    life.move_issuer(OTHER, AT_ONCE, "")
+    life.wait(life.caches.publish_lead - 30)
+    life.move_issuer(ISSUER, AT_ONCE, "")
+    life.wait(60)
+    life.move_issuer(OTHER, AT_ONCE, "")
+    life.wait(1)
+    life.move_issuer(ISSUER, AT_ONCE, "")
+    life.wait(2 * DAY)
+
+
 def a_slow_change_back(life: KeyLife) -> None:
     """Change the algorithm and change it back, so slowly that the heir begins before everybody has read of it."""
     life.change_algorithm(Algorithm.ES256, AT_ONCE, "")
@@ -198,6 +281,10 @@ def a_slow_change_back(life: KeyLife) -> None:
 
 Moves = Callable[[KeyLife], None]
 AT_ONCE, AT_THE_LAST_MOMENT = (0.0, 0.0), (0.0, 1.0)
+ISSUER, OTHER, _ = ISSUERS
+
+NO_GATEWAY = Caches(policy=1, jwks=300, authorizer=0)
+"""With these, all that is left of a margin without verifiers' caches is the leeway."""
 
 RARE_FLAWS: dict[str, tuple[Plant, Moves]] = {
     "an end is announced": (lambda patch: patch.setattr(key_life, "announcement", with_an_end), a_rotation_dies),
@@ -214,6 +301,15 @@ RARE_FLAWS: dict[str, tuple[Plant, Moves]] = {
         two_rotations_in_a_row,
     ),
     "an heir is dropped too soon": (method("disinherited", heir_dropped_too_soon), a_slow_change_back),
+    "a longer life does not postpone an end": (
+        of_names("kept_for", lambda names, ttl, caches: names),
+        a_longer_life_before_a_move,
+    ),
+    "a margin of names without the JWKS cache": (
+        caches("name_margin", lambda each: each.retire_margin),
+        lambda life: a_longer_life_before_a_move(life, NO_GATEWAY),
+    ),
+    "an early plan is forgotten": (of_names("called_off", early_plan_forgotten), a_move_called_off_twice),
 }
 
 

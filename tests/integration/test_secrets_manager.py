@@ -18,7 +18,15 @@ from latchkey.adapters.jwks import KeysUnavailable
 from latchkey.adapters.secrets_manager import SecretKeys, SecretPolicySource, SigningSecret, connect
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.signing.keys import Algorithm
-from latchkey.signing.policy import Lifetimes, Moment, SigningPolicy, first_policy, reset, rotate
+from latchkey.signing.policy import (
+    Lifetimes,
+    Moment,
+    SigningPolicy,
+    first_policy,
+    plan_issuer_move,
+    reset,
+    rotate,
+)
 from tests.integration.contract import Clock, refuses
 from tests.integration.samples import NOW, unique
 
@@ -298,8 +306,18 @@ def test_a_shared_secret_is_found_by_its_id(shared: Secret, clock: Clock) -> Non
     """The key that signs and the one that will, read once."""
     keys = secret_keys(shared, clock)
     found = [keys.find(key.kid) for key in HS256.keys.keys * 3]
-    assert found == [key.verification_key() for key in HS256.keys.keys * 3]
+    assert [each and each.key for each in found] == [key.verification_key() for key in HS256.keys.keys * 3]
     assert shared.reads == 1
+
+
+def test_names_are_those_of_the_policy(shared: Secret, clock: Clock) -> None:
+    """A stack that signs with a shared secret publishes no key, and its authorizer learns of a move all the same."""
+    moved = plan_issuer_move(HS256, "https://auth.example", Moment(NOW, os.urandom))
+    shared.put(moved.to_json())
+    found = secret_keys(shared, clock).find(OLD_KEY.kid)
+    assert found is not None
+    assert found.accepted == moved.accepted(NOW)
+    assert found.accepted.issuers_at(NOW) == {"https://issuer.example", "https://auth.example"}
 
 
 def test_a_secret_is_read_anew_after_its_time(shared: Secret, clock: Clock) -> None:

@@ -20,7 +20,9 @@ from tests.signing_world import (
     CURRENT,
     DEATHS,
     LATER,
+    MOVED,
     PENDING,
+    THIRD,
     Fate,
     SigningWorld,
     begun,
@@ -44,6 +46,12 @@ def changes(world: SigningWorld, name: str, fate: Fate) -> bool:
     return not conflicts(lambda: world.admin(fate).change(f"usr_{name}", change, world.moment(LATER)))
 
 
+def moves(world: SigningWorld, name: str, fate: Fate) -> bool:
+    """Move the issuer, as an operator does; say whether that succeeded."""
+    iss = f"https://auth-{name}.example"
+    return not conflicts(lambda: world.issuer_move(fate).move(iss, world.moment(LATER)))
+
+
 def resets(world: SigningWorld, name: str, fate: Fate) -> bool:
     """Reset, as an admin who has confirmed it does; say whether that succeeded."""
     return not conflicts(lambda: confirmed_reset(world, fate))
@@ -58,6 +66,7 @@ RECOVERIES: dict[str, Callable[[SigningWorld, int], object]] = {
         "usr_b", Settings(None, {"access_ttl": 1800}), world.moment(now)
     ),
     "an admin's reset": lambda world, now: confirmed_reset(world, Fate(), now),
+    "a move of the issuer": lambda world, now: world.issuer_move().move(THIRD, world.moment(now)),
 }
 
 
@@ -91,6 +100,22 @@ def test_rotation_that_died_is_not_finished_too_late(number: int) -> None:
     assert (world.policy.version, finished) == (before, before == 2)
     world.rotate("u", late)
     world.require_sound(late, whole=True)
+
+
+REPEATED: dict[str, Callable[[SigningWorld], object]] = {
+    "issuer move": lambda world: world.issuer_move().move(MOVED, world.moment(LATER + LEASE)),
+    "audience move": lambda world: world.audience_move().move(world.moment(LATER + LEASE)),
+}
+
+
+@pytest.mark.parametrize("name", REPEATED)
+def test_move_that_died_is_finished_by_its_repetition(name: str) -> None:
+    """After any of its writes the operator repeats the command: one move is in force, and is what is published."""
+    for number in deaths(ACTS[name]):
+        world = dead(name, number)
+        REPEATED[name](world)
+        assert world.policy.version == 2
+        world.require_sound(LATER + LEASE, whole=True)
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])
@@ -166,8 +191,8 @@ def _turns(turns: Iterable[int], running: set[int]) -> Iterator[int]:
         yield min(running)
 
 
-@pytest.mark.parametrize("first", [rotates, changes, resets])
-@pytest.mark.parametrize("second", [rotates, changes, resets])
+@pytest.mark.parametrize("first", [rotates, changes, resets, moves])
+@pytest.mark.parametrize("second", [rotates, changes, resets, moves])
 def test_writer_that_comes_between_is_not_undone(first: Writer, second: Writer) -> None:
     """Whichever call of one writer another comes before, whole, every change that is told as made is made."""
     tried = (interrupted(first, second, call) for call in itertools.count())
@@ -176,7 +201,7 @@ def test_writer_that_comes_between_is_not_undone(first: Writer, second: Writer) 
     assert 1 in outcomes
 
 
-@pytest.mark.parametrize("first", [rotates, changes, resets])
+@pytest.mark.parametrize("first", [rotates, changes, resets, moves])
 def test_rotation_and_another_stop_each_other_anywhere(first: Writer) -> None:
     """One writer makes any number of calls, a rotation any number, then each goes on to its end."""
     for calls in itertools.product(range(1, 17, 3), range(1, 19, 2)):

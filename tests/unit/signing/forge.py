@@ -62,7 +62,7 @@ def find_key(kid: str) -> VerificationKey | None:
 
 def check(token: str, *, now: int = NOW, leeway: int = 30) -> AccessClaims:
     """Verify as a resource server with the test keys would."""
-    return verify(token, find_key=find_key, issuer=ISSUER, audience=AUDIENCE, now=now, leeway=leeway)
+    return verify(token, find_key=find_key, issuers={ISSUER}, audiences={AUDIENCE}, now=now, leeway=leeway)
 
 
 def base_claims() -> dict[str, Any]:

@@ -19,6 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from latchkey.core.signing_policy.admin import OWN_JWKS_AGE, _impact
 from latchkey.core.signing_policy.rotation import announcement, public_half
 from latchkey.core.signing_policy.store import PublishedKeys
+from latchkey.signing.accepted import MEMBER, Accepted, from_member
 from latchkey.signing.key_set import Caches, KeyState, SigningKey
 from latchkey.signing.keys import Algorithm
 from latchkey.signing.policy import (
@@ -29,20 +30,29 @@ from latchkey.signing.policy import (
     change,
     first_policy,
     parse,
+    plan_audience_move,
+    plan_issuer_move,
     reset,
     rotate,
 )
-from tests.unit.signing.forge import ISSUER, NOW, signing_key
+from tests.unit.signing.forge import AUDIENCE, ISSUER, NOW, signing_key
 
 T = TypeVar("T")
 
-CACHES = [Caches(), Caches(60, 1, 0), Caches(1, 300, 300), Caches(1, 1, 0), Caches(30, 60, 10)]
+CACHES = [Caches(), Caches(60, 1, 0), Caches(1, 300, 300), Caches(1, 300, 0), Caches(1, 1, 0), Caches(30, 60, 10)]
 """What the stack's parameters allow, and whoever is kept waiting longest differs."""
+
+ISSUERS = [ISSUER, "https://auth.example", "https://login.example/prod"]
+AUDIENCES = [AUDIENCE, "shop", ISSUER]
+"""So few that a move often goes back, and one of them is an issuer too."""
 
 DAY = 86_400
 LONGEST_MEMORY = 2 * (OWN_JWKS_AGE + 300)
 
 Pauses: TypeAlias = tuple[float, float]
+
+Token: TypeAlias = tuple[str, str, str]
+"""What matters of a token: its `kid`, `iss` and `aud`."""
 
 PAUSES = st.sampled_from([(0.0, 0.0), (0.0, 0.0), (0.5, 0.5), (1.0, 0.0), (0.0, 1.0)])
 """How much of the time it has a writer spends before it publishes, and before it puts in force."""
@@ -52,7 +62,7 @@ DEATHS = st.sampled_from(["", "", "", "announced", "promoted"])
 
 
 def generate(
-    alg: Algorithm, *, now: int, entropy: Callable[[int], bytes], state: KeyState = KeyState.NEXT
+    alg: Algorithm, *, now: int, entropy: Callable[[int], bytes], state: KeyState = KeyState.NEXT, rsa_bits: int = 0
 ) -> SigningKey:
     """Return one of the test keys under a kid that is new: the same in every run, and at once."""
     number = int.from_bytes(entropy(4), "big")
@@ -116,8 +126,12 @@ class KeyLife(RuleBasedStateMachine):
         self.entropy = numbered()
         self.policies: History[SigningPolicy] = History()
         self.published: History[PublishedKeys] = History()
-        self.tokens: dict[str, tuple[Algorithm, int]] = {}
-        """Of each signing key, the time until which the longest of its tokens must be good."""
+        self.announced: list[PublishedKeys] = []
+        """What of it was published before a policy was in force, and not after."""
+        self.tokens: dict[Token, tuple[Algorithm, int]] = {}
+        """Of tokens that are alike, the time until which the longest must be good."""
+        self.ends: dict[tuple[str, str], int] = {}
+        """Of each claim and name that has an end, when that is."""
         self.refresh_tokens: dict[str, int] = {}
         self.known_since: dict[str, int] = {}
         self.at_once: set[str] = set()
@@ -125,7 +139,7 @@ class KeyLife(RuleBasedStateMachine):
         self.trusted_from: dict[str, int] = {}
         self.dead: set[str] = set()
         self.revoked: list[Revoked] = []
-        self.signing: set[str] = set()
+        self.signing: set[str | Token] = set()
         self.marks: set[int] = set()
         self.whole = True
 
@@ -135,7 +149,7 @@ class KeyLife(RuleBasedStateMachine):
     def begin(self, caches: Caches, algorithm: Algorithm, access_ttl: int) -> None:
         """Put the first policy in force; nobody has read anything before."""
         self.caches = caches
-        policy = first_policy(ISSUER, algorithm, Lifetimes(access_ttl), self.moment())
+        policy = first_policy(ISSUER, algorithm, Lifetimes(access_ttl), self.moment(), audience=AUDIENCE)
         self.at_once = {key.kid for key in policy.keys.keys}
         self._publish(public_half(policy, self.now))
         self._put_in_force(policy)
@@ -170,6 +184,16 @@ class KeyLife(RuleBasedStateMachine):
         lifetimes = Lifetimes(access_ttl, refresh_ttl, refresh_idle_ttl=3600)
         self._write(lambda: change(self.policy, self.policy.algorithm, lifetimes, self.moment()), pauses, dies)
 
+    @rule(iss=st.sampled_from(ISSUERS), pauses=PAUSES, dies=DEATHS)
+    def move_issuer(self, iss: str, pauses: Pauses, dies: str) -> None:
+        """Let tokens name this issuer, or call off the move to another."""
+        self._write(lambda: plan_issuer_move(self.policy, iss, self.moment()), pauses, dies)
+
+    @rule(aud=st.sampled_from(AUDIENCES), pauses=PAUSES, dies=DEATHS)
+    def move_audience(self, aud: str, pauses: Pauses, dies: str) -> None:
+        """Let tokens name this audience, or call off the move to another."""
+        self._write(lambda: plan_audience_move(self.policy, aud, self.moment()), pauses, dies)
+
     @rule(pauses=PAUSES, dies=DEATHS, end_sessions=st.booleans())
     def reset(self, pauses: Pauses, dies: str, end_sessions: bool) -> None:
         """Do away with every key."""
@@ -198,7 +222,7 @@ class KeyLife(RuleBasedStateMachine):
         """Let time pass, and look wherever something begins or ends on the way."""
         end = self.now + seconds
         while self.now < end:
-            marks = self.marks | {exp for kid, (_, exp) in self.tokens.items() if kid not in self.signing}
+            marks = self.marks | {exp for token, (_, exp) in self.tokens.items() if token not in self.signing}
             marks |= {ends_at for key_id, ends_at in self.refresh_tokens.items() if key_id not in self.signing}
             stops = (stop for mark in marks for stop in (mark - 1, mark) if self.now < stop <= end)
             self.now = min(stops, default=end)
@@ -215,9 +239,13 @@ class KeyLife(RuleBasedStateMachine):
         self._look_at_refresh_tokens(readers)
         for revoked in self.revoked:
             self._look_at_revoked(revoked)
+        self._look_at_ends(readers)
         if self.whole:
             served = kids(self.published.newest, self.now)
             assert served == {key.kid for key in self.policy.keys.published(self.now)}, "published is another set"
+            assert names(self.published.newest, self.now) == self.policy.accepted(self.now), "other names are published"
+            issuer = self.policy.issuers.minted(self.now)
+            assert self.published.newest.issuer_at(self.now) == issuer, "metadata of another issuer"
 
     def _write(
         self, make: Callable[[], SigningPolicy], pauses: Pauses, dies: str, doomed: Collection[str] = ()
@@ -232,7 +260,7 @@ class KeyLife(RuleBasedStateMachine):
             return True
         self.pass_time(int(pauses[0] * self.caches.staging))
         self.whole = False
-        self._publish(announcement(before, successor, self.now))
+        self._announce(announcement(before, successor, self.now))
         if dies == "announced":
             return False
         self.pass_time(int(pauses[1] * self.caches.staging))
@@ -249,7 +277,7 @@ class KeyLife(RuleBasedStateMachine):
     def _begin_anew(self, doomed: Collection[str], fresh: set[str]) -> None:
         """Expect nothing of what a reset does away with, nor at once of what it begins with."""
         self.dead |= set(doomed)
-        self.tokens = {kid: token for kid, token in self.tokens.items() if kid not in doomed}
+        self.tokens = {token: each for token, each in self.tokens.items() if token[0] not in doomed}
         self.refresh_tokens = {key_id: end for key_id, end in self.refresh_tokens.items() if key_id not in doomed}
         self.at_once |= fresh
         everybody_knows = self.now + self.caches.staging + max(self.caches.policy, self.caches.jwks) + 1
@@ -259,10 +287,18 @@ class KeyLife(RuleBasedStateMachine):
         """Keep no more than what can still be held, so that years pass quickly."""
         self.policies.drop_before(self.now - LONGEST_MEMORY)
         self.published.drop_before(self.now - LONGEST_MEMORY)
+        self.announced = [keys for _, keys in self.published.spans if self._is_announced(keys)]
         self.marks = {mark for mark in self.marks if mark > self.now}
-        self.tokens = {kid: token for kid, token in self.tokens.items() if self.now < token[1]}
+        self.tokens = {token: each for token, each in self.tokens.items() if self.now < each[1]}
         self.refresh_tokens = {key_id: end for key_id, end in self.refresh_tokens.items() if self.now < end}
         self.revoked = [each for each in self.revoked if self.now - LONGEST_MEMORY < max(each.own_by, each.others_by)]
+
+    def _announce(self, keys: PublishedKeys) -> None:
+        self.announced.append(keys)
+        self._publish(keys)
+
+    def _is_announced(self, keys: PublishedKeys) -> bool:
+        return any(keys is each for each in self.announced)
 
     def _publish(self, keys: PublishedKeys) -> None:
         self.published.put(keys, self.now)
@@ -277,6 +313,7 @@ class KeyLife(RuleBasedStateMachine):
             if key.alg is Algorithm.HS256:
                 self.known_since.setdefault(key.kid, self.now)
             self.marks |= {time for time in (key.activates_at, key.retire_at) if time}
+        self._expect_ends(policy)
         self.marks |= {self.now + self.caches.policy} | {key.retire_at for key in policy.refresh_keys if key.retire_at}
 
     def _sign(self, policy: SigningPolicy) -> None:
@@ -287,10 +324,12 @@ class KeyLife(RuleBasedStateMachine):
             lead = self.caches.policy if signer.alg is Algorithm.HS256 else self.caches.jwks
             known = signer.kid in self.at_once or self.now - self.known_since[signer.kid] >= lead
             assert known, "a key signs before everybody knows it"
-        self.signing |= {signer.kid, mac_key}
+        assert policy.audiences
+        token = (signer.kid, policy.issuers.minted(self.now), policy.audiences.minted(self.now))
+        self.signing |= {token, mac_key}
         if self._must_be_good(signer.kid):
-            _, longest = self.tokens.get(signer.kid, (signer.alg, 0))
-            self.tokens[signer.kid] = signer.alg, max(longest, self.now + policy.access_ttl)
+            _, longest = self.tokens.get(token, (signer.alg, 0))
+            self.tokens[token] = signer.alg, max(longest, self.now + policy.access_ttl)
         if self._must_be_good(mac_key):
             self.refresh_tokens[mac_key] = max(self.refresh_tokens.get(mac_key, 0), self.now + policy.refresh_ttl)
 
@@ -300,16 +339,50 @@ class KeyLife(RuleBasedStateMachine):
     def _look_at_tokens(self, readers: list[SigningPolicy]) -> None:
         own_age = min(OWN_JWKS_AGE, self.caches.jwks)
         of_authorizer = [policy for policy, _, _ in self.policies.read(self.now, own_age)]
-        fetched = [kids(keys, last) for keys, _, last in self.published.read(self.now, self.caches.jwks)]
-        for kid, (alg, exp) in self.tokens.items():
+        held = [(keys, last) for keys, _, last in self.published.read(self.now, self.caches.jwks)]
+        fetched = [(kids(keys, last), names(keys, last)) for keys, last in held]
+        for (kid, iss, aud), (alg, exp) in self.tokens.items():
             if self.now < exp:
-                assert all(policy.keys.find(kid, self.now) for policy in readers + of_authorizer), "refused by a reader"
-                assert alg is Algorithm.HS256 or all(kid in known for known in fetched), "refused by a verifier"
+                for policy in readers + of_authorizer:
+                    assert policy.keys.find(kid, self.now), "refused by a reader"
+                    assert self._takes(policy.accepted(self.now), iss, aud), "a name is refused by a reader"
+                for known, accepted in fetched:
+                    assert alg is Algorithm.HS256 or kid in known, "refused by a verifier"
+                    assert self._takes(accepted, iss, aud), "a name is refused by a verifier"
+
+    def _takes(self, accepted: Accepted, iss: str, aud: str) -> bool:
+        return iss in accepted.issuers_at(self.now) and aud in accepted.audiences_at(self.now)
+
+    def _expect_ends(self, policy: SigningPolicy) -> None:
+        """Note when the names end, as the policy that is put in force says; one that it takes back has no end."""
+        accepted = policy.accepted(self.now)
+        for claim, ends in (("iss", accepted.issuers), ("aud", accepted.audiences)):
+            for name, until in ends.items():
+                self.ends.pop((claim, name), None)
+                if until is not None:
+                    self.ends[claim, name] = until
+                    self.marks |= {until, self.now + self.caches.jwks}
+        for planned in (policy.issuers.planned, policy.audiences and policy.audiences.planned):
+            self.marks |= {planned.at} if planned else set()
+
+    def _look_at_ends(self, readers: list[SigningPolicy]) -> None:
+        """Assert that nothing accepts a name whose end has come; an announcement may, as it cannot know of the end."""
+        ended = {name for name, until in self.ends.items() if until <= self.now}
+        fetched = [(keys, last) for keys, _, last in self.published.read(self.now, self.caches.jwks)]
+        for accepted in [
+            *(policy.accepted(self.now) for policy in readers),
+            *(names(keys, last) for keys, last in fetched if not self._is_announced(keys)),
+        ]:
+            assert ended.isdisjoint({("iss", name) for name in accepted.issuers_at(self.now)}), "an issuer has no end"
+            assert ended.isdisjoint({("aud", name) for name in accepted.audiences_at(self.now)}), "an audience has none"
 
     def _look_at_refresh_tokens(self, readers: list[SigningPolicy]) -> None:
-        held = [{key.key_id for key in policy.refresh_keys} for policy in readers]
+        held = [{key.key_id for key in policy.refresh_keys if key.verifies(self.now)} for policy in readers]
+        newest = {key.key_id for key in self.policy.refresh_keys if key.verifies(self.now)}
         for key_id, ends_at in self.refresh_tokens.items():
-            assert self.now >= ends_at or all(key_id in known for known in held), "a session is lost"
+            # A reader that does not know the key of a reset reads the policy once more.
+            known = key_id in newest if key_id in self.at_once else all(key_id in each for each in held)
+            assert self.now >= ends_at or known, "a session is lost"
 
     def _look_at_revoked(self, revoked: Revoked) -> None:
         own_age = min(OWN_JWKS_AGE, self.caches.jwks) + self.caches.authorizer
@@ -327,6 +400,11 @@ class KeyLife(RuleBasedStateMachine):
 
 def _ids(policy: SigningPolicy) -> set[str]:
     return {key.kid for key in policy.keys.keys} | {key.key_id for key in policy.refresh_keys}
+
+
+def names(keys: PublishedKeys, now: int) -> Accepted:
+    """Return the issuers and audiences in the JWKS as it is served at that time."""
+    return from_member(keys.jwks_at(now)[MEMBER])
 
 
 def kids(keys: PublishedKeys, now: int) -> set[str]:

@@ -100,9 +100,25 @@ def test_issuer_and_audience_are_the_callers() -> None:
     """A token is good for the issuer and the audience that the caller expects, and for no other."""
     token = forge({}, Algorithm.HS256)
     with pytest.raises(InvalidToken, match="iss or aud"):
-        verify(token, find_key=find_key, issuer=ISSUER, audience="other", now=NOW)
+        verify(token, find_key=find_key, issuers={ISSUER}, audiences={"other"}, now=NOW)
     with pytest.raises(InvalidToken, match="iss or aud"):
-        verify(token, find_key=find_key, issuer="https://other.example", audience=AUDIENCE, now=NOW)
+        verify(token, find_key=find_key, issuers={"https://other.example"}, audiences={AUDIENCE}, now=NOW)
+
+
+def test_every_issuer_and_audience_that_is_accepted_is_good() -> None:
+    """While one moves, tokens with either name are good; a part of a name is no name."""
+    token = forge({}, Algorithm.HS256)
+    issuers, audiences = {"https://other.example", ISSUER}, {"other", AUDIENCE}
+    assert verify(token, find_key=find_key, issuers=issuers, audiences=audiences, now=NOW).iss == ISSUER
+    for spoilt in ({"iss": ISSUER[:-1]}, {"iss": ISSUER + "/"}, {"aud": AUDIENCE[1:]}, {"aud": [AUDIENCE]}):
+        with pytest.raises(InvalidToken):
+            verify(
+                forge({"claims": spoilt}, Algorithm.HS256),
+                find_key=find_key,
+                issuers=issuers,
+                audiences=audiences,
+                now=NOW,
+            )
 
 
 def test_kid_is_looked_up_once_and_exactly() -> None:
@@ -113,7 +129,7 @@ def test_kid_is_looked_up_once_and_exactly() -> None:
         asked.append(kid)
 
     with pytest.raises(InvalidToken, match="kid is unknown"):
-        verify(forge({}, Algorithm.HS256), find_key=find, issuer=ISSUER, audience=AUDIENCE, now=NOW)
+        verify(forge({}, Algorithm.HS256), find_key=find, issuers={ISSUER}, audiences={AUDIENCE}, now=NOW)
     assert asked == ["HS256-0"]
 
 
@@ -127,8 +143,8 @@ def test_key_is_not_looked_up_for_a_malformed_token() -> None:
         verify(
             forge({"header": {"jku": "https://evil.example"}}, Algorithm.HS256),
             find_key=find,
-            issuer=ISSUER,
-            audience=AUDIENCE,
+            issuers={ISSUER},
+            audiences={AUDIENCE},
             now=NOW,
         )
 

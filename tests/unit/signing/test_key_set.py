@@ -285,6 +285,13 @@ def test_generated_rsa_key_has_3072_bits(monkeypatch: pytest.MonkeyPatch) -> Non
     assert asked == [(65537, 3072)]
 
 
+def test_generated_rsa_key_has_the_size_asked_for() -> None:
+    """A smaller key, as by policy, is really smaller."""
+    key = generate(Algorithm.RS256, now=NOW, entropy=entropy, rsa_bits=2048).material
+    assert isinstance(key, rsa.RSAPrivateKey)
+    assert key.key_size == 2048
+
+
 def test_generated_secret_is_the_entropy() -> None:
     """An HS256 secret is 256 bits of the entropy given, and its kid tells nothing of it."""
     key = generate(Algorithm.HS256, now=NOW, entropy=entropy)

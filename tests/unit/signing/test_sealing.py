@@ -70,7 +70,11 @@ def test_changed_character_is_refused(position: int) -> None:
         opens(KEYS, text[: position % len(text)] + other + text[position % len(text) + 1 :])
 
 
-@pytest.mark.parametrize("text", ["", "A", "=", "\u00e9", "A" * 5000, "AAAA", seal()[:-1], seal() + "A", seal()[:30]])
+@pytest.mark.parametrize(
+    "text",
+    ["", "A", "=", "\u00e9", "A" * 5000, "AAAA", seal()[:-1], seal() + "A", seal()[:30]],
+    ids=range(9),
+)
 def test_junk_is_refused(text: str) -> None:
     """A stranger's text raises `BadSeal` and nothing else."""
     with pytest.raises(BadSeal):
@@ -136,6 +140,7 @@ def test_members_of_a_newer_release_are_ignored() -> None:
         KEYS.to_json().replace('"secret":"', '"secret":"="'),
         " " * 70_000,
     ],
+    ids=range(13),
 )
 def test_bad_document_is_refused(text: str) -> None:
     """A document without a key that seals is none."""

@@ -15,9 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from latchkey.signing.jws import InvalidToken
-from latchkey.signing.key_set import Caches, KeyState
+from latchkey.signing.key_set import Caches, KeyState, SigningKey
 from latchkey.signing.keys import Algorithm
+from latchkey.signing.names import Name, Planned
 from latchkey.signing.policy import (
+    FORMAT,
     MAX_POLICY,
     BadPolicy,
     Lifetimes,
@@ -27,20 +29,27 @@ from latchkey.signing.policy import (
     change,
     first_policy,
     parse,
+    plan_audience_move,
+    plan_issuer_move,
     reset,
     rotate,
 )
 from latchkey.signing.refresh import RefreshToken, mint_refresh, verify_refresh
-from tests.unit.signing.forge import ISSUER, NOW
+from tests.unit.signing import key_life
+from tests.unit.signing.forge import AUDIENCE, ISSUER, NOW, load
 
-TOKEN = RefreshToken("usr_ann", "s-1", 0)
+TOKEN = RefreshToken("usr_ann", "s-1", 0, bytes(range(16)), bytes(range(16, 32)))
 DELETE = object()
 MISPLACED = "hunter2"
+OTHER = "https://other.example"
 CACHES = Caches(policy=60, jwks=300, authorizer=60)
 LEAD = CACHES.publish_lead
 READY = NOW + LEAD
 LAST_READ = CACHES.staging + CACHES.policy
 """Seconds after which nobody goes on with the policy of before."""
+
+
+Plan = Callable[[SigningPolicy, str, Moment], SigningPolicy]
 
 
 def numbered() -> Callable[[int], bytes]:
@@ -60,7 +69,7 @@ def at(now: int) -> Moment:
 @pytest.fixture(scope="module")
 def policy() -> SigningPolicy:
     """A first policy with small fast keys."""
-    return first_policy(ISSUER, Algorithm.ES256, Lifetimes(), at(NOW))
+    return first_policy(ISSUER, Algorithm.ES256, Lifetimes(), at(NOW), audience=AUDIENCE)
 
 
 def seconds(policy: SigningPolicy, **changes: int) -> SigningPolicy:
@@ -129,7 +138,7 @@ def test_every_copy_knows_the_refresh_key_before_it_signs(policy: SigningPolicy)
     rotated = rotate(policy, at(READY))
     text = mint_refresh(TOKEN, rotated.refresh_keys)
     assert text != mint_refresh(TOKEN, policy.refresh_keys)
-    assert verify_refresh(text, policy.refresh_keys) == TOKEN
+    assert verify_refresh(text, policy.refresh_keys, READY) == TOKEN
 
 
 @pytest.mark.parametrize(("wait", "rotates"), [(0, False), (LAST_READ, False), (LAST_READ + 1, True)])
@@ -145,9 +154,9 @@ def test_refresh_tokens_outlive_rotations_for_their_whole_life(policy: SigningPo
     text = mint_refresh(TOKEN, policy.refresh_keys)
     first = rotate(policy, at(READY))
     end = READY + policy.refresh_ttl + LAST_READ
-    assert verify_refresh(text, rotate(first, at(end - 1)).refresh_keys) == TOKEN
+    assert verify_refresh(text, rotate(first, at(end - 1)).refresh_keys, end - 1) == TOKEN
     with pytest.raises(InvalidToken):
-        verify_refresh(text, rotate(first, at(end)).refresh_keys)
+        verify_refresh(text, rotate(first, at(end)).refresh_keys, end)
 
 
 def test_sessions_that_are_shorter_from_now_on_do_not_end_longer_ones(policy: SigningPolicy) -> None:
@@ -155,7 +164,7 @@ def test_sessions_that_are_shorter_from_now_on_do_not_end_longer_ones(policy: Si
     text = mint_refresh(TOKEN, policy.refresh_keys)
     shorter = seconds(policy, refresh_ttl=3600, refresh_idle_ttl=3600)
     rotated = rotate(rotate(shorter, at(READY)), at(READY + 86_400))
-    assert verify_refresh(text, rotated.refresh_keys) == TOKEN
+    assert verify_refresh(text, rotated.refresh_keys, READY + 86_400) == TOKEN
 
 
 @settings(max_examples=15, deadline=None)
@@ -168,7 +177,7 @@ def test_no_session_loses_its_token(moves: list[tuple[int, int]]) -> None:
         minted.append((mint_refresh(TOKEN, policy.refresh_keys), now + policy.refresh_ttl))
         now += wait
         policy = parse(rotate(seconds(policy, refresh_ttl=ttl, refresh_idle_ttl=3600), at(now)).to_json())
-        assert {verify_refresh(text, policy.refresh_keys) for text, end in minted if now < end} <= {TOKEN}
+        assert {verify_refresh(text, policy.refresh_keys, now) for text, end in minted if now < end} <= {TOKEN}
 
 
 # Changes
@@ -247,12 +256,131 @@ def test_spare_of_a_reset_waits_for_every_cache(policy: SigningPolicy) -> None:
 
 @pytest.mark.parametrize("end_sessions", [True, False])
 def test_reset_ends_sessions_if_told_so(policy: SigningPolicy, end_sessions: bool) -> None:
-    """Refresh tokens are worth nothing afterwards, or as much as before."""
+    """Refresh tokens are worth nothing afterwards, or live on until their time is over; none is made by an old key."""
     text = mint_refresh(TOKEN, policy.refresh_keys)
     fresh = reset(policy, at(READY), end_sessions=end_sessions)
-    assert (fresh.refresh_keys == policy.refresh_keys) is not end_sessions
+    assert {key.key_id for key in fresh.refresh_keys[:2]}.isdisjoint(key.key_id for key in policy.refresh_keys)
     with pytest.raises(InvalidToken) if end_sessions else does_not_raise():
-        verify_refresh(text, fresh.refresh_keys)
+        verify_refresh(text, fresh.refresh_keys, READY + policy.refresh_ttl)
+    with pytest.raises(InvalidToken):
+        verify_refresh(text, fresh.refresh_keys, READY + policy.refresh_ttl + LAST_READ)
+
+
+# Moves of the issuer and the audience
+
+
+def test_first_policy_has_the_names_it_was_given(policy: SigningPolicy) -> None:
+    """The issuer always; the audience too, unless an older release made the policy."""
+    assert (policy.issuers, policy.audiences) == (Name(ISSUER), Name(AUDIENCE))
+    assert first_policy(ISSUER, Algorithm.HS256, Lifetimes(), at(NOW)).audiences is None
+
+
+@pytest.mark.parametrize("plan", [plan_issuer_move, plan_audience_move])
+def test_move_is_the_next_version(policy: SigningPolicy, plan: Plan) -> None:
+    """It changes one of the names, and nothing else."""
+    moved = plan(policy, OTHER, at(READY))
+    assert (moved.version, moved.made_at) == (2, READY)
+    assert replace(moved, version=1, made_at=NOW, issuers=policy.issuers, audiences=policy.audiences) == policy
+    names = moved.issuers if plan is plan_issuer_move else moved.audiences
+    end = READY + LEAD + policy.access_ttl + CACHES.name_margin
+    assert names is not None
+    assert names.planned == Planned(OTHER, READY + LEAD, end)
+
+
+@pytest.mark.parametrize("plan", [plan_issuer_move, plan_audience_move])
+def test_move_that_changes_nothing_is_the_policy_itself(policy: SigningPolicy, plan: Plan) -> None:
+    """To the present name, and to the one that is planned already."""
+    present = ISSUER if plan is plan_issuer_move else AUDIENCE
+    moved = plan(policy, OTHER, at(NOW))
+    assert plan(policy, present, at(NOW)) is policy
+    assert plan(moved, OTHER, at(NOW + 1)) is moved
+    assert plan(moved, OTHER, at(NOW + LEAD)) is moved
+
+
+def test_policy_without_an_audience_takes_one_over_at_once(policy: SigningPolicy) -> None:
+    """Tokens carry it already, by the stack's parameter."""
+    older = replace(policy, audiences=None)
+    taken = plan_audience_move(older, AUDIENCE, at(NOW))
+    assert (taken.version, taken.audiences) == (2, Name(AUDIENCE))
+
+
+@pytest.mark.parametrize(
+    ("plan", "name"),
+    [
+        (plan_issuer_move, "id.example"),
+        (plan_issuer_move, "https://id.example?a=b"),
+        (plan_audience_move, "a b"),
+        (plan_audience_move, "a" * 257),
+        (plan_audience_move, "é"),
+    ],
+)
+def test_move_to_no_name_is_refused(policy: SigningPolicy, plan: Plan, name: str) -> None:
+    """No policy can be made with it."""
+    with pytest.raises(BadPolicy, match=r"issuer|audience"):
+        plan(policy, name, at(NOW))
+
+
+def test_longest_token_of_any_key_decides_when_a_name_ends(policy: SigningPolicy) -> None:
+    """A token of a day still lives when tokens live for a quarter of an hour again and the key has changed."""
+    long = seconds(policy, access_ttl=86_400)
+    short = rotate(change(long, policy.algorithm, policy.lifetimes, at(READY)), at(READY))
+    moved = plan_issuer_move(short, OTHER, at(READY + 600))
+    begins = READY + 600 + LEAD
+    assert moved.issuers.planned == Planned(OTHER, begins, begins + 86_400 + CACHES.name_margin)
+    later = plan_issuer_move(short, OTHER, at(READY + 200_000)).issuers.planned
+    assert later is not None
+    assert later.previous_until - later.at == 900 + CACHES.name_margin
+
+
+def test_longer_lifetime_before_a_move_postpones_the_ends(policy: SigningPolicy) -> None:
+    """Until the move comes about, tokens of the new life carry the old names."""
+    moved = plan_audience_move(plan_issuer_move(policy, OTHER, at(NOW)), OTHER, at(NOW))
+    longer = seconds(moved, access_ttl=3600)
+    for names in (longer.issuers, longer.audiences):
+        assert names is not None
+        assert names.planned == Planned(OTHER, READY, READY + 3600 + CACHES.name_margin)
+
+
+@pytest.mark.parametrize("move", range(5))
+def test_every_change_writes_down_what_has_come_about(policy: SigningPolicy, move: int) -> None:
+    """After a move, whatever is written next names the new issuer first, and says when the old one ends."""
+    later = READY + 10
+    moved = plan_audience_move(plan_issuer_move(policy, OTHER, at(NOW)), OTHER, at(NOW))
+    changes: list[Callable[[], SigningPolicy]] = [
+        lambda: rotate(moved, at(later)),
+        lambda: change(moved, Algorithm.EdDSA, moved.lifetimes, at(later)),
+        lambda: reset(moved, at(later), end_sessions=True),
+        lambda: plan_issuer_move(moved, "https://third.example", at(later)),
+        lambda: plan_audience_move(moved, "third", at(later)),
+    ]
+    written = changes[move]()
+    assert written.audiences is not None
+    assert (written.issuers.current, written.audiences.current) == (OTHER, OTHER)
+    assert written.accepted(later).issuers_at(later) >= {ISSUER, OTHER}
+    assert written.accepted(later).audiences_at(later) >= {AUDIENCE, OTHER}
+
+
+def test_document_holds_the_names(policy: SigningPolicy) -> None:
+    """A stack that never moved has no member for moves; one that did says when which name begins and ends."""
+    names = {"issuer": ISSUER, "audience": AUDIENCE}
+    assert names_of(policy) == names
+    moved = plan_issuer_move(policy, OTHER, at(NOW))
+    assert names_of(moved) == names | {"next_issuer": {"iss": OTHER, "at": READY, "previous_until": READY + 1470}}
+    assert parse(moved.to_json()) == moved
+    settled = plan_audience_move(moved, "shop", at(READY))
+    assert names_of(settled) == {
+        "issuer": OTHER,
+        "previous_issuers": [{"iss": ISSUER, "until": READY + 1470}],
+        "audience": AUDIENCE,
+        "next_audience": {"aud": "shop", "at": READY + LEAD, "previous_until": READY + LEAD + 1470},
+    }
+    assert parse(settled.to_json()) == settled
+
+
+def names_of(policy: SigningPolicy) -> dict[str, Any]:
+    """Return what the document says of issuers and audiences."""
+    document = json.loads(policy.to_json())
+    return {name: value for name, value in document.items() if "issuer" in name or "audience" in name}
 
 
 # The document
@@ -264,7 +392,7 @@ def test_document_that_cannot_be_stored_is_not_made(
 ) -> None:
     """A change that would outgrow the secret fails, rather than make a policy that cannot be stored."""
     room = MAX_POLICY - len(policy.to_json())
-    full = replace(policy, issuer=policy.issuer + "a" * (room + 1))
+    full = replace(policy, issuers=Name(ISSUER + "a" * (room + 1)))
     with pytest.raises(PolicyTooLong):
         make(full, at(READY))
 
@@ -301,15 +429,25 @@ BAD_MEMBERS: list[tuple[tuple[str | int, ...], list[object]]] = [
     (("keys", 0, "activates_at"), ["1", True, DELETE]),
     (("keys", 0, "retire_at"), ["1", NOW, DELETE]),
     (("keys", 1, "max_ttl"), [0, "900", None, DELETE]),
-    (("keys", 0, "public"), ["x"]),
     (("refresh_keys",), [[], {}, None, DELETE]),
     (("refresh_keys", 0, "key_id"), ["", None, DELETE]),
     (("refresh_keys", 0, "secret"), ["", "AAAA", "A" * 43, "not base64url", None, DELETE]),
     (("refresh_keys", 0, "created_at"), ["1", None, DELETE]),
     (("refresh_keys", 0, "retire_at"), ["1", NOW, DELETE]),
     (("refresh_keys", 0, "max_ttl"), ["1", None, DELETE]),
-    (("refresh_keys", 0, "other"), [1]),
-    (("other",), [1]),
+    (("audience",), ["", "a b", "é", "a" * 257, None, 5]),
+    (("next_issuer",), [None, "x", [], {}, {"iss": OTHER, "at": NOW}, {"iss": OTHER, "at": "1", "previous_until": 2}]),
+    (("next_issuer",), [{"iss": ISSUER, "at": 1, "previous_until": 2}, {"iss": OTHER, "at": 2, "previous_until": 1}]),
+    (("next_issuer",), [{"iss": "id.example", "at": 1, "previous_until": 2}]),
+    (
+        ("next_audience",),
+        [{"iss": OTHER, "at": 1, "previous_until": 2}, {"aud": AUDIENCE, "at": 1, "previous_until": 2}],
+    ),
+    (("previous_issuers",), [None, {}, ["x"], [{}], [{"iss": OTHER}], [{"iss": ISSUER, "until": 1}]]),
+    (("previous_issuers",), [[{"iss": OTHER, "until": None}], [{"iss": OTHER, "until": 1}] * 2]),
+    (("previous_audiences",), [None, [{"iss": OTHER, "until": 1}], [{"aud": AUDIENCE, "until": 1}]]),
+    (("format",), [0, -1, FORMAT + 1, "1", True, 1.0, None]),
+    (("rsa_bits",), [0, 1024, 2049, 8192, "3072", True, None]),
 ]
 
 
@@ -324,8 +462,17 @@ def refused(text: str) -> bool:
 
 @pytest.mark.parametrize(("path", "values"), BAD_MEMBERS)
 def test_unsound_document_is_refused(policy: SigningPolicy, path: tuple[str | int, ...], values: list[object]) -> None:
-    """A document with one unsound, unknown or missing member is refused whole."""
+    """A document with one unsound member, or without one of the first release's, is refused whole."""
     assert [value for value in values if not refused(changed(policy, path, value))] == []
+
+
+@pytest.mark.parametrize("member", ["next_audience", "previous_audiences"])
+def test_moves_of_an_audience_that_is_not_there_are_refused(policy: SigningPolicy, member: str) -> None:
+    """Half of what was said about the audience would be lost."""
+    older = replace(policy, audiences=None)
+    assert not refused(older.to_json())
+    planned, previous = {"aud": OTHER, "at": 1, "previous_until": 2}, [{"aud": OTHER, "until": 1}]
+    assert refused(changed(older, (member,), planned if member == "next_audience" else previous))
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", "null", '{"version":1,"version":1}', "{" * 100, "x" * 70_000])
@@ -333,6 +480,110 @@ def test_other_text_is_refused(text: str) -> None:
     """A text that is no policy is refused, the empty secret of a new stack with it."""
     with pytest.raises(BadPolicy):
         parse(text)
+
+
+# Documents of other releases
+
+
+def test_document_of_the_first_release_is_read() -> None:
+    """A document without `format`, `rsa_bits` and `audience`, as the release before wrote it, reads without them."""
+    text = json.dumps(load("signing_policy_without_format.json"))
+    policy = parse(text)
+    assert (policy.version, policy.rsa_bits, len(policy.keys.keys), len(policy.refresh_keys)) == (3, 3072, 4, 3)
+    assert (policy.issuers, policy.audiences) == (Name(ISSUER), None)
+    assert json.loads(policy.to_json()) == json.loads(text) | {"format": 1, "rsa_bits": 3072}
+
+
+def from_a_newer_release(policy: SigningPolicy) -> str:
+    """Return the policy's document with members that no release has yet, at the top and in each key."""
+    document: Any = json.loads(policy.to_json())
+    document |= {"restored_at": NOW, "seal_keys": [{"secret": "leaked"}], "limits": {"a": [1.5, None, "x"]}}
+    document["unknown"] = "a member that is called as our own field is"
+    for key in document["keys"] + document["refresh_keys"]:
+        key |= {"origin": {"kms": f"key of {key.get('kid') or key['key_id']}"}, "unknown": 1}
+    return json.dumps(document)
+
+
+UNKNOWN = {"restored_at", "seal_keys", "limits", "unknown"}
+
+
+def unknown_of(policy: SigningPolicy) -> dict[str, Any]:
+    """Return what the policy's document says in members that this release does not know."""
+    document = json.loads(policy.to_json())
+    keys = {key.get("kid") or key["key_id"]: key.get("origin") for key in document["keys"] + document["refresh_keys"]}
+    return {name: document[name] for name in document.keys() & UNKNOWN} | {"origins": keys}
+
+
+def test_members_of_a_newer_release_are_ignored_and_kept(policy: SigningPolicy) -> None:
+    """A policy with members that nobody knows yet is the same policy, and writes the same document."""
+    newer = from_a_newer_release(policy)
+    read = parse(newer)
+    assert read.keys.signer(NOW).kid == policy.keys.current.kid
+    assert (read.lifetimes, read.version) == (policy.lifetimes, policy.version)
+    assert json.loads(read.to_json()) == json.loads(newer)
+
+
+MOVES: dict[str, Callable[[SigningPolicy], SigningPolicy]] = {
+    "rotate": lambda policy: rotate(policy, at(READY)),
+    "rotate twice": lambda policy: rotate(rotate(policy, at(READY)), at(READY + 1)),
+    "change lifetimes": lambda policy: seconds(policy, access_ttl=3600),
+    "change algorithm": lambda policy: change(policy, Algorithm.EdDSA, policy.lifetimes, at(NOW)),
+    "move the issuer": lambda policy: plan_issuer_move(policy, OTHER, at(READY)),
+    "move the audience": lambda policy: plan_audience_move(policy, OTHER, at(READY)),
+    "keep the refresh keys in a reset": lambda policy: reset(policy, at(READY), end_sessions=False),
+}
+
+
+@pytest.mark.parametrize("move", MOVES)
+def test_writer_keeps_what_a_newer_release_wrote(policy: SigningPolicy, move: str) -> None:
+    """After a roll-back, a change by this release loses no member of the policy, nor of any key that stays."""
+    newer = parse(from_a_newer_release(policy))
+    before, after = unknown_of(newer), unknown_of(parse(MOVES[move](newer).to_json()))
+    stays = {key for key in after["origins"] if key in before["origins"]}
+    assert stays
+    assert {key: after["origins"][key] for key in stays} == {key: before["origins"][key] for key in stays}
+    assert {after["origins"][key] for key in after["origins"].keys() - stays} <= {None}
+    kept = UNKNOWN - ({"seal_keys"} if move == "keep the refresh keys in a reset" else set())
+    assert {name: after[name] for name in kept} == {name: before[name] for name in kept}
+
+
+def test_reset_drops_secrets_that_it_does_not_know(policy: SigningPolicy) -> None:
+    """A leaked secret of a newer release does not survive a reset by an older one; all that is no secret does."""
+    fresh = reset(parse(from_a_newer_release(policy)), at(READY), end_sessions=True)
+    assert fresh.unknown.keys() == UNKNOWN - {"seal_keys"}
+    assert "leaked" not in fresh.to_json()
+    assert set(unknown_of(fresh)["origins"].values()) == {None}
+
+
+@pytest.mark.parametrize("path", [("limits",), ("keys", 0, "origin")])
+def test_repr_hides_what_it_does_not_know(policy: SigningPolicy, path: tuple[str | int, ...]) -> None:
+    """An unknown member may be a secret."""
+    assert MISPLACED not in repr(parse(changed(policy, path, MISPLACED)))
+
+
+def test_duplicate_members_are_refused_wherever_they_stand(policy: SigningPolicy) -> None:
+    """A member that is unknown to this release may still not be there twice."""
+    text = policy.to_json()
+    assert refused(text.replace("{", '{"x":1,"x":2,', 1))
+    assert refused(text.replace('"keys":[{', '"keys":[{"x":1,"x":2,', 1))
+    assert not refused(text.replace('"keys":[{', '"keys":[{"x":1,', 1))
+
+
+def test_policy_says_how_long_rsa_keys_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every key that a policy makes has its size: the first two, and those of a rotation, a change and a reset."""
+    sizes: list[int] = []
+
+    def generate(algorithm: Algorithm, **asked: Any) -> SigningKey:
+        sizes.append(asked["rsa_bits"])
+        return key_life.generate(algorithm, **asked)
+
+    monkeypatch.setattr("latchkey.signing.policy.generate", generate)
+    first = first_policy(ISSUER, Algorithm.RS256, Lifetimes(), at(NOW), rsa_bits=2048)
+    assert parse(first.to_json()).rsa_bits == 2048
+    rotated = rotate(first, at(READY))
+    changed = change(rotated, Algorithm.ES256, rotated.lifetimes, at(READY))
+    assert reset(changed, at(READY), end_sessions=False).rsa_bits == 2048
+    assert sizes == [2048] * 7
 
 
 def test_retiring_refresh_key_never_signs(policy: SigningPolicy) -> None:
@@ -350,7 +601,9 @@ def test_document_over_the_limit_is_refused(policy: SigningPolicy) -> None:
         parse(text.ljust(MAX_POLICY + 1))
 
 
-@pytest.mark.parametrize("path", [("algorithm",), ("version",), ("keys", 0, "alg"), ("keys", 0, "state"), ("other",)])
+@pytest.mark.parametrize(
+    "path", [("algorithm",), ("version",), ("format",), ("keys", 0, "alg"), ("keys", 0, "state"), ("keys", 0)]
+)
 def test_refusal_never_quotes_a_value(policy: SigningPolicy, path: tuple[str | int, ...]) -> None:
     """Neither the message nor the traceback of a refusal shows what stands in the document, a misplaced secret say."""
     with pytest.raises(BadPolicy) as caught:

@@ -1,4 +1,4 @@
-"""The public keys of an issuer, fetched from its JWKS (RFC 7517).
+"""The public keys of an issuer, and the names its tokens may carry, fetched from its JWKS (RFC 7517).
 
 This is all that an authorizer needs, so it imports neither boto3 nor urllib.request: a cold start takes milliseconds.
 """
@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from threading import Lock
 from typing import Generic, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from latchkey.adapters.last_good import LastGood, Patience, Unreadable
+from latchkey.signing import accepted
+from latchkey.signing.accepted import Accepted
 from latchkey.signing.keys import InvalidKey, VerificationKey, verification_key_from_jwk
 from latchkey.signing.strict_json import StrictJsonError, loads
 
@@ -72,7 +74,15 @@ class KeyCache(Generic[K]):
             return True
 
 
-class RemoteKeys(KeyCache[VerificationKey]):
+@dataclass(frozen=True, slots=True)
+class TrustedKey:
+    """A key, and the issuers and audiences that the tokens it signs may name, as published with it."""
+
+    key: VerificationKey
+    accepted: Accepted
+
+
+class RemoteKeys(KeyCache[TrustedKey]):
     """The keys of an issuer's JWKS. `timeout` is in seconds.
 
     Only https, or plain http to this machine; no redirect, no proxy; `ValueError` otherwise.
@@ -91,7 +101,7 @@ class RemoteKeys(KeyCache[VerificationKey]):
         self._timeout = timeout
         self._max_bytes = max_bytes
 
-    def _read(self) -> Mapping[str, VerificationKey]:
+    def _read(self) -> Mapping[str, TrustedKey]:
         try:
             return _parse(_fetch(self._uri, self._timeout, self._max_bytes))
         except (OSError, HTTPException) as error:
@@ -132,25 +142,44 @@ def _connection(uri: SplitResult, timeout: float) -> HTTPConnection:
     return HTTPSConnection(host, uri.port or 443, timeout=timeout, context=ssl.create_default_context())
 
 
-def _parse(body: bytes) -> dict[str, VerificationKey]:
+def _parse(body: bytes) -> dict[str, TrustedKey]:
     """Return the keys by id; one that is unknown or odd is left out, as RFC 7517 section 5 asks."""
-    members = members_of(body)
+    document = _document(body)
+    members, names = _members(document), _names(document)
     keys = [key for member in members if (key := _key(member))]
     if members and not keys:  # an empty list is an answer: an issuer that signs with shared secrets has no other
         raise Unreadable("JWKS: not one key of use")
-    return {key.kid: key for key in keys}
+    return {key.kid: TrustedKey(key, names) for key in keys}
 
 
 def members_of(body: bytes) -> list[object]:
     """Return what stands in the list of a JWKS. Raises `Unreadable`."""
+    return _members(_document(body))
+
+
+def _document(body: bytes) -> Mapping[str, object]:
     try:
         document = loads(body)
     except StrictJsonError as error:
         raise Unreadable(f"JWKS: {error.code}") from error
-    members = document.get("keys") if isinstance(document, dict) else None
+    return document if isinstance(document, dict) else {}
+
+
+def _members(document: Mapping[str, object]) -> list[object]:
+    members = document.get("keys")
     if not isinstance(members, list):
         raise Unreadable("JWKS: no list of keys")
     return members
+
+
+def _names(document: Mapping[str, object]) -> Accepted:
+    """Return the names that are published with the keys; a JWKS that says nothing about them is an older release's."""
+    if accepted.MEMBER not in document:
+        return Accepted()
+    try:
+        return accepted.from_member(document[accepted.MEMBER])
+    except StrictJsonError as error:
+        raise Unreadable(f"JWKS: {error}") from error
 
 
 def _key(member: object) -> VerificationKey | None:

@@ -11,10 +11,9 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from latchkey.adapters.aws import CONFIG, answered, reason
-from latchkey.adapters.jwks import KeyCache
+from latchkey.adapters.jwks import KeyCache, TrustedKey
 from latchkey.adapters.last_good import Copy, LastGood, Patience, Unreadable
 from latchkey.core.errors import Errors, ServiceError
-from latchkey.signing.keys import VerificationKey
 from latchkey.signing.policy import BadPolicy, SigningPolicy, parse
 from latchkey.signing.sealing import BadSealKeys, SealKeys, parse_seal_keys
 
@@ -93,8 +92,8 @@ class SecretSealSource:
         return keys
 
 
-class SecretKeys(KeyCache[VerificationKey]):
-    """The keys of the policy itself: for the authorizer of a stack that signs with a shared secret.
+class SecretKeys(KeyCache[TrustedKey]):
+    """The keys and names of the policy itself: for the authorizer of a stack that signs with a shared secret.
 
     `clock` is monotonic, `now` the time of day; both in seconds.
     """
@@ -112,9 +111,10 @@ class SecretKeys(KeyCache[VerificationKey]):
         self._secret_id = secret_id
         self._now = now
 
-    def _read(self) -> Mapping[str, VerificationKey]:
-        keys = _read_policy(self._client, self._secret_id).keys.keys
-        return {key.kid: key.verification_key() for key in keys if key.lives(int(self._now()))}
+    def _read(self) -> Mapping[str, TrustedKey]:
+        policy, now = _read_policy(self._client, self._secret_id), int(self._now())
+        accepted = policy.accepted(now)
+        return {key.kid: TrustedKey(key.verification_key(), accepted) for key in policy.keys.keys if key.lives(now)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 import jwt
@@ -103,9 +104,11 @@ def _require_age(iat: int, exp: int, now: int) -> int:
     return min(exp, iat + MAX_AGE) + LEEWAY
 
 
-def require_audience(claims: Mapping[str, object], audience: str) -> None:
-    """Raise `InvalidToken` unless the assertion is for this audience and no other (RFC 7523 section 3, point 3)."""
-    if claims.get("aud") not in (audience, [audience]):
+def require_audience(claims: Mapping[str, object], audiences: AbstractSet[str]) -> None:
+    """Raise `InvalidToken` unless the assertion is for one of these and no other (RFC 7523 section 3, point 3)."""
+    aud = claims.get("aud")
+    named = aud if isinstance(aud, list) else [aud]
+    if len(named) != 1 or not isinstance(named[0], str) or named[0] not in audiences:
         raise InvalidToken("wrong_audience")
 
 

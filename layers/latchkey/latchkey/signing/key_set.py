@@ -11,7 +11,7 @@ A change of keys is written once, ahead of time; what a key is at a moment follo
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
@@ -33,6 +33,8 @@ from latchkey.signing.tokens import MAX_LEEWAY
 KeyPair: TypeAlias = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
 RSA_BITS = 3072
+"""The size of an RSA key where nothing else is said."""
+
 _RSA_EXPONENT = 65537
 _SECRET_BYTES = 32
 _ID_BYTES = 16
@@ -77,6 +79,14 @@ class Caches:
         """
         return self.staging + self.policy + MAX_LEEWAY + self.authorizer
 
+    @property
+    def name_margin(self) -> int:
+        """Seconds that an issuer or an audience is accepted beyond the life of the last token that should carry it.
+
+        Unlike that of a key, its end is published. While verifiers may hold an end, a change can postpone it.
+        """
+        return self.retire_margin + self.jwks
+
 
 @dataclass(frozen=True)
 class SigningKey:
@@ -84,8 +94,8 @@ class SigningKey:
 
     `activates_at` is when a `next` key will begin to sign, if that is decided. `retire_at` is when a key stops to
     verify: every `previous` key has one, and a `current` one whose heir's time is decided. `max_ttl` is the longest
-    life, in seconds, of any token it has signed or may sign. Raises `InvalidKey` or `WeakKey` when made of a `private`
-    that cannot serve.
+    life, in seconds, of any token it has signed or may sign. `unknown` holds what a newer release says of the key.
+    Raises `InvalidKey` or `WeakKey` when made of a `private` that cannot serve.
     """
 
     kid: str
@@ -96,6 +106,7 @@ class SigningKey:
     activates_at: int | None = None
     retire_at: int | None = None
     max_ttl: int = 0
+    unknown: Mapping[str, object] = field(default_factory=dict, repr=False, hash=False)
 
     def __post_init__(self) -> None:
         self.verification_key()
@@ -229,7 +240,12 @@ class KeySet:
 
 
 def generate(
-    alg: Algorithm, *, now: int, entropy: Callable[[int], bytes], state: KeyState = KeyState.NEXT
+    alg: Algorithm,
+    *,
+    now: int,
+    entropy: Callable[[int], bytes],
+    state: KeyState = KeyState.NEXT,
+    rsa_bits: int = RSA_BITS,
 ) -> SigningKey:
     """Return a new key. Its `kid` is its thumbprint (RFC 7638) or, for HS256, 128 random bits that tell nothing.
 
@@ -238,20 +254,20 @@ def generate(
     if alg is Algorithm.HS256:
         kid, private = b64url_encode(entropy(_ID_BYTES)), b64url_encode(entropy(_SECRET_BYTES))
     else:
-        key = _generate_pair(alg)
+        key = _generate_pair(alg, rsa_bits)
         kid, private = _kid(alg, key), _pem(key)
     activates_at = now if state is KeyState.CURRENT else None
     return SigningKey(kid, alg, state, private, published_at=now, activates_at=activates_at)
 
 
-def _generate_pair(alg: Algorithm) -> KeyPair:
+def _generate_pair(alg: Algorithm, rsa_bits: int) -> KeyPair:
     match alg:
         case Algorithm.ES256:
             return ec.generate_private_key(ec.SECP256R1())
         case Algorithm.EdDSA:
             return ed25519.Ed25519PrivateKey.generate()
         case _:
-            return rsa.generate_private_key(_RSA_EXPONENT, RSA_BITS)
+            return rsa.generate_private_key(_RSA_EXPONENT, rsa_bits)
 
 
 def _kid(alg: Algorithm, key: KeyPair) -> str:

@@ -1,7 +1,18 @@
 """The signing policy: algorithm, lifetimes, keys. One JSON document, the one secret of a stack.
 
 Keys of refresh tokens stand in the order of their life: the first signs, the second will after the next rotation, the
-rest have signed; all verify. So every copy of the policy, however stale, knows a key before anybody signs with it.
+rest have signed; all verify. So every copy of the policy, however stale, knows a key before it signs.
+
+Releases share the document: during a canary deployment and after a roll-back, an older release reads what a newer one
+wrote. So these rules hold for every release:
+
+- A reader ignores members that it does not know, at the top and in each key. A member that was added later has a
+  default. Wrong types, missing members of the first release and duplicate members are still refused.
+- A writer keeps the members that it does not know. A reset is the exception: it drops unknown members at the top whose
+  name ends in `keys`, because they may hold secrets that have leaked. A member that holds secrets gets such a name.
+- A new member stays right while a release that does not know it changes everything else.
+- `format` rises only where an older release must not read on: a known member gets a new meaning, or a value of a new
+  kind, such as another algorithm. The release before the one that raises it must read it already.
 """
 
 from __future__ import annotations
@@ -11,11 +22,14 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
+from functools import partial
 from typing import Any, TypeVar
 
+from latchkey.signing.accepted import Accepted
 from latchkey.signing.base64url import b64url_decode, b64url_encode
-from latchkey.signing.key_set import Caches, KeySet, KeyState, SigningKey, generate
+from latchkey.signing.key_set import RSA_BITS, Caches, KeySet, KeyState, SigningKey, generate
 from latchkey.signing.keys import Algorithm
+from latchkey.signing.names import Name, Planned, Previous
 from latchkey.signing.refresh import RefreshKey
 from latchkey.signing.strict_json import StrictJsonError, integer_member, loads, string_member
 from latchkey.signing.tokens import MAX_TTL
@@ -25,18 +39,31 @@ _Choice = TypeVar("_Choice", bound=StrEnum)
 MAX_POLICY = 60 * 1024
 """The longest document in bytes; Secrets Manager takes 65,536."""
 
-_ISSUER = re.compile(r"https?://[^\s?#]+")  # RFC 8414 section 2; plain http is for the laptop
+FORMAT = 1
+"""The `format` that this release writes, and the highest one that it reads. A document without one has format 1."""
+
+ISSUER = re.compile(r"https?://[^\s?#]+")
+"""What an issuer looks like (RFC 8414 section 2); plain http is for the laptop."""
+
+AUDIENCE = re.compile(r"[\x21-\x7E]{1,256}")
+"""What an audience looks like."""
+
 BOUNDS: Mapping[str, range] = {
     "version": range(1, 2**53),
     "access_ttl": range(60, MAX_TTL + 1),
     "refresh_ttl": range(3600, 31_536_000 + 1),
     "refresh_idle_ttl": range(60, 31_536_000 + 1),
     "refresh_retry_limit": range(11),
+    "rsa_bits": range(2048, 4096 + 1, 1024),
 }
 """What each number of a policy may be; lifetimes are in seconds."""
 
+_ISSUER_MEMBERS = ("issuer", "next_issuer", "previous_issuers", "iss")
+_AUDIENCE_MEMBERS = ("audience", "next_audience", "previous_audiences", "aud")
+_OTHER_MEMBERS = ("format", *_ISSUER_MEMBERS[:3], *_AUDIENCE_MEMBERS[:3])
 _REFRESH_SECRET_BYTES = 32
 _ID_BYTES = 16
+_SECRETS = "keys"  # how the names of members end that hold secrets
 _LIVE_REFRESH_KEYS = 2  # the one that signs and the one that will
 
 
@@ -62,13 +89,17 @@ class Lifetimes:
 class SigningPolicy:
     """How tokens are signed, as decided at `made_at`. `algorithm` is that of the keys made from now on.
 
+    `issuers` and `audiences` are what tokens say under `iss` and `aud`, and how that moves. A policy from before
+    audiences were part of it has none: then every part uses the stack's parameter.
     `refresh_ttl` is the whole life of a session, `refresh_idle_ttl` its life without a refresh. `refresh_retry_limit`
-    is how many refresh tokens in a row may come back late; 0 is OAuth 2.1's letter. Raises `BadPolicy`.
+    is how many refresh tokens in a row may come back late; 0 is OAuth 2.1's letter. `rsa_bits` is the size of the RSA
+    keys made from now on. `unknown` holds the members of the document that this release does not know. Raises
+    `BadPolicy`.
     """
 
     version: int
     made_at: int
-    issuer: str
+    issuers: Name
     algorithm: Algorithm
     access_ttl: int
     refresh_ttl: int
@@ -76,13 +107,18 @@ class SigningPolicy:
     refresh_retry_limit: int
     keys: KeySet
     refresh_keys: tuple[RefreshKey, ...]
+    audiences: Name | None = None
+    rsa_bits: int = RSA_BITS
+    unknown: Mapping[str, object] = field(default_factory=dict, repr=False, hash=False)
 
     def __post_init__(self) -> None:
         outside = [name for name, bounds in BOUNDS.items() if getattr(self, name) not in bounds]
         if outside:
             raise BadPolicy(f"out of bounds: {', '.join(outside)}")
-        if not _ISSUER.fullmatch(self.issuer):
-            raise BadPolicy("issuer is not a URL")
+        if not all(map(ISSUER.fullmatch, self.issuers.all)):
+            raise BadPolicy("an issuer is not a URL")
+        if self.audiences and not all(map(AUDIENCE.fullmatch, self.audiences.all)):
+            raise BadPolicy("an audience is empty, too long or not visible ASCII")
         if self.refresh_idle_ttl > self.refresh_ttl:
             raise BadPolicy("refresh_idle_ttl is over refresh_ttl")
         if any(key.max_ttl < self.access_ttl for key in (self.keys.current, self.keys.heir) if key):
@@ -95,11 +131,19 @@ class SigningPolicy:
         """The lifetimes and the retry limit."""
         return Lifetimes(self.access_ttl, self.refresh_ttl, self.refresh_idle_ttl, self.refresh_retry_limit)
 
+    def accepted(self, now: int) -> Accepted:
+        """Return the issuers and audiences that tokens may name at that time."""
+        return Accepted(self.issuers.accepted(now), self.audiences.accepted(now) if self.audiences else {})
+
     def to_json(self) -> str:
         """Return the document, with all its secrets, in its one spelling; raise `PolicyTooLong`."""
-        document = asdict(self) | {
-            "keys": [asdict(key) for key in self.keys.keys],
-            "refresh_keys": [asdict(key) | {"secret": b64url_encode(key.secret)} for key in self.refresh_keys],
+        document = {
+            **_members_of(self),
+            **_name_members(_ISSUER_MEMBERS, self.issuers),
+            **(_name_members(_AUDIENCE_MEMBERS, self.audiences) if self.audiences else {}),
+            "format": FORMAT,
+            "keys": [_members_of(key) for key in self.keys.keys],
+            "refresh_keys": [_members_of(key) | {"secret": b64url_encode(key.secret)} for key in self.refresh_keys],
         }
         text = json.dumps(document, sort_keys=True, separators=(",", ":"))
         if len(text) > MAX_POLICY:
@@ -108,11 +152,11 @@ class SigningPolicy:
 
 
 def parse(text: str) -> SigningPolicy:
-    """Return the policy that a document holds; raise `BadPolicy` unless every member is there, known and sound."""
+    """Return the policy that a document holds; raise `BadPolicy` unless this release can read it and it is sound."""
     if len(text) > MAX_POLICY:
         raise BadPolicy("the document is too long")
     try:
-        return _policy(_members(loads(text), SigningPolicy))
+        return _policy(_object(loads(text), "the document"))
     except ValueError as error:  # whatever refuses a member here says why and never quotes it
         raise BadPolicy(str(error)) from None
 
@@ -126,15 +170,27 @@ class Moment:
     caches: Caches = field(default_factory=Caches)
 
 
-def first_policy(issuer: str, algorithm: Algorithm, lifetimes: Lifetimes, moment: Moment) -> SigningPolicy:
+def first_policy(  # noqa: PLR0913 - the parameters of a stack, by name
+    issuer: str,
+    algorithm: Algorithm,
+    lifetimes: Lifetimes,
+    moment: Moment,
+    *,
+    audience: str = "",
+    rsa_bits: int = RSA_BITS,
+) -> SigningPolicy:
     """Return version 1. Its keys are as good as published long ago: nobody has cached anything without them."""
+    key = _fresh_key(algorithm, rsa_bits, moment)
+    spare = replace(_fresh_key(algorithm, rsa_bits, moment), published_at=moment.now - moment.caches.publish_lead)
     return SigningPolicy(
         version=1,
         made_at=moment.now,
-        issuer=issuer,
+        issuers=Name(issuer),
+        audiences=Name(audience) if audience else None,
         algorithm=algorithm,
-        keys=_fresh_keys(algorithm, lifetimes.access_ttl, moment, published_at=moment.now - moment.caches.publish_lead),
+        keys=_fresh_keys(key, spare, lifetimes.access_ttl),
         refresh_keys=_refresh_keys(moment),
+        rsa_bits=rsa_bits,
         **asdict(lifetimes),
     )
 
@@ -147,7 +203,7 @@ def rotate(policy: SigningPolicy, moment: Moment) -> SigningPolicy:
     settled = _settled(policy, moment)
     if settled.heir:
         return policy
-    fresh = _fresh_key(policy.algorithm, moment)
+    fresh = _fresh_key(policy.algorithm, policy.rsa_bits, moment)
     return _next_version(
         policy,
         moment,
@@ -166,27 +222,74 @@ def change(policy: SigningPolicy, algorithm: Algorithm, lifetimes: Lifetimes, mo
         return policy
     keys = _settled(policy, moment).signing_for(lifetimes.access_ttl, moment.caches)
     if algorithm is not policy.algorithm:
-        keys = _with_algorithm(keys, algorithm, lifetimes.access_ttl, moment)
+        make = partial(_fresh_key, algorithm, policy.rsa_bits, moment)
+        keys = _with_algorithm(keys, make, lifetimes.access_ttl, moment)
     signed, *others = policy.refresh_keys
     refresh_keys = (replace(signed, max_ttl=max(signed.max_ttl, policy.refresh_ttl)), *others)
-    return _next_version(policy, moment, algorithm=algorithm, keys=keys, refresh_keys=refresh_keys, **asdict(lifetimes))
-
-
-def reset(policy: SigningPolicy, moment: Moment, *, end_sessions: bool) -> SigningPolicy:
-    """Return the next version with none of the keys that were: what they signed is worth nothing.
-
-    The new key signs at once, though nobody has it yet. With `end_sessions`, no refresh token works any more either.
-    """
+    ttl, audiences = lifetimes.access_ttl, policy.audiences
     return _next_version(
         policy,
         moment,
-        keys=_fresh_keys(policy.algorithm, policy.access_ttl, moment, published_at=moment.now),
-        refresh_keys=_refresh_keys(moment) if end_sessions else policy.refresh_keys,
+        algorithm=algorithm,
+        issuers=policy.issuers.at(moment.now).kept_for(ttl, moment.caches),
+        audiences=audiences.at(moment.now).kept_for(ttl, moment.caches) if audiences else None,
+        keys=keys,
+        refresh_keys=refresh_keys,
+        **asdict(lifetimes),
     )
 
 
+def reset(policy: SigningPolicy, moment: Moment, *, end_sessions: bool) -> SigningPolicy:
+    """Return the next version after a leak: none of the old signing keys is left, so what they signed is worth nothing.
+
+    The new keys sign at once, before any verifier has them. Old refresh keys only verify, until the last of their tokens
+    has died: a thief of them lacks what a session's own tokens hold (`refresh.py`), so no session has to end. With
+    `end_sessions` they go too.
+    Unknown members that may hold secrets go too: a newer release then uses their defaults, as it must be able to.
+    """
+    key, spare = (_fresh_key(policy.algorithm, policy.rsa_bits, moment) for _ in range(2))
+    return _next_version(
+        policy,
+        moment,
+        keys=_fresh_keys(key, spare, policy.access_ttl),
+        refresh_keys=_refresh_keys(moment) + (() if end_sessions else _retired(policy, moment)),
+        unknown={name: value for name, value in policy.unknown.items() if not name.endswith(_SECRETS)},
+    )
+
+
+def plan_issuer_move(policy: SigningPolicy, iss: str, moment: Moment) -> SigningPolicy:
+    """Return the next version, whose tokens carry this `iss` as soon as every verifier accepts it.
+
+    The policy itself comes back where they carry it already, or will. One move is planned at a time: a second one takes
+    the place of one that has not begun, and a move to the present issuer calls that off. Moving back is a move like any
+    other. Raises `BadPolicy` for an `iss` that is none, and `PolicyTooLong`.
+    """
+    moved = _moved(policy.issuers, iss, policy, moment)
+    return policy if moved is policy.issuers else _next_version(policy, moment, issuers=moved)
+
+
+def plan_audience_move(policy: SigningPolicy, aud: str, moment: Moment) -> SigningPolicy:
+    """Return the next version, whose tokens carry this `aud` as soon as every verifier accepts it, as with issuers.
+
+    A policy without an audience takes this one over at once: every part uses the stack's parameter already.
+    """
+    if policy.audiences is None:
+        return _next_version(policy, moment, audiences=Name(aud))
+    moved = _moved(policy.audiences, aud, policy, moment)
+    return policy if moved is policy.audiences else _next_version(policy, moment, audiences=moved)
+
+
+def _moved(names: Name, name: str, policy: SigningPolicy, moment: Moment) -> Name:
+    longest = max(key.max_ttl for key in policy.keys.keys if key.lives(moment.now))
+    return names.moved(name, now=moment.now, longest=longest, caches=moment.caches)
+
+
 def _next_version(policy: SigningPolicy, moment: Moment, **changes: Any) -> SigningPolicy:
-    successor = replace(policy, version=policy.version + 1, made_at=moment.now, **changes)
+    names = {
+        "issuers": policy.issuers.at(moment.now),
+        "audiences": policy.audiences.at(moment.now) if policy.audiences else None,
+    }
+    successor = replace(policy, version=policy.version + 1, made_at=moment.now, **(names | changes))
     successor.to_json()  # better no change than one that cannot be stored
     return successor
 
@@ -195,21 +298,20 @@ def _settled(policy: SigningPolicy, moment: Moment) -> KeySet:
     return policy.keys.at(moment.now).without_dead(moment.now)
 
 
-def _with_algorithm(keys: KeySet, algorithm: Algorithm, ttl: int, moment: Moment) -> KeySet:
-    spare = _fresh_key(algorithm, moment)
-    if keys.current.alg is algorithm:  # back again, before the change came about
+def _with_algorithm(keys: KeySet, make: Callable[[], SigningKey], ttl: int, moment: Moment) -> KeySet:
+    spare = make()
+    if keys.current.alg is spare.alg:  # back again, before the change came about
         return keys.disinherited(moment.now, moment.caches).stocked(spare)
-    return keys.hand_over(moment.now, ttl, _fresh_key(algorithm, moment), spare, moment.caches)
+    return keys.hand_over(moment.now, ttl, make(), spare, moment.caches)
 
 
-def _fresh_key(algorithm: Algorithm, moment: Moment) -> SigningKey:
-    return generate(algorithm, now=moment.now, entropy=moment.entropy)
+def _fresh_key(algorithm: Algorithm, rsa_bits: int, moment: Moment) -> SigningKey:
+    return generate(algorithm, now=moment.now, entropy=moment.entropy, rsa_bits=rsa_bits)
 
 
-def _fresh_keys(algorithm: Algorithm, ttl: int, moment: Moment, *, published_at: int) -> KeySet:
-    current = generate(algorithm, now=moment.now, entropy=moment.entropy, state=KeyState.CURRENT)
-    spare = replace(_fresh_key(algorithm, moment), published_at=published_at)
-    return KeySet((spare, replace(current, max_ttl=ttl)))
+def _fresh_keys(key: SigningKey, spare: SigningKey, ttl: int) -> KeySet:
+    """Return a set of two new keys, of which the first signs at once."""
+    return KeySet((spare, replace(key, state=KeyState.CURRENT, activates_at=key.published_at, max_ttl=ttl)))
 
 
 def _in_order(keys: tuple[RefreshKey, ...]) -> bool:
@@ -229,6 +331,14 @@ def _rotate_refresh_keys(policy: SigningPolicy, moment: Moment) -> tuple[Refresh
     return (signs, _refresh_key(moment), retired, *alive)
 
 
+def _retired(policy: SigningPolicy, moment: Moment) -> tuple[RefreshKey, ...]:
+    """Return the refresh keys as they are when others take over at once: each verifies as long as its tokens live."""
+    memory = moment.caches.staging + moment.caches.policy
+    ends = (key.retire_at or moment.now + max(key.max_ttl, policy.refresh_ttl) + memory for key in policy.refresh_keys)
+    retired = (replace(key, retire_at=end) for key, end in zip(policy.refresh_keys, ends, strict=True))
+    return tuple(key for key in retired if key.verifies(moment.now))
+
+
 def _refresh_keys(moment: Moment) -> tuple[RefreshKey, ...]:
     return tuple(_refresh_key(moment) for _ in range(_LIVE_REFRESH_KEYS))
 
@@ -237,26 +347,80 @@ def _refresh_key(moment: Moment) -> RefreshKey:
     return RefreshKey(b64url_encode(moment.entropy(_ID_BYTES)), moment.entropy(_REFRESH_SECRET_BYTES), moment.now)
 
 
-def _members(value: object, shape: type[SigningPolicy | SigningKey | RefreshKey]) -> dict[str, object]:
-    """Return a JSON object whose members are exactly the fields of a dataclass."""
-    if not isinstance(value, dict) or value.keys() != {field.name for field in fields(shape)}:
-        raise BadPolicy(f"not the members of a {shape.__name__}")
+def _names(shape: type[SigningPolicy | SigningKey | RefreshKey]) -> set[str]:
+    return {field.name for field in fields(shape)} - {"unknown", "issuers", "audiences"}
+
+
+def _members_of(record: SigningPolicy | SigningKey | RefreshKey) -> dict[str, Any]:
+    """Return the members that a record knows, and those that it keeps for a newer release."""
+    return {**record.unknown, **{name: getattr(record, name) for name in _names(type(record))}}
+
+
+def _name_members(members: tuple[str, str, str, str], name: Name) -> dict[str, object]:
+    """Return what the document says of an issuer or an audience; what there is not is left out."""
+    current, planned, previous, claim = members
+    document: dict[str, object] = {current: name.current}
+    if name.planned:
+        times = {"at": name.planned.at, "previous_until": name.planned.previous_until}
+        document[planned] = {claim: name.planned.name, **times}
+    if name.previous:
+        document[previous] = [{claim: each.name, "until": each.until} for each in name.previous]
+    return document
+
+
+def _unknown(members: Mapping[str, object], *known: str) -> dict[str, object]:
+    return {name: value for name, value in members.items() if name not in known}
+
+
+def _object(value: object, name: str) -> dict[str, object]:
+    if not isinstance(value, dict):
+        raise BadPolicy(f"not an object: {name}")
     return value
 
 
+def _require_format(members: Mapping[str, object]) -> None:
+    if "format" in members and not 1 <= integer_member(members, "format") <= FORMAT:
+        raise BadPolicy("format is not one that this release reads")
+
+
 def _policy(members: Mapping[str, object]) -> SigningPolicy:
+    _require_format(members)
     return SigningPolicy(
         version=integer_member(members, "version"),
         made_at=integer_member(members, "made_at"),
-        issuer=string_member(members, "issuer"),
+        issuers=_name(members, _ISSUER_MEMBERS),
+        audiences=_name(members, _AUDIENCE_MEMBERS) if members.keys() & set(_AUDIENCE_MEMBERS) else None,
         algorithm=_choice(Algorithm, members, "algorithm"),
         access_ttl=integer_member(members, "access_ttl"),
         refresh_ttl=integer_member(members, "refresh_ttl"),
         refresh_idle_ttl=integer_member(members, "refresh_idle_ttl"),
         refresh_retry_limit=integer_member(members, "refresh_retry_limit"),
-        keys=KeySet(tuple(_signing_key(_members(item, SigningKey)) for item in _array(members, "keys"))),
-        refresh_keys=tuple(_read_refresh_key(_members(item, RefreshKey)) for item in _array(members, "refresh_keys")),
+        keys=KeySet(tuple(_signing_key(_object(item, "keys")) for item in _array(members, "keys"))),
+        refresh_keys=tuple(
+            _read_refresh_key(_object(item, "refresh_keys")) for item in _array(members, "refresh_keys")
+        ),
+        rsa_bits=integer_member(members, "rsa_bits") if "rsa_bits" in members else RSA_BITS,
+        unknown=_unknown(members, *_OTHER_MEMBERS, *_names(SigningPolicy)),
     )
+
+
+def _name(members: Mapping[str, object], names: tuple[str, str, str, str]) -> Name:
+    current, planned, previous, claim = names
+    items = _array(members, previous) if previous in members else []
+    return Name(
+        current=string_member(members, current),
+        planned=_planned(_object(members[planned], planned), claim) if planned in members else None,
+        previous=tuple(_previous(_object(item, previous), claim) for item in items),
+    )
+
+
+def _planned(members: Mapping[str, object], claim: str) -> Planned:
+    at, until = integer_member(members, "at"), integer_member(members, "previous_until")
+    return Planned(string_member(members, claim), at, until)
+
+
+def _previous(members: Mapping[str, object], claim: str) -> Previous:
+    return Previous(string_member(members, claim), integer_member(members, "until"))
 
 
 def _signing_key(members: Mapping[str, object]) -> SigningKey:
@@ -269,6 +433,7 @@ def _signing_key(members: Mapping[str, object]) -> SigningKey:
         activates_at=_optional_integer(members, "activates_at"),
         retire_at=_optional_integer(members, "retire_at"),
         max_ttl=integer_member(members, "max_ttl"),
+        unknown=_unknown(members, *_names(SigningKey)),
     )
 
 
@@ -279,6 +444,7 @@ def _read_refresh_key(members: Mapping[str, object]) -> RefreshKey:
         created_at=integer_member(members, "created_at"),
         retire_at=_optional_integer(members, "retire_at"),
         max_ttl=integer_member(members, "max_ttl"),
+        unknown=_unknown(members, *_names(RefreshKey)),
     )
 
 
@@ -290,11 +456,12 @@ def _choice(kind: type[_Choice], members: Mapping[str, object], name: str) -> _C
 
 
 def _optional_integer(members: Mapping[str, object], name: str) -> int | None:
-    return None if members[name] is None else integer_member(members, name)
+    """Return an integer that may be `null`, but must be there."""
+    return None if name in members and members[name] is None else integer_member(members, name)
 
 
 def _array(members: Mapping[str, object], name: str) -> list[object]:
-    value = members[name]
+    value = members.get(name)
     if not isinstance(value, list):
         raise StrictJsonError("bad_member", name)
     return value

@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from latchkey.signing.base64url import b64url_decode, b64url_encode
@@ -56,6 +56,7 @@ class RefreshKey:
     """A MAC key. It verifies until `retire_at`, in seconds since the epoch, or without end. Raises `WeakKey`.
 
     `max_ttl` is the longest life, in seconds, of the sessions it signed for before `refresh_ttl` was last changed.
+    `unknown` holds what a newer release says of the key.
     """
 
     key_id: str
@@ -63,6 +64,7 @@ class RefreshKey:
     created_at: int = 0
     retire_at: int | None = None
     max_ttl: int = 0
+    unknown: Mapping[str, object] = field(default_factory=dict, repr=False, hash=False)
 
     def __post_init__(self) -> None:
         require_strong_secret(self.secret)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass
 
 from latchkey.signing import jws
-from latchkey.signing.jws import InvalidToken
+from latchkey.signing.jws import InvalidToken, Jws
 from latchkey.signing.keys import VerificationKey
 from latchkey.signing.strict_json import StrictJsonError, integer_member, loads, string_member
 
@@ -70,25 +71,44 @@ def verify(  # noqa: PLR0913 - every expectation has a name
     token: str,
     *,
     find_key: Callable[[str], VerificationKey | None],
-    issuer: str,
-    audience: str,
+    issuers: AbstractSet[str],
+    audiences: AbstractSet[str],
     now: int,
     leeway: int = MAX_LEEWAY,
 ) -> AccessClaims:
     """Return the proven claims of an access token (RFC 9068 section 4); raise `InvalidToken` otherwise.
 
-    `find_key` looks a `kid` up, exactly. `leeway` is in seconds, 30 at most.
+    `find_key` looks a `kid` up, exactly. `issuers` and `audiences` are those accepted at `now`. `leeway` is in seconds,
+    30 at most.
     """
-    if not 0 <= leeway <= MAX_LEEWAY:
-        raise ValueError("leeway must be 0 to 30 seconds")
-    signed = jws.parse(token, typ=TYP)
+    signed = parse(token)
     key = find_key(signed.kid)
     if key is None:
         raise InvalidToken("kid is unknown")
+    return prove(signed, key, issuers=issuers, audiences=audiences, now=now, leeway=leeway)
+
+
+def parse(token: str) -> Jws:
+    """Take an access token apart; nothing of it is proven. Raises `InvalidToken`."""
+    return jws.parse(token, typ=TYP)
+
+
+def prove(  # noqa: PLR0913 - every expectation has a name
+    signed: Jws,
+    key: VerificationKey,
+    *,
+    issuers: AbstractSet[str],
+    audiences: AbstractSet[str],
+    now: int,
+    leeway: int = MAX_LEEWAY,
+) -> AccessClaims:
+    """Return the proven claims of a parsed access token, as `verify` does: for verifiers whose key says the names."""
+    if not 0 <= leeway <= MAX_LEEWAY:
+        raise ValueError("leeway must be 0 to 30 seconds")
     jws.verify(signed, key)
     payload = _payload(signed.payload)
     claims = AccessClaims.from_payload(payload)
-    if claims.iss != issuer or claims.aud != audience:
+    if claims.iss not in issuers or claims.aud not in audiences:
         raise InvalidToken("iss or aud is another")
     _require_time(payload, claims, now, leeway)
     _require_bearer(payload)

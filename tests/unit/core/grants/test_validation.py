@@ -12,7 +12,7 @@ from latchkey.core.grants.validation import TokenCheck
 from latchkey.core.model import ApiKey, Client, ClientKind, Grant, Status, UserStatus
 from latchkey.core.throttle import ADDRESS_RULE, Counter, NoThrottle, ThrottleStore
 from latchkey.signing.minting import mint_access
-from latchkey.signing.policy import Moment, reset, rotate
+from latchkey.signing.policy import Moment, plan_audience_move, plan_issuer_move, reset, rotate
 from latchkey.signing.tokens import AccessClaims
 from tests.world import ADDRESS, AUDIENCE, NOW, World
 
@@ -164,6 +164,47 @@ def test_token_by_a_key_that_has_retired_is_no_good(world: World, token: str) ->
     gone = NOW + 86_400
     forged = mint_access(replace(claims, iat=gone, exp=gone + 900), stolen)
     assert refused(world, forged, now=gone) is Errors.INVALID_TOKEN
+
+
+# Another issuer, another audience
+
+
+def test_token_of_before_a_move_is_good_until_its_issuer_ends(world: World, token: str) -> None:
+    """And one of after it from the first second; a session goes on across the move."""
+    world.source.held = plan_issuer_move(world.source.held, "https://auth.example", Moment(NOW, world.entropy))
+    planned = world.source.held.issuers.planned
+    assert planned is not None
+    assert check(world, token, now=NOW + 899).iss == "https://id.example"
+    answer = world.log_in(now=planned.at)
+    assert check(world, answer.access_token, now=planned.at).iss == "https://auth.example"
+    last = world.refresh(answer, now=planned.at - 1).access_token
+    assert check(world, last, now=planned.at).iss == "https://id.example"
+
+
+def test_issuer_that_has_ended_is_no_good(world: World, token: str) -> None:
+    """Though the key still verifies, and whatever the token's times say."""
+    claims, key = check(world, token), world.source.held.keys.current
+    world.source.held = plan_issuer_move(world.source.held, "https://auth.example", Moment(NOW, world.entropy))
+    planned = world.source.held.issuers.planned
+    assert planned is not None
+    end = planned.previous_until
+    forged = mint_access(replace(claims, iat=end - 1, exp=end + 800), key)
+    assert check(world, forged, now=end - 1).iss == "https://id.example"
+    assert refused(world, forged, now=end) is Errors.INVALID_TOKEN
+
+
+def test_audience_of_the_policy_rules(world: World, token: str) -> None:
+    """What the function was told counts only while the policy has no audience."""
+    moment = Moment(NOW, world.entropy)
+    world.source.held = plan_audience_move(world.source.held, AUDIENCE, moment)
+    assert check(world, token, audience="other").aud == AUDIENCE
+    world.source.held = plan_audience_move(world.source.held, "shop", moment)
+    assert world.source.held.audiences is not None
+    planned = world.source.held.audiences.planned
+    assert planned is not None
+    fresh = world.log_in(now=planned.at).access_token
+    assert check(world, fresh, now=planned.at).aud == "shop"
+    assert check(world, token, now=NOW + 899).aud == AUDIENCE
 
 
 # Guesses

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from latchkey.core.errors import Errors
+from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.model import Partner, Status
 from latchkey.core.partners.admin import MAX_KEYS, PartnerChanges, read_key
 from latchkey.core.roles.roles import BUILT_IN, CustomRoles, Operator, StoredRoles, registry_with
+from latchkey.signing.policy import Moment, plan_issuer_move
 from tests.partner_world import ADMIN, PartnerWorld, Signer, new_partner, refuses
 from tests.world import NOW
 
@@ -122,6 +123,18 @@ def test_change_of_what_somebody_else_changed_is_refused(world: PartnerWorld, mo
     ):
         with refuses(Errors.CONFLICT):
             act()
+
+
+def test_issuers_that_are_ours_are_no_partners(world: PartnerWorld) -> None:
+    """The present one, and while it moves the one to come and the one before."""
+    world.source.held = plan_issuer_move(world.source.held, "https://auth.example", Moment(NOW, world.entropy))
+    planned = world.source.held.issuers.planned
+    assert planned is not None
+    world.source.held = plan_issuer_move(world.source.held, "https://third.example", Moment(planned.at, world.entropy))
+    for ours in ("https://id.example", "https://auth.example", "https://third.example"):
+        with pytest.raises(ServiceError) as caught:
+            world.partner(ours)
+        assert caught.value.fields[0].code == "own_issuer"
 
 
 def test_keys_are_few_and_each_has_its_own_id(world: PartnerWorld) -> None:

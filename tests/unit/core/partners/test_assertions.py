@@ -15,6 +15,7 @@ from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.model import Partner, Status
 from latchkey.core.throttle import ADDRESS_RULE
 from latchkey.signing.base64url import b64url_decode, b64url_encode
+from latchkey.signing.policy import Moment, plan_issuer_move
 from tests.partner_world import ADMIN, PartnerWorld, Signer, claims, new_partner
 from tests.world import NOW
 
@@ -302,6 +303,24 @@ def test_audience_of_the_partners_own_choice(world: PartnerWorld) -> None:
     assert world.come(partner, aud="latchkey-prod").created
     assert world.come(partner, aud=["latchkey-prod"]).created is False
     assert refusal(world, world.signer.sign(claims(partner.issuer))) == "wrong_audience"
+
+
+def test_assertion_may_be_for_any_issuer_that_is_ours(world: PartnerWorld) -> None:
+    """Partners change the address that they name when it suits them, while the issuer moves."""
+    partner = world.partner("https://moving.example")
+    world.source.held = plan_issuer_move(world.source.held, "https://auth.example", Moment(NOW, world.entropy))
+    planned = world.source.held.issuers.planned
+    assert planned is not None
+    for now in (NOW, planned.at, planned.previous_until - 1):
+        for aud in ("https://id.example", "https://auth.example"):
+            world.come(partner, now=now, aud=aud)
+    both = claims(partner.issuer, aud=["https://id.example", "https://auth.example"])
+    assert refusal(world, world.signer.sign(both)) == "wrong_audience"
+    late = world.signer.sign(claims(partner.issuer, now=planned.previous_until))
+    with pytest.raises(ServiceError):
+        world.enter(late, now=planned.previous_until)
+    assert world.reasons()[-1] == "wrong_audience"
+    assert world.come(partner, now=planned.previous_until, aud="https://auth.example").sub
 
 
 def test_published_keys_prove_too(world: PartnerWorld) -> None:

@@ -274,11 +274,11 @@ def test_confirmation_is_stored_as_a_hash(world: SigningWorld) -> None:
 @pytest.mark.parametrize("end_sessions", [True, False])
 def test_what_becomes_of_sessions_is_settled_at_the_first_call(world: SigningWorld, end_sessions: bool) -> None:
     """The admin confirms what was proposed: every refresh token is worth nothing, or as much as before."""
-    token = RefreshToken("usr_eve", "ses_a", 3)
+    token = RefreshToken("usr_eve", "ses_a", 3, bytes(16), bytes(16))
     text = mint_refresh(token, world.policy.refresh_keys)
     world.admin().reset(ADMIN, proposed(world, end_sessions=end_sessions), world.moment(LATER))
     try:
-        ended = verify_refresh(text, world.policy.refresh_keys) != token
+        ended = verify_refresh(text, world.policy.refresh_keys, LATER) != token
     except InvalidToken:
         ended = True
     assert ended is end_sessions

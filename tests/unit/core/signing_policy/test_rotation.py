@@ -12,19 +12,25 @@ import pytest
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.signing_policy import rotation
 from latchkey.core.signing_policy.rotation import LEASE, FirstPolicy, Rotation, announcement, public_half
+from latchkey.signing.accepted import Accepted
 from latchkey.signing.jws import InvalidToken
 from latchkey.signing.key_set import SigningKey
 from latchkey.signing.keys import Algorithm
 from latchkey.signing.minting import mint_access
-from latchkey.signing.policy import Lifetimes, SigningPolicy, change, reset, rotate
+from latchkey.signing.names import Name
+from latchkey.signing.policy import FORMAT, BadPolicy, Lifetimes, SigningPolicy, change, plan_issuer_move, reset, rotate
 from latchkey.signing.tokens import AccessClaims
 from tests.signing_world import (
     ACTS,
     CACHES,
+    CURRENT,
     DEATHS,
+    ISSUER,
     LATER,
+    MOVED,
     PENDING,
     SETTINGS,
+    WRITES,
     Fate,
     SigningWorld,
     VersionExists,
@@ -33,7 +39,7 @@ from tests.signing_world import (
     dead,
     deaths,
 )
-from tests.world import NOW
+from tests.world import AUDIENCE, NOW
 
 STEPS = ("create", "publish", "test", "finish")
 
@@ -134,6 +140,98 @@ def test_key_that_does_not_verify_is_never_put_in_force(world: SigningWorld, mon
     with pytest.raises(InvalidToken):
         world.rotate("u", LATER + 1)
     assert world.policy.version == 2
+
+
+# The audience
+
+
+def test_first_rotation_takes_the_parameters_of_the_stack(bare: SigningWorld) -> None:
+    """The issuer, the audience and the size of RSA keys are in the policy from then on."""
+    first = FirstPolicy("https://id.example", Algorithm.EdDSA, Lifetimes(), "shop", 2048)
+    for step in STEPS:
+        getattr(Rotation(bare.writer(), first), step)("t", bare.moment())
+    assert (bare.policy.issuers, bare.policy.audiences) == (Name("https://id.example"), Name("shop"))
+    assert bare.policy.rsa_bits == 2048
+
+
+def test_rotation_begins_the_move_to_another_audience(world: SigningWorld) -> None:
+    """An update of the stack changes the parameter; nothing reads it until a rotation plans the move, as one change."""
+    world.audience = "shop"
+    world.rotate("t", LATER)
+    assert (world.policy.version, world.policy.keys.signer(LATER).kid) == (2, world.policy.keys.current.kid)
+    assert world.policy.audiences is not None
+    at = LATER + CACHES.publish_lead
+    assert [world.policy.audiences.minted(now) for now in (LATER, at - 1, at)] == [AUDIENCE, AUDIENCE, "shop"]
+    world.require_sound(LATER, whole=True)
+
+
+def test_rotation_while_an_heir_waits_moves_the_audience_all_the_same(world: SigningWorld) -> None:
+    """No parameter waits for keys."""
+    world.rotate("a", LATER)
+    world.rotate("b", LATER + 1)
+    world.audience = "shop"
+    world.rotate("c", LATER + 2)
+    assert (world.policy.version, world.policy.accepted(LATER + 2).audiences_at(LATER + 2)) == (4, {AUDIENCE, "shop"})
+
+
+def test_rotation_with_the_same_audience_plans_nothing(world: SigningWorld) -> None:
+    """Nor does one of a stack whose parameter is not told to it."""
+    world.rotate("a", LATER)
+    world.audience = ""
+    world.rotate("b", LATER + 86_400)
+    assert world.policy.audiences == Name(AUDIENCE)
+
+
+def test_rotation_gives_a_policy_of_an_older_release_its_audience(world: SigningWorld) -> None:
+    """At once: tokens carry the parameter already. Until then nothing is published of audiences."""
+    older = replace(world.policy, audiences=None)
+    world.secret.versions[world.secret.labels[CURRENT]] = older.to_json()
+    world.store.publish_keys(public_half(older, LATER))
+    assert world.names_served(LATER).audiences == {}
+    world.rotate("t", LATER)
+    assert world.policy.audiences == Name(AUDIENCE)
+    assert world.names_served(LATER) == Accepted({ISSUER: None}, {AUDIENCE: None})
+
+
+# A roll-back
+
+
+def as_a_newer_release_writes(text: str) -> str:
+    """Return the document with members that no release has yet."""
+    document = json.loads(text)
+    document["restored_at"] = NOW
+    for key in document["keys"]:
+        key["origin"] = key["kid"]
+    return json.dumps(document)
+
+
+def test_roll_back_in_the_middle_of_a_rotation_loses_nothing(world: SigningWorld) -> None:
+    """What a newer release has staged this one puts in force as it is, and its next rotation keeps the members."""
+    staged = as_a_newer_release_writes(rotate(world.policy, world.moment(LATER)).to_json())
+    world.secret.put_pending("t", staged)
+    world.rotate("t", LATER)
+    assert world.secret.current() == staged
+    world.require_sound(LATER, whole=True)
+    world.rotate("u", LATER + 86_400)
+    document = json.loads(world.secret.current())
+    assert (document["version"], document["restored_at"]) == (3, NOW)
+    origins = {key["kid"]: key.get("origin") for key in document["keys"]}
+    assert origins[world.policy.keys.current.kid] == world.policy.keys.current.kid
+    world.require_sound(LATER + 86_400, whole=True)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_document_of_a_format_to_come_stops_every_step(world: SigningWorld, step: str) -> None:
+    """Where a newer release has changed what members mean, this one writes nothing over it."""
+    if step != "create":
+        world.rotation().create("t", world.moment(LATER))
+    text = json.dumps(json.loads(world.secret.current()) | {"format": FORMAT + 1})
+    world.secret.versions[world.secret.labels[CURRENT]] = text
+    fate = Fate()
+    with pytest.raises(BadPolicy, match="format"):
+        getattr(world.rotation(fate), step)("t", world.moment(LATER))
+    assert world.secret.current() == text
+    assert set(fate.calls) & WRITES <= {"take_lease", "return_lease"}
 
 
 # A staged policy that is out of date
@@ -282,6 +380,35 @@ def test_keys_are_out_before_a_policy_is_in_force_and_gone_after(world: SigningW
         world.require_sound(LATER + 500, whole=True)
 
 
+def test_names_are_out_before_a_move_is_in_force(world: SigningWorld) -> None:
+    """Whoever fetches keys between any two calls accepts what anybody mints."""
+    fate = Fate(before_call=lambda _: world.require_sound(LATER))
+    world.issuer_move(fate).move(MOVED, world.moment(LATER))
+    assert fate.calls[-4:] == ["publish_keys", "promote", "publish_keys", "return_lease"]
+
+
+def test_announced_move_ends_nothing(world: SigningWorld) -> None:
+    """Where it never comes about, tokens go on with the issuer of before, and so do the metadata."""
+    before = world.policy
+    moved = plan_issuer_move(before, MOVED, world.moment(LATER))
+    keys, ever = announcement(before, moved, LATER), LATER + 10 * 86_400
+    assert keys.accepted(ever) == Accepted({ISSUER: None, MOVED: None}, {AUDIENCE: None})
+    assert (keys.version, keys.issuer_at(ever)) == (2, ISSUER)
+
+
+def test_published_move_tells_the_metadata_when(world: SigningWorld) -> None:
+    """The issuer of discovery is the one that tokens carry."""
+    keys = public_half(plan_issuer_move(world.policy, MOVED, world.moment(LATER)), LATER)
+    at = LATER + CACHES.publish_lead
+    assert [keys.issuer_at(now) for now in (at - 1, at)] == [ISSUER, MOVED]
+
+
+def test_what_an_older_release_published_names_its_one_issuer(world: SigningWorld) -> None:
+    """So a stack that is updated and gets another address at once goes on accepting its tokens."""
+    keys = replace(public_half(world.policy, NOW), names="")
+    assert keys.accepted(LATER) == Accepted({ISSUER: None})
+
+
 # A writer that dies
 
 
@@ -292,6 +419,8 @@ def test_writers_die_at_every_write() -> None:
         "admin's rotation": 6,
         "change": 6,
         "reset": 6,
+        "issuer move": 6,
+        "audience move": 6,
     }
 
 

@@ -40,7 +40,7 @@ class TokenAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Issuer:
-    """Mints token answers. `audience` is who the access tokens are for (RFC 9068 section 2.2).
+    """Mints token answers. `audience` is who the access tokens are for while the policy does not say it.
 
     What a built-in role permits every verifier knows by its name. What a stack's own roles permit beyond that, only
     `registry` knows, so a token of such a role says it itself: every permission there is, together, is under 1 KB.
@@ -88,9 +88,9 @@ class Issuer:
 
     def _claims(self, policy: SigningPolicy, sub: str, client_id: str, scope: str, now: int) -> AccessClaims:
         return AccessClaims(
-            iss=policy.issuer,
+            iss=policy.issuers.minted(now),
             sub=sub,
-            aud=self.audience,
+            aud=policy.audiences.minted(now) if policy.audiences else self.audience,
             client_id=client_id,
             iat=now,
             exp=now + policy.access_ttl,

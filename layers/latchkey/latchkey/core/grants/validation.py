@@ -16,7 +16,10 @@ from latchkey.signing.tokens import AccessClaims, verify
 
 @dataclass(frozen=True, slots=True)
 class TokenCheck:
-    """Checks tokens against the signing policy and the store: a token whose session has ended is no good."""
+    """Checks tokens against the signing policy and the store: a token whose session has ended is no good.
+
+    `audience` counts only while the policy names none.
+    """
 
     policies: PolicySource
     sessions: SessionStore
@@ -40,12 +43,13 @@ class TokenCheck:
 
     def _proven(self, token: str, now: int) -> AccessClaims:
         policy = self.policies.policy()
+        accepted = policy.accepted(now)
         try:
             claims = verify(
                 token,
                 find_key=lambda kid: policy.keys.find(kid, now),
-                issuer=policy.issuer,
-                audience=self.audience,
+                issuers=accepted.issuers_at(now),
+                audiences=accepted.audiences_at(now, otherwise=self.audience),
                 now=now,
             )
         except InvalidToken as error:

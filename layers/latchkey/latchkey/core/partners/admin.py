@@ -118,7 +118,7 @@ class PartnerAdmin:
             partner = _with_key(partner, key)
         self._require_sound(partner)
         self._require_below(operator, _reached(partner))
-        if partner.issuer == self.policies.policy().issuer:
+        if partner.issuer in self.policies.policy().issuers.all:
             raise _fault("issuer", "own_issuer", "This issuer is the service itself.")
         if not self.partners.create_partner(partner):
             raise ServiceError(Errors.ISSUER_TAKEN, "the issuer is another partner's")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from latchkey.core.errors import Errors, ServiceError
@@ -100,11 +101,17 @@ class AssertionCheck:
         if "iss" not in lacks and claims.get("iss") != partner.issuer:
             raise InvalidToken("wrong_issuer")
         if "aud" not in lacks:
-            require_audience(claims, partner.audience or self.policies.policy().issuer)
+            require_audience(claims, self._audiences(partner, now))
         until = require_time(claims, may_lack_iat="iat" in lacks, now=now)
         digest = _digest(assertion, partner, by_token="jti" in lacks)
         identity = read_identity(claims, PROFILES[partner.profile], tenant=partner.tenant)
         return Proven(partner, identity, digest, until, lacks)
+
+    def _audiences(self, partner: Partner, now: int) -> AbstractSet[str]:
+        """Return what the assertion may be for: the partner's own word for us, or any issuer that is ours now."""
+        if partner.audience:
+            return frozenset({partner.audience})
+        return self.policies.policy().accepted(now).issuers_at(now)
 
     def _key(self, assertion: Assertion, partner: Partner, issuer_id: str) -> AssertionKey:
         """Return the key of exactly this `kid`; without one, the only key there is, where both may be left out."""

@@ -13,6 +13,7 @@ from latchkey.core.events import Event
 from latchkey.core.ids import fingerprint, new_secret
 from latchkey.core.mail.store import CodeStore
 from latchkey.core.model import RECENT_SIGN_IN, CodePurpose, OneTimeCode
+from latchkey.core.signing_policy.moves import describe_names
 from latchkey.core.signing_policy.rotation import PolicyWriter
 from latchkey.signing.base64url import b64url_encode
 from latchkey.signing.key_set import SigningKey
@@ -121,13 +122,13 @@ def describe(policy: SigningPolicy, now: int) -> dict[str, Any]:
     """Return a policy as admins see it: settings, and keys with states and times; times in seconds since the epoch."""
     keys = [_describe_key(key) for key in policy.keys.at(now).keys if key.lives(now)]
     return {
-        "version": policy.version,
-        "issuer": policy.issuer,
+        **describe_names(policy, now),
         "algorithm": policy.algorithm.value,
         "access_ttl": policy.access_ttl,
         "refresh_ttl": policy.refresh_ttl,
         "refresh_idle_ttl": policy.refresh_idle_ttl,
         "refresh_retry_limit": policy.refresh_retry_limit,
+        "rsa_bits": policy.rsa_bits,
         "keys": keys,
     }
 

@@ -17,10 +17,19 @@ from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.events import Event, Journal
 from latchkey.core.ids import new_id
 from latchkey.core.signing_policy.store import LeaseStore, PublicKeyStore, PublishedKeys, SigningSecret
-from latchkey.signing.key_set import SigningKey
+from latchkey.signing.key_set import RSA_BITS, SigningKey
 from latchkey.signing.keys import Algorithm
 from latchkey.signing.minting import mint_access
-from latchkey.signing.policy import Lifetimes, Moment, PolicyTooLong, SigningPolicy, first_policy, parse, rotate
+from latchkey.signing.policy import (
+    Lifetimes,
+    Moment,
+    PolicyTooLong,
+    SigningPolicy,
+    first_policy,
+    parse,
+    plan_audience_move,
+    rotate,
+)
 from latchkey.signing.tokens import AccessClaims, verify
 
 NOT_YET = "{}"
@@ -34,11 +43,16 @@ _TOKEN_BYTES = 16  # in hex, the 32 characters that Secrets Manager asks for at 
 
 @dataclass(frozen=True, slots=True)
 class FirstPolicy:
-    """What the stack's parameters say about its very first signing policy."""
+    """What the stack's parameters say about its very first signing policy.
+
+    Only `audience` counts later too: each rotation begins a move to it. Where it is empty, no rotation does.
+    """
 
     issuer: str
     algorithm: Algorithm
     lifetimes: Lifetimes
+    audience: str = ""
+    rsa_bits: int = RSA_BITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +105,14 @@ class PolicyWriter:
         self.secret.promote(token)
         self.publish(public_half(policy, now))
 
+    def publish_again(self, moment: Moment) -> None:
+        """Publish the public half of the policy in force, which a writer that died may not have come to.
+
+        Where keys of a newer policy are out, nothing happens: they serve the policy in force as well.
+        """
+        with self.alone(moment):
+            self.keys.publish_keys(public_half(self.read(), moment.now))
+
     def publish(self, keys: PublishedKeys) -> None:
         """Publish these keys. Raises `CONFLICT` when those of a newer policy are out."""
         if not self.keys.publish_keys(keys):
@@ -107,23 +129,35 @@ def _made(make: Callable[[SigningPolicy], SigningPolicy], policy: SigningPolicy,
 
 def public_half(policy: SigningPolicy, now: int) -> PublishedKeys:
     """Return what verifiers may know of a policy."""
-    keys = policy.keys.published(now)
+    keys, issuers = policy.keys.published(now), policy.issuers.at(now)
     return PublishedKeys(
         version=policy.version,
-        issuer=policy.issuer,
+        issuer=issuers.current,
         algorithm=policy.algorithm.value,
         jwks=_jwks(keys),
         retire_at={key.kid: key.retire_at for key in keys if key.retire_at is not None},
+        names=json.dumps(policy.accepted(now).to_member()),
+        next_issuer=issuers.planned.name if issuers.planned else "",
+        next_issuer_at=issuers.planned.at if issuers.planned else 0,
     )
 
 
 def announcement(before: SigningPolicy | None, policy: SigningPolicy, now: int) -> PublishedKeys:
     """Return what verifiers need while either policy may turn out to be in force: the keys of both, and no end of any.
 
-    An end of a key is part of the change: where the change never comes about, the key goes on signing.
+    An end of a key is part of the change: where the change never comes about, the key goes on signing. For the same
+    reason the names of both are accepted, each until its later end, and tokens carry the issuer of the policy before.
     """
     keys = {key.kid: key for each in (policy, before) if each for key in each.keys.published(now)}
-    return replace(public_half(policy, now), jwks=_jwks(keys.values()), retire_at={})
+    in_force = before or policy
+    return replace(
+        public_half(in_force, now),
+        version=policy.version,
+        algorithm=policy.algorithm.value,
+        jwks=_jwks(keys.values()),
+        retire_at={},
+        names=json.dumps(in_force.accepted(now).joined(policy.accepted(now)).to_member()),
+    )
 
 
 def _jwks(keys: Iterable[SigningKey]) -> str:
@@ -157,7 +191,8 @@ class Rotation:
         for key in policy.keys.keys:
             probe = mint_access(_probe(policy, moment.now), key)
             find = {key.kid: key.verification_key()}.get
-            verify(probe, find_key=find, issuer=policy.issuer, audience=_PROBE, now=moment.now)
+            issuers = policy.accepted(moment.now).issuers_at(moment.now)
+            verify(probe, find_key=find, issuers=issuers, audiences={_PROBE}, now=moment.now)
 
     def finish(self, token: str, moment: Moment) -> None:
         """Put the staged policy in force."""
@@ -169,11 +204,13 @@ class Rotation:
     def _successor(self, moment: Moment) -> SigningPolicy:
         text = self.writer.secret.current()
         if text.strip() == NOT_YET:
-            return first_policy(self.first.issuer, self.first.algorithm, self.first.lifetimes, moment)
+            return _first(self.first, moment)
         policy = parse(text)
         successor = rotate(policy, moment)
-        # Where an heir waits already there is nothing to change, but the rotation must have its version.
-        return replace(policy, version=policy.version + 1, made_at=moment.now) if successor is policy else successor
+        if self.first.audience:
+            successor = plan_audience_move(successor, self.first.audience, moment)
+        # The rotation has one version, whether there are two changes or, where an heir waits already, none.
+        return replace(successor, version=policy.version + 1, made_at=moment.now)
 
     def _staged(self, token: str, moment: Moment) -> tuple[SigningPolicy | None, SigningPolicy]:
         """Return the policy in force, if there is one, and the staged policy if it still follows that one, or is it."""
@@ -191,12 +228,18 @@ class Rotation:
         return before, policy
 
 
+def _first(first: FirstPolicy, moment: Moment) -> SigningPolicy:
+    return first_policy(
+        first.issuer, first.algorithm, first.lifetimes, moment, audience=first.audience, rsa_bits=first.rsa_bits
+    )
+
+
 _PROBE = "rotation-test"
 
 
 def _probe(policy: SigningPolicy, now: int) -> AccessClaims:
     return AccessClaims(
-        iss=policy.issuer,
+        iss=policy.issuers.minted(now),
         sub=f"cli_{_PROBE}",
         aud=_PROBE,
         client_id=f"cli_{_PROBE}",

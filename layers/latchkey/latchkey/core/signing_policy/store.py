@@ -7,12 +7,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from latchkey.signing.accepted import MEMBER, Accepted, from_member
+from latchkey.signing.strict_json import loads
+
 
 @dataclass(frozen=True, slots=True)
 class PublishedKeys:
     """What verifiers may know: the policy's version, the issuer, the signing algorithm and a JWKS (RFC 7517), as JSON.
 
-    `retire_at` says of the keys that have an end when that is.
+    `retire_at` says of the keys that have an end when that is. `names`, as JSON, is what the JWKS says about issuers
+    and audiences; it is empty where an older release has published. From `next_issuer_at` on, where it is not 0, tokens
+    carry `next_issuer`.
     """
 
     version: int
@@ -20,11 +25,27 @@ class PublishedKeys:
     algorithm: str
     jwks: str
     retire_at: Mapping[str, int] = field(default_factory=dict)
+    names: str = ""
+    next_issuer: str = ""
+    next_issuer_at: int = 0
+
+    def issuer_at(self, now: int) -> str:
+        """Return the issuer that tokens name which are minted at that time."""
+        return self.next_issuer if self.next_issuer and self.next_issuer_at <= now else self.issuer
+
+    def accepted(self, now: int) -> Accepted:
+        """Return the issuers and audiences that tokens may name at that time."""
+        names = from_member(loads(self.names)) if self.names else Accepted({self.issuer: None})
+        return names.at(now)
 
     def jwks_at(self, now: int) -> dict[str, Any]:
-        """Return the JWK set (RFC 7517 section 5) without the keys that have retired since it was published."""
+        """Return the JWK set (RFC 7517 section 5) without the keys that have retired since it was published.
+
+        Its extra member says which issuers and audiences tokens may name.
+        """
         keys = json.loads(self.jwks)["keys"]
-        return {"keys": [key for key in keys if now < self.retire_at.get(key["kid"], now + 1)]}
+        live = [key for key in keys if now < self.retire_at.get(key["kid"], now + 1)]
+        return {"keys": live, MEMBER: self.accepted(now).to_member()}
 
 
 class PublicKeyStore(Protocol):
