@@ -92,7 +92,7 @@ class PartnerWorld(World):
             used=self.store,
             attempts=self.store,
             keys=self.published,
-            policies=self.source,
+            names=self.source,
             journal=self.journal,
         )
         self.partner_grant = PartnerGrant(
@@ -110,7 +110,7 @@ class PartnerWorld(World):
         self.admin = PartnerAdmin(
             partners=self.store,
             clients=self.store,
-            policies=self.source,
+            names=self.source,
             roles=BUILT_IN,
             journal=self.journal,
             entropy=self.entropy,

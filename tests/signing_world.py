@@ -14,7 +14,8 @@ from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.signing_policy.admin import PolicyAdmin, Settings
 from latchkey.core.signing_policy.moves import AudienceMove, IssuerMove
 from latchkey.core.signing_policy.rotation import NOT_YET, FirstPolicy, PolicyWriter, Rotation, public_half
-from latchkey.core.signing_policy.store import SigningSecret
+from latchkey.core.signing_policy.seals import SealWriter
+from latchkey.core.signing_policy.store import SealSecret, SigningSecret
 from latchkey.signing.accepted import MEMBER, Accepted, from_member
 from latchkey.signing.key_set import Caches
 from latchkey.signing.keys import Algorithm
@@ -26,7 +27,7 @@ ISSUER = "https://id.example"
 CACHES = Caches()
 MOVED, THIRD = "https://auth.example", "https://login.example"
 FIRST = FirstPolicy(ISSUER, Algorithm.EdDSA, Lifetimes(), AUDIENCE)
-WRITES = frozenset({"take_lease", "return_lease", "publish_keys", "put_pending", "promote", "unstage"})
+WRITES = frozenset({"take_lease", "return_lease", "publish_keys", "put_pending", "promote", "unstage", "put"})
 CURRENT, PENDING = "AWSCURRENT", "AWSPENDING"
 LATER = NOW + 86_400
 SETTINGS = Settings(Algorithm.ES256, {"access_ttl": 3600})
@@ -114,6 +115,21 @@ class Fated:
         return lambda *args, **members: self._fate.call(method, *args, **members)
 
 
+@dataclass
+class MemorySealSecret:
+    """The secret of the seal keys, in memory."""
+
+    text: str = "{}"
+
+    def current(self) -> str:
+        """Return the text."""
+        return self.text
+
+    def put(self, text: str) -> None:
+        """Keep the text."""
+        self.text = text
+
+
 class SigningWorld:
     """One stack's secret and table, with as many writers as one likes."""
 
@@ -121,6 +137,7 @@ class SigningWorld:
         counter = itertools.count(len(text))
         self.entropy = lambda size: next(counter).to_bytes(size, "big")
         self.secret = MemorySecret(text)
+        self.seal_secret = MemorySealSecret()
         self.store = MemoryStore()
         self.journal = Kept()
         self.audience = AUDIENCE
@@ -138,9 +155,14 @@ class SigningWorld:
             store, secret = Fated(store, fate), Fated(secret, fate)
         return PolicyWriter(secret, store, store, self.journal)
 
+    def seals(self, fate: Fate | None = None) -> SealWriter:
+        """Return a writer of the seal keys, to whom a fate may happen."""
+        secret: SealSecret = self.seal_secret
+        return SealWriter(secret if fate is None else Fated(secret, fate))
+
     def rotation(self, fate: Fate | None = None) -> Rotation:
         """Return a rotation, to whom a fate may happen."""
-        return Rotation(self.writer(fate), replace(FIRST, audience=self.audience))
+        return Rotation(self.writer(fate), self.seals(fate), replace(FIRST, audience=self.audience))
 
     def issuer_move(self, fate: Fate | None = None) -> IssuerMove:
         """Return the moves of the issuer, to which a fate may happen."""
@@ -152,7 +174,7 @@ class SigningWorld:
 
     def admin(self, fate: Fate | None = None, *, allow_hs256: bool = False) -> PolicyAdmin:
         """Return the policy in an admin's hands."""
-        return PolicyAdmin(self.writer(fate), self.store, allow_hs256)
+        return PolicyAdmin(self.writer(fate), self.seals(fate), self.store, allow_hs256)
 
     def rotate(self, token: str, now: int = NOW, fate: Fate | None = None) -> None:
         """Go through the four steps."""

@@ -30,6 +30,7 @@ from latchkey.core.roles.roles import BUILT_IN
 from latchkey.core.users.accounts import Accounts, Registration
 from latchkey.core.users.erasure import Erasure
 from latchkey.core.users.sign_up import MailedSignUp
+from latchkey.signing.accepted import Accepted
 from latchkey.signing.keys import Algorithm, VerificationKey
 from latchkey.signing.policy import Lifetimes, Moment, SigningPolicy, first_policy
 from latchkey.signing.tokens import AccessClaims, verify
@@ -54,6 +55,10 @@ class Fixed:
     def reread(self) -> SigningPolicy:
         """Return the newer one, if there is one."""
         return self.newer or self.policy()
+
+    def accepted(self, now: int) -> Accepted:
+        """Return the names that tokens may carry."""
+        return self.policy().accepted(now)
 
     def policy(self) -> SigningPolicy:
         """Return it. Raises `UNAVAILABLE` while it is away."""

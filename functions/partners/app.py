@@ -178,7 +178,7 @@ def partner_admin() -> PartnerAdmin:
     return PartnerAdmin(
         partners=bootstrap.store(),
         clients=bootstrap.store(),
-        policies=bootstrap.policies(),
+        names=bootstrap.published_policy(),
         roles=bootstrap.roles_now(),
         journal=LogJournal(),
         entropy=secrets.token_bytes,

@@ -47,4 +47,4 @@ def rotation() -> Rotation:
         audience=env.text("LATCHKEY_AUDIENCE", ""),
         rsa_bits=int(env.choice("LATCHKEY_RSA_BITS", ("2048", "3072", "4096"), "3072")),
     )
-    return Rotation(bootstrap.policy_writer(), first)
+    return Rotation(bootstrap.policy_writer(), bootstrap.seal_writer(), first)

@@ -78,4 +78,4 @@ def _settings(request: Request) -> Settings:
 def policy_admin() -> PolicyAdmin:
     """Return the signing policy in an admin's hands."""
     allow_hs256 = Environment(os.environ).flag("LATCHKEY_ALLOW_HS256")
-    return PolicyAdmin(bootstrap.policy_writer(), bootstrap.store(), allow_hs256)
+    return PolicyAdmin(bootstrap.policy_writer(), bootstrap.seal_writer(), bootstrap.store(), allow_hs256)

@@ -11,11 +11,13 @@ import pytest
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.signing_policy.admin import PolicyAdmin
 from latchkey.core.signing_policy.rotation import PolicyWriter
+from latchkey.core.signing_policy.seals import SealWriter
 from latchkey.core.signing_policy.store import SigningSecret
 from latchkey.signing import policy as signing_policy
 from latchkey.signing.keys import Algorithm
 from latchkey.signing.policy import Lifetimes, Moment, first_policy, rotate
 from tests.memory.store import MemoryStore
+from tests.signing_world import MemorySealSecret
 from tests.world import NOW, Kept
 
 
@@ -40,7 +42,7 @@ def test_rotation_of_a_crowded_policy_waits_for_the_first_key_to_retire(monkeypa
     writer = PolicyWriter(cast("SigningSecret", Secret(crowded.to_json())), store, store, Kept())
     monkeypatch.setattr(signing_policy, "MAX_POLICY", len(crowded.to_json()))
     with pytest.raises(ServiceError) as refused:
-        PolicyAdmin(writer, store, allow_hs256=False).rotate("usr_1", later)
+        PolicyAdmin(writer, SealWriter(MemorySealSecret()), store, allow_hs256=False).rotate("usr_1", later)
     (retires_at,) = (key.retire_at for key in crowded.keys.keys if key.retire_at)
     assert (refused.value.error, refused.value.retry_after) == (Errors.RATE_LIMITED, retires_at - later.now)
     assert store.published_keys() is None

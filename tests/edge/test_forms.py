@@ -197,4 +197,4 @@ def test_a_list_may_be_empty_or_absent() -> None:
 def test_an_empty_password_is_not_the_wish_for_none() -> None:
     """For an account without a password, an operator leaves the member out."""
     assert fault(users.new_account, request({"login": "ann", "password": ""})) == ("password", "required")
-    assert users.new_account(request({"login": "ann"}))[0].password == ""
+    assert users.new_account(request({"login": "ann"}))[0].password is None

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from threading import Lock
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from latchkey.adapters.last_good import LastGood, Patience, Unreadable
@@ -74,8 +74,7 @@ class KeyCache(Generic[K]):
             return True
 
 
-@dataclass(frozen=True, slots=True)
-class TrustedKey:
+class TrustedKey(NamedTuple):
     """A key, and the issuers and audiences that the tokens it signs may name, as published with it."""
 
     key: VerificationKey
@@ -144,7 +143,11 @@ def _connection(uri: SplitResult, timeout: float) -> HTTPConnection:
 
 def _parse(body: bytes) -> dict[str, TrustedKey]:
     """Return the keys by id; one that is unknown or odd is left out, as RFC 7517 section 5 asks."""
-    document = _document(body)
+    return read_keys(_document(body))
+
+
+def read_keys(document: Mapping[str, object]) -> dict[str, TrustedKey]:
+    """Return the keys of a JWK set by id. Raises `Unreadable`."""
     members, names = _members(document), _names(document)
     keys = [key for member in members if (key := _key(member))]
     if members and not keys:  # an empty list is an answer: an issuer that signs with shared secrets has no other

@@ -16,6 +16,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from latchkey.adapters import dynamodb, secrets_manager
+from latchkey.adapters.published_policy import PublishedPolicy
 from latchkey.adapters.role_cache import RoleCache
 from latchkey.adapters.store import Store
 from latchkey.core.clients.directory import ClientDirectory
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from latchkey.core.authenticators.ownership import Ownership
     from latchkey.core.partners.assertions import AssertionCheck
     from latchkey.core.signing_policy.rotation import PolicyWriter
+    from latchkey.core.signing_policy.seals import SealWriter
 
 
 @cache
@@ -59,6 +61,12 @@ def policies() -> secrets_manager.SecretPolicySource:
     return secrets_manager.SecretPolicySource(
         secrets_manager.connect(), secret, time.monotonic, settings().policy_cache
     )
+
+
+@cache
+def published_policy() -> PublishedPolicy:
+    """Return the public half of the signing policy."""
+    return PublishedPolicy(store(), time.monotonic, time.time, settings().policy_cache)
 
 
 @cache
@@ -174,7 +182,7 @@ def assertion_check() -> AssertionCheck:
 
     keys = PublishedPartnerKeys(time.monotonic, local=Environment(os.environ).flag("LATCHKEY_LOCAL_JWKS"))
     return AssertionCheck(
-        partners=store(), used=store(), attempts=attempts(), keys=keys, policies=policies(), journal=LogJournal()
+        partners=store(), used=store(), attempts=attempts(), keys=keys, names=published_policy(), journal=LogJournal()
     )
 
 
@@ -187,6 +195,15 @@ def policy_writer() -> PolicyWriter:
     table = dynamodb.DynamoStore(dynamodb.connect(), env.text("LATCHKEY_TABLE"))
     secret = secrets_manager.SigningSecret(secrets_manager.connect(), env.text("LATCHKEY_SIGNING_SECRET"))
     return PolicyWriter(secret, table, table, LogJournal())
+
+
+@cache
+def seal_writer() -> SealWriter:
+    """Return the writer of the seal keys."""
+    from latchkey.core.signing_policy.seals import SealWriter
+
+    secret = Environment(os.environ).text("LATCHKEY_SEAL_SECRET")
+    return SealWriter(secrets_manager.SealSecret(secrets_manager.connect(), secret))
 
 
 def moment(now: int) -> Moment:

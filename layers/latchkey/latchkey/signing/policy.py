@@ -240,7 +240,7 @@ def change(policy: SigningPolicy, algorithm: Algorithm, lifetimes: Lifetimes, mo
 
 
 def reset(policy: SigningPolicy, moment: Moment, *, end_sessions: bool) -> SigningPolicy:
-    """Return the next version after a leak: none of the old signing keys is left, so what they signed is worth nothing.
+    """Return the next version after a leak: no old signing key is left, so what they signed is worth nothing.
 
     The new keys sign at once, before any verifier has them. Old refresh keys only verify, until the last of their tokens
     has died: a thief of them lacks what a session's own tokens hold (`refresh.py`), so no session has to end. With

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from latchkey.adapters.published_policy import PolicyKeys
 from latchkey.core.clients.directory import new_api_key
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.grants.validation import TokenCheck
@@ -24,7 +25,9 @@ def check(
     world: World, token: str, *, now: int = NOW, audience: str = AUDIENCE, limits: ThrottleStore | None = None
 ) -> AccessClaims:
     """Return the claims of a token that is good."""
-    made = TokenCheck(world.source, world.store, world.clients, limits or world.store, audience)
+    made = TokenCheck(
+        PolicyKeys(world.source, lambda: now), world.store, world.clients, limits or world.store, audience
+    )
     return made(token, address=ADDRESS, now=now)
 
 

@@ -8,20 +8,20 @@ from latchkey.core.clients.directory import ClientDirectory
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.grants.sessions import require_live_client, require_live_session
 from latchkey.core.grants.store import SessionStore
-from latchkey.core.policy import PolicySource
+from latchkey.core.policy import VerificationKeys
 from latchkey.core.throttle import ADDRESS_RULE, Counter, ThrottleStore, require_no_wait
 from latchkey.signing.jws import InvalidToken
-from latchkey.signing.tokens import AccessClaims, verify
+from latchkey.signing.tokens import AccessClaims, parse, prove
 
 
 @dataclass(frozen=True, slots=True)
 class TokenCheck:
     """Checks tokens against the signing policy and the store: a token whose session has ended is no good.
 
-    `audience` counts only while the policy names none.
+    `audience` counts only while nothing else is published.
     """
 
-    policies: PolicySource
+    keys: VerificationKeys
     sessions: SessionStore
     clients: ClientDirectory
     attempts: ThrottleStore
@@ -42,14 +42,16 @@ class TokenCheck:
             raise
 
     def _proven(self, token: str, now: int) -> AccessClaims:
-        policy = self.policies.policy()
-        accepted = policy.accepted(now)
         try:
-            claims = verify(
-                token,
-                find_key=lambda kid: policy.keys.find(kid, now),
-                issuers=accepted.issuers_at(now),
-                audiences=accepted.audiences_at(now, otherwise=self.audience),
+            signed = parse(token)
+            trusted = self.keys.find(signed.kid)
+            if trusted is None:
+                raise InvalidToken("kid is unknown")
+            claims = prove(
+                signed,
+                trusted.key,
+                issuers=trusted.accepted.issuers_at(now),
+                audiences=trusted.accepted.audiences_at(now, otherwise=self.audience),
                 now=now,
             )
         except InvalidToken as error:

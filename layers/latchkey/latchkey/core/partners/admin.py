@@ -20,7 +20,7 @@ from latchkey.core.model import FIRST_PARTY_CLIENT, Partner, ProfileUpdates, Sta
 from latchkey.core.paging import Page
 from latchkey.core.partners.profiles import PROFILES
 from latchkey.core.partners.store import PartnerStore
-from latchkey.core.policy import PolicySource
+from latchkey.core.policy import NameSource
 from latchkey.core.roles.grantable import require_held, require_known
 from latchkey.core.roles.roles import MAX_ROLES, Operator, Roles, below_operators
 from latchkey.signing.assertion_keys import AssertionKey, assertion_key_from_jwk, assertion_key_from_pem
@@ -93,7 +93,7 @@ class PartnerAdmin:
 
     partners: PartnerStore
     clients: ClientStore
-    policies: PolicySource
+    names: NameSource
     roles: Roles
     journal: Journal
     entropy: Entropy
@@ -118,7 +118,7 @@ class PartnerAdmin:
             partner = _with_key(partner, key)
         self._require_sound(partner)
         self._require_below(operator, _reached(partner))
-        if partner.issuer in self.policies.policy().issuers.all:
+        if partner.issuer in self.names.accepted(now).issuers:
             raise _fault("issuer", "own_issuer", "This issuer is the service itself.")
         if not self.partners.create_partner(partner):
             raise ServiceError(Errors.ISSUER_TAKEN, "the issuer is another partner's")

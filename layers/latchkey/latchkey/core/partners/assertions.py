@@ -16,7 +16,7 @@ from latchkey.core.events import Event, Journal
 from latchkey.core.model import Partner, Status
 from latchkey.core.partners.profiles import PROFILES, RELAXATIONS, Identity, read_identity
 from latchkey.core.partners.store import AssertionStore, KeysUnreachable, PartnerKeys, PartnerStore
-from latchkey.core.policy import PolicySource
+from latchkey.core.policy import NameSource
 from latchkey.core.throttle import ADDRESS_RULE, Counter, ThrottleRule, ThrottleStore, require_no_wait
 from latchkey.signing.assertion_keys import AssertionKey, assertion_key_from_jwk
 from latchkey.signing.assertions import Assertion, parse, prove, require_audience, require_time
@@ -43,7 +43,7 @@ class AssertionCheck:
     used: AssertionStore
     attempts: ThrottleStore
     keys: PartnerKeys
-    policies: PolicySource
+    names: NameSource
     journal: Journal
 
     def __call__(self, text: str, *, issuer_id: str, address: str, now: int) -> Proven:
@@ -111,7 +111,7 @@ class AssertionCheck:
         """Return what the assertion may be for: the partner's own word for us, or any issuer that is ours now."""
         if partner.audience:
             return frozenset({partner.audience})
-        return self.policies.policy().accepted(now).issuers_at(now)
+        return self.names.accepted(now).issuers_at(now)
 
     def _key(self, assertion: Assertion, partner: Partner, issuer_id: str) -> AssertionKey:
         """Return the key of exactly this `kid`; without one, the only key there is, where both may be left out."""

@@ -15,6 +15,7 @@ from latchkey.core.mail.store import CodeStore
 from latchkey.core.model import RECENT_SIGN_IN, CodePurpose, OneTimeCode
 from latchkey.core.signing_policy.moves import describe_names
 from latchkey.core.signing_policy.rotation import PolicyWriter
+from latchkey.core.signing_policy.seals import SealWriter
 from latchkey.signing.base64url import b64url_encode
 from latchkey.signing.key_set import SigningKey
 from latchkey.signing.keys import Algorithm
@@ -43,6 +44,7 @@ class PolicyAdmin:
     """
 
     writer: PolicyWriter
+    seals: SealWriter
     codes: CodeStore
     allow_hs256: bool
 
@@ -95,6 +97,8 @@ class PolicyAdmin:
         if code is None or code.sub != sub:
             raise ServiceError(Errors.CONFIRMATION_FAILED, "no such code of this admin")
         end_sessions = code.data["end_sessions"] == str(True)
+        with self.writer.alone(moment):
+            self.seals.reset(moment)
         changed = self.writer.change(
             lambda policy: reset(policy, moment, end_sessions=end_sessions),
             expected=int(code.data["version"]),

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.events import Event, Journal
 from latchkey.core.ids import new_id
+from latchkey.core.signing_policy.seals import SealWriter
 from latchkey.core.signing_policy.store import LeaseStore, PublicKeyStore, PublishedKeys, SigningSecret
 from latchkey.signing.key_set import RSA_BITS, SigningKey
 from latchkey.signing.keys import Algorithm
@@ -173,6 +174,7 @@ class Rotation:
     """
 
     writer: PolicyWriter
+    seals: SealWriter
     first: FirstPolicy
 
     def create(self, token: str, moment: Moment) -> None:
@@ -183,7 +185,9 @@ class Rotation:
     def publish(self, token: str, moment: Moment) -> None:
         """Publish the public half of the staged policy, beside that of the policy in force."""
         with self.writer.alone(moment):
-            self.writer.publish(announcement(*self._staged(token, moment), moment.now))
+            staged = self._staged(token, moment)
+            self.seals.rotate(moment)  # first of all: a function that can sign may need to seal
+            self.writer.publish(announcement(*staged, moment.now))
 
     def test(self, token: str, moment: Moment) -> None:
         """Prove that every key of the staged policy signs what its public half verifies."""
