@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from infra.cli.answers import Answer, Record, printable_text
 from infra.cli.terminal import screen
-from infra.cli.terminal.tables import Columns, card, table
+from infra.cli.terminal.tables import Columns, card, card_for_pipe, table, table_for_pipe
 
 
 def show_record(
@@ -26,15 +26,17 @@ def show_with_secret(answer: Answer, member: str, columns: Columns, *, as_json: 
         screen.write(answer.text)
         return
     secret = printable_text(answer.members, member)
-    record = {name: value for name, value in answer.members.items() if name != member}
-    shown = card(record, columns, width=screen.width(), now=int(time.time()))
-    screen.note(shown, "", "Store this secret now: it cannot be shown again.")
+    screen.note(card(answer.members, columns, now=_now()), "", "Store this secret now: it cannot be shown again.")
     screen.write(secret)
 
 
 def show_table(found: list[Record], columns: Columns) -> None:
     """Print records, one a row."""
-    screen.show(table(found, columns, width=screen.width(), now=int(time.time())))
+    width = screen.width()
+    if width is None:
+        screen.write(table_for_pipe(found, columns))
+    else:
+        screen.show(table(found, columns, width=width, now=_now()))
 
 
 def say(done: str, *, as_json: bool) -> None:
@@ -44,4 +46,11 @@ def say(done: str, *, as_json: bool) -> None:
 
 
 def _show_card(record: Record, columns: Columns) -> None:
-    screen.show(card(record, columns, width=screen.width(), now=int(time.time())))
+    if screen.width() is None:
+        screen.write(card_for_pipe(record, columns))
+    else:
+        screen.show(card(record, columns, now=_now()))
+
+
+def _now() -> int:
+    return int(time.time())

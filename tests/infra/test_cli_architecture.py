@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -25,9 +26,14 @@ LADDER = (
 MODULES = {".".join(path.relative_to(CLI).with_suffix("").parts): path for path in sorted(CLI.rglob("*.py"))}
 
 
+@cache
+def tree_of(module: str) -> ast.Module:
+    return ast.parse(MODULES[module].read_text())
+
+
 def imports(module: str) -> Iterator[str]:
     """Yield the modules of the command that a module imports, by their names below `infra.cli`."""
-    for node in ast.walk(ast.parse(MODULES[module].read_text())):
+    for node in ast.walk(tree_of(module)):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("infra.cli"):
             package = (node.module or "").removeprefix("infra.cli").strip(".")
             for alias in node.names:
@@ -69,7 +75,7 @@ def test_ladder_names_every_module() -> None:
 @pytest.mark.parametrize("module", [module for module in PROGRAMS if module != "service.api"])
 def test_one_module_speaks_http(module: str) -> None:
     """Only one module imports an HTTP client, so that TLS, limits and proxies are decided once."""
-    tree = ast.parse(MODULES[module].read_text())
+    tree = tree_of(module)
     named = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     named |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     assert {"httpx", "urllib.request", "http.client", "socket", "ssl"} & named == set()

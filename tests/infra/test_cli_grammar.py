@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import pytest
@@ -34,12 +35,19 @@ EVERY = dict(every_command())
 LEAVES = {words: command for words, command in EVERY.items() if not isinstance(command, TyperGroup)}
 
 
-@pytest.fixture(autouse=True)
+@cache
+def help_of(words: str) -> str:
+    """Return the help of a command on a terminal of 80 columns."""
+    return latchkey(*words.split(), "--help", COLUMNS="80").stdout
+
+
+@pytest.fixture
 def policy(fake: FakeApi) -> None:
     """Let `signing show` find a policy."""
     fake.will("GET", SIGNING, (200, a_policy()))
 
 
+@pytest.mark.usefixtures("policy")
 @pytest.mark.parametrize(
     "arguments",
     ["--local signing show --json", "signing --local show --json", "signing show --local --json"],
@@ -50,6 +58,7 @@ def test_target_may_stand_before_the_noun_the_verb_or_behind_both(fake: FakeApi,
     assert fake.calls[0].path == LOGIN
 
 
+@pytest.mark.usefixtures("policy")
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -67,6 +76,7 @@ def test_stack_and_region_may_be_apart(stack: FakeApi, monkeypatch: pytest.Monke
     assert "StackName=auth&" in f"{stack.bodies('/')[0]}&"
 
 
+@pytest.mark.usefixtures("policy")
 def test_environment_never_beats_what_is_typed_further_in_front(stack: FakeApi) -> None:
     """Each command reads the environment again, and the command line still has priority."""
     result = latchkey("--stack", "auth", "signing", "show", LATCHKEY_STACK="other", LATCHKEY_TOKEN=GIVEN)
@@ -119,15 +129,13 @@ def test_target_behind_two_dashes_is_an_argument(fake: FakeApi) -> None:
 @pytest.mark.parametrize("words", [words for words in EVERY if words != "hash-key"])
 def test_help_shows_the_options_of_the_target(words: str) -> None:
     """The help of every command shows how to choose a target."""
-    shown = latchkey(*words.split(), "--help").stdout
-    assert [option for option in TARGET_OPTIONS if option not in shown] == []
+    assert [option for option in TARGET_OPTIONS if option not in help_of(words)] == []
 
 
 @pytest.mark.parametrize("words", LEAVES)
 def test_help_of_a_command_has_an_example_of_it(words: str) -> None:
     """Each example fits in one line of 80 columns and uses options that the command has."""
-    shown = latchkey(*words.split(), "--help", COLUMNS="80").stdout
-    [example] = re.findall(r"Example:\s+(latchkey .*?)\s*$", shown, re.MULTILINE)
+    [example] = re.findall(r"Example:\s+(latchkey .*?)\s*$", help_of(words), re.MULTILINE)
     assert example.startswith(f"latchkey {words}")
     known = {option for param in LEAVES[words].params for option in param.opts}
     assert {word for word in example.split() if word.startswith("--")} <= known

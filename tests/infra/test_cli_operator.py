@@ -309,8 +309,10 @@ def test_what_cannot_be_undone_is_asked_for(fake: FakeApi, name: str) -> None:
 
 
 @pytest.mark.usefixtures("terminal")
-@pytest.mark.parametrize("typed", ["", "\n", "y\n", "Yes\n", "no\n"], ids=["nothing", "empty", "y", "case", "no"])
-@pytest.mark.parametrize("name", FINAL)
+@pytest.mark.parametrize(
+    ("name", "typed"),
+    [*((name, "no\n") for name in FINAL), *(("api-key delete", typed) for typed in ("", "\n", "y\n", "Yes\n"))],
+)
 def test_another_word_changes_nothing(fake: FakeApi, name: str, typed: str) -> None:
     """Any other answer ends the command before it signs in."""
     result = local(*unconfirmed(name), typed=typed)

@@ -90,6 +90,14 @@ def test_keys_fit_a_terminal_of_80_columns(fake: FakeApi, monkeypatch: pytest.Mo
     ]
 
 
+def test_keys_keep_their_ids_on_a_narrow_terminal(fake: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At 60 columns a key is its id and its state, both whole."""
+    monkeypatch.setattr(screen, "width", lambda: 60)
+    lines = [line.rstrip() for line in local("show").stdout.splitlines()]
+    assert f"{KID}  current" in lines
+    assert max(map(len, lines)) <= 60
+
+
 def test_brackets_of_the_server_are_text(fake: FakeApi) -> None:
     """Brackets in a server's answer are not read as Rich's markup."""
     fake.will("GET", SIGNING, (200, a_policy(keys=[a_key("[bold]kid", "current")])))

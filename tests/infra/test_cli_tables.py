@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import pytest
 from rich.console import Console
 from rich.table import Table
 
-from infra.cli.terminal.tables import Columns, card, table
+from infra.cli.terminal.tables import Columns, card, card_for_pipe, table, table_for_pipe
 
 NOW = 1_780_000_000
 SUB = "usr_" + "a" * 26
@@ -22,17 +23,17 @@ USER = {
 }
 
 
-def printed(shown: Table, width: int | None) -> list[str]:
-    """Return the lines that a terminal with so many columns shows, or that a pipe gets."""
-    console = Console(width=width or 1_000_000, color_system=None)
+def printed(shown: Table, width: int) -> list[str]:
+    """Return the lines that a terminal with so many columns shows."""
+    console = Console(width=width, color_system=None)
     with console.capture() as captured:
         console.print(shown)
     lines = [line.rstrip() for line in captured.get().splitlines()]
-    assert width is None or max(map(len, lines)) <= width
+    assert max(map(len, lines)) <= width
     return lines
 
 
-def listed(width: int | None, *users: dict[str, Any], columns: Columns = COLUMNS) -> list[str]:
+def listed(width: int, *users: dict[str, Any], columns: Columns = COLUMNS) -> list[str]:
     return printed(table(users, columns, width=width, now=NOW), width)
 
 
@@ -72,6 +73,14 @@ def test_id_is_whole_as_long_as_the_terminal_can_hold_it(width: int) -> None:
     assert SUB in found
 
 
+def test_name_that_identifies_is_whole() -> None:
+    """The name of a role is its id, so the permissions beside it are folded instead."""
+    columns = Columns({"name": "Name", "permissions": "Permissions"})
+    role = {"name": "a_role_with_a_long_name_of_40_characters", "permissions": ["users:read", "users:write"] * 5}
+    lines = printed(table([role], columns, width=60, now=NOW), 60)
+    assert lines[1].startswith(f"{role['name']}  users:read,")
+
+
 def test_long_second_column_is_folded_and_never_cut() -> None:
     """A long login is folded, and no part of it is lost."""
     login = "a-very-long-login-indeed@subdomain.example.com"
@@ -93,25 +102,34 @@ def test_empty_list_is_its_headings() -> None:
 
 def test_pipe_gets_every_column_in_one_line() -> None:
     """A pipe gets each entry in one line, with times in ISO 8601."""
-    lines = listed(None, USER | {"roles": [f"role_{number}" for number in range(60)]})
-    assert len(lines) == 2
+    many = USER | {"roles": [f"role_{number}" for number in range(60)], "status": ""}
+    lines = table_for_pipe([many, USER], COLUMNS).splitlines()
+    assert lines[0].split() == ["Id", "Login", "Status", "Roles", "Created"]
     assert "role_59" in lines[1]
-    assert "T" in lines[1].split()[-1]
+    assert datetime.fromisoformat(lines[1].split()[-1]).timestamp() == USER["created_at"]
+    assert [line.index("T") for line in lines[1:]] == [lines[0].index("Created") + len("2026-05-28")] * 2
+
+
+def test_card_in_a_pipe_is_a_line_for_each_member() -> None:
+    """A pipe gets the whole of a long text in one line, without blanks at its end."""
+    many = USER | {"roles": [f"role_{number}" for number in range(60)]}
+    lines = card_for_pipe(many, COLUMNS).splitlines()
+    assert [line.split()[0] for line in lines] == ["Id", "Login", "Status", "Roles", "Created"]
+    assert lines[3].endswith("role_59")
+    assert [line.rstrip() for line in lines] == lines
 
 
 def test_moment_is_a_distance_in_a_list_and_both_on_a_card() -> None:
     """A list shows how long ago; a card shows the date as well."""
     assert listed(120, USER)[1].endswith("2 min ago")
-    shown = printed(card(USER, COLUMNS, width=120, now=NOW), 120)
+    shown = printed(card(USER, COLUMNS, now=NOW), 120)
     assert shown[-1].startswith("Created")
     assert shown[-1].endswith(" (2 min ago)")
 
 
 def test_card_leaves_out_what_is_empty() -> None:
     """A card has no row for an empty member."""
-    assert [line.split()[0] for line in printed(card({"id": SUB, "login": ""}, COLUMNS, width=80, now=NOW), 80)] == [
-        "Id"
-    ]
+    assert [line.split()[0] for line in printed(card({"id": SUB, "login": ""}, COLUMNS, now=NOW), 80)] == ["Id"]
 
 
 def test_wide_characters_count_twice() -> None:

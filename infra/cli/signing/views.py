@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TypeGuard
 
-from rich.console import Group
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -28,8 +28,8 @@ _EFFECT = {
     "refresh_idle_ttl": "in each session from its next refresh on",
     "refresh_retry_limit": "in every session from now on",
 }
-_WIDE = 120
-"""Columns of a terminal that hold a key's id and its times."""
+_WIDE, _NARROW = 120, 80
+"""Columns of a terminal that hold a key's id and its times, and its id and one short text."""
 
 _STATE_STYLES = {"current": "green", "next": "cyan", "previous": "dim"}
 _KNOWN_IMPACT = frozenset(
@@ -62,18 +62,29 @@ def settings_table(policy: Policy) -> Table:
 def keys_table(policy: Policy, now: int, width: int | None) -> Table:
     """Return the keys, one a row. Ages are counted from the publication; times are local.
 
-    A terminal with few columns shows how far away the times are, and no ages.
+    A terminal with few columns shows how far away the times are, and no ages; a very narrow one shows states alone.
     """
-    narrow = width is not None and width < _WIDE
     table = new_table()
-    table.add_column("Key", no_wrap=True)
-    for heading in ("State", "Alg", "Life") if narrow else ("State", "Algorithm", "Age", "Life"):
-        table.add_column(heading)
+    for heading in _key_headings(width):
+        table.add_column(heading, overflow="fold")
     for key in policy.keys:
         state = Text(key.state, _STATE_STYLES.get(key.state, ""))
         age = human(max(0, now - key.published_at), parts=1)
-        table.add_row(key.kid, state, key.alg, *([_short_life(key, now)] if narrow else [age, _life(key, now)]))
+        wide = width is None or width >= _WIDE
+        cells: list[RenderableType] = [
+            key.kid,
+            state,
+            key.alg,
+            *([age, _life(key, now)] if wide else [_short_life(key, now)]),
+        ]
+        table.add_row(*cells[: len(table.columns)])
     return table
+
+
+def _key_headings(width: int | None) -> list[str]:
+    if width is None or width >= _WIDE:
+        return ["Key", "State", "Algorithm", "Age", "Life"]
+    return ["Key", "State", "Alg", "Life"] if width >= _NARROW else ["Key", "State"]
 
 
 def changes(before: Policy, after: Policy, now: int) -> Text:

@@ -36,38 +36,47 @@ class Columns:
         return self.spare or tuple(reversed(list(self.headings)[2:]))
 
 
-def table(found: Sequence[Record], columns: Columns, *, width: int | None, now: int) -> Table:
+def table(found: Sequence[Record], columns: Columns, *, width: int, now: int) -> Table:
     """Return records, one a row, for a terminal of so many columns.
 
-    An identifier is never cut. A column without a text is left out. `width` is `None` for a pipe: there every column
-    is shown, and moments are in ISO 8601.
+    An identifier is never cut. A column without a text is left out. A moment is how far away it is.
     """
-    said = iso if width is None else lambda epoch: distance(epoch, now)
-    cells = {name: [_cell(record, name, said) for record in found] for name in columns.headings}
-    foldable = {name for name in columns.headings if name in _SENTENCES or _has_lists(found, name)}
+    cells = {
+        name: [_cell(record, name, lambda epoch: distance(epoch, now)) for record in found] for name in columns.headings
+    }
+    others = list(columns.headings)[1:]
+    foldable = {name for name in others if name in _SENTENCES or _has_lists(found, name)}
     kept = _kept(columns, cells, foldable, width)
-    if width is not None and _least(kept, columns, cells, foldable) > width:
+    if _least(kept, columns, cells, foldable) > width:
         kept, foldable = _crowded(kept, columns, cells, width)
     shown = new_table()
     for name in kept:
-        no_wrap = width is None or name not in foldable
-        shown.add_column(columns.headings[name], overflow="fold", no_wrap=no_wrap)
+        shown.add_column(columns.headings[name], overflow="fold", no_wrap=name not in foldable)
     for row in zip(*(cells[name] for name in kept), strict=True):
         shown.add_row(*row)
     return shown
 
 
-def card(record: Record, columns: Columns, *, width: int | None, now: int) -> Table:
-    """Return one record, a member a row, without the members that are empty."""
-    said = iso if width is None else lambda epoch: moment(epoch, now)
+def table_for_pipe(found: Sequence[Record], columns: Columns) -> str:
+    """Return records, one a line, with every column and with moments in ISO 8601."""
+    rows = [[_cell(record, name, iso) for name in columns.headings] for record in found]
+    return _aligned([list(columns.headings.values()), *rows])
+
+
+def card(record: Record, columns: Columns, *, now: int) -> Table:
+    """Return one record for a terminal, a member a row, without the members that are empty."""
     shown = new_table()
     shown.show_header = False
     shown.add_column(no_wrap=True)
     shown.add_column(overflow="fold")
-    for name, heading in columns.headings.items():
-        if cell := _cell(record, name, said):
-            shown.add_row(heading, cell)
+    for row in _rows_of_card(record, columns, lambda epoch: moment(epoch, now)):
+        shown.add_row(*row)
     return shown
+
+
+def card_for_pipe(record: Record, columns: Columns) -> str:
+    """Return one record, a member a line, without the members that are empty; moments are in ISO 8601."""
+    return _aligned(_rows_of_card(record, columns, iso))
 
 
 def new_table() -> Table:
@@ -80,10 +89,20 @@ def plain(value: object) -> str:
     return "".join(character if character.isprintable() else "�" for character in str(value))
 
 
-def _kept(columns: Columns, cells: Mapping[str, list[str]], foldable: set[str], width: int | None) -> list[str]:
-    """Return the columns that fit, without those that are empty; a pipe gets every column."""
-    if width is None:
-        return list(columns.headings)
+def _rows_of_card(record: Record, columns: Columns, said: Callable[[int], str]) -> list[list[str]]:
+    rows = [[heading, _cell(record, name, said)] for name, heading in columns.headings.items()]
+    return [row for row in rows if row[1]]
+
+
+def _aligned(rows: list[list[str]]) -> str:
+    """Return lines whose columns begin at the same place. Rich would take a hundred times as long."""
+    widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
+    padded = ([text + " " * (width - cell_len(text)) for text, width in zip(row, widths, strict=True)] for row in rows)
+    return "\n".join((" " * _GAP).join(row).rstrip() for row in padded)
+
+
+def _kept(columns: Columns, cells: Mapping[str, list[str]], foldable: set[str], width: int) -> list[str]:
+    """Return the columns that fit, without those that are empty."""
     identifier, *others = columns.headings
     kept = [identifier, *(name for name in others if any(cells[name]) or not cells[name])]
     for name in columns.leaving_out():
