@@ -113,11 +113,14 @@ class ApiKeyAdmin:
     def rotate(self, operator: Operator, key_id: str, overlap: int, *, now: int) -> tuple[ApiKey, str]:
         """Return a new key with the rights and the life of the old one, which ends `overlap` seconds from now.
 
-        Raises `NOT_FOUND`, `FORBIDDEN`, `LIMIT_REACHED`, and `CONFLICT` when the key has been rotated before.
+        Raises `NOT_FOUND`, `FORBIDDEN`, `LIMIT_REACHED`, `INVALID_REQUEST` for a disabled key, and `CONFLICT` for one that has
+        been rotated before.
         """
         old = self.get(key_id)
         if old.expires_at is not None and old.expires_at <= now:
             raise ServiceError(Errors.NOT_FOUND, "the key has expired")
+        if old.status is not Status.ACTIVE:  # its successor would be disabled too, or would enable it
+            raise invalid_field("key_id", "disabled", "This key is disabled. Enable it before you rotate it.")
         require_held(operator, old.roles, self.roles, free=OF_MACHINES)
         new_id, text, stored = new_api_key(self.entropy)
         new = replace(
