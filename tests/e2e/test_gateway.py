@@ -18,8 +18,9 @@ import pytest
 from infra.local.gateway.authorizers import Authorizers
 from infra.local.gateway.dispatch import Gateway
 from infra.local.gateway.reading import MAX_BODY, ConnectionEnded, RequestReader
+from infra.local.gateway.routing import Router
 from infra.local.gateway.server import PortInUse, Server
-from infra.local.stack.api import read_api
+from infra.local.stack.api import Route, read_api
 from infra.local.stack.intrinsics import Resolver
 from infra.local.stack.template import BadTemplate, translate
 from tests.e2e.client import Response, call
@@ -256,6 +257,14 @@ def test_literal_segment_goes_before_a_parameter(sample: Sample) -> None:
     assert sample.get("/items/mine").json["resource"] == "/items/mine"
 
 
+def test_literal_path_of_any_method_goes_before_a_parameter() -> None:
+    """The path decides first, and the method only between routes of one path."""
+    routes = [Route("GET", "/a/{x}", "P", None), Route("ANY", "/a/b", "L", None), Route("PUT", "/a/b", "M", None)]
+    router = Router(routes)
+    found = [router.match(*asked) for asked in (("GET", "/a/b"), ("PUT", "/a/b"), ("GET", "/a/c"), ("PUT", "/a/c"))]
+    assert [match.route.function if match else None for match in found] == ["L", "M", "P", None]
+
+
 def test_greedy_parameter_takes_the_rest(sample: Sample) -> None:
     """`{x+}` takes any number of segments."""
     assert sample.get("/all/a/b/c").json["pathParameters"] == {"x": "a/b/c"}
@@ -466,6 +475,10 @@ def test_request_authorizer_needs_every_identity_source(sample: Sample) -> None:
         {"statusCode": 200, "body": {"a": 1}},
         {"statusCode": 200, "body": "%", "isBase64Encoded": True},
         {"statusCode": 200, "headers": {"X": "a\r\nY: b"}},
+        {"statusCode": 200, "headers": {"X": "a\x01"}},
+        {"statusCode": 200, "headers": {"X: a\r\nY": "b"}},
+        {"statusCode": 200, "headers": {"X Y": "b"}},
+        {"statusCode": 200, "multiValueHeaders": {"X": ["a", "b\n"]}},
     ],
 )
 def test_malformed_answer_of_a_function_is_a_server_error(sample: Sample, answer: Any) -> None:

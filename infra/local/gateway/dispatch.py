@@ -96,14 +96,10 @@ def _answer_body(answer: dict[str, Any]) -> bytes:
 
 def _answer_headers(answer: dict[str, Any]) -> Headers:
     """Return the headers. A name in `multiValueHeaders` replaces the same name in `headers`."""
-    multiple = answer.get("multiValueHeaders") or {}
-    taken = {name.lower() for name in multiple}
-    single = [(name, value) for name, value in (answer.get("headers") or {}).items() if name.lower() not in taken]
-    pairs = [*single, *((name, value) for name, values in multiple.items() for value in values)]
-    headers = tuple(_header(name, value) for name, value in pairs)
-    if any(name.lower() == "content-type" for name, _ in headers):
-        return headers
-    return (("Content-Type", "application/json"), *headers)
+    found = {"content-type": ("Content-Type", ["application/json"])}
+    found |= {name.lower(): (name, [value]) for name, value in (answer.get("headers") or {}).items()}
+    found |= {name.lower(): (name, values) for name, values in (answer.get("multiValueHeaders") or {}).items()}
+    return tuple(_header(name, value) for name, values in found.values() for value in values)
 
 
 def _header(name: str, value: Any) -> tuple[str, str]:

@@ -22,6 +22,21 @@ if TYPE_CHECKING:
 
 Event = dict[str, Any]
 
+_NO_IAM_IDENTITY = dict.fromkeys(
+    (
+        "accessKey",
+        "accountId",
+        "caller",
+        "cognitoAuthenticationProvider",
+        "cognitoAuthenticationType",
+        "cognitoIdentityId",
+        "cognitoIdentityPoolId",
+        "principalOrgId",
+        "user",
+        "userArn",
+    )
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
@@ -100,10 +115,8 @@ def _context(exchange: Exchange) -> Event:
 
 
 def _identity(request: Request) -> Event:
-    absent = ("accessKey", "accountId", "caller", "cognitoAuthenticationProvider", "cognitoAuthenticationType")
-    more = ("cognitoIdentityId", "cognitoIdentityPoolId", "principalOrgId", "user", "userArn")
     # The address is that of the TCP peer: X-Forwarded-For proves nothing, because any client can send it.
-    return dict.fromkeys(absent + more) | {"sourceIp": request.peer, "userAgent": request.header("User-Agent")}
+    return _NO_IAM_IDENTITY | {"sourceIp": request.peer, "userAgent": request.header("User-Agent")}
 
 
 @cache  # one value for each route of the template

@@ -6,8 +6,7 @@ another (request smuggling), so this module rejects them: RFC 9112 sections 2.2,
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
@@ -29,8 +28,7 @@ _END_OF_LINE = b"\r\n"
 _END_OF_CHUNKS = b"\r\n\r\n"
 _CONTINUE = h11.InformationalResponse(status_code=100, headers=[], reason=b"Continue")
 _VERSIONS = frozenset({b"1.0", b"1.1"})
-_CONTROL_CHARACTER_OR_FOLDED_LINE = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r\n[ \t]")
-_CONTENT_LENGTHS = re.compile(rb"(?i)\r\nContent-Length:([^\r]*)")
+_CONTROL_CHARACTERS = bytes({*range(0x20), 0x7F} - {*b"\t\r\n"})
 
 
 class ConnectionEnded(Exception):
@@ -47,7 +45,6 @@ class RequestReader:
     stream: BufferedReader
     peer: str
     send: Callable[[bytes], object]
-    _budget: int = field(default=0, init=False)
 
     def read(self) -> Request:
         """Return the next request. Raise `ConnectionEnded`, or `Refused`: then what follows cannot be trusted."""
@@ -57,6 +54,8 @@ class RequestReader:
         try:
             connection.receive_data(head)
             received = cast("h11.Request", connection.next_event())
+            if received.http_version not in _VERSIONS:
+                raise _malformed("HTTP version not supported")
             path, query = _origin_form(received)
             return Request(
                 method=received.method.decode(),
@@ -72,23 +71,23 @@ class RequestReader:
 
     def _head(self) -> bytes:
         """Return the request line and the header fields, with the empty line that ends them."""
-        self._budget = MAX_HEADER
-        lines = [self._line()]
-        if lines == [_END_OF_LINE]:
-            lines = [self._line()]  # RFC 9112 section 2.2: ignore an empty line before the request line
-        while lines[-1] != _END_OF_LINE:
-            lines.append(self._line())
-        head = b"".join(lines)
-        if _CONTROL_CHARACTER_OR_FOLDED_LINE.search(head):
-            raise _malformed("Bad header field")
+        head = self._line(MAX_HEADER)
+        if head == _END_OF_LINE:
+            head = self._line(MAX_HEADER)  # RFC 9112 section 2.2: ignore an empty line before the request line
+        line = head
+        while line != _END_OF_LINE:
+            line = self._line(MAX_HEADER - len(head))
+            head += line
+        if len(head.translate(None, _CONTROL_CHARACTERS)) < len(head) or b"\r\n " in head or b"\r\n\t" in head:
+            raise _malformed("Control character or folded line")  # RFC 9110 section 5.5, RFC 9112 section 5.2
         return head
 
-    def _line(self) -> bytes:
-        line = self.stream.readline(self._budget + 1)
+    def _line(self, limit: int) -> bytes:
+        """Return the next line with its end. `limit` is in bytes."""
+        line = self.stream.readline(limit + 1)
         if not line:
             raise ConnectionEnded
-        self._budget -= len(line)
-        if self._budget < 0:
+        if len(line) > limit:
             # API Gateway documents the limit but no status for it. RFC 6585 defines 431 for this case.
             raise Refused("DEFAULT_4XX", "Request header fields too large", 431)
         if not line.endswith(_END_OF_LINE):
@@ -99,9 +98,10 @@ class RequestReader:
         length, chunked = _framing(head, received)
         if length > MAX_BODY:
             raise _too_large()
+        return self._from_h11(connection, chunked=chunked) if length or chunked else b""
+
+    def _from_h11(self, connection: h11.Connection, *, chunked: bool) -> bytes:
         body, block, end = bytearray(), b"", b""
-        if not length and not chunked:
-            return b""
         while not isinstance(event := connection.next_event(), h11.EndOfMessage):
             if isinstance(event, h11.Data):
                 body += event.data
@@ -133,8 +133,10 @@ def _origin_form(received: h11.Request) -> tuple[str, str]:
             parts = urlsplit(text)
         except ValueError:  # an IPv6 address without its end
             raise _malformed("Bad request target") from None
-        if parts.netloc.lower().encode() != dict(received.headers).get(b"host", b"").lower():
-            raise _malformed("The request target names another host than the Host header")
+        if not any(
+            name == b"host" and value.lower() == parts.netloc.lower().encode() for name, value in received.headers
+        ):
+            raise _malformed("The request target and the Host header name different hosts")
         text = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     if not text.startswith("/") or "#" in text:
         raise _malformed("Bad request target")
@@ -144,15 +146,15 @@ def _origin_form(received: h11.Request) -> tuple[str, str]:
 
 def _framing(head: bytes, received: h11.Request) -> tuple[int, bool]:
     """Return the length of the body in bytes, and whether it is chunked instead (RFC 9112 section 6.3)."""
-    if received.http_version not in _VERSIONS:
-        raise _malformed("HTTP version not supported")
-    lengths = _CONTENT_LENGTHS.findall(head)
-    chunked = b"transfer-encoding" in dict(received.headers)
-    if len(lengths) > 1 or b"," in b"".join(lengths):
-        raise _malformed("Bad Content-Length")  # h11 takes one length that is said twice
-    if chunked and (lengths or received.http_version == b"1.0"):
-        raise _malformed("Content-Length or HTTP/1.0 with Transfer-Encoding")
-    return int(lengths[0]) if lengths else 0, chunked
+    fields = head.lower()
+    chunked = b"\r\ntransfer-encoding:" in fields
+    _, counted, rest = fields.partition(b"\r\ncontent-length:")
+    length = rest.partition(_END_OF_LINE)[0].strip(b" \t") if counted else b"0"
+    if not length.isdigit() or b"\r\ncontent-length:" in rest:
+        raise _malformed("Bad Content-Length")  # h11 accepts a list of equal lengths
+    if chunked and (counted or received.http_version == b"1.0"):
+        raise _malformed("Transfer-Encoding with Content-Length, or in HTTP/1.0")
+    return int(length), chunked
 
 
 def _malformed(message: str) -> Refused:

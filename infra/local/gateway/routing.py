@@ -25,12 +25,17 @@ class Router:
     """Matches method and path. Paths are not normalised: `//`, `/./`, a final slash and `%2f` make a different path."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
+        listed = list(routes)
+        self._literal = {(route.method, route.path): route for route in listed if "{" not in route.path}
         # Literal segments are tried before parameters, parameters before greedy ones, and methods before ANY.
-        self._routes = sorted(routes, key=_specificity)
+        self._patterns = sorted((route for route in listed if "{" in route.path), key=_specificity)
 
     def match(self, method: str, path: str) -> Match | None:
         """Return the most specific match, or `None`."""
-        for route in self._routes:
+        literal = self._literal.get((method, path)) or self._literal.get((ANY_METHOD, path))
+        if literal is not None:
+            return Match(literal, {})
+        for route in self._patterns:
             if route.method in {method, ANY_METHOD}:
                 parameters = _parameters(route.path, path)
                 if parameters is not None:

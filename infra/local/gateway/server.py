@@ -7,7 +7,6 @@ import socketserver
 import sys
 import time
 from contextlib import suppress
-from email.utils import formatdate
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -122,7 +121,7 @@ def serialize(response: Response, *, keep: bool, bodiless: bool) -> bytes:
     """Return the bytes of a response."""
     has_body = response.status not in {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}
     headers = [(name, value) for name, value in response.headers if name.lower() not in _OWN_HEADERS]
-    headers.append(("Date", formatdate(usegmt=True)))
+    headers.append(("Date", time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime())))
     headers.append(("Connection", "keep-alive" if keep else "close"))
     if has_body:
         headers.append(("Content-Length", str(len(response.body))))
