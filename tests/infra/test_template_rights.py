@@ -9,12 +9,16 @@ from infra.packaging.template import Grant, Template
 from tests.infra.flaws import Flaw, Rule, add_function, flawed, policies, variables
 
 SEALING = {"users", "clients", "api_keys", "audit", "transfer", "partners"}  # their lists have sealed cursors
-POLICY_READERS = {"login", "refresh", "token", "validate", "links"} | SEALING
+POLICY_READERS = {"login", "refresh", "token", "validate"}
 POLICY_WRITERS = {"rotate", "signing"}
 SECRET_READ = "secretsmanager:GetSecretValue"
 IN_FORCE = frozenset({"AWSCURRENT"})
 
-OPERATOR = {("Query", "USER#*"), *(("GetItem", item) for item in ("USER#*", "CLIENT#*", "APIKEY#*", "CONFIG"))}
+OPERATOR = {
+    ("BatchGetItem", "USER#*"),
+    ("BatchGetItem", "SESSIONS#*"),
+    *(("GetItem", item) for item in ("SESSIONS#*", "CLIENT#*", "APIKEY#*", "CONFIG")),
+}
 """What a function reads to find out who calls, and what they may do."""
 
 
@@ -57,8 +61,17 @@ def unlimited_table_rights(template: Template) -> list[str]:
 
 def wrong_readers_of_the_secret(template: Template) -> list[str]:
     """Name the functions that may read the signing secret and need not, or need to and may not."""
-    readers = {name for name, grant in granted(template) if grant.action == SECRET_READ}
-    return sorted(readers ^ (POLICY_READERS | POLICY_WRITERS))
+    return sorted(readers_of(template, "SigningSecret") ^ (POLICY_READERS | POLICY_WRITERS))
+
+
+def wrong_readers_of_the_seal_keys(template: Template) -> list[str]:
+    """Name the functions that may read the seal keys and need not, or need to and may not."""
+    return sorted(readers_of(template, "SealSecret") ^ (SEALING | POLICY_WRITERS))
+
+
+def readers_of(template: Template, secret: str) -> set[str]:
+    """Return the functions that may read a secret."""
+    return {name for name, grant in granted(template) if grant.action == SECRET_READ and grant.resource == secret}
 
 
 def readers_of_a_pending_policy(template: Template) -> list[str]:
@@ -69,7 +82,7 @@ def readers_of_a_pending_policy(template: Template) -> list[str]:
 
 def idle_knowledge(template: Template) -> list[str]:
     """Name the functions that know the table or the secret although they may touch neither."""
-    told = {"LATCHKEY_TABLE", "LATCHKEY_SIGNING_SECRET"}
+    told = {"LATCHKEY_TABLE", "LATCHKEY_SIGNING_SECRET", "LATCHKEY_SEAL_SECRET"}
     functions = source.functions(template).items()
     return [
         name for name, function in functions if told & set(source.environment(function)) and not source.grants(function)
@@ -79,6 +92,7 @@ def idle_knowledge(template: Template) -> list[str]:
 # ---- The gates: each rule with a flaw that it must notice ------------------------------------------------------------
 
 READS_SECRET = {"Action": [SECRET_READ], "Resource": {"Ref": "SigningSecret"}}
+READS_SEAL_KEYS = {"Action": [SECRET_READ], "Resource": {"Ref": "SealSecret"}}
 GATES: dict[str, tuple[Rule, Flaw]] = {
     "any action": (wildcards, add_function(Policies=policies(Action=["dynamodb:*"]))),
     "any resource": (wildcards, add_function(Policies=policies(Resource="*"))),
@@ -86,6 +100,10 @@ GATES: dict[str, tuple[Rule, Flaw]] = {
     "one more reader of the secret": (
         wrong_readers_of_the_secret,
         add_function(Policies=policies(**READS_SECRET)),
+    ),
+    "one more reader of the seal keys": (
+        wrong_readers_of_the_seal_keys,
+        add_function(Policies=policies(**READS_SEAL_KEYS)),
     ),
     "reader of a pending policy": (readers_of_a_pending_policy, add_function(Policies=policies(**READS_SECRET))),
     "name of a table out of reach": (idle_knowledge, add_function(Environment=variables(LATCHKEY_TABLE="t"))),
@@ -168,6 +186,7 @@ def test_import_and_export_change_no_account(template: Template) -> None:
         ("Query", "USERS"),
         ("BatchGetItem", "USER#*"),
         ("BatchGetItem", "LOGIN#*"),
+        ("GetItem", "USER#*"),
         ("GetItem", "LOGIN#*"),
         ("PutItem", "USER#*"),
         ("PutItem", "LOGIN#*"),

@@ -113,8 +113,8 @@ class ApiKeyAdmin:
     def rotate(self, operator: Operator, key_id: str, overlap: int, *, now: int) -> tuple[ApiKey, str]:
         """Return a new key with the rights and the life of the old one, which ends `overlap` seconds from now.
 
-        Raises `NOT_FOUND`, `FORBIDDEN`, `LIMIT_REACHED`, `INVALID_REQUEST` for a disabled key, and `CONFLICT` for one that has
-        been rotated before.
+        Raises `NOT_FOUND`, `FORBIDDEN`, `LIMIT_REACHED`, `INVALID_REQUEST` for a disabled key, and `CONFLICT` for a key
+        that has been rotated before.
         """
         old = self.get(key_id)
         if old.expires_at is not None and old.expires_at <= now:

@@ -31,7 +31,9 @@ class IssuerMove:
         """
         policy = self.writer.read()
         _require_issuer(iss, policy.issuers)
-        return _carry_out(self.writer, policy, lambda each: plan_issuer_move(each, iss, moment), "issuer", moment)
+        return _carry_out(
+            self.writer, policy, lambda each: plan_issuer_move(each, iss, moment), "issuer_move_planned", moment
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ class AudienceMove:
         """
         policy = self.writer.read()
         plan = _to_audience(self.audience, moment)
-        return _carry_out(self.writer, policy, plan, "audience", moment)
+        return _carry_out(self.writer, policy, plan, "audience_move_planned", moment)
 
 
 def describe_names(policy: SigningPolicy, now: int) -> dict[str, Any]:
@@ -72,14 +74,14 @@ def _carry_out(
     writer: PolicyWriter,
     read: SigningPolicy,
     plan: Callable[[SigningPolicy], SigningPolicy],
-    what: str,
+    event: str,
     moment: Moment,
 ) -> dict[str, Any]:
     moved = writer.change(plan, expected=read.version, moment=moment)
     if moved.version == read.version:
         writer.publish_again(moment)
     else:
-        writer.journal.record(Event(f"{what}_move_planned", reason=f"version {moved.version}"))
+        writer.journal.record(Event(event, reason=f"version {moved.version}"))
     return describe_names(moved, moment.now)
 
 
