@@ -53,7 +53,7 @@ LONGEST_MEMORY = 2 * (OWN_JWKS_AGE + 300)
 Pauses: TypeAlias = tuple[float, float]
 
 Token: TypeAlias = tuple[str, str, str]
-"""What matters of a token: its `kid`, `iss` and `aud`."""
+"""A token, as far as it matters here: its `kid`, `iss` and `aud`."""
 
 PAUSES = st.sampled_from([(0.0, 0.0), (0.0, 0.0), (0.5, 0.5), (1.0, 0.0), (0.0, 1.0)])
 """How much of the time it has a writer spends before it publishes, and before it puts in force."""
@@ -340,8 +340,8 @@ class KeyLife(RuleBasedStateMachine):
     def _look_at_tokens(self, readers: list[SigningPolicy]) -> None:
         own_age = min(OWN_JWKS_AGE, self.caches.jwks)
         of_authorizer = [policy for policy, _, _ in self.policies.read(self.now, own_age)]
-        held = [(keys, last) for keys, _, last in self.published.read(self.now, self.caches.jwks)]
-        fetched = [(kids(keys, last), names(keys, last)) for keys, last in held]
+        held = [discovery.jwks(keys, last) for keys, _, last in self.published.read(self.now, self.caches.jwks)]
+        fetched = [({key["kid"] for key in document["keys"]}, from_member(document[MEMBER])) for document in held]
         for (kid, iss, aud), (alg, exp) in self.tokens.items():
             if self.now < exp:
                 for policy in readers + of_authorizer:

@@ -1,7 +1,8 @@
 """The Lambda authorizer: proves that a Bearer token is ours and alive.
 
 It answers REST `TOKEN` and `REQUEST` events and HTTP API payloads 1.0 and 2.0. Where `LATCHKEY_ISSUER` is set, it
-serves the APIs of any stack; else it takes the API that calls for the issuer, which is right for the stack's own alone.
+fetches the keys there and serves the APIs of any stack. Else it fetches them from the API that calls, which is right
+only for the stack's own API.
 
 It knows only where the public keys are, fetches them over HTTPS with the issuers and audiences to accept, and has no
 AWS permission. Neither boto3 nor Powertools nor PyJWT is imported: its cold start is in the path of every protected
@@ -63,8 +64,8 @@ def authorize(event: Event) -> dict[str, Any]:
 def _verified(event: Event) -> AccessClaims:
     """Return the proven claims of the event's token.
 
-    Its issuer and audience are among those that are published with the keys, since both may move. What is configured
-    counts only where a JWKS of an older release says nothing about them.
+    The issuers and audiences to accept are published with the keys, because both may move. The configured ones matter
+    only where the JWKS of an older release says nothing about them.
     """
     env, now = Environment(os.environ), int(time.time())
     issuer, audience = env.text("LATCHKEY_ISSUER", _issuer_of(_arn(event))), env.text("LATCHKEY_AUDIENCE")
