@@ -153,7 +153,7 @@ def names_begin_too_soon_for_verifiers(names: Name, name: str, *, now: int, long
     """Let tokens carry a name that only the functions are sure to know."""
     moved = MOVED(names, name, now=now, longest=longest, caches=caches)
     planned = moved.planned
-    begins_at = now + caches.staging + caches.policy
+    begins_at = now + caches.staging + caches.policy + 1
     return moved if moved is names or planned is None else replace(moved, planned=replace(planned, at=begins_at))
 
 
