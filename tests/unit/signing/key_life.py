@@ -340,8 +340,8 @@ class KeyLife(RuleBasedStateMachine):
     def _look_at_tokens(self, readers: list[SigningPolicy]) -> None:
         own_age = min(OWN_JWKS_AGE, self.caches.jwks)
         of_authorizer = [policy for policy, _, _ in self.policies.read(self.now, own_age)]
-        held = [discovery.jwks(keys, last) for keys, _, last in self.published.read(self.now, self.caches.jwks)]
-        fetched = [({key["kid"] for key in document["keys"]}, from_member(document[MEMBER])) for document in held]
+        held = [(keys, last) for keys, _, last in self.published.read(self.now, self.caches.jwks)]
+        fetched = [(kids(keys, last), names(keys, last)) for keys, last in held]
         for (kid, iss, aud), (alg, exp) in self.tokens.items():
             if self.now < exp:
                 for policy in readers + of_authorizer:

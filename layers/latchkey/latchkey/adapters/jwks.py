@@ -1,4 +1,4 @@
-"""The public keys of an issuer, and the names that its tokens may carry, fetched from its JWKS (RFC 7517).
+"""The public keys of an issuer, and the names its tokens may carry, fetched from its JWKS (RFC 7517).
 
 This is all that an authorizer needs, so it imports neither boto3 nor urllib.request: a cold start takes milliseconds.
 """
@@ -76,7 +76,7 @@ class KeyCache(Generic[K]):
 
 @dataclass(frozen=True, slots=True)
 class TrustedKey:
-    """A key, and the issuers and audiences that its tokens may carry, as published with it."""
+    """A key, and the issuers and audiences that the tokens it signs may name, as published with it."""
 
     key: VerificationKey
     accepted: Accepted
@@ -173,7 +173,7 @@ def _members(document: Mapping[str, object]) -> list[object]:
 
 
 def _names(document: Mapping[str, object]) -> Accepted:
-    """Return the names that are published with the keys; an older release publishes none."""
+    """Return the names that are published with the keys; a JWKS that says nothing about them is an older release's."""
     if accepted.MEMBER not in document:
         return Accepted()
     try:

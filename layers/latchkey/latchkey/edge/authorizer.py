@@ -1,8 +1,7 @@
 """The Lambda authorizer: proves that a Bearer token is ours and alive.
 
 It answers REST `TOKEN` and `REQUEST` events and HTTP API payloads 1.0 and 2.0. Where `LATCHKEY_ISSUER` is set, it
-fetches the keys there and serves the APIs of any stack. Else it fetches them from the API that calls, which is right
-only for the stack's own API.
+serves the APIs of any stack; else it takes the API that calls for the issuer, which is right for the stack's own alone.
 
 It knows only where the public keys are, fetches them over HTTPS with the issuers and audiences to accept, and has no
 AWS permission. Neither boto3 nor Powertools nor PyJWT is imported: its cold start is in the path of every protected

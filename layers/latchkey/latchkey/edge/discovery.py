@@ -22,7 +22,7 @@ def published(store: PublicKeyStore) -> PublishedKeys:
 def jwks(keys: PublishedKeys, now: int) -> dict[str, Any]:
     """Return the JWK set (RFC 7517 section 5), without the keys whose time has passed since it was published.
 
-    Its extra member lists the issuers and audiences to accept.
+    Its extra member says which issuers and audiences tokens may name.
     """
     document = json.loads(keys.jwks)
     live = [key for key in document["keys"] if now < keys.retire_at.get(key["kid"], now + 1)]

@@ -243,7 +243,7 @@ def reset(policy: SigningPolicy, moment: Moment, *, end_sessions: bool) -> Signi
     """Return the next version with none of the keys that were: what they signed is worth nothing.
 
     The new key signs at once, though nobody has it yet. With `end_sessions`, no refresh token works any more either.
-    Unknown members that may hold secrets go too; the newer release can read the policy without them.
+    Unknown members that may hold secrets go too: a newer release then uses their defaults, as it must be able to.
     """
     key, spare = (_fresh_key(policy.algorithm, policy.rsa_bits, moment) for _ in range(2))
     return _next_version(

@@ -17,7 +17,7 @@ from latchkey.signing.tokens import AccessClaims, verify
 class TokenCheck:
     """Checks tokens against the signing policy and the store: a token whose session has ended is no good.
 
-    `audience` matters only where the policy names none.
+    `audience` counts only while the policy names none.
     """
 
     policies: PolicySource
