@@ -197,7 +197,7 @@ def test_published_issuers_are_accepted_wherever_the_keys_come_from(
 def test_published_audiences_are_accepted_whatever_is_configured(
     key: SigningKey, asked: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An update that changes the parameter refuses nobody before the policy has moved."""
+    """An update that changes the parameter has no effect before the policy has moved."""
     monkeypatch.setenv("LATCHKEY_AUDIENCE", "shop")
     publish(monkeypatch, key, Accepted({ISSUER: None}, {"latchkey": None}))
     assert authorize(token_event(f"Bearer {token(key)}"))["principalId"] == "usr_ann"

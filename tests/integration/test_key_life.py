@@ -148,6 +148,14 @@ def names_begin_at_once(names: Name, name: str, *, now: int, longest: int, cache
     return moved if moved is names or planned is None else replace(moved, planned=replace(planned, at=now))
 
 
+def names_begin_too_soon_for_verifiers(names: Name, name: str, *, now: int, longest: int, caches: Caches) -> Name:
+    """Let tokens carry a name that only the functions are sure to know."""
+    moved = MOVED(names, name, now=now, longest=longest, caches=caches)
+    planned = moved.planned
+    begins_at = now + caches.staging + caches.policy + 1
+    return moved if moved is names or planned is None else replace(moved, planned=replace(planned, at=begins_at))
+
+
 def names_return_at_once(names: Name, name: str, *, now: int, longest: int, caches: Caches) -> Name:
     """Take it that verifiers accept a previous name for as long as a new one."""
     moved = MOVED(names, name, now=now, longest=longest, caches=caches)
@@ -197,6 +205,7 @@ FLAWS: dict[str, Plant] = {
     "a reset keeps the sessions": lambda patch: patch.setattr(key_life, "reset", sessions_kept),
     "a bound without the gateway": lambda patch: patch.setattr(key_life, "_impact", bound_without_the_gateway),
     "a name begins at once": of_names("moved", names_begin_at_once),
+    "a name begins too soon for verifiers": of_names("moved", names_begin_too_soon_for_verifiers),
     "a name returns at once": of_names("moved", names_return_at_once),
     "no margin of names": caches("name_margin", lambda _: 0),
     "a plan is forgotten": of_names("called_off", plan_forgotten),

@@ -386,7 +386,7 @@ def test_public_keys_come_back_with_their_ends(empty_store: Store) -> None:
 
 
 def test_public_keys_come_back_with_their_names(empty_store: Store) -> None:
-    """What the JWKS says of issuers, and the issuer to come, are stored with the keys; an older release has neither."""
+    """The accepted names and the next issuer are stored with the keys; an older release stores neither."""
     keys = replace(published(1), names='{"issuers":[]}', next_issuer="https://auth.example", next_issuer_at=NOW)
     for each in (published(1), keys, published(1)):
         empty_store.publish_keys(each)

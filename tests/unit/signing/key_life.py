@@ -52,7 +52,7 @@ LONGEST_MEMORY = 2 * (OWN_JWKS_AGE + 300)
 Pauses: TypeAlias = tuple[float, float]
 
 Token: TypeAlias = tuple[str, str, str]
-"""What matters of a token: its `kid`, `iss` and `aud`."""
+"""A token, as far as it matters here: its `kid`, `iss` and `aud`."""
 
 PAUSES = st.sampled_from([(0.0, 0.0), (0.0, 0.0), (0.5, 0.5), (1.0, 0.0), (0.0, 1.0)])
 """How much of the time it has a writer spends before it publishes, and before it puts in force."""

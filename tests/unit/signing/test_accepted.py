@@ -18,7 +18,7 @@ BOTH = Accepted({OLD: NOW, NEW: None}, {"latchkey": None})
 
 
 def test_member_comes_back() -> None:
-    """What is published is read as it was, and is plain JSON."""
+    """A verifier reads the names as they were published, and the member is plain JSON."""
     member = BOTH.to_member()
     assert member == {"issuers": [{"iss": OLD, "until": NOW}, {"iss": NEW}], "audiences": [{"aud": "latchkey"}]}
     assert from_member(json.loads(json.dumps(member))) == BOTH
@@ -67,7 +67,7 @@ def test_list_that_says_nothing_leaves_it_to_the_caller() -> None:
 
 
 def test_list_that_says_something_is_all_there_is() -> None:
-    """What the caller would have taken otherwise does not count, even where every name has ended."""
+    """The caller's own word does not matter then, even where every name has ended."""
     assert BOTH.issuers_at(NOW, otherwise=OLD) == {NEW}
     assert BOTH.audiences_at(NOW, otherwise="other") == {"latchkey"}
     assert Accepted({OLD: NOW}).issuers_at(NOW, otherwise=OLD) == set()

@@ -53,7 +53,7 @@ def test_both_names_are_accepted_until_the_old_one_ends(move: Name) -> None:
 
 
 def test_names_of_a_later_time_name_what_has_come_about(move: Name) -> None:
-    """What is written next says so, and forgets what has ended."""
+    """The next document says so, and forgets ended names."""
     assert move.at(AT - 1) is move
     assert move.at(AT) == Name("B", None, (Previous("A", UNTIL),))
     assert move.at(UNTIL) == Name("B")
@@ -66,7 +66,7 @@ def test_stack_that_never_moved_has_one_name() -> None:
 
 @pytest.mark.parametrize(("name", "now"), [("A", NOW), ("B", AT)])
 def test_move_to_the_present_name_is_none(move: Name, name: str, now: int) -> None:
-    """The names themselves come back, so that nobody need write."""
+    """The names themselves come back, so that the writer need not write."""
     names = Name("A") if name == "A" else move
     assert moved(names, name, now) is names
 
@@ -119,7 +119,7 @@ def test_name_that_is_not_to_end_needs_no_care() -> None:
 
 
 def test_every_name_is_mentioned(move: Name) -> None:
-    """For whoever asks which names are ours at all."""
+    """So that no partner registers one of them."""
     assert moved(move, "C", AT).all == ("B", "C", "A")
 
 

@@ -515,7 +515,7 @@ def unknown_of(policy: SigningPolicy) -> dict[str, Any]:
 
 
 def test_members_of_a_newer_release_are_ignored_and_kept(policy: SigningPolicy) -> None:
-    """A policy with members that nobody knows yet is the same policy, and writes the same document."""
+    """A policy with members that no release knows yet is the same policy, and writes the same document."""
     newer = from_a_newer_release(policy)
     read = parse(newer)
     assert read.keys.signer(NOW).kid == policy.keys.current.kid

@@ -62,8 +62,8 @@ def authorize(event: Event) -> dict[str, Any]:
 def _verified(event: Event) -> AccessClaims:
     """Return the proven claims of the event's token.
 
-    Its issuer and audience are among those that are published with the keys, since both may move. What is configured
-    counts only where a JWKS of an older release says nothing about them.
+    The issuers and audiences to accept are published with the keys, because both may move. The configured ones matter
+    only where the JWKS of an older release says nothing about them.
     """
     env, now = Environment(os.environ), int(time.time())
     issuer, audience = env.text("LATCHKEY_ISSUER", _issuer_of(_arn(event))), env.text("LATCHKEY_AUDIENCE")

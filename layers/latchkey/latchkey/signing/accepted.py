@@ -1,12 +1,12 @@
-"""The issuers and audiences that tokens of a stack may name, as verifiers learn them together with the public keys.
+"""The issuers and audiences that verifiers accept, which they learn together with the public keys.
 
-They stand in the JWKS under a member that other verifiers ignore (RFC 7517 section 5):
+They stand in a member of the JWKS that other verifiers ignore (RFC 7517 section 5):
 
     {"keys": [...], "latchkey:names:c977e413-c9f4-47fe-be3d-cc1937b65876": {
         "issuers": [{"iss": "https://id.example"}, {"iss": "https://old.example", "until": 1800000000}],
         "audiences": [{"aud": "latchkey"}]}}
 
-From `until` on, in seconds since the epoch, no token may use the name. A name without it has no end yet.
+From `until` on, in seconds since the epoch, verifiers refuse the name. A name without `until` has no end yet.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Ends: TypeAlias = Mapping[str, "int | None"]
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The names that tokens may use, each with its end, or `None`. An empty list says nothing about its claim."""
+    """The accepted names, each with its end or `None`. An empty list says nothing about its claim."""
 
     issuers: Ends = field(default_factory=dict)
     audiences: Ends = field(default_factory=dict)
@@ -48,7 +48,7 @@ class Accepted:
         )
 
     def joined(self, other: Accepted) -> Accepted:
-        """Return what is right whichever of the two turns out to hold: all names, each with its later end."""
+        """Return all names of both, each with its later end: for when either of the two may turn out to be right."""
         return Accepted(_joined(self.issuers, other.issuers), _joined(self.audiences, other.audiences))
 
     def to_member(self) -> dict[str, object]:
@@ -58,7 +58,7 @@ class Accepted:
 
 
 def from_member(value: object) -> Accepted:
-    """Return what the member of a JWKS says; unknown members inside it are ignored. Raises `StrictJsonError`."""
+    """Read the member of a JWKS; unknown members inside it are ignored. Raises `StrictJsonError`."""
     if not isinstance(value, dict):
         raise StrictJsonError("bad_member", "names")
     return Accepted(_ends(value, "issuers", "iss"), _ends(value, "audiences", "aud"))

@@ -33,7 +33,7 @@ from latchkey.signing.tokens import MAX_LEEWAY
 KeyPair: TypeAlias = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
 RSA_BITS = 3072
-"""The size of an RSA key where nothing else is said."""
+"""The default size of an RSA key."""
 
 _RSA_EXPONENT = 65537
 _SECRET_BYTES = 32
@@ -83,7 +83,8 @@ class Caches:
     def name_margin(self) -> int:
         """Seconds that an issuer or an audience is accepted beyond the life of the last token that should carry it.
 
-        Unlike that of a key, its end is published. While verifiers may hold an end, a change can postpone it.
+        Its end is published, which a key's is not. A change may postpone the end, or call it off, while verifiers still
+        hold the earlier one; so the end comes only after their copies are gone.
         """
         return self.retire_margin + self.jwks
 

@@ -59,7 +59,7 @@ class Name:
         return (self.current, *([self.planned.name] if self.planned else []), *(each.name for each in self.previous))
 
     def at(self, now: int) -> Name:
-        """Return the names as they stand at that time: a move whose time has come is over, what has ended is gone."""
+        """Return the names as they stand at that time: without a move that has come about, and without ended names."""
         if self.planned and self.planned.at <= now:
             before = Previous(self.current, self.planned.previous_until)
             return Name(self.planned.name, None, (before, *self.previous)).at(now)
@@ -67,7 +67,7 @@ class Name:
         return self if live == self.previous else replace(self, previous=live)
 
     def minted(self, now: int) -> str:
-        """Return the name that a token carries that is minted at that time."""
+        """Return the name that tokens carry which are minted at that time."""
         return self.at(now).current
 
     def accepted(self, now: int) -> dict[str, int | None]:
@@ -78,7 +78,7 @@ class Name:
         return names | ({settled.planned.name: None} if settled.planned else {})
 
     def moved(self, name: str, *, now: int, longest: int, caches: Caches) -> Name:
-        """Return the names with a move to this one; `self` if tokens carry it already, or will by a move planned.
+        """Return the names with a move to this one; `self` if tokens carry it already, or will after a planned move.
 
         `longest` is the longest life, in seconds, of any token that carries one of the names. A move that is planned
         and has not begun is replaced; a move to the name that tokens carry now calls it off.
@@ -94,7 +94,7 @@ class Name:
         return Name(free.current, planned, tuple(each for each in free.previous if each.name != name))
 
     def kept_for(self, ttl: int, caches: Caches) -> Name:
-        """Return the names for tokens that live `ttl` seconds from now on: a name that is to end outlives them too."""
+        """Return the names for tokens that live `ttl` seconds from now on; a planned end is postponed if need be."""
         if self.planned is None:
             return self
         until = max(self.planned.previous_until, self.planned.at + ttl + caches.name_margin)
@@ -103,7 +103,7 @@ class Name:
     def called_off(self, *, now: int, longest: int, caches: Caches) -> Name:
         """Return the names without the planned one, whose time has not come.
 
-        It stays accepted for a while. A function that holds the plan may begin with it before it reads again; tokens
+        That name stays accepted for a while. A function that holds the plan may use it before it reads again; tokens
         may carry it since an earlier move; and verifiers hold it without an end.
         """
         if self.planned is None:

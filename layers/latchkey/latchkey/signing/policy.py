@@ -43,10 +43,10 @@ FORMAT = 1
 """The `format` that this release writes, and the highest one that it reads. A document without one has format 1."""
 
 ISSUER = re.compile(r"https?://[^\s?#]+")
-"""What an issuer looks like (RFC 8414 section 2); plain http is for the laptop."""
+"""The form of an issuer (RFC 8414 section 2); plain http is for a laptop."""
 
 AUDIENCE = re.compile(r"[\x21-\x7E]{1,256}")
-"""What an audience looks like."""
+"""The form of an audience."""
 
 BOUNDS: Mapping[str, range] = {
     "version": range(1, 2**53),
@@ -89,8 +89,8 @@ class Lifetimes:
 class SigningPolicy:
     """How tokens are signed, as decided at `made_at`. `algorithm` is that of the keys made from now on.
 
-    `issuers` and `audiences` are what tokens say under `iss` and `aud`, and how that moves. A policy from before
-    audiences were part of it has none: then every part uses the stack's parameter.
+    `issuers` and `audiences` are the `iss` and `aud` of tokens, and how they move. The policy of an older release has
+    no audience: then every part uses the stack's parameter.
     `refresh_ttl` is the whole life of a session, `refresh_idle_ttl` its life without a refresh. `refresh_retry_limit`
     is how many refresh tokens in a row may come back late; 0 is OAuth 2.1's letter. `rsa_bits` is the size of the RSA
     keys made from now on. `unknown` holds the members of the document that this release does not know. Raises
@@ -132,7 +132,7 @@ class SigningPolicy:
         return Lifetimes(self.access_ttl, self.refresh_ttl, self.refresh_idle_ttl, self.refresh_retry_limit)
 
     def accepted(self, now: int) -> Accepted:
-        """Return the issuers and audiences that tokens may name at that time."""
+        """Return the issuers and audiences that are accepted at that time."""
         return Accepted(self.issuers.accepted(now), self.audiences.accepted(now) if self.audiences else {})
 
     def to_json(self) -> str:
@@ -260,9 +260,9 @@ def reset(policy: SigningPolicy, moment: Moment, *, end_sessions: bool) -> Signi
 def plan_issuer_move(policy: SigningPolicy, iss: str, moment: Moment) -> SigningPolicy:
     """Return the next version, whose tokens carry this `iss` as soon as every verifier accepts it.
 
-    The policy itself comes back where they carry it already, or will. One move is planned at a time: a second one takes
-    the place of one that has not begun, and a move to the present issuer calls that off. Moving back is a move like any
-    other. Raises `BadPolicy` for an `iss` that is none, and `PolicyTooLong`.
+    Returns the policy itself where tokens carry it already, or will after the planned move. Only one move is planned at
+    a time: a second one replaces a move that has not come about, and a move to the present issuer calls that off. A
+    move back is a move like any other. Raises `BadPolicy` for an `iss` of the wrong form, and `PolicyTooLong`.
     """
     moved = _moved(policy.issuers, iss, policy, moment)
     return policy if moved is policy.issuers else _next_version(policy, moment, issuers=moved)
@@ -271,7 +271,7 @@ def plan_issuer_move(policy: SigningPolicy, iss: str, moment: Moment) -> Signing
 def plan_audience_move(policy: SigningPolicy, aud: str, moment: Moment) -> SigningPolicy:
     """Return the next version, whose tokens carry this `aud` as soon as every verifier accepts it, as with issuers.
 
-    A policy without an audience takes this one over at once: every part uses the stack's parameter already.
+    A policy without an audience adopts this one at once, because every part uses the stack's parameter already.
     """
     if policy.audiences is None:
         return _next_version(policy, moment, audiences=Name(aud))
@@ -352,12 +352,12 @@ def _names(shape: type[SigningPolicy | SigningKey | RefreshKey]) -> set[str]:
 
 
 def _members_of(record: SigningPolicy | SigningKey | RefreshKey) -> dict[str, Any]:
-    """Return the members that a record knows, and those that it keeps for a newer release."""
+    """Return the members of a record, with those that it keeps for a newer release."""
     return {**record.unknown, **{name: getattr(record, name) for name in _names(type(record))}}
 
 
 def _name_members(members: tuple[str, str, str, str], name: Name) -> dict[str, object]:
-    """Return what the document says of an issuer or an audience; what there is not is left out."""
+    """Return the document's members about an issuer or an audience, without empty ones."""
     current, planned, previous, claim = members
     document: dict[str, object] = {current: name.current}
     if name.planned:

@@ -102,7 +102,7 @@ def prove(  # noqa: PLR0913 - every expectation has a name
     now: int,
     leeway: int = MAX_LEEWAY,
 ) -> AccessClaims:
-    """Return the proven claims of a parsed access token, as `verify` does: for verifiers whose key says the names."""
+    """Return the proven claims of a parsed access token, as `verify` does. The caller has found the key."""
     if not 0 <= leeway <= MAX_LEEWAY:
         raise ValueError("leeway must be 0 to 30 seconds")
     jws.verify(signed, key)

@@ -197,7 +197,7 @@ def test_issuer_that_has_ended_is_no_good(world: World, token: str) -> None:
 
 
 def test_audience_of_the_policy_rules(world: World, token: str) -> None:
-    """What the function was told counts only while the policy has no audience."""
+    """The function's own setting matters only while the policy has no audience."""
     moment = Moment(NOW, world.entropy)
     world.source.held = plan_audience_move(world.source.held, AUDIENCE, moment)
     assert check(world, token, audience="other").aud == AUDIENCE

@@ -1,4 +1,4 @@
-"""Moving the issuer and the audience of a running stack: what operators are told, and what is refused."""
+"""Moving the issuer and the audience of a running stack: the answers that operators get, and the refusals."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_move_is_shown_to_admins(world: SigningWorld) -> None:
 
 
 def test_repeated_move_changes_nothing_and_publishes_again(world: SigningWorld) -> None:
-    """Whoever had no answer asks once more; what a dead writer did not come to is published by that."""
+    """An operator who got no answer repeats the command; that also publishes what a dead writer did not."""
     first = world.issuer_move().move(MOVED, world.moment(LATER))
     fate = Fate()
     assert world.issuer_move(fate).move(MOVED, world.moment(LATER + 9)) == first
@@ -115,6 +115,7 @@ def test_move_can_go_back(world: SigningWorld) -> None:
         "https://auth.example#a",
         "https://a b",
         "ftp://auth.example",
+        "https://auth.example/" + "a" * 256,
         "HTTPS://auth.example",
     ],
 )

@@ -162,6 +162,7 @@ def test_rotation_begins_the_move_to_another_audience(world: SigningWorld) -> No
     assert world.policy.audiences is not None
     at = LATER + CACHES.publish_lead
     assert [world.policy.audiences.minted(now) for now in (LATER, at - 1, at)] == [AUDIENCE, AUDIENCE, "shop"]
+    assert world.journal.names() == ["signing_rotated", "audience_move_planned"]
     world.require_sound(LATER, whole=True)
 
 
@@ -180,6 +181,7 @@ def test_rotation_with_the_same_audience_plans_nothing(world: SigningWorld) -> N
     world.audience = ""
     world.rotate("b", LATER + 86_400)
     assert world.policy.audiences == Name(AUDIENCE)
+    assert world.journal.names() == ["signing_rotated"] * 2
 
 
 def test_rotation_gives_a_policy_of_an_older_release_its_audience(world: SigningWorld) -> None:
@@ -206,7 +208,7 @@ def as_a_newer_release_writes(text: str) -> str:
 
 
 def test_roll_back_in_the_middle_of_a_rotation_loses_nothing(world: SigningWorld) -> None:
-    """What a newer release has staged this one puts in force as it is, and its next rotation keeps the members."""
+    """The steps put in force what a newer release has staged, as it is, and the next rotation keeps the members."""
     staged = as_a_newer_release_writes(rotate(world.policy, world.moment(LATER)).to_json())
     world.secret.put_pending("t", staged)
     world.rotate("t", LATER)
@@ -381,7 +383,7 @@ def test_keys_are_out_before_a_policy_is_in_force_and_gone_after(world: SigningW
 
 
 def test_names_are_out_before_a_move_is_in_force(world: SigningWorld) -> None:
-    """Whoever fetches keys between any two calls accepts what anybody mints."""
+    """A verifier that fetches keys between any two calls accepts every token that is minted meanwhile."""
     fate = Fate(before_call=lambda _: world.require_sound(LATER))
     world.issuer_move(fate).move(MOVED, world.moment(LATER))
     assert fate.calls[-4:] == ["publish_keys", "promote", "publish_keys", "return_lease"]

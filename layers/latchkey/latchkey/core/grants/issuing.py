@@ -40,7 +40,7 @@ class TokenAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Issuer:
-    """Mints token answers. `audience` is who the access tokens are for while the policy does not say it.
+    """Mints token answers. `audience` is the audience of the tokens where the policy names none.
 
     What a built-in role permits every verifier knows by its name. What a stack's own roles permit beyond that, only
     `registry` knows, so a token of such a role says it itself: every permission there is, together, is under 1 KB.

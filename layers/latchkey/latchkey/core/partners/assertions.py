@@ -108,7 +108,7 @@ class AssertionCheck:
         return Proven(partner, identity, digest, until, lacks)
 
     def _audiences(self, partner: Partner, now: int) -> AbstractSet[str]:
-        """Return what the assertion may be for: the partner's own word for us, or any issuer that is ours now."""
+        """Return the audiences that an assertion may have: the partner's own word for us, or any of our issuers."""
         if partner.audience:
             return frozenset({partner.audience})
         return self.names.accepted(now).issuers_at(now)

@@ -1,7 +1,7 @@
-"""Moving the issuer and the audience of a running stack, which operators do with AWS credentials, not with a token.
+"""Moving the issuer and the audience of a running stack.
 
-So a move also repairs a stack whose tokens are accepted nowhere. A repeated move changes nothing and publishes again
-what is in force: after any failure, repeat it.
+Operators do it with AWS credentials and not with a token. So a move also repairs a stack that accepts none of its own
+tokens. A repeated move changes nothing and publishes the policy in force again: after any failure, repeat the move.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from latchkey.core.signing_policy.rotation import PolicyWriter
 from latchkey.signing.names import Name
 from latchkey.signing.policy import ISSUER, Moment, SigningPolicy, plan_audience_move, plan_issuer_move
 
+_MAX_ISSUER = 256
+
 
 @dataclass(frozen=True, slots=True)
 class IssuerMove:
@@ -24,7 +26,7 @@ class IssuerMove:
     writer: PolicyWriter
 
     def move(self, iss: str, moment: Moment) -> dict[str, Any]:
-        """Publish this issuer, and let tokens name it as soon as every verifier accepts it; return the names.
+        """Publish this issuer, and let tokens carry it as soon as every verifier accepts it; return the names.
 
         Raises `VALIDATION_FAILED` for an address that cannot be an issuer, and `CONFLICT` while another writer is at
         work.
@@ -38,13 +40,13 @@ class IssuerMove:
 
 @dataclass(frozen=True, slots=True)
 class AudienceMove:
-    """Moves the audience to `audience`, which is the stack's parameter: so that no rotation moves it back."""
+    """Moves the audience to `audience`, the stack's parameter. A rotation would move any other value back to it."""
 
     writer: PolicyWriter
     audience: str
 
     def move(self, moment: Moment) -> dict[str, Any]:
-        """Publish the audience, and let tokens name it as soon as every verifier accepts it; return the names.
+        """Publish the audience, and let tokens carry it as soon as every verifier accepts it; return the names.
 
         Raises `CONFLICT` while another writer is at work.
         """
@@ -54,10 +56,10 @@ class AudienceMove:
 
 
 def describe_names(policy: SigningPolicy, now: int) -> dict[str, Any]:
-    """Return which issuers and audiences tokens name, will name and may name, with the policy's version.
+    """Return the issuers and audiences that tokens carry, will carry and may carry, with the policy's version.
 
-    Times are in seconds since the epoch. `next_issuer.at` is when tokens begin to name it, `previous_until` when the
-    issuer before it is no longer accepted.
+    Times are in seconds since the epoch. From `next_issuer.at` on, tokens carry the next issuer. From its
+    `previous_until` on, verifiers refuse the issuer before it.
     """
     return {
         "version": policy.version,
@@ -86,10 +88,10 @@ def _carry_out(
 
 
 def _require_issuer(iss: str, issuers: Name) -> None:
-    """Refuse what no verifier could fetch keys from, and plain http unless the stack is a laptop's already."""
+    """Refuse an address that verifiers cannot fetch keys from; plain http is only for a stack that has it already."""
     is_safe = iss.startswith("https:") or issuers.current.startswith("http:")
-    if not is_safe or iss.endswith("/") or not ISSUER.fullmatch(iss):
-        message = "This must be an https address without a query, a fragment and a slash at its end."
+    if not is_safe or iss.endswith("/") or len(iss) > _MAX_ISSUER or not ISSUER.fullmatch(iss):
+        message = "This must be an https address without a query, a fragment or a slash at its end."
         raise ServiceError(
             Errors.VALIDATION_FAILED, "iss: bad_issuer", fields=(FieldError("iss", "bad_issuer", message),)
         )

@@ -21,6 +21,7 @@ from latchkey.core.signing_policy.store import LeaseStore, PublicKeyStore, Publi
 from latchkey.signing.key_set import RSA_BITS, SigningKey
 from latchkey.signing.keys import Algorithm
 from latchkey.signing.minting import mint_access
+from latchkey.signing.names import Planned
 from latchkey.signing.policy import (
     Lifetimes,
     Moment,
@@ -46,7 +47,7 @@ _TOKEN_BYTES = 16  # in hex, the 32 characters that Secrets Manager asks for at 
 class FirstPolicy:
     """What the stack's parameters say about its very first signing policy.
 
-    Only `audience` counts later too: each rotation begins a move to it. Where it is empty, no rotation does.
+    Only `audience` matters later too: each rotation plans a move to it, unless it is empty.
     """
 
     issuer: str
@@ -107,9 +108,9 @@ class PolicyWriter:
         self.publish(public_half(policy, now))
 
     def publish_again(self, moment: Moment) -> None:
-        """Publish the public half of the policy in force, which a writer that died may not have come to.
+        """Publish the public half of the policy in force again, in case its writer died before it did so.
 
-        Where keys of a newer policy are out, nothing happens: they serve the policy in force as well.
+        Where the announcement of a newer policy is published, nothing changes: it serves the policy in force as well.
         """
         with self.alone(moment):
             self.keys.publish_keys(public_half(self.read(), moment.now))
@@ -204,6 +205,8 @@ class Rotation:
             before, policy = self._staged(token, moment)
             self.writer.put_in_force(token, before, policy, moment.now)
         self.writer.journal.record(Event("signing_rotated", reason=f"version {policy.version}"))
+        if before and _planned_audience(policy) not in {None, _planned_audience(before)}:
+            self.writer.journal.record(Event("audience_move_planned", reason=f"version {policy.version}"))
 
     def _successor(self, moment: Moment) -> SigningPolicy:
         text = self.writer.secret.current()
@@ -230,6 +233,10 @@ class Rotation:
             self.writer.journal.record(Event("rotation_dropped", reason=f"version {policy.version}"))
             raise ServiceError(Errors.CONFLICT, "the staged policy is out of date")
         return before, policy
+
+
+def _planned_audience(policy: SigningPolicy) -> Planned | None:
+    return policy.audiences.planned if policy.audiences else None
 
 
 def _first(first: FirstPolicy, moment: Moment) -> SigningPolicy:

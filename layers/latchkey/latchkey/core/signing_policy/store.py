@@ -15,9 +15,9 @@ from latchkey.signing.strict_json import loads
 class PublishedKeys:
     """What verifiers may know: the policy's version, the issuer, the signing algorithm and a JWKS (RFC 7517), as JSON.
 
-    `retire_at` says of the keys that have an end when that is. `names`, as JSON, is what the JWKS says about issuers
-    and audiences; it is empty where an older release has published. From `next_issuer_at` on, where it is not 0, tokens
-    carry `next_issuer`.
+    `retire_at` says of the keys that have an end when that is. `names` is the JWKS's list of issuers and audiences, as
+    JSON; it is empty where an older release has published. From `next_issuer_at` on, tokens carry `next_issuer`, if
+    there is one.
     """
 
     version: int
@@ -30,11 +30,11 @@ class PublishedKeys:
     next_issuer_at: int = 0
 
     def issuer_at(self, now: int) -> str:
-        """Return the issuer that tokens name which are minted at that time."""
+        """Return the issuer of the tokens that are minted at that time."""
         return self.next_issuer if self.next_issuer and self.next_issuer_at <= now else self.issuer
 
     def accepted(self, now: int) -> Accepted:
-        """Return the issuers and audiences that tokens may name at that time."""
+        """Return the issuers and audiences that are accepted at that time."""
         names = from_member(loads(self.names)) if self.names else Accepted({self.issuer: None})
         return names.at(now)
 
