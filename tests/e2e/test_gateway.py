@@ -17,7 +17,7 @@ import pytest
 
 from infra.local.gateway.authorizers import Authorizers
 from infra.local.gateway.dispatch import Gateway
-from infra.local.gateway.reading import MAX_BODY, ConnectionEnded, RequestReader
+from infra.local.gateway.reading import MAX_BODY, MAX_HEADER, ConnectionEnded, RequestReader
 from infra.local.gateway.routing import Router
 from infra.local.gateway.server import PortInUse, Server
 from infra.local.stack.api import Route, read_api
@@ -544,11 +544,19 @@ def test_expectation_is_met(sample: Sample) -> None:
         assert connection.recv(100).startswith(b"HTTP/1.1 200 ")
 
 
-def test_headers_over_the_limit_are_refused(sample: Sample) -> None:
-    """Request line and headers of more than 10,240 bytes are refused."""
-    answer = sample.raw(b"GET /open HTTP/1.1\r\nHost: t\r\nX: " + b"a" * 10_240 + b"\r\n\r\n")
+@pytest.mark.parametrize("fields", [b"X: " + b"a" * 10_240 + b"\r\n", b"X: a\r\n" * 1_800])
+def test_headers_over_the_limit_are_refused(sample: Sample, fields: bytes) -> None:
+    """Request line and headers of more than 10,240 bytes are refused, in one field or in many."""
+    answer = sample.raw(b"GET /open HTTP/1.1\r\nHost: t\r\n" + fields + b"\r\n")
     assert answer.startswith(b"HTTP/1.1 431 ")
     assert sample.invoked == []
+
+
+def test_headers_of_exactly_the_limit_are_taken(sample: Sample) -> None:
+    """10,240 bytes are allowed, with every line end."""
+    head = b"GET /open HTTP/1.1\r\nHost: t\r\nConnection: close\r\nX: %b\r\n\r\n"
+    assert sample.raw(head % (b"a" * (MAX_HEADER - len(head % b"")))).startswith(b"HTTP/1.1 200 ")
+    assert sample.raw(head % (b"a" * (MAX_HEADER - len(head % b"") + 1))).startswith(b"HTTP/1.1 431 ")
 
 
 @pytest.mark.parametrize(
