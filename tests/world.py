@@ -150,7 +150,6 @@ class World:
         self.sessions = Sessions(self.store, self.journal)
         self.refresh_grant = RefreshGrant(
             store=self.store,
-            partners=self.store,
             links=self.store,
             clients=self.clients,
             policies=self.source,

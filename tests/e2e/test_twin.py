@@ -94,7 +94,7 @@ def test_signal_ends_it_cleanly_and_soon(tmp_path: Path, number: signal.Signals)
         code = running.stop(number)
         seconds = time.monotonic() - began
     assert code == 0
-    assert seconds < 3
+    assert seconds < 30  # far more than it takes, for a busy machine
     assert "Traceback" not in running.output()
 
 

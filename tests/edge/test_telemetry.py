@@ -13,7 +13,7 @@ from latchkey.edge.telemetry import LogJournal, logger, redact
 
 SECRETS = [
     "eyJhbGciOiJub25lIn0.eyJzdWIiOiJ1c3JfYSJ9.c2lnbmF0dXJl",
-    "lk1.usr_abcdefgh.ses_abcdefgh.12.c2lnbmF0dXJl",
+    "lk2.usr_abcdefgh.ses_abcdefgh.12.ZmFtaWx5.c2lnbmF0dXJl",
     "lk_abcdefghijklmnopqrstuvwxyz_" + "a2" * 29 + "b",
     "lks_" + "a2" * 29 + "b",
     "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$aGFzaA",

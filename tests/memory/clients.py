@@ -71,6 +71,11 @@ class Clients(State):
             key = self._api_keys.get(key_id)
         return None if key is None or (key.expires_at is not None and key.expires_at <= now) else key
 
+    def find_api_key_and_client(self, key_id: str, client_id: str, now: int) -> tuple[ApiKey | None, Client | None]:
+        """Return key and client."""
+        with self._lock:
+            return self.find_api_key(key_id, now), self.find_client(client_id)
+
     def list_api_keys(self, client_id: str, *, after: str, limit: int) -> Page[ApiKey]:
         """Return the keys of one client, or of all, expired ones too."""
         with self._lock:

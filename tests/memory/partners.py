@@ -117,6 +117,11 @@ class Links(State):
         with self._lock:
             return self._links.get((sub, partner_id))
 
+    def find_partner_and_link(self, sub: str, partner_id: str) -> tuple[Partner | None, Link | None]:
+        """Return partner and link."""
+        with self._lock:
+            return self._partners.get(partner_id), self.find_link(sub, partner_id)
+
     def list_links(self, sub: str) -> tuple[Link, ...]:
         """Return the links of an account, by partner."""
         with self._lock:

@@ -40,7 +40,10 @@ class PublishedPolicy:
         return key or self._keys(self._at_most(UNKNOWN_KID_PAUSE)).get(kid)
 
     def _keys(self, published: PublishedKeys) -> dict[str, TrustedKey]:
-        return read_keys(published.jwks_at(int(self._now())))
+        try:
+            return read_keys(published.jwks_at(int(self._now())))
+        except Unreadable as error:
+            raise unavailable(str(error)) from None
 
     def _at_most(self, age: float | None) -> PublishedKeys:
         try:

@@ -123,7 +123,6 @@ def refresh_grant() -> RefreshGrant:
     """Return the renewal of sessions."""
     return RefreshGrant(
         store=store(),
-        partners=store(),
         links=store(),
         clients=clients(),
         policies=policies(),

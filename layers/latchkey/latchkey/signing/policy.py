@@ -242,9 +242,9 @@ def change(policy: SigningPolicy, algorithm: Algorithm, lifetimes: Lifetimes, mo
 def reset(policy: SigningPolicy, moment: Moment, *, end_sessions: bool) -> SigningPolicy:
     """Return the next version after a leak: no old signing key is left, so what they signed is worth nothing.
 
-    The new keys sign at once, before any verifier has them. Old refresh keys only verify, until the last of their tokens
-    has died: a thief of them lacks what a session's own tokens hold (`refresh.py`), so no session has to end. With
-    `end_sessions` they go too.
+    The new keys sign at once, before any verifier has them. Old refresh keys only verify, until the last of their
+    tokens has died: a thief of them lacks what a session's own tokens hold (`refresh.py`), so no session has to end.
+    With `end_sessions` they go too.
     Unknown members that may hold secrets go too: a newer release then uses their defaults, as it must be able to.
     """
     key, spare = (_fresh_key(policy.algorithm, policy.rsa_bits, moment) for _ in range(2))

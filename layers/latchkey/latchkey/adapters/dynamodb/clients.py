@@ -75,7 +75,15 @@ class Clients(TablePart):
         """Return the key if it has not expired, whatever its status."""
         item = self._table.get(items.api_key(key_id))
         key = items.decode(ApiKey, item) if item else None
-        return None if key is None or (key.expires_at is not None and key.expires_at <= now) else key
+        return None if key is None or _has_expired(key, now) else key
+
+    def find_api_key_and_client(self, key_id: str, client_id: str, now: int) -> tuple[ApiKey | None, Client | None]:
+        """Return key and client: two items, one batch."""
+        key, client = items.api_key(key_id), items.client(client_id)
+        found = self._table.get_each([key, client])
+        held = items.decode(ApiKey, found[key]) if key in found else None
+        owner = items.decode(Client, found[client]) if client in found else None
+        return None if held is None or _has_expired(held, now) else held, owner
 
     def list_api_keys(self, client_id: str, *, after: str, limit: int) -> Page[ApiKey]:
         """Return the keys of one client, or of all, expired ones too."""
@@ -143,3 +151,7 @@ def _entries(key: ApiKey) -> tuple[Item, Item]:
     """Return the items of a new key: itself, and its place in the list."""
     listed = items.api_key_listed(key.client_id, key.key_id)
     return items.encode(items.api_key(key.key_id), key), items.key_item(listed)
+
+
+def _has_expired(key: ApiKey, now: int) -> bool:
+    return key.expires_at is not None and key.expires_at <= now

@@ -52,7 +52,7 @@ class SessionItems(TablePart):
     def find_user_and_session(self, sub: str, sid: str, now: int) -> tuple[User | None, Session | None]:
         """Return account and session: two items, one batch, however many sessions the account has."""
         account, session = items.user(sub), items.session(sub, sid)
-        found = {(item["pk"]["S"], item["sk"]["S"]): item for item in self._table.get_all([account, session])}
+        found = self._table.get_each([account, session])
         profile = found.get(account)
         return items.decode(User, profile) if profile else None, _live_session(found.get(session), now)
 

@@ -125,6 +125,15 @@ class Links(TablePart):
         item = self._table.get(items.link(sub, partner_id))
         return items.decode(Link, item) if item else None
 
+    def find_partner_and_link(self, sub: str, partner_id: str) -> tuple[Partner | None, Link | None]:
+        """Return partner and link: two items, one batch."""
+        partner, link = items.partner(partner_id), items.link(sub, partner_id)
+        found = self._table.get_each([partner, link])
+        return (
+            items.decode(Partner, found[partner]) if partner in found else None,
+            items.decode(Link, found[link]) if link in found else None,
+        )
+
     def list_links(self, sub: str) -> tuple[Link, ...]:
         """Return the links of an account, by partner."""
         return tuple(items.decode(Link, item) for item in self._table.query(items.user(sub).pk, items.LINK))

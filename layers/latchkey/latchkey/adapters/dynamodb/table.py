@@ -144,6 +144,10 @@ class Table:
             raise unavailable("the table gave a part of the items only")
         return found
 
+    def get_each(self, keys: Sequence[Key]) -> dict[Key, Item]:
+        """Return those of at most 100 items that are there, read consistently, by their keys."""
+        return {Key(item["pk"]["S"], item["sk"]["S"]): item for item in self.get_all(keys)}
+
     def put_new(self, item: Item) -> bool:
         """Store an item whose key is free; say whether it is stored."""
         attempt = _new_attempt()

@@ -80,12 +80,11 @@ class ClientDirectory:
         self._note_use(key, now)
         return ServiceRights(key, _shared(key.roles, owner.roles), _shared(key.scopes, owner.scopes))
 
-    def service_roles(self, api_key_id: str, *, now: int) -> tuple[str, ...] | None:
-        """Return the roles of a service whose session this key opened; `None` when the key or its owner is gone."""
-        key = self.store.find_api_key(api_key_id, now)
+    def service_roles(self, api_key_id: str, client_id: str, *, now: int) -> tuple[str, ...] | None:
+        """Return the roles of a service whose session this key opened; `None` when the key or its client is gone."""
+        key, owner = self.store.find_api_key_and_client(api_key_id, client_id, now)
         if key is None or key.status is not Status.ACTIVE:
             return None
-        owner = self.store.find_client(key.client_id)
         return _shared(key.roles, owner.roles) if owner and owner.status is Status.ACTIVE else None
 
     def _note_use(self, key: ApiKey, now: int) -> None:

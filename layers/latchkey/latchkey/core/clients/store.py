@@ -63,6 +63,9 @@ class ClientStore(Protocol):
     def find_api_key(self, key_id: str, now: int) -> ApiKey | None:
         """Return the key if it has not expired, whatever its status."""
 
+    def find_api_key_and_client(self, key_id: str, client_id: str, now: int) -> tuple[ApiKey | None, Client | None]:
+        """Return a key if it has not expired, and a client, whatever the status of both, in one consistent read."""
+
     def list_api_keys(self, client_id: str, *, after: str, limit: int) -> Page[ApiKey]:
         """Return the keys of one client, or of all for an empty `client_id`, expired ones too, `limit` at most."""
 

@@ -39,7 +39,7 @@ from latchkey.core.grants.store import Advance, SessionStore
 from latchkey.core.ids import Entropy
 from latchkey.core.mail.outbox import Outbox
 from latchkey.core.model import FIRST_PARTY_CLIENT, MailKind, Session, Status, UserStatus
-from latchkey.core.partners.store import LinkStore, PartnerStore
+from latchkey.core.partners.store import LinkStore
 from latchkey.core.policy import PolicySource
 from latchkey.core.roles.roles import Roles, below_operators
 from latchkey.signing.base64url import b64url_decode, b64url_encode
@@ -79,7 +79,6 @@ class RefreshGrant:
     """Renews sessions."""
 
     store: SessionStore
-    partners: PartnerStore
     links: LinkStore
     clients: ClientDirectory
     policies: PolicySource
@@ -119,7 +118,7 @@ class RefreshGrant:
         """Return who the session speaks for, or end it when its account or API key is gone."""
         if token.sub.startswith("cli_"):
             session = self.store.find_session(token.sub, token.sid, now)
-            roles = self.clients.service_roles(session.api_key_id, now=now) if session else None
+            roles = self.clients.service_roles(session.api_key_id, token.sub, now=now) if session else None
             holder = None if roles is None else Holder(0, roles)
         else:
             user, session = self.store.find_user_and_session(token.sub, token.sid, now)
@@ -145,11 +144,11 @@ class RefreshGrant:
 
     def _is_upheld(self, session: Session) -> bool:
         """Say whether the partner who opened a session still stands by it, and the account by the partner."""
-        partner = self.partners.find_partner(session.partner_id)
+        partner, link = self.links.find_partner_and_link(session.sub, session.partner_id)
         if partner is None or partner.status is not Status.ACTIVE or session.created_at <= partner.closed_until:
             return False
         # A session that began at the moment of parting was not there to be ended with the others.
-        return self.links.find_link(session.sub, session.partner_id) is not None
+        return link is not None
 
     def _advance(  # noqa: PLR0913, PLR0917 - as many as decide where the chain goes
         self,

@@ -110,7 +110,7 @@ def require_live_client(
     """
     if sid:
         session = store.find_session(client_id, sid, now)
-        roles = clients.service_roles(session.api_key_id, now=now) if session else None
+        roles = clients.service_roles(session.api_key_id, client_id, now=now) if session else None
     else:
         client = clients.store.find_client(client_id)
         roles = client.roles if client and client.status is Status.ACTIVE else None

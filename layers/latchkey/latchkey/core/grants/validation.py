@@ -8,7 +8,7 @@ from latchkey.core.clients.directory import ClientDirectory
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.grants.sessions import require_live_client, require_live_session
 from latchkey.core.grants.store import SessionStore
-from latchkey.core.policy import VerificationKeys
+from latchkey.core.policy import Trusted, VerificationKeys
 from latchkey.core.throttle import ADDRESS_RULE, Counter, ThrottleStore, require_no_wait
 from latchkey.signing.jws import InvalidToken
 from latchkey.signing.tokens import AccessClaims, parse, prove
@@ -44,9 +44,7 @@ class TokenCheck:
     def _proven(self, token: str, now: int) -> AccessClaims:
         try:
             signed = parse(token)
-            trusted = self.keys.find(signed.kid)
-            if trusted is None:
-                raise InvalidToken("kid is unknown")
+            trusted = self._trusted(signed.kid)
             claims = prove(
                 signed,
                 trusted.key,
@@ -61,3 +59,9 @@ class TokenCheck:
         else:
             require_live_client(self.sessions, self.clients, claims.sub, claims.sid or "", now=now)
         return claims
+
+    def _trusted(self, kid: str) -> Trusted:
+        trusted = self.keys.find(kid)
+        if trusted is None:
+            raise InvalidToken("kid is unknown")
+        return trusted

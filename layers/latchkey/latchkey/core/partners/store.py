@@ -66,6 +66,9 @@ class LinkStore(Protocol):
     def find_link(self, sub: str, partner_id: str) -> Link | None:
         """Return the link of an account with a partner, read consistently."""
 
+    def find_partner_and_link(self, sub: str, partner_id: str) -> tuple[Partner | None, Link | None]:
+        """Return a partner, whatever its status, and an account's link with it, in one consistent read."""
+
     def list_links(self, sub: str) -> tuple[Link, ...]:
         """Return the links of an account, by partner."""
 
