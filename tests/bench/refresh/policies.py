@@ -138,7 +138,7 @@ POLICIES: dict[str, Maker] = {
 }
 """The policies of the tables.
 
-The first is the letter of OAuth 2.1, section 4.3.1. The second is Cognito's longest `RetryGracePeriodSeconds`; that a
+The first is the letter of OAuth 2.1. The second is Cognito's longest `RetryGracePeriodSeconds`; that a
 token ends the session afterwards is assumed, since Cognito's documentation does not say. The third is what Supabase
 documents for its reuse detection, with its interval of 10 s.
 """

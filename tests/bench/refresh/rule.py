@@ -37,10 +37,10 @@ class Rule:
 
 
 RULE = Rule(
-    limit=12,  # the lowest that forgives one late refresh in four; a thief who is always late has 13
+    limit=12,  # with 27 % of refreshes late, one false sign-out in 500 years; with 10, one in 70
     generations_per_leak=1,  # slower, and ordinary losses add up over the years until they end the session
     same_network_seconds=10,  # longer helps few, and gives a thief on that network more room
-    any_network_seconds=1,  # parallel requests over IPv4 and IPv6; with 2, an awake thief lives twice as long
+    any_network_seconds=1,  # parallel requests over IPv4 and IPv6; with 2, a close follower lives twice as long
     burst_seconds=120,  # a request that timed out after 60 s is still repeated once
 )
 """The numbers that follow from the simulation."""
