@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test bench-import check format lock build deploy clean
+.PHONY: help run test bench-import bench-refresh check format lock build deploy clean
 
 # The first Python on the path that is new enough; PYTHON=… overrides it.
 PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 python3.11,\
@@ -24,6 +24,9 @@ test: .venv/.installed ## Run all tests
 
 bench-import: .venv/.installed ## Import 100,000 users into a twin and measure; USERS=… and DATA=1
 	@$(PY) -m tests.bench.import_users
+
+bench-refresh: .venv/.installed ## Simulate phones and thieves for the refresh limits; SCALE=0.1 for a look
+	@$(PY) -m tests.bench.refresh
 
 check: .venv/.installed ## Lint, types, template, locks
 	@$(PY) -m ruff check

@@ -1,0 +1,30 @@
+"""Simulate the policies of refreshing, and write what came of it into `docs/`: `make bench-refresh`, and no test.
+
+Say with SCALE how much of the whole run to simulate: 0.1 is a tenth, for a look. It is printed, and not written.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from tests.bench.refresh.experiment import Size, run
+from tests.bench.refresh.report import markdown, write
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def main() -> None:
+    """Run, print the tables, and write them."""
+    begun = time.process_time()
+    scale = float(os.environ.get("SCALE", "1"))
+    results = run(Size(scale))
+    print(markdown(results))
+    if scale == 1:
+        write(results, ROOT)
+    print(f"\n{time.process_time() - begun:.0f} s of CPU time")
+
+
+if __name__ == "__main__":
+    main()
