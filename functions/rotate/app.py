@@ -37,7 +37,7 @@ def rotation() -> Rotation:
         access_ttl=env.number("LATCHKEY_ACCESS_TTL", 900, low=60, high=86_400),
         refresh_ttl=env.number("LATCHKEY_REFRESH_TTL", 7_776_000, low=3_600, high=31_536_000),
         refresh_idle_ttl=env.number("LATCHKEY_REFRESH_IDLE_TTL", 2_592_000, low=3_600, high=31_536_000),
-        refresh_retry_limit=env.number("LATCHKEY_REFRESH_RETRY_LIMIT", 2, low=0, high=10),
+        refresh_retry_limit=env.number("LATCHKEY_REFRESH_RETRY_LIMIT", 12, low=0, high=100),
     )
     algorithm = Algorithm(env.choice("LATCHKEY_ALGORITHM", ("RS256", "ES256", "EdDSA"), "RS256"))
     first = FirstPolicy(

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from tests.e2e.accounts import PASSWORD, new_login, person, refresh, sign_in
-from tests.e2e.client import RunningTwin
+from tests.e2e.client import RunningTwin, start_twin
 
 STORM = 50
+
+
+@pytest.fixture(scope="module")
+def strict_twin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningTwin]:
+    """A twin of a stack where no refresh token works twice."""
+    with start_twin(tmp_path_factory.mktemp("strict"), LIMITS="off", PARAMETERS="RefreshRetryLimit=0") as running:
+        yield running
+        assert running.leaks() == []
 
 
 def test_a_storm_of_refreshes_gets_one_and_the_same_successor(twin: RunningTwin) -> None:
@@ -21,18 +32,29 @@ def test_a_storm_of_refreshes_gets_one_and_the_same_successor(twin: RunningTwin)
     assert int(successor.split(".")[3]) == int(token.split(".")[3]) + 1
 
 
-def test_a_replay_ends_the_session_and_is_reported_once(twin: RunningTwin) -> None:
-    """A token three generations old: refused, the session is dead, one audit line names it."""
+def test_a_delayed_duplicate_gets_nothing_and_ends_nothing(twin: RunningTwin) -> None:
+    """A token two generations old, a moment after it was spent: 503 with `Retry-After`, and the session goes on."""
     someone = person(twin)
+    spent = someone.tokens["refresh_token"]
+    someone.refresh()
+    someone.refresh()
+    duplicate = refresh(twin, spent)
+    assert (duplicate.status, duplicate.headers["retry-after"]) == (503, "1")
+    someone.refresh()
+    assert someone.me().status == 200
+
+
+def test_a_replay_ends_the_session_and_is_reported_once(strict_twin: RunningTwin) -> None:
+    """A token that was used before, where no token works twice: refused, the session is dead, one line names it."""
+    someone = person(strict_twin)
     stolen = someone.tokens["refresh_token"]
-    for _ in range(3):
-        someone.refresh()
-    replays = [refresh(twin, stolen) for _ in range(2)]
+    someone.refresh()
+    replays = [refresh(strict_twin, stolen) for _ in range(2)]
     assert [(replay.status, replay.json["code"]) for replay in replays] == [(401, "invalid_grant")] * 2
-    assert refresh(twin, someone.tokens["refresh_token"]).json["code"] == "invalid_grant"
+    assert refresh(strict_twin, someone.tokens["refresh_token"]).json["code"] == "invalid_grant"
     assert someone.me().status == 401
     sid = stolen.split(".")[2]
-    lines = [json.loads(line) for line in twin.output().splitlines() if line.startswith("{")]
+    lines = [json.loads(line) for line in strict_twin.output().splitlines() if line.startswith("{")]
     assert [line["sid"] for line in lines if line.get("event") == "refresh_reuse" and line["sid"] == sid] == [sid]
 
 

@@ -11,6 +11,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from latchkey.core.grants.repeats import RULE
 from tests.bench.refresh import report
 from tests.bench.refresh.assumptions import PARALLEL, PLAIN, POPULATIONS, PROFILES, STORED
 from tests.bench.refresh.chart import draw
@@ -26,7 +27,6 @@ from tests.bench.refresh.measures import (
 )
 from tests.bench.refresh.phones import Phone
 from tests.bench.refresh.policies import POLICIES, Strict, Window, latchkey
-from tests.bench.refresh.rule import RULE
 from tests.bench.refresh.sessions import Answer
 from tests.bench.refresh.thieves import THIEVES, Theft
 

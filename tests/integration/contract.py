@@ -67,16 +67,16 @@ def after(step: Advance, session: Session) -> Session:
         generation=session.generation + 1,
         link_hash=step.next_link_hash,
         salt=step.salt,
-        rotated_before=session.rotated_at,
         rotated_at=step.now,
         expires_at=min(step.expires_at, session.ends_at),
         network_mark=step.network_mark,
         key_mark_before=session.key_mark,
         key_mark=step.key_mark,
-        keys_seen=step.keys_seen,
+        burst=step.burst,
+        burst_at=step.burst_at,
     )
 
 
 def count_repeat(store: Store, session: Session, *, level: int = 1) -> bool:
     """Count a repeat of the token before the session's own."""
-    return store.count_repeat(session, level=level, generation=session.generation - 1, weight=1)
+    return store.count_repeat(session, level=level, generation=session.generation - 1)

@@ -56,10 +56,10 @@ def race_to_count_a_repeat(store: Store) -> None:
     """Assert that one of many who judged a repeat by the same read counts it."""
     session = samples.worn_session()
     store.create_session(session)
-    counted = race(lambda number: store.count_repeat(session, level=10 + number, generation=3, weight=number), PHONES)
+    counted = race(lambda number: store.count_repeat(session, level=10 + number, generation=3), PHONES)
     assert counted.count(True) == 1
-    level, weight = 10 + counted.index(True), counted.index(True)
-    expected = replace(session, late_level=level, late_generation=3, late_weight=weight)
+    level = 10 + counted.index(True)
+    expected = replace(session, late_level=level, late_generation=3)
     assert store.find_session(session.sub, session.sid, NOW) == expected
 
 

@@ -232,3 +232,13 @@ def test_thirty_rotations_make_one_successor(new_store: Callable[[], Store]) -> 
     store = new_store()
     for _ in range(5):  # a transaction of four items each: a few rounds take as long as twenty of the others
         races.race_for_a_successor(store)
+
+
+def test_a_key_and_its_client_are_read_at_once(store: Store, client: Client) -> None:
+    """Each is there or not by itself, and an expired key is not."""
+    key = replace(samples.api_key(NOW + 10), client_id=client.client_id)
+    store.create_api_key(key)
+    for now, held in ((NOW + 9, key), (NOW + 10, None)):
+        assert store.find_api_key_and_client(key.key_id, client.client_id, now) == (held, client)
+    assert store.find_api_key_and_client(key.key_id, "cli_gone", NOW) == (key, None)
+    assert store.find_api_key_and_client("gone", "cli_gone", NOW) == (None, None)

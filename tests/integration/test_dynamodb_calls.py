@@ -60,6 +60,11 @@ OPERATIONS: dict[str, tuple[Callable[[Store], object], list[str]]] = {
     ),
     "create_session": (lambda store: store.create_session(SESSION), ["PutItem"]),
     "find_user_and_session": (lambda store: store.find_user_and_session(USER.sub, SESSION.sid, NOW), ["BatchGetItem"]),
+    "find_api_key_and_client": (
+        lambda store: store.find_api_key_and_client(KEY.key_id, CLIENT.client_id, NOW),
+        ["BatchGetItem"],
+    ),
+    "find_partner_and_link": (lambda store: store.find_partner_and_link(USER.sub, "prt_a"), ["BatchGetItem"]),
     "find_session": (lambda store: store.find_session(SESSION.sub, SESSION.sid, NOW), ["GetItem"]),
     "list_sessions": (lambda store: store.list_sessions(SESSION.sub, NOW), ["Query"]),
     "count_repeat": (lambda store: count_repeat(store, SESSION), ["UpdateItem"]),

@@ -54,11 +54,11 @@ class ReadThenWriteMemory(MemoryStore):
         self._sessions[step.sub, step.sid] = after(step, session)
         return Rotation(advanced=True, session=after(step, session))
 
-    def count_repeat(self, session: Session, *, level: int, generation: int, weight: int) -> bool:
+    def count_repeat(self, session: Session, *, level: int, generation: int) -> bool:
         """Read the bucket, then set it."""
         held = self._sessions[session.sub, session.sid]
         time.sleep(NETWORK)
-        counted = replace(held, late_level=level, late_generation=generation, late_weight=weight)
+        counted = replace(held, late_level=level, late_generation=generation)
         self._sessions[session.sub, session.sid] = counted
         return held.late_level == session.late_level
 
@@ -145,15 +145,15 @@ class ReadThenWriteDynamo(DynamoStore):
         self._client.put_item(TableName=self._name, Item=items.encode(items.session(step.sub, step.sid), moved))
         return Rotation(advanced=True, session=moved)
 
-    def count_repeat(self, session: Session, *, level: int, generation: int, weight: int) -> bool:
+    def count_repeat(self, session: Session, *, level: int, generation: int) -> bool:
         """Read the bucket, then set it."""
         key = items.session(session.sub, session.sid)
         held = self._table.get(key)
         time.sleep(NETWORK)
         self._table.update(
             key,
-            "SET #late_level = :level, #late_generation = :late, #late_weight = :weight",
-            {"level": level, "late": generation, "weight": weight},
+            "SET #late_level = :level, #late_generation = :late",
+            {"level": level, "late": generation},
         )
         return held is not None and held["late_level"] == {"N": str(session.late_level)}
 

@@ -56,8 +56,8 @@ NOT_MOVED_BY_AN_ADVANCE = {
     "link": Flaw("link_hash", "#link_hash = :next_link, ", contract.test_an_advance_moves_the_chain),
     "salt": Flaw("salt", "#salt = :salt, ", contract.test_an_advance_moves_the_chain),
     "time before": Flaw(
-        "rotated_before",
-        "#rotated_before = #rotated_at, ",
+        "burst_at",
+        ", #burst_at = :burst_at",
         contract.test_the_times_and_keys_of_two_advances_are_kept,
     ),
     "key before": Flaw(
@@ -78,7 +78,6 @@ IGNORED_BY_A_COUNT = {
         "generation": "#generation = :generation",
         "late_level": "#late_level = :level_read",
         "late_generation": "#late_generation = :late_read",
-        "late_weight": "#late_weight = :weight_read",
     }.items()
 }
 
@@ -96,11 +95,11 @@ class IgnoringMemory(MemoryStore):
         own: Any = getattr(held, self._member) if self._member != "now" else min(step.now, held.expires_at - 1)
         return super().advance(replace(step, **{self._member: own}))
 
-    def count_repeat(self, session: Session, *, level: int, generation: int, weight: int) -> bool:
+    def count_repeat(self, session: Session, *, level: int, generation: int) -> bool:
         """Count whatever the member is."""
         held = self._sessions[session.sub, session.sid]
         read = replace(session, **{self._member: getattr(held, self._member)})
-        return super().count_repeat(read, level=level, generation=generation, weight=weight)
+        return super().count_repeat(read, level=level, generation=generation)
 
 
 class KeepingMemory(MemoryStore):

@@ -128,15 +128,15 @@ def test_an_advance_moves_the_chain(store: Store) -> None:
 def test_the_times_and_keys_of_two_advances_are_kept(store: Store) -> None:
     """What the last advance left moves to the place of the one before, and the mark of a network does not."""
     session = opened(store, samples.session())
-    first = step_from(session, key_mark="k1", network_mark="n1", keys_seen=False)
+    first = step_from(session, key_mark="k1", network_mark="n1", burst=0, burst_at=NOW)
     once = after(first, session)
-    second = step_from(once, now=NOW + 60, key_mark="k2", network_mark="n2", keys_seen=True)
+    second = step_from(once, now=NOW + 60, key_mark="k2", network_mark="n2", burst=1, burst_at=NOW + 60)
     assert store.advance(first).session == once
-    assert (once.rotated_at, once.rotated_before, once.key_mark_before) == (NOW + 1, NOW, "")
+    assert (once.rotated_at, once.burst, once.burst_at, once.key_mark_before) == (NOW + 1, 0, NOW, "")
     twice = store.advance(second).session
     assert twice == after(second, once)
-    assert (twice.rotated_at, twice.rotated_before) == (NOW + 60, NOW + 1)
-    assert (twice.network_mark, twice.key_mark, twice.key_mark_before, twice.keys_seen) == ("n2", "k2", "k1", True)
+    assert (twice.rotated_at, twice.burst, twice.burst_at) == (NOW + 60, 1, NOW + 60)
+    assert (twice.network_mark, twice.key_mark, twice.key_mark_before) == ("n2", "k2", "k1")
 
 
 def test_an_advance_without_marks_clears_those_of_the_one_before(store: Store) -> None:
@@ -234,12 +234,12 @@ def refuses_and_tells(store: Store, **wrong: Any) -> None:
 def test_a_repeat_is_counted(store: Store, worn: bool) -> None:
     """The bucket is set on a session that stands as it was read, the first time and the next; all else stands."""
     session = opened(store, samples.worn_session() if worn else samples.session())
-    assert store.count_repeat(session, level=5, generation=3, weight=1)
-    assert found(store, session) == replace(session, late_level=5, late_generation=3, late_weight=1)
+    assert store.count_repeat(session, level=5, generation=3)
+    assert found(store, session) == replace(session, late_level=5, late_generation=3)
 
 
 @pytest.mark.parametrize("worn", [False, True])
-@pytest.mark.parametrize("member", ["generation", "late_level", "late_generation", "late_weight"])
+@pytest.mark.parametrize("member", ["generation", "late_level", "late_generation"])
 def test_a_repeat_is_not_counted_on_a_session_that_moved(store: Store, member: str, worn: bool) -> None:
     """A session whose generation or bucket is not as it was read is left alone."""
     read = samples.worn_session() if worn else samples.session()
@@ -260,8 +260,8 @@ def test_a_repeat_is_not_counted_after_an_advance(store: Store) -> None:
 def test_an_advance_keeps_the_bucket(store: Store) -> None:
     """A counted repeat stays counted when the session advances."""
     session = opened(store, samples.session())
-    store.count_repeat(session, level=2, generation=0, weight=2)
-    counted = replace(session, late_level=2, late_generation=0, late_weight=2)
+    store.count_repeat(session, level=2, generation=0)
+    counted = replace(session, late_level=2, late_generation=0)
     step = step_from(session)
     assert store.advance(step).session == after(step, counted)
 

@@ -52,24 +52,24 @@ class Sessions(State):
                 generation=step.generation + 1,
                 link_hash=step.next_link_hash,
                 salt=step.salt,
-                rotated_before=session.rotated_at,
                 rotated_at=step.now,
                 expires_at=step.expires_at,
                 network_mark=step.network_mark,
                 key_mark_before=session.key_mark,
                 key_mark=step.key_mark,
-                keys_seen=step.keys_seen,
+                burst=step.burst,
+                burst_at=step.burst_at,
             )
             self._sessions[step.sub, step.sid] = _capped(moved)
             return Rotation(advanced=True, session=self.find_session(step.sub, step.sid, step.now))
 
-    def count_repeat(self, session: Session, *, level: int, generation: int, weight: int) -> bool:
+    def count_repeat(self, session: Session, *, level: int, generation: int) -> bool:
         """Set the bucket if neither it nor the generation has moved since the session was read."""
         with self._lock:
             held = self._sessions.get((session.sub, session.sid))
             if held is None or _bucket(held) != _bucket(session):
                 return False
-            counted = replace(held, late_level=level, late_generation=generation, late_weight=weight)
+            counted = replace(held, late_level=level, late_generation=generation)
             self._sessions[session.sub, session.sid] = counted
             return True
 
@@ -91,7 +91,7 @@ def _is_at(session: Session, step: Advance) -> bool:
 
 
 def _bucket(session: Session) -> tuple[int, ...]:
-    return session.generation, session.late_level, session.late_generation, session.late_weight
+    return session.generation, session.late_level, session.late_generation
 
 
 def _capped(session: Session) -> Session:

@@ -18,7 +18,7 @@ LABELS = {
     "access_ttl": "Access token lives",
     "refresh_ttl": "Session lives at most",
     "refresh_idle_ttl": "Unused session lives",
-    "refresh_retry_limit": "Late refreshes in a row",
+    "refresh_retry_limit": "Late repeats allowed",
 }
 """The settings that an operator can change, in the order in which they are shown."""
 

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from math import inf
 from typing import Any
 
+from latchkey.core.grants.repeats import RULE
 from tests.bench.refresh.assumptions import (
     ASSUMPTIONS,
     PLAIN,
@@ -27,7 +28,6 @@ from tests.bench.refresh.measures import (
     years_between,
 )
 from tests.bench.refresh.policies import LIMIT_VARIANTS, OTHER_VARIANTS, POLICIES, VARIANTS
-from tests.bench.refresh.rule import RULE
 from tests.bench.refresh.thieves import AWAKE, SOMETIMES, THIEVES, Theft, Thief
 
 DAYS = 30

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from math import inf, sqrt
 from random import Random
 
+from latchkey.core.grants.repeats import RULE, Verdict, classify
 from tests.bench.refresh.assumptions import DAY, Habits
 from tests.bench.refresh.phones import Phone
 from tests.bench.refresh.policies import Maker
-from tests.bench.refresh.rule import RULE, Verdict, classify
 from tests.bench.refresh.sessions import Repeat, Session
 from tests.bench.refresh.thieves import Theft
 

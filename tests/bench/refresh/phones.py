@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from random import Random
 
+from latchkey.core.grants.repeats import Presented
 from tests.bench.refresh.assumptions import ACCESS_TTL, DAY, HOME_AGAIN, NOTICED, Habits, Keys
-from tests.bench.refresh.rule import Presented
 from tests.bench.refresh.sessions import Answer
 
 Life = Generator[tuple[float, Presented], Answer, None]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from tests.bench.refresh.rule import RULE, Bucket, Rule, Verdict, classify, counted, is_over
+from latchkey.core.grants.repeats import RULE, Bucket, Rule, Verdict, classify, counted, is_over
 from tests.bench.refresh.sessions import Repeat
 
 

@@ -15,7 +15,7 @@ from tests.bench.refresh.policies import POLICIES
 PAGE = Path("docs/security.md")
 CHART = Path("docs/refresh-simulation.svg")
 DATA = Path("docs/refresh-simulation.json")
-BEGIN, END = "<!-- make bench-refresh writes from here -->", "<!-- make bench-refresh writes to here -->"
+BEGIN, END = "<!-- refresh-simulation -->", "<!-- /refresh-simulation -->"
 
 
 def markdown(results: Result) -> str:

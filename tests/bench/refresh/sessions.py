@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from tests.bench.refresh.rule import RULE, Chain, Presented, Verdict, advanced, classify
+from latchkey.core.grants.repeats import RULE, Chain, Presented, Verdict, advanced, classify
 
 
 @dataclass(frozen=True, slots=True)

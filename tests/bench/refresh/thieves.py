@@ -11,9 +11,9 @@ from enum import Enum
 from math import inf
 from random import Random
 
+from latchkey.core.grants.repeats import Presented
 from tests.bench.refresh.assumptions import DAY, Habits
 from tests.bench.refresh.phones import Phone
-from tests.bench.refresh.rule import Presented
 from tests.bench.refresh.sessions import Session
 
 HOUR = 3_600

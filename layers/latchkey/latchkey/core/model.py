@@ -103,10 +103,10 @@ class Session:
     The chain: `family_hash` and `link_hash` are the SHA-256, in hex, of what the token of this generation holds, and
     `salt` is what its link was derived with (base64url; empty at generation 0).
 
-    The last refresh was at `rotated_at`, the one before at `rotated_before` (0 for none). `network_mark` tells the
-    network of the last one, `key_mark` and `key_mark_before` the `Idempotency-Key` of both, each as a hash or empty;
-    `keys_seen` says that the client has sent different keys in a row. `late_level`, `late_generation` and `late_weight`
-    are the bucket of counted repeats (`grants/repeats.py`).
+    The last refresh was at `rotated_at`. `network_mark` tells its network and `key_mark` its `Idempotency-Key`, each as
+    a hash or empty; `key_mark_before` is that of the refresh before it. The present burst of refreshes began at
+    `burst_at`, with the token of generation `burst`. `late_level` and `late_generation` are the bucket of late repeats
+    (`grants/repeats.py`).
     """
 
     sub: str
@@ -124,14 +124,13 @@ class Session:
     link_hash: str
     generation: int = 0
     salt: str = ""
-    rotated_before: int = 0
     network_mark: str = ""
     key_mark: str = ""
     key_mark_before: str = ""
-    keys_seen: bool = False
+    burst: int = 0
+    burst_at: int = 0
     late_level: int = 0
     late_generation: int = -1
-    late_weight: int = 0
     device: str = ""
     api_key_id: str = ""
     partner_id: str = ""

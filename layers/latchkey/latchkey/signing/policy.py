@@ -53,7 +53,7 @@ BOUNDS: Mapping[str, range] = {
     "access_ttl": range(60, MAX_TTL + 1),
     "refresh_ttl": range(3600, 31_536_000 + 1),
     "refresh_idle_ttl": range(60, 31_536_000 + 1),
-    "refresh_retry_limit": range(11),
+    "refresh_retry_limit": range(101),
     "rsa_bits": range(2048, 4096 + 1, 1024),
 }
 """What each number of a policy may be; lifetimes are in seconds."""
@@ -82,7 +82,7 @@ class Lifetimes:
     access_ttl: int = 900
     refresh_ttl: int = 7_776_000
     refresh_idle_ttl: int = 2_592_000
-    refresh_retry_limit: int = 2
+    refresh_retry_limit: int = 12
 
 
 @dataclass(frozen=True)

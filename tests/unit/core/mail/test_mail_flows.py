@@ -498,7 +498,7 @@ def test_the_owner_is_told_of_a_stolen_refresh_token(world: World) -> None:
     world.refresh(second, now=NOW + 2)
     for _ in range(2):
         with refuses(Errors.INVALID_GRANT):
-            world.refresh(first, now=NOW + 100)
+            world.refresh(first, now=NOW + 1000)
     assert [(letter.to, letter.about) for letter in world.deliver()] == [(LOGIN, MailKind.REFRESH_REUSE)]
 
 

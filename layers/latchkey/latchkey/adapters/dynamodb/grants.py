@@ -22,11 +22,11 @@ from latchkey.core.throttle import Counter
 _ALIVE = "#expires_at > :now AND #ends_at > :now"
 _AT_GENERATION = "#generation = :generation"
 _AT_TOKEN = f"{_AT_GENERATION} AND #link_hash = :link AND #family_hash = :family"
-_BUCKET_AS_READ = "#late_level = :level_read AND #late_generation = :late_read AND #late_weight = :weight_read"
+_BUCKET_AS_READ = "#late_level = :level_read AND #late_generation = :late_read"
 _ADVANCE = (
-    "SET #generation = :next, #link_hash = :next_link, #salt = :salt, #rotated_before = #rotated_at, "
+    "SET #generation = :next, #link_hash = :next_link, #salt = :salt, "
     "#rotated_at = :now, #expires_at = :expires_at, #ttl = :ttl, #network_mark = :network, "
-    "#key_mark_before = #key_mark, #key_mark = :key, #keys_seen = :keys_seen"
+    "#key_mark_before = #key_mark, #key_mark = :key, #burst = :burst, #burst_at = :burst_at"
 )
 _OF_CLIENT = "#client_id = :client_id"
 _OF_EPOCH = "#epoch >= :epoch"
@@ -79,25 +79,24 @@ class SessionItems(TablePart):
                 "ttl": step.expires_at + LINGER,
                 "network": step.network_mark,
                 "key": step.key_mark,
-                "keys_seen": step.keys_seen,
+                "burst": step.burst,
+                "burst_at": step.burst_at,
             },
             only_if=f"{_AT_TOKEN} AND {_ALIVE} AND {_OF_CLIENT} AND {_OF_EPOCH}",
         )
         return Rotation(write.applied, _live_session(write.item, step.now))
 
-    def count_repeat(self, session: Session, *, level: int, generation: int, weight: int) -> bool:
+    def count_repeat(self, session: Session, *, level: int, generation: int) -> bool:
         """Set the bucket if neither it nor the generation has moved since the session was read."""
         return self._table.update(
             items.session(session.sub, session.sid),
-            "SET #late_level = :level, #late_generation = :late, #late_weight = :weight",
+            "SET #late_level = :level, #late_generation = :late",
             {
                 "level": level,
                 "late": generation,
-                "weight": weight,
                 "generation": session.generation,
                 "level_read": session.late_level,
                 "late_read": session.late_generation,
-                "weight_read": session.late_weight,
             },
             only_if=f"{_AT_GENERATION} AND {_BUCKET_AS_READ}",
         ).applied

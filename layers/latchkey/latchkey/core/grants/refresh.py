@@ -7,8 +7,8 @@ stands, and cannot make a token of it. What a token of generation `n` gets when 
     n > g, or a wrong link       refused: the table was restored from a backup
     n = g                        the next generation, by one conditional write
     n = g - 1                    the same successor: a retry. `repeats.py` says which retries are counted
-    n = g - 2, a moment ago      503: a delayed duplicate of a request that was answered
-    older                        the session ends: reuse (RFC 9700 section 4.14.2)
+    older, of this burst         503: a delayed duplicate of a request that was answered
+    older than that              the session ends: reuse (RFC 9700 section 4.14.2)
 
 So parallel refreshes agree, a lost answer logs nobody out, and two holders of one session are noticed.
 """
@@ -29,10 +29,10 @@ from latchkey.core.grants.repeats import (
     Presented,
     Rule,
     Verdict,
+    advanced,
     classify,
     counted,
     is_over,
-    weight_of,
 )
 from latchkey.core.grants.sessions import Sessions
 from latchkey.core.grants.store import Advance, SessionStore
@@ -163,7 +163,8 @@ class RefreshGrant:
         client_id = asked.client_id or _own_client(token)
         salt = self.entropy(LINK_BYTES)
         successor = token.successor(salt)
-        presented = _presented(token, asked, now)
+        presented, rule = _presented(token, asked, now), replace(RULE, limit=policy.refresh_retry_limit)
+        chain = advanced(_chain(read), presented, rule)
         rotation = self.store.advance(
             Advance(
                 sub=token.sub,
@@ -179,7 +180,8 @@ class RefreshGrant:
                 expires_at=now + policy.refresh_idle_ttl,
                 network_mark=presented.network,
                 key_mark=presented.key,
-                keys_seen=read.keys_seen or _is_new_key(presented.key, read.key_mark),
+                burst=chain.burst,
+                burst_at=chain.burst_at,
             )
         )
         if rotation.session is None:
@@ -187,7 +189,6 @@ class RefreshGrant:
         if rotation.advanced:
             return rotation.session, successor
         self._require_own(token, rotation.session, client_id, holder)
-        rule = replace(RULE, limit=policy.refresh_retry_limit)
         return self._past(token, rotation.session, presented, rule)
 
     def _require_own(self, token: RefreshToken, session: Session, client_id: str, holder: Holder) -> None:
@@ -215,20 +216,21 @@ class RefreshGrant:
             raise ServiceError(Errors.UNAVAILABLE, "a delayed duplicate", retry_after=1)
         if verdict is Verdict.REUSE:
             raise self._reuse(token, session, f"{behind} generations behind", presented.at)
-        self._count(token, session, presented.at, weight_of(verdict, rule), rule)
+        if verdict is Verdict.LATE:
+            self._count(token, session, presented.at, rule)
         return session, successor
 
-    def _count(self, token: RefreshToken, session: Session, now: int, weight: int, rule: Rule) -> None:
-        """Count a repeat that is not free; end the session whose bucket runs over."""
-        before = Bucket(session.late_level, session.late_generation, session.late_weight)
-        after = counted(before, token.generation, weight, rule) if weight else before
+    def _count(self, token: RefreshToken, session: Session, now: int, rule: Rule) -> None:
+        """Count a late repeat; end the session whose bucket runs over."""
+        before = Bucket(session.late_level, session.late_generation)
+        after = counted(before, token.generation, rule)
         if after == before:
             return
         self._report("refresh_late", token, session, f"level {after.level}")
         if is_over(after, rule):
             raise self._reuse(token, session, f"level {after.level}", now)
         try:
-            self.store.count_repeat(session, level=after.level, generation=after.generation, weight=after.weight)
+            self.store.count_repeat(session, level=after.level, generation=after.generation)
         except ServiceError as error:  # the answer is the same, counted or not
             if error.error is not Errors.UNAVAILABLE:
                 raise
@@ -264,13 +266,10 @@ def _presented(token: RefreshToken, asked: RefreshRequest, now: int) -> Presente
 
 def _chain(session: Session) -> Chain:
     """Return what a session remembers of its advances."""
+    if session.generation == 0:
+        return Chain()
     last = Presented(session.generation - 1, session.rotated_at, session.network_mark, session.key_mark)
-    before = Presented(session.generation - 2, session.rotated_before, "", session.key_mark_before)
-    return Chain(session.generation, last, before, session.keys_seen)
-
-
-def _is_new_key(key: str, before: str) -> bool:
-    return bool(key and before and key != before)
+    return Chain(session.generation, last, session.key_mark_before, session.burst, session.burst_at)
 
 
 def _mark(sid: str, text: str) -> str:

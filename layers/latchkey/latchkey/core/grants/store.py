@@ -30,7 +30,8 @@ class Advance:
     expires_at: int
     network_mark: str = ""
     key_mark: str = ""
-    keys_seen: bool = False
+    burst: int = 0
+    burst_at: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ class SessionStore(Protocol):
         `expires_at`, or its `ends_at` if that is earlier.
         """
 
-    def count_repeat(self, session: Session, *, level: int, generation: int, weight: int) -> bool:
+    def count_repeat(self, session: Session, *, level: int, generation: int) -> bool:
         """Set the bucket of counted repeats if the session still stands as it was read; say whether it did."""
 
     def end_session(self, sub: str, sid: str) -> bool:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.bench.refresh.rule import (
+from latchkey.core.grants.repeats import (
     RULE,
     Bucket,
     Chain,
