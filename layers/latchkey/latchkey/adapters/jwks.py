@@ -37,7 +37,7 @@ class KeysUnavailable(Exception):
 
 
 class KeyCache(Generic[K]):
-    """Keys by id from a source that may fail: read on use when older than `max_age`, and kept for `last_good` if it fails.
+    """Keys by id from a source that may fail: read on use when older than `max_age`, kept for `last_good` if it fails.
 
     All times are in seconds. While there is no key, a read that failed is the last one for `pause_empty`.
     """
