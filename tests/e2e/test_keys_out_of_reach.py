@@ -19,10 +19,10 @@ from infra.local.stack.api import read_api
 from infra.local.stack.intrinsics import Resolver
 from infra.local.stack.template import translate
 from infra.packaging import template as source
-from latchkey.adapters.jwks import LAST_GOOD, RemoteKeys
+from latchkey.adapters.jwks import RemoteKeys
 from latchkey.edge import authorizer
 from latchkey.signing.key_set import SigningKey, generate
-from latchkey.signing.keys import Algorithm
+from latchkey.signing.keys import LAST_GOOD, Algorithm
 from latchkey.signing.minting import mint_access
 from latchkey.signing.tokens import AccessClaims
 

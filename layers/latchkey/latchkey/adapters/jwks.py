@@ -16,14 +16,11 @@ from urllib.parse import SplitResult, urlsplit
 from latchkey.adapters.last_good import LastGood, Patience, Unreadable
 from latchkey.signing import accepted
 from latchkey.signing.accepted import Accepted
-from latchkey.signing.keys import InvalidKey, VerificationKey, verification_key_from_jwk
+from latchkey.signing.keys import LAST_GOOD, InvalidKey, VerificationKey, verification_key_from_jwk
 from latchkey.signing.strict_json import StrictJsonError, loads
 
 UNKNOWN_KID_PAUSE = 10
 """Seconds in which unknown `kid`s, however many, cause one fetch."""
-
-LAST_GOOD = 900
-"""Seconds after which an authorizer no longer uses keys that it cannot fetch again. It bounds a reset too."""
 
 _PATIENCE = Patience(fresh=300, stale=LAST_GOOD, pause=UNKNOWN_KID_PAUSE, pause_empty=1)
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
