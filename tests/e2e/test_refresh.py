@@ -37,11 +37,11 @@ def test_a_storm_of_refreshes_gets_one_and_the_same_successor(twin: RunningTwin)
 
 
 def test_a_replay_ends_the_session_and_is_reported_once(twin: RunningTwin) -> None:
-    """A token two generations old: refused, the session is dead, one audit line names it."""
+    """A token three generations old: refused, the session is dead, one audit line names it."""
     someone = person(twin)
     stolen = someone.tokens["refresh_token"]
-    someone.refresh()
-    someone.refresh()
+    for _ in range(3):
+        someone.refresh()
     replays = [refresh(twin, stolen) for _ in range(2)]
     assert [(replay.status, replay.json["code"]) for replay in replays] == [(401, "invalid_grant")] * 2
     assert refresh(twin, someone.tokens["refresh_token"]).json["code"] == "invalid_grant"
@@ -49,6 +49,18 @@ def test_a_replay_ends_the_session_and_is_reported_once(twin: RunningTwin) -> No
     sid = stolen.split(".")[2]
     lines = [json.loads(line) for line in twin.output().splitlines() if line.startswith("{")]
     assert [line["sid"] for line in lines if line.get("event") == "refresh_reuse" and line["sid"] == sid] == [sid]
+
+
+def test_a_delayed_duplicate_is_asked_to_come_back_and_ends_nothing(twin: RunningTwin) -> None:
+    """A token two generations old spent a moment ago: 503 with Retry-After, no tokens, and the session lives."""
+    someone = person(twin)
+    overtaken = someone.tokens["refresh_token"]
+    someone.refresh()
+    someone.refresh()
+    answer = refresh(twin, overtaken)
+    assert (answer.status, answer.json["code"]) == (503, "temporarily_unavailable")
+    assert answer.headers["retry-after"] == "1"
+    someone.refresh()
 
 
 def test_fifty_people_at_once_do_not_disturb_each_other(twin: RunningTwin) -> None:
