@@ -15,7 +15,7 @@ handler = routes.handler
 def refresh(request: Request) -> Response:
     """Return 200 with the session's next tokens for `{refresh_token|token}`."""
     members = Members.of_json(request)
-    token = members.one_of(("refresh_token", "token"))
+    token = members.secret("refresh_token", "token")
     members.nothing_else()
     asked = RefreshRequest(token, network(request.address), request.idempotency_key)
     return Response(200, bootstrap.refresh_grant()(asked, now=request.now).to_json())

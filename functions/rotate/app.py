@@ -39,7 +39,9 @@ def rotation() -> Rotation:
         refresh_idle_ttl=env.number("LATCHKEY_REFRESH_IDLE_TTL", 2_592_000, low=3_600, high=31_536_000),
         refresh_retry_limit=env.number("LATCHKEY_REFRESH_RETRY_LIMIT", 12, low=0, high=100),
     )
-    algorithm = Algorithm(env.choice("LATCHKEY_ALGORITHM", ("RS256", "ES256", "EdDSA"), "RS256"))
+    public = ("RS256", "ES256", "EdDSA")
+    allowed = (*public, "HS256") if env.flag("LATCHKEY_ALLOW_HS256") else public
+    algorithm = Algorithm(env.choice("LATCHKEY_ALGORITHM", allowed, "RS256"))
     first = FirstPolicy(
         issuer=env.text("LATCHKEY_ISSUER"),
         algorithm=algorithm,

@@ -7,7 +7,7 @@ from latchkey.core.roles.roles import Operator
 from latchkey.core.signing_policy.admin import PolicyAdmin, Settings
 from latchkey.edge import bootstrap
 from latchkey.edge.forms import Members, nothing_given
-from latchkey.edge.http import Request, Response
+from latchkey.edge.http import MAX_BODY, Request, Response
 from latchkey.edge.routing import Routes
 from latchkey.edge.settings import Environment
 from latchkey.signing.keys import Algorithm
@@ -42,7 +42,7 @@ def rotate(request: Request, operator: Operator) -> Response:
 def reset(request: Request, operator: Operator) -> Response:
     """Revoke every key at once, in two calls: the first returns 409 with a token, the second confirms with it."""
     members = Members.of_json(request)
-    confirmation = members.optional("confirmation_token")
+    confirmation = members.optional("confirmation_token", longest=MAX_BODY)
     understood = members.flag("understood")
     end_sessions = members.flag("end_sessions")
     members.nothing_else()

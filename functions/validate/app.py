@@ -38,5 +38,5 @@ def token_check() -> TokenCheck:
 def _keys() -> VerificationKeys:
     """Return the published keys or, if the stack allows HS256, those of the policy: a shared key is not published."""
     if Environment(os.environ).flag("LATCHKEY_ALLOW_HS256"):
-        return PolicyKeys(bootstrap.policies(), time.time)
+        return PolicyKeys(bootstrap.verifying_policies(), time.time)
     return bootstrap.published_policy()

@@ -48,6 +48,14 @@ def printable_text(members: Record, name: str) -> str:
     return value
 
 
+def required_object(members: Record, name: str) -> Record:
+    """Return a member that must be an object; raise `BadAnswer`."""
+    value = members.get(name)
+    if not isinstance(value, Mapping):
+        raise BadAnswer(f"bad_member: {name}")
+    return value
+
+
 def records(answer: Answer, name: str) -> list[Record]:
     """Return the list of objects under a name; raise `BadAnswer`."""
     found = answer.members.get(name)

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import json
+import signal
+import sqlite3
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
 
-from tests.e2e.accounts import PASSWORD, new_login, person, refresh, sign_in
+from latchkey.signing.policy import SigningPolicy, parse
+from latchkey.signing.refresh import RefreshKey, RefreshToken, WrongMac, mint_refresh, verify_refresh
+from tests.e2e.accounts import PASSWORD, Person, new_login, person, refresh, sign_in
 from tests.e2e.client import RunningTwin, start_twin
+from tests.e2e.signing_admin import SigningAdmin
 
 STORM = 50
+
+POLICY_AGE = 1.0
+"""Seconds for which the twin's functions keep the signing policy."""
 
 
 @pytest.fixture(scope="module")
@@ -84,3 +96,152 @@ def test_one_login_registered_by_many_at_once_is_one_account(twin: RunningTwin) 
     statuses = [answer.status for answer in answers]
     assert (statuses.count(201), statuses.count(409)) == (1, 9)
     sign_in(twin, login, passwords[statuses.index(201)])
+
+
+# ---- What is no refresh token ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "kind", ["access token", "over 1,024 characters", "over 8,192 characters", "two lines", "not ASCII"]
+)
+def test_what_is_no_refresh_token_is_an_invalid_grant(twin: RunningTwin, kind: str) -> None:
+    """Whatever its length and its letters: `invalid_grant` tells an app to sign in again, and `too_long` does not."""
+    someone = person(twin)
+    text = {
+        "access token": str(someone.tokens["access_token"]),
+        "over 1,024 characters": "x" * 1_025,
+        "over 8,192 characters": "x" * 8_193,
+        "two lines": someone.tokens["refresh_token"] + "\n",
+        "not ASCII": "lk2.é",
+    }[kind]
+    ours = [twin.call("POST", "/v1/auth/refresh", json={name: text}) for name in ("refresh_token", "token")]
+    oauth = twin.call("POST", "/oauth2/token", form={"grant_type": "refresh_token", "refresh_token": text})
+    assert [(answer.status, answer.json["code"]) for answer in ours] == [(401, "invalid_grant")] * 2
+    assert (oauth.status, oauth.json["error"]) == (400, "invalid_grant")
+    someone.refresh()
+
+
+def test_other_secrets_that_are_too_long_are_wrong_secrets(twin: RunningTwin) -> None:
+    """An access token to validate, a code from a mail, a client's secret and a confirmation: each has its own error."""
+    text, worker = "x" * 9_000, twin.dev["clients"][2]["client_id"]
+    grant = {"grant_type": "client_credentials", "client_id": worker, "client_secret": text}
+    reset = {"confirmation_token": text, "understood": True}
+    answers = {
+        "invalid_token": twin.call("POST", "/v1/auth/validate", json={"token": text}),
+        "code_used_or_expired": twin.call("POST", "/v1/user/email/confirm", json={"token": text}),
+        "invalid_client": twin.call("POST", "/oauth2/token", form=grant),
+        "confirmation_failed": SigningAdmin.of(twin).ask("POST", "/reset", reset),
+    }
+    codes = {name: answer.json.get("code") or answer.json["error"] for name, answer in answers.items()}
+    assert codes == {name: name for name in answers}
+    code = twin.call("POST", "/v1/user/password/reset", json={"token": text, "password": PASSWORD})
+    assert (code.status, code.json["code"]) == (410, "code_used_or_expired")
+
+
+# ---- The refresh keys have leaked ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Leak:
+    """A twin, the signing policy with all its secrets that a thief has read, and a person who is signed in there.
+
+    `ended` is a refresh key of that policy which is past its `retire_at`.
+    """
+
+    twin: RunningTwin
+    policy: SigningPolicy
+    ended: RefreshKey
+    owner: Person
+
+    def held(self) -> RefreshToken:
+        """Return what the owner's token says."""
+        return verify_refresh(self.owner.tokens["refresh_token"], self.policy.refresh_keys, int(time.time()))
+
+    def forged(self) -> str:
+        """Return what the thief can make of the leaked keys: everything is right but what only tokens hold."""
+        return mint_refresh(replace(self.held(), family=bytes(16), link=bytes(16)), self.policy.refresh_keys)
+
+    def answer(self, token: str) -> tuple[int, str]:
+        """Return the status and the code for a refresh token."""
+        answer = refresh(self.twin, token)
+        return answer.status, answer.json.get("code", "")
+
+    def alarms(self) -> int:
+        """Return how many events of the owner's session say that a key has leaked."""
+        lines = [json.loads(line) for line in self.twin.output().splitlines() if line.startswith("{")]
+        sid = self.owner.tokens["refresh_token"].split(".")[2]
+        return sum(line.get("event") == "refresh_forged" and line["sid"] == sid for line in lines)
+
+
+REFUSED = (401, "invalid_grant")
+
+
+@pytest.fixture(scope="module")
+def leak(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Leak]:
+    """A twin that was stopped, whose secret was read in the file where it is kept, and that runs again."""
+    folder = tmp_path_factory.mktemp("leak")
+    options = {"DATA": "state.db", "ISSUER": "http://localhost:8080", "LIMITS": "off"}
+    ended = RefreshKey("of-long-ago", bytes(range(32)), retire_at=int(time.time()) - 1)
+    with start_twin(folder, **options) as before:
+        owner = person(before)
+        before.stop(signal.SIGKILL)
+    policy = read_and_age(folder / "state.db", ended)
+    with start_twin(folder, **options) as twin:
+        yield Leak(twin, policy, ended, replace(owner, twin=twin))
+        assert twin.leaks() == []
+
+
+def read_and_age(file: Path, ended: RefreshKey) -> SigningPolicy:
+    """Return the signing policy of a stopped twin, after adding a key that has ended to it."""
+    with closing(sqlite3.connect(file)) as database, database:
+        for name, text in database.execute("SELECT secret_id, versions FROM secrets").fetchall():
+            versions = json.loads(text)
+            [current] = [each for each in versions if "AWSCURRENT" in each["stages"]]
+            if "refresh_keys" in current["text"]:
+                policy = parse(current["text"])
+                policy = replace(policy, refresh_keys=(*policy.refresh_keys, ended))
+                current["text"] = policy.to_json()
+                row = (json.dumps(versions), name)
+                database.execute("UPDATE secrets SET versions = ? WHERE secret_id = ?", row)
+                return policy
+    raise AssertionError("the twin keeps no signing policy")
+
+
+def test_a_leaked_refresh_key_mints_nothing(leak: Leak) -> None:
+    """A forged token is refused and raises an alarm each time. The session goes on: a thief can end nobody's."""
+    before = leak.alarms()
+    assert [leak.answer(leak.forged()) for _ in range(3)] == [REFUSED] * 3
+    assert leak.alarms() == before + 3
+    leak.owner.refresh()
+    assert leak.owner.me().status == 200
+
+
+def test_a_refresh_key_past_its_end_verifies_nothing(leak: Leak) -> None:
+    """The very token of the owner, whose MAC is of an ended key, is no token. Under a key that lives, it is one."""
+    held = leak.held()
+    assert leak.answer(mint_refresh(held, (leak.ended,))) == REFUSED
+    assert leak.answer(mint_refresh(held, leak.policy.refresh_keys)) == (200, "")
+    leak.owner.refresh()
+
+
+def test_after_a_reset_leaked_keys_still_mint_nothing_and_owners_go_on(leak: Leak) -> None:
+    """Without `end_sessions` nobody signs in again. Old keys verify what owners hold, and nothing that is forged."""
+    forged, before = leak.forged(), leak.alarms()
+    SigningAdmin.of(leak.twin).reset()
+    time.sleep(POLICY_AGE)
+    assert leak.answer(forged) == REFUSED
+    assert leak.alarms() == before + 1
+    old = leak.owner.tokens["refresh_token"]
+    new = leak.owner.refresh()["refresh_token"]
+    with pytest.raises(WrongMac):  # the successor is under a key that the thief does not have
+        verify_refresh(new, leak.policy.refresh_keys, int(time.time()))
+    assert old != new
+
+
+def test_a_reset_that_ends_sessions_drops_the_leaked_keys(leak: Leak) -> None:
+    """Then the MAC alone refuses a forged token, and owners sign in again."""
+    someone = person(leak.twin)
+    SigningAdmin.of(leak.twin).reset(end_sessions=True)
+    time.sleep(POLICY_AGE)
+    assert leak.answer(someone.tokens["refresh_token"]) == REFUSED
+    assert sign_in(leak.twin, someone.login).me().status == 200

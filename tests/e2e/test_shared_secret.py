@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import jwt
@@ -35,7 +36,7 @@ class Journey:
     @property
     def secret(self) -> bytes:
         """The shared secret."""
-        return b64url_decode(self.fresh.json["secret"])
+        return str(self.fresh.json["secret"]).encode()
 
     def forged(self, **changes: Any) -> str:
         """Return a token that whoever holds the secret can make: the person's own, with these claims."""
@@ -60,7 +61,7 @@ def travel(twin: RunningTwin) -> Journey:
     fresh = operator.ask("GET", "/validation-key")
     late = forged(
         operator.me.tokens["access_token"],
-        b64url_decode(done(fresh)["secret"]),
+        done(fresh)["secret"].encode(),
         auth_time=int(time.time()) - RECENT_SIGN_IN,
     )
     stale, stale_show = (twin.call("GET", path, headers=bearer(late)) for path in (KEY_ROUTE, ROUTE))
@@ -100,7 +101,7 @@ def test_jwks_never_shows_a_shared_secret(journey: Journey) -> None:
 
 def test_secret_is_for_an_admin_who_has_just_signed_in(journey: Journey) -> None:
     """Ten minutes after the sign-in the same admin gets 403, and everything else as before."""
-    assert journey.fresh.json.keys() == {"kid", "alg", "secret"}
+    assert journey.fresh.json.keys() == {"kid", "alg", "secret", "jwk", "next"}
     assert (journey.fresh.json["kid"], journey.fresh.json["alg"]) == (kid(journey.tokens[1]), "HS256")
     assert (journey.stale.status, journey.stale.json["code"]) == (403, "forbidden")
     assert journey.stale_show.status == 200
@@ -109,7 +110,7 @@ def test_secret_is_for_an_admin_who_has_just_signed_in(journey: Journey) -> None
 def test_validation_key_of_a_key_pair_is_its_public_half(journey: Journey) -> None:
     """Once a key pair signs again, the very key of the JWKS, as JWK and as PEM."""
     answer = done(SigningAdmin.of(journey.twin).ask("GET", "/validation-key"))
-    assert answer.keys() == {"kid", "alg", "jwk", "pem"}
+    assert answer.keys() == {"kid", "alg", "jwk", "pem", "next"}
     assert answer["jwk"] in journey.jwks[2].json["keys"]
     assert answer["kid"] == answer["jwk"]["kid"] == kid(journey.tokens[2])
     verified = jwt.decode(journey.tokens[2], answer["pem"], ["RS256"], audience=journey.twin.dev["audience"])
@@ -144,3 +145,25 @@ def test_public_key_is_no_secret(journey: Journey) -> None:
     secrets = [json.dumps(published).encode(), published["n"].encode(), b64url_decode(published["n"])]
     tokens = [forged(journey.tokens[0], secret) for secret in secrets]
     assert [verdicts(journey.twin, token) for token in tokens] == [(401, 401, 401)] * len(tokens)
+
+
+def test_a_stack_that_begins_with_hs256_lets_services_copy_each_key_in_time(tmp_path: Path) -> None:
+    """Copy the key of now and the next one, rotate, and every token verifies with what was copied before."""
+    with start_twin(
+        tmp_path, LIMITS="off", PARAMETERS="AllowHS256=true Algorithm=HS256 AuthorizerCacheSeconds=0"
+    ) as twin:
+        operator, someone = SigningAdmin.of(twin), person(twin)
+        first = someone.tokens["access_token"]
+        assert header(first)["alg"] == "HS256"
+        assert verdicts(twin, first) == (200, 200, 204)
+        assert twin.call("GET", "/.well-known/jwks.json").json["keys"] == []
+        copied = done(operator.ask("GET", "/validation-key"))
+        operator.rotate()
+        second = someone.refresh()["access_token"]
+        assert kid(second) == copied["next"]["kid"]
+        assert verdicts(twin, second) == (200, 200, 204)
+        for token, key in ((first, copied), (second, copied["next"])):
+            for form in (key["secret"], jwt.PyJWK(key["jwk"])):
+                claims = jwt.decode(token, form, ["HS256"], audience=twin.dev["audience"], issuer=twin.dev["issuer"])
+                assert claims["client_id"] == "cli_app"
+        assert twin.leaks() == []

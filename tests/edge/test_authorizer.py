@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from latchkey.adapters.jwks import TrustedKey
+from latchkey.adapters.jwks import KeysUnavailable, TrustedKey
 from latchkey.edge import authorizer
-from latchkey.edge.authorizer import Unauthorized, authorize
+from latchkey.edge.authorizer import Unauthorized, Undecided, authorize
 from latchkey.signing.accepted import Accepted
 from latchkey.signing.key_set import SigningKey, generate
 from latchkey.signing.keys import Algorithm
@@ -156,6 +156,37 @@ def test_a_bad_token_is_refused_in_every_format(key: SigningKey, asked: list[str
         with pytest.raises(Unauthorized, match=r"^Unauthorized$"):
             authorize(event)
     assert authorize(http_event("2.0", header)) == {"isAuthorized": False}
+
+
+class OutOfReach:
+    """Keys that cannot be fetched."""
+
+    def find(self, kid: str) -> TrustedKey | None:
+        """Raise `KeysUnavailable`."""
+        raise KeysUnavailable("JWKS: TimeoutError")
+
+
+def test_without_keys_no_token_is_judged_in_any_format(
+    key: SigningKey, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The exception makes a 5xx in every format. `Unauthorized` or `isAuthorized: false` would sign apps out."""
+    monkeypatch.setattr(authorizer, "_keys", lambda issuer: OutOfReach())
+    monkeypatch.setenv("LATCHKEY_ISSUER", ISSUER)
+    header = f"Bearer {token(key)}"
+    events = (token_event(header), request_event(header), http_event("1.0", header), http_event("2.0", header))
+    for event in events:
+        with pytest.raises(Undecided) as caught:
+            authorize(event)
+        assert str(caught.value) != "Unauthorized"
+    assert capsys.readouterr().out.count("JWKS: TimeoutError") == len(events)
+
+
+def test_a_malformed_token_is_refused_without_keys_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No key could make it a good one."""
+    monkeypatch.setattr(authorizer, "_keys", lambda issuer: OutOfReach())
+    monkeypatch.setenv("LATCHKEY_ISSUER", ISSUER)
+    with pytest.raises(Unauthorized):
+        authorize(token_event("Bearer a.b.c"))
 
 
 def test_two_authorization_headers_are_refused(key: SigningKey, asked: list[str]) -> None:

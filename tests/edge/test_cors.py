@@ -42,6 +42,19 @@ def test_any_other_origin_is_not_named(origin: str) -> None:
     assert cors.preflight_headers(headers) == {}
 
 
+def test_what_clients_and_tracing_libraries_send_may_be_sent() -> None:
+    """A browser drops the whole request for one header that the preflight does not allow."""
+    allowed = cors.preflight_headers({"Origin": APP})["Access-Control-Allow-Headers"].lower().split(", ")
+    assert {"authorization", "content-type", "x-api-key", "idempotency-key", "dpop"} <= set(allowed)
+    assert {"traceparent", "baggage", "sentry-trace"} <= set(allowed)
+
+
+def test_a_page_may_read_when_to_come_back_and_why_it_was_refused() -> None:
+    """A page reads only the headers that are exposed (Fetch, section 3.3.2)."""
+    exposed = cors.answer_headers({"Origin": APP})["Access-Control-Expose-Headers"].split(", ")
+    assert {"Retry-After", "WWW-Authenticate", "X-Request-Id"} <= set(exposed)
+
+
 def test_credentials_are_never_allowed() -> None:
     """Tokens travel in a header, so no cookie is ever needed."""
     every = cors.answer_headers({"Origin": APP}) | cors.preflight_headers({"Origin": APP})

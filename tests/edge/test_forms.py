@@ -51,6 +51,27 @@ def test_a_long_name_is_repeated_in_part(call: Any, body: Any) -> None:
     assert fault(call, body)[0] == "a" * MAX_NAME
 
 
+@pytest.mark.parametrize("text", ["x" * 1_100, "x" * 16_000, "a\nb", "é"])
+def test_a_secret_of_any_length_and_alphabet_reaches_its_verifier(text: str) -> None:
+    """Only the verifier says that a secret is wrong, so that apps get the one error on which they act."""
+    assert Members.of_json(request({"token": text})).secret("refresh_token", "token") == text
+    assert forms.token(request({"token": text})) == text
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "code"),
+    [
+        ({}, "refresh_token", "required"),
+        ({"token": ""}, "refresh_token", "required"),
+        ({"token": 1}, "token", "not_a_text"),
+        ({"refresh_token": "a", "token": "b"}, "refresh_token", "ambiguous"),
+    ],
+)
+def test_a_secret_that_is_not_there_is_named(body: Any, field: str, code: str) -> None:
+    """Absent, empty, no text, or two that differ."""
+    assert fault(Members.of_json(request(body)).secret, "refresh_token", "token") == (field, code)
+
+
 @pytest.mark.parametrize("name", ["login", "username", "email"])
 def test_a_login_goes_by_three_names(name: str) -> None:
     """Each source system has its own name for it."""

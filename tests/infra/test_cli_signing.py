@@ -26,6 +26,9 @@ IMPACT = {
     "other_verifiers_notice_within": 300,
     "longest_token_life": 900,
     "sessions_end": False,
+    "verifiers_without_keys_stop_within": 960,
+    "functions_notice_within": 60,
+    "old_refresh_tokens_accepted_for": 7_776_180,
 }
 CONFIRM = problem(
     409,
@@ -263,7 +266,11 @@ def test_reset_names_what_breaks_and_asks_for_the_name_of_the_target(resettable:
         "up to 15 min early",
         "this stack's verifiers follow within 1 min 10 s",
         "verifiers elsewhere follow within 5 min (cache headers)",
+        "if they cannot fetch the new keys: within 16 min",
+        "cursors of lists end within 1 min",
         "sessions continue",
+        "accepted for up to 90 d 3 min",
+        "if refresh tokens themselves have leaked, use --end-sessions",
         "services: 5",
     ):
         assert words in result.stderr
@@ -297,7 +304,8 @@ def test_reset_of_sessions_too_is_bound_to_both_calls(resettable: FakeApi) -> No
     resettable.will("POST", RESET, (409, ends), (200, a_policy(version=8)))
     result = local("reset", "--end-sessions", "--yes", "--json")
     assert [body["end_sessions"] for body in resettable.bodies(RESET)] == [True, True]
-    assert "all users must log in again" in result.stderr
+    assert "every session ends within 1 min: all users must log in again" in result.stderr
+    assert "without --end-sessions, users stay logged in" in result.stderr
     assert json.loads(result.stdout)["version"] == 8
 
 
@@ -328,6 +336,10 @@ def test_reset_without_an_impact_goes_no_further(fake: FakeApi, answer: tuple[in
 # ---- validation-key ----
 
 
+SHARED = {"kid": "h", "alg": "HS256", "secret": PRIVATE_SECRET, "jwk": {"kty": "oct", "k": "aaaa"}}
+COMING = {"kid": "n", "alg": "HS256", "secret": "coming", "jwk": {"kty": "oct", "k": "bbbb"}, "activates_at": None}
+
+
 def test_key_is_the_pem_and_nothing_else(fake: FakeApi) -> None:
     """`latchkey signing validation-key > key.pem` writes a file that verifiers can read."""
     fake.will("GET", KEY, (200, {"kid": KID, "alg": "RS256", "jwk": {"kty": "RSA"}, "pem": PEM}))
@@ -337,10 +349,43 @@ def test_key_is_the_pem_and_nothing_else(fake: FakeApi) -> None:
 
 def test_secret_comes_with_a_warning_beside_it(fake: FakeApi) -> None:
     """The warning is on stderr, so the secret can be piped."""
-    fake.will("GET", KEY, (200, {"kid": "h", "alg": "HS256", "secret": PRIVATE_SECRET}))
+    fake.will("GET", KEY, (200, SHARED))
     result = local("validation-key")
     assert result.stdout == f"{PRIVATE_SECRET}\n"
     assert result.stderr.startswith("Warning: this is a secret.")
+
+
+@pytest.mark.parametrize(
+    ("options", "printed"),
+    [
+        (["--jwk"], '{"kty": "oct", "k": "aaaa"}'),
+        (["--next"], "coming"),
+        (["--next", "--jwk"], '{"kty": "oct", "k": "bbbb"}'),
+    ],
+)
+def test_secret_is_printed_in_either_form_and_before_it_signs(fake: FakeApi, options: list[str], printed: str) -> None:
+    """Each form stands alone on standard output, with the warning beside it."""
+    fake.will("GET", KEY, (200, SHARED | {"next": COMING}))
+    result = local("validation-key", *options)
+    assert result.stdout == f"{printed}\n"
+    assert result.stderr.startswith("Warning: this is a secret.")
+
+
+def test_public_key_beside_a_secret_to_come_is_printed_without_a_warning(fake: FakeApi) -> None:
+    """The warning is about what is printed: the document of both keys holds the secret, the PEM does not."""
+    fake.will("GET", KEY, (200, {"kid": KID, "alg": "RS256", "jwk": {"kty": "RSA"}, "pem": PEM, "next": COMING}))
+    assert local("validation-key").stderr == ""
+    fake.will("GET", KEY, (200, {"kid": KID, "alg": "RS256", "jwk": {"kty": "RSA"}, "pem": PEM, "next": COMING}))
+    assert local("validation-key", "--json").stderr.startswith("Warning: this is a secret.")
+
+
+def test_next_key_that_is_not_shown_is_an_error(fake: FakeApi) -> None:
+    """An operator without the permission to read secrets gets the next key's id, and no key."""
+    hidden = {"kid": "n", "alg": "HS256", "activates_at": None}
+    fake.will("GET", KEY, (200, {"kid": KID, "alg": "RS256", "jwk": {"kty": "RSA"}, "pem": PEM, "next": hidden}))
+    result = local("validation-key", "--next")
+    assert (result.exit_code, result.stdout) == (3, "")
+    assert "signing:read_secret" in result.stderr
 
 
 def test_key_in_json_has_the_jwk(fake: FakeApi) -> None:

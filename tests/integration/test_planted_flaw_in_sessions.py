@@ -57,7 +57,7 @@ NOT_MOVED_BY_AN_ADVANCE = {
     "salt": Flaw("salt", "#salt = :salt, ", contract.test_an_advance_moves_the_chain),
     "time before": Flaw(
         "burst_at",
-        ", #burst_at = :burst_at",
+        "#burst_at = :burst_at, ",
         contract.test_the_times_and_keys_of_two_advances_are_kept,
     ),
     "key before": Flaw(

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping
 from typing import Annotated
 
 import typer
 
-from infra.cli.answers import Answer, required_text
-from infra.cli.errors import BadAnswer
+from infra.cli.answers import Answer, required_object, required_text
+from infra.cli.errors import BadAnswer, NotSignedIn
 from infra.cli.grammar import Noun
 from infra.cli.options import DURATION, AsJson, Yes, changes
 from infra.cli.service.api import Api
@@ -112,13 +113,36 @@ def reset(
 
 
 @signing.verb("validation-key", example="latchkey signing validation-key --local > key.pem")
-def validation_key(ctx: typer.Context, *, as_json: AsJson = False) -> None:
-    """Print the key that verifies tokens: the public key in PEM or, for HS256, the secret."""
+def validation_key(
+    ctx: typer.Context,
+    *,
+    following: Annotated[bool, typer.Option("--next", help="The key that signs after the next rotation.")] = False,
+    as_jwk: Annotated[bool, typer.Option("--jwk", help="As a JWK, in place of PEM or text.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Print the key that verifies tokens: the public key in PEM or, for HS256, the secret.
+
+    The secret is a text whose bytes are the key: give it to a JWT library as it is, without decoding it. For libraries
+    that ask for a JWK, use --jwk. --json prints the keys of now and of the next rotation, in both forms.
+    """
     answer = connect(ctx).get(_VALIDATION_KEY)
-    secret = "secret" in answer.members
-    if secret:
+    key = required_object(answer.members, "next") if following else answer.members
+    if _is_shared(key) and "jwk" not in key:
+        raise NotSignedIn("The next key is a secret, and you lack the permission signing:read_secret.")
+    if as_json:
+        text, shown = answer.text, [answer.members, answer.members.get("next")]
+    elif as_jwk:
+        text, shown = json.dumps(required_object(key, "jwk")), [key]
+    else:
+        text, shown = required_text(key, "secret" if _is_shared(key) else "pem"), [key]
+    if any(map(_is_shared, shown)):
         screen.warn("this is a secret. Anyone with it can mint tokens: keep it out of logs and shell history.")
-    screen.write(answer.text if as_json else required_text(answer.members, "secret" if secret else "pem"))
+    screen.write(text)
+
+
+def _is_shared(key: object) -> bool:
+    """Say whether a key, as the API shows it, is a shared secret."""
+    return isinstance(key, Mapping) and key.get("alg") == Algorithm.HS256
 
 
 def _change(ctx: typer.Context, members: Mapping[str, object], *, as_json: bool) -> None:

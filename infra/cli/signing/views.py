@@ -37,8 +37,11 @@ _KNOWN_IMPACT = frozenset(
         "keys_revoked",
         "longest_token_life",
         "verifiers_notice_within",
+        "verifiers_without_keys_stop_within",
         "other_verifiers_notice_within",
         "sessions_end",
+        "functions_notice_within",
+        "old_refresh_tokens_accepted_for",
     }
 )
 
@@ -113,18 +116,29 @@ def impact(effects: Mapping[str, object], target: str) -> Text:
 
 
 def _impact(effects: Mapping[str, object]) -> Iterator[str]:
+    functions = _duration(effects, "functions_notice_within")
     yield f"keys revoked: {_number(effects, 'keys_revoked')}; access tokens issued so far are not accepted any more"
     yield f"tokens end up to {_duration(effects, 'longest_token_life')} early: apps refresh, services request new ones"
     yield f"this stack's verifiers follow within {_duration(effects, 'verifiers_notice_within')}"
+    yield f"if they cannot fetch the new keys: within {_duration(effects, 'verifiers_without_keys_stop_within')}"
     yield f"verifiers elsewhere follow within {_duration(effects, 'other_verifiers_notice_within')} (cache headers)"
-    yield "verifiers with a copy of a key (HS256, PEM) need the new one"
-    if effects.get("sessions_end"):
-        yield "every session ends: all users must log in again"
-    else:
-        yield "sessions continue: refresh tokens still work"
+    yield "verifiers with a copy of a key (HS256, PEM) reject every new token until they get the new key"
+    yield f"cursors of lists end within {functions}: clients begin the list again"
+    yield from _sessions(effects, functions)
     for name, value in effects.items():
         if name not in _KNOWN_IMPACT and _is_number(value) and name.isidentifier():
             yield f"{name.replace('_', ' ')}: {value}"
+
+
+def _sessions(effects: Mapping[str, object], functions: str) -> Iterator[str]:
+    """Return what becomes of sessions, and what the other choice would do."""
+    if effects.get("sessions_end"):
+        yield f"every session ends within {functions}: all users must log in again"
+        yield "without --end-sessions, users stay logged in; leaked keys alone make no refresh token either way"
+        return
+    until = _duration(effects, "old_refresh_tokens_accepted_for")
+    yield f"sessions continue: nobody logs in again, and refresh tokens of the old keys are accepted for up to {until}"
+    yield "leaked keys alone make no refresh token; if refresh tokens themselves have leaked, use --end-sessions"
 
 
 def _life(key: Key, now: int) -> str:

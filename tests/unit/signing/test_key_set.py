@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from latchkey.signing.base64url import b64url_encode
 from latchkey.signing.key_set import Caches, KeySet, KeyState, SigningKey, generate
 from latchkey.signing.keys import Algorithm, InvalidKey, WeakKey, thumbprint
 from tests.unit.signing.forge import NOW, load, signing_key
@@ -292,10 +293,10 @@ def test_generated_rsa_key_has_the_size_asked_for() -> None:
     assert key.key_size == 2048
 
 
-def test_generated_secret_is_the_entropy() -> None:
-    """An HS256 secret is 256 bits of the entropy given, and its kid tells nothing of it."""
+def test_generated_secret_is_the_entropy_as_text() -> None:
+    """An HS256 secret is a text of 256 bits of the entropy given, and its kid tells nothing of it."""
     key = generate(Algorithm.HS256, now=NOW, entropy=entropy)
-    assert (key.verification_key().material, key.kid) == (entropy(32), "AQIDBAUGBwgJCgsMDQ4PEA")
+    assert (key.verification_key().material, key.kid) == (b64url_encode(entropy(32)).encode(), "AQIDBAUGBwgJCgsMDQ4PEA")
 
 
 def test_current_key_signs_from_birth() -> None:

@@ -16,13 +16,13 @@ from urllib.parse import SplitResult, urlsplit
 from latchkey.adapters.last_good import LastGood, Patience, Unreadable
 from latchkey.signing import accepted
 from latchkey.signing.accepted import Accepted
-from latchkey.signing.keys import InvalidKey, VerificationKey, verification_key_from_jwk
+from latchkey.signing.keys import LAST_GOOD, InvalidKey, VerificationKey, verification_key_from_jwk
 from latchkey.signing.strict_json import StrictJsonError, loads
 
 UNKNOWN_KID_PAUSE = 10
 """Seconds in which unknown `kid`s, however many, cause one fetch."""
 
-_PATIENCE = Patience(fresh=300, stale=3600, pause=UNKNOWN_KID_PAUSE, pause_empty=1)
+_PATIENCE = Patience(fresh=300, stale=LAST_GOOD, pause=UNKNOWN_KID_PAUSE, pause_empty=1)
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _OK = 200
 
@@ -30,13 +30,13 @@ K = TypeVar("K")
 
 
 class KeysUnavailable(Exception):
-    """There is no key to verify with, not even an old one. The message is for the log."""
+    """The keys cannot be fetched, and none in hand decides. The token may be good. The message is for the log."""
 
 
 class KeyCache(Generic[K]):
-    """Keys by id from a source that may fail: read on use when older than `max_age`, kept for 60 min while it fails.
+    """Keys by id from a source that may fail: read on use when older than `max_age`, kept for `last_good` if it fails.
 
-    `max_age` is in seconds, and so is `pause_empty`: how long a read that failed is the last one while there is no key.
+    All times are in seconds. While there is no key, a read that failed is the last one for `pause_empty`.
     """
 
     def __init__(
@@ -44,17 +44,21 @@ class KeyCache(Generic[K]):
         read: Callable[[], Mapping[str, K]],
         clock: Callable[[], float],
         max_age: float,
+        *,
+        last_good: float = LAST_GOOD,
         pause_empty: float = _PATIENCE.pause_empty,
     ) -> None:
         self._clock = clock
-        self._keys = LastGood(lambda _: read(), clock, replace(_PATIENCE, fresh=max_age, pause_empty=pause_empty))
+        patience = replace(_PATIENCE, fresh=max_age, stale=last_good, pause_empty=pause_empty)
+        self._keys = LastGood(lambda _: read(), clock, patience)
         self._gate = Lock()
         self._missed_at: float | None = None
 
     def find(self, kid: str) -> K | None:
-        """Return the key of this id; an unknown one is asked for anew, but by no stranger more often than every 10 s.
+        """Return the key of this id. An unknown id causes another read, but not more than one in 10 s.
 
-        Raises `KeysUnavailable`.
+        Raises `KeysUnavailable` where there are no keys, and for an unknown id while reads fail: it may be the id of a
+        key that was published since the last good read.
         """
         before = self._keys.held
         try:
@@ -63,6 +67,8 @@ class KeyCache(Generic[K]):
                 copy = self._keys.renew()
         except Unreadable as error:
             raise KeysUnavailable(str(error)) from error
+        if kid not in copy.value and self._keys.is_failing:
+            raise KeysUnavailable("kid is unknown, and the keys cannot be read again")
         return copy.value.get(kid)
 
     def _passes_gate(self) -> bool:

@@ -55,6 +55,11 @@ class LastGood(Generic[T]):
         """The copy in hand, of whatever age."""
         return self._copy
 
+    @property
+    def is_failing(self) -> bool:
+        """Whether the last read has failed."""
+        return self._failed_at is not None
+
     def get(self) -> Copy[T]:
         """Return the fresh copy, or read one, or return the stale one. Raises `Unreadable` if there is none."""
         return self.at_most(self._patience.fresh)

@@ -30,7 +30,7 @@ TIMEOUT = 2.0
 
 MAX_BYTES = 262_144
 MAX_KEYS = 100
-_MAX_AGE = 300
+_MAX_AGE, _LAST_GOOD = 300, 3600
 _MOST_PARTNERS = 100
 
 _UNICAST = ip_network("2000::/3")
@@ -79,6 +79,7 @@ class PublishedPartnerKeys:
                     partial(self._read, jwks_uri),
                     self._clock,
                     _MAX_AGE,
+                    last_good=_LAST_GOOD,
                     pause_empty=UNKNOWN_KID_PAUSE,  # any stranger may name a partner whose address is away
                 )
             return self._caches[jwks_uri]

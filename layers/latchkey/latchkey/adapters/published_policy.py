@@ -11,14 +11,15 @@ from latchkey.core.errors import ServiceError
 from latchkey.core.policy import PolicySource
 from latchkey.core.signing_policy.store import PublicKeyStore, PublishedKeys
 from latchkey.signing.accepted import Accepted
+from latchkey.signing.keys import LAST_GOOD
 from latchkey.signing.policy import SigningPolicy
 
-_STALE, _PAUSE, _PAUSE_EMPTY = 3600, 5, 1
+_PAUSE, _PAUSE_EMPTY = 5, 1
 """Seconds; as `Patience` has them."""
 
 
 class PublishedPolicy:
-    """Implements `VerificationKeys` and `NameSource`: at most `max_age` seconds old, or up to an hour while reads fail.
+    """Implements `VerificationKeys` and `NameSource`: at most `max_age` seconds old, or 15 min while reads fail.
 
     `clock` is monotonic, `now` the time of day; both in seconds.
     """
@@ -28,7 +29,7 @@ class PublishedPolicy:
     ) -> None:
         self._store = store
         self._now = now
-        self._published = LastGood(self._read, clock, Patience(max_age, _STALE, _PAUSE, _PAUSE_EMPTY))
+        self._published = LastGood(self._read, clock, Patience(max_age, LAST_GOOD, _PAUSE, _PAUSE_EMPTY))
 
     def accepted(self, now: int) -> Accepted:
         """Return the issuers and audiences that tokens may name at that time."""

@@ -37,17 +37,26 @@ def connect() -> SecretsManagerClient:
 
 
 class SecretPolicySource:
-    """Implements `PolicySource`. A policy that does not parse, or is older than the one held, never replaces it."""
+    """Implements `PolicySource`. A policy that does not parse, or is older than the one held, never replaces it.
+
+    While reads fail, the last good one serves until it is `last_good` seconds old.
+    """
 
     def __init__(
-        self, client: SecretsManagerClient, secret_id: str, clock: Callable[[], float], max_age: int = 60
+        self,
+        client: SecretsManagerClient,
+        secret_id: str,
+        clock: Callable[[], float],
+        max_age: int = 60,
+        *,
+        last_good: int = 3600,
     ) -> None:
         self._client = client
         self._secret_id = secret_id
-        self._policies = LastGood(self._read, clock, replace(_PATIENCE, fresh=max_age))
+        self._policies = LastGood(self._read, clock, replace(_PATIENCE, fresh=max_age, stale=last_good))
 
     def policy(self) -> SigningPolicy:
-        """Return the policy in force, at most `max_age` seconds old, or up to 60 min while reads fail."""
+        """Return the policy in force, at most `max_age` seconds old, or older while reads fail."""
         return _served(self._policies.get, "signing policy")
 
     def reread(self) -> SigningPolicy:

@@ -37,16 +37,27 @@ class Unauthorized(Exception):
         super().__init__("Unauthorized")
 
 
+class Undecided(Exception):
+    """The token cannot be judged, since the keys cannot be fetched.
+
+    API Gateway makes a 5xx of every exception whose text is not `Unauthorized`. A 401 would tell apps to refresh or to
+    sign out.
+    """
+
+
 def authorize(event: Event) -> dict[str, Any]:
     """Return an authorizer's response in the format that the event asks for.
 
-    Raises `Unauthorized` where only an exception makes a 401. The policy never names the requested route: the gateway
-    caches it for every route of the same token.
+    Raises `Unauthorized` where only an exception makes a 401, and `Undecided`. The policy never names the requested
+    route: the gateway caches it for every route of the same token.
     """
     simple = event.get("version") == "2.0"
     try:
         claims = _verified(event)
-    except (InvalidToken, KeysUnavailable) as error:
+    except KeysUnavailable as error:
+        log_refusal(error)
+        raise Undecided(str(error)) from None
+    except InvalidToken as error:
         log_refusal(error)
         if simple:
             return {"isAuthorized": False}

@@ -33,6 +33,7 @@ from latchkey.core.users.accounts import Accounts
 from latchkey.edge.settings import BadSettings, Environment, Settings
 from latchkey.edge.telemetry import LogJournal
 from latchkey.signing.key_set import Caches
+from latchkey.signing.keys import LAST_GOOD
 from latchkey.signing.policy import Moment
 
 if TYPE_CHECKING:
@@ -60,6 +61,15 @@ def policies() -> secrets_manager.SecretPolicySource:
     secret = _required(settings().signing_secret, "LATCHKEY_SIGNING_SECRET")
     return secrets_manager.SecretPolicySource(
         secrets_manager.connect(), secret, time.monotonic, settings().policy_cache
+    )
+
+
+@cache
+def verifying_policies() -> secrets_manager.SecretPolicySource:
+    """Return the source of the signing policy for a function that verifies shared keys, and mints nothing."""
+    secret = _required(settings().signing_secret, "LATCHKEY_SIGNING_SECRET")
+    return secrets_manager.SecretPolicySource(
+        secrets_manager.connect(), secret, time.monotonic, settings().policy_cache, last_good=LAST_GOOD
     )
 
 

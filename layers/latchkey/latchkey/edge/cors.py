@@ -8,6 +8,12 @@ from functools import cache
 
 from latchkey.edge.settings import Environment
 
+_HEADERS = "Authorization, Content-Type, X-API-Key, Idempotency-Key, DPoP, traceparent, baggage, sentry-trace"
+"""What a page may send: what routes read, and what libraries that trace requests add to each of them."""
+
+_EXPOSED = "WWW-Authenticate, Retry-After, X-Request-Id"
+"""What a page may read of a response, besides its body."""
+
 PREFLIGHT_AGE = 600
 """Seconds for which a browser may remember that a request is allowed."""
 
@@ -25,8 +31,7 @@ def answer_headers(headers: Mapping[str, str]) -> dict[str, str]:
     origin = _origin(headers)
     if origin not in allowed_origins():
         return {"Vary": "Origin"}
-    exposed = "WWW-Authenticate, Retry-After, X-Request-Id"
-    return {"Vary": "Origin", "Access-Control-Allow-Origin": origin, "Access-Control-Expose-Headers": exposed}
+    return {"Vary": "Origin", "Access-Control-Allow-Origin": origin, "Access-Control-Expose-Headers": _EXPOSED}
 
 
 def preflight_headers(headers: Mapping[str, str]) -> dict[str, str]:
@@ -35,7 +40,7 @@ def preflight_headers(headers: Mapping[str, str]) -> dict[str, str]:
         return {}
     return {
         "Access-Control-Allow-Methods": "GET, POST, PUT, PATCH, DELETE",
-        "Access-Control-Allow-Headers": "Authorization, Content-Type, X-API-Key",
+        "Access-Control-Allow-Headers": _HEADERS,
         "Access-Control-Max-Age": str(PREFLIGHT_AGE),
     }
 

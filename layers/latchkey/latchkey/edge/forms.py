@@ -65,6 +65,18 @@ class Members:
             raise invalid_field(name, "bad_characters", "This member cannot contain control characters.")
         return value
 
+    def secret(self, *names: str) -> str:
+        """Take a token, a code or a client's secret that must be present. It may go by several names, as in `one_of`.
+
+        Its length and its characters are not judged here. Whatever is wrong with a secret, apps must get the error of a
+        wrong secret: a refresh token that is too long is an `invalid_grant`, not an `invalid_request`.
+        """
+        given = {name: self._left.pop(name) for name in names if name in self._left}
+        for name, value in given.items():
+            if not isinstance(value, str):
+                raise invalid_field(name, "not_a_text", "This member must be a string.")
+        return _only_one(names, {name: str(value) for name, value in given.items()})
+
     def required(self, name: str, *, longest: int = _MAX_TEXT) -> str:
         """Take a string that must be present and not empty."""
         value = self.optional(name, longest=longest)
@@ -82,12 +94,7 @@ class Members:
     def one_of(self, names: tuple[str, ...], *, longest: int = _MAX_TEXT) -> str:
         """Take a string that goes by several names. One of them must be present, and two of them must not differ."""
         given = {name: value for name in names if (value := self.optional(name, longest=longest)) is not None}
-        if len(set(given.values())) > 1:
-            raise invalid_field(next(iter(given)), "ambiguous", f"Give only one of {', '.join(names)}.")
-        value = next(iter(given.values()), "")
-        if not value:
-            raise invalid_field(names[0], "required", f"One of {', '.join(names)} is required.")
-        return value
+        return _only_one(names, given)
 
     def number(self, name: str) -> int | None:
         """Take a whole number that may be absent."""
@@ -188,11 +195,22 @@ class Members:
 
 
 def token(request: Request) -> str:
-    """Read `{token}`: an access token."""
+    """Read `{token}`."""
     members = Members.of_json(request)
-    text = members.required("token", longest=8192)
+    text = members.secret("token")
     members.nothing_else()
     return text
+
+
+def _only_one(names: tuple[str, ...], given: dict[str, str]) -> str:
+    """Return the one value that was given under any of the names."""
+    if len(set(given.values())) > 1:
+        raise invalid_field(next(iter(given)), "ambiguous", f"Give only one of {', '.join(names)}.")
+    value = next(iter(given.values()), "")
+    if value:
+        return value
+    sentence = "This member is required." if len(names) == 1 else f"One of {', '.join(names)} is required."
+    raise invalid_field(names[0], "required", sentence)
 
 
 def nothing_given(*names: str) -> ServiceError:

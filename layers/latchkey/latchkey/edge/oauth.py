@@ -86,7 +86,7 @@ def token_request(request: Request) -> TokenRequest:
         client_id=client_id,
         client_secret=client_secret,
         grant_type=grant_type,
-        refresh_token=members.required("refresh_token") if grant_type == Grant.REFRESH_TOKEN else "",
+        refresh_token=members.secret("refresh_token") if grant_type == Grant.REFRESH_TOKEN else "",
         scope=members.optional("scope") or None,
         assertion=members.required("assertion", longest=MAX_BODY) if grant_type == Grant.JWT_BEARER else "",
         issuer_id=members.optional("issuer_id") or "",
@@ -165,7 +165,8 @@ def _authenticated(asked: TokenRequest, now: int) -> Client:
 
 def _client(request: Request, members: Members) -> tuple[str, str]:
     """Return the client's id and secret from the Basic header or from the form, never both (RFC 6749 section 2.3)."""
-    client_id, client_secret = members.optional("client_id") or "", members.optional("client_secret") or ""
+    client_id = members.optional("client_id") or ""
+    client_secret = members.optional("client_secret", longest=MAX_BODY) or ""
     authorization = request.headers.get("authorization", "")
     if not authorization:
         return client_id, client_secret

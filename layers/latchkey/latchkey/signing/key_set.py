@@ -250,10 +250,13 @@ def generate(
 ) -> SigningKey:
     """Return a new key. Its `kid` is its thumbprint (RFC 7638) or, for HS256, 128 random bits that tell nothing.
 
-    Key pairs come from OpenSSL's own generator, which takes no seed; secrets and ids from `entropy`.
+    The octets of an HS256 key are the 43 characters in which 256 random bits are written. JWT libraries take a text as
+    the key and use its bytes, so an operator can paste it as it is. Key pairs come from OpenSSL's own generator, which
+    takes no seed; secrets and ids from `entropy`.
     """
     if alg is Algorithm.HS256:
-        kid, private = b64url_encode(entropy(_ID_BYTES)), b64url_encode(entropy(_SECRET_BYTES))
+        kid, text = b64url_encode(entropy(_ID_BYTES)), b64url_encode(entropy(_SECRET_BYTES))
+        private = b64url_encode(text.encode("ascii"))
     else:
         key = _generate_pair(alg, rsa_bits)
         kid, private = _kid(alg, key), _pem(key)

@@ -26,6 +26,9 @@ from latchkey.signing.strict_json import string_member
 
 Material: TypeAlias = RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey | bytes
 
+LAST_GOOD = 900
+"""Seconds after which a verifier of ours no longer uses keys that it cannot fetch again. It bounds a reset too."""
+
 MIN_RSA_BITS = 2048
 MIN_RSA_EXPONENT = 65537
 MIN_SECRET_BYTES = 32
@@ -70,7 +73,16 @@ class VerificationKey:
 
     def to_jwk(self) -> dict[str, str]:
         """Return the public JWK (RFC 7517 section 4); raise `InvalidKey` for HS256, which has no public half."""
-        return {**_public_members(self.material), "use": "sig", "alg": self.alg.value, "kid": self.kid}
+        return self._jwk(_public_members(self.material))
+
+    def to_secret_jwk(self) -> dict[str, str]:
+        """Return the JWK that holds a shared secret (RFC 7518 section 6.4); raise `InvalidKey` for a key pair."""
+        if not isinstance(self.material, bytes):
+            raise InvalidKey("a key pair is not a shared secret")
+        return self._jwk({"kty": "oct", "k": b64url_encode(self.material)})
+
+    def _jwk(self, members: Mapping[str, str]) -> dict[str, str]:
+        return {**members, "use": "sig", "alg": self.alg.value, "kid": self.kid}
 
 
 def verification_key_from_jwk(jwk: Mapping[str, object]) -> VerificationKey:

@@ -252,9 +252,17 @@ def reset(policy: SigningPolicy, moment: Moment, *, end_sessions: bool) -> Signi
         policy,
         moment,
         keys=_fresh_keys(key, spare, policy.access_ttl),
-        refresh_keys=_refresh_keys(moment) + (() if end_sessions else _retired(policy, moment)),
+        refresh_keys=_refresh_keys(moment) + (() if end_sessions else retired_refresh_keys(policy, moment)),
         unknown={name: value for name, value in policy.unknown.items() if not name.endswith(_SECRETS)},
     )
+
+
+def retired_refresh_keys(policy: SigningPolicy, moment: Moment) -> tuple[RefreshKey, ...]:
+    """Return the refresh keys as they are when others take over at once: each verifies as long as its tokens live."""
+    memory = moment.caches.staging + moment.caches.policy
+    ends = (key.retire_at or moment.now + max(key.max_ttl, policy.refresh_ttl) + memory for key in policy.refresh_keys)
+    retired = (replace(key, retire_at=end) for key, end in zip(policy.refresh_keys, ends, strict=True))
+    return tuple(key for key in retired if key.verifies(moment.now))
 
 
 def plan_issuer_move(policy: SigningPolicy, iss: str, moment: Moment) -> SigningPolicy:
@@ -329,14 +337,6 @@ def _rotate_refresh_keys(policy: SigningPolicy, moment: Moment) -> tuple[Refresh
     retired = replace(signed, retire_at=moment.now + max(signed.max_ttl, policy.refresh_ttl) + memory)
     alive = (key for key in retiring if key.retire_at is not None and moment.now < key.retire_at)
     return (signs, _refresh_key(moment), retired, *alive)
-
-
-def _retired(policy: SigningPolicy, moment: Moment) -> tuple[RefreshKey, ...]:
-    """Return the refresh keys as they are when others take over at once: each verifies as long as its tokens live."""
-    memory = moment.caches.staging + moment.caches.policy
-    ends = (key.retire_at or moment.now + max(key.max_ttl, policy.refresh_ttl) + memory for key in policy.refresh_keys)
-    retired = (replace(key, retire_at=end) for key, end in zip(policy.refresh_keys, ends, strict=True))
-    return tuple(key for key in retired if key.verifies(moment.now))
 
 
 def _refresh_keys(moment: Moment) -> tuple[RefreshKey, ...]:

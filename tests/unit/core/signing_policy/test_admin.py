@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
+import jwt
 import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
@@ -203,7 +205,20 @@ def test_reset_asks_for_a_confirmation(world: SigningWorld, admin: PolicyAdmin) 
         "other_verifiers_notice_within": 300,
         "longest_token_life": 900,
         "sessions_end": True,
+        "verifiers_without_keys_stop_within": 960,
+        "functions_notice_within": 60,
+        "old_refresh_tokens_accepted_for": 0,
     }
+
+
+def test_impact_says_how_long_old_refresh_tokens_are_accepted(world: SigningWorld, admin: PolicyAdmin) -> None:
+    """Until the last of them has died, unless sessions end: as long as the reset itself keeps the keys."""
+    impact = admin.propose_reset(ADMIN, world.moment(LATER), end_sessions=False).members["impact"]
+    assert isinstance(impact, dict)
+    admin.reset(ADMIN, proposed(world), world.moment(LATER))
+    kept = [key.retire_at for key in world.policy.refresh_keys if key.retire_at is not None]
+    assert impact["old_refresh_tokens_accepted_for"] == max(kept) - LATER
+    assert impact["sessions_end"] is False
 
 
 @pytest.mark.parametrize(
@@ -293,7 +308,7 @@ def test_public_key_is_given_as_jwk_and_pem(alg: Algorithm) -> None:
     world = signing_with(alg)
     key = world.policy.keys.current
     answer = world.admin().validation_key(ADMIN, may_read_secret=False, auth_time=0, now=NOW)
-    assert answer.keys() == {"kid", "alg", "jwk", "pem"}
+    assert answer.keys() == {"kid", "alg", "jwk", "pem", "next"}
     assert (answer["kid"], answer["alg"]) == (key.kid, alg.value)
     assert verification_key_from_jwk(answer["jwk"]) == key.verification_key()
     assert load_pem_public_key(answer["pem"].encode()) == key.verification_key().material
@@ -309,13 +324,60 @@ def test_key_is_that_which_signs_now(world: SigningWorld, admin: PolicyAdmin) ->
     assert given == ["EdDSA", "ES256"]
 
 
+@pytest.mark.parametrize("seconds", [0, CACHES.publish_lead])
+def test_next_is_the_key_of_the_rotation_to_come(world: SigningWorld, admin: PolicyAdmin, seconds: int) -> None:
+    """Before a rotation the spare key; while a new key waits, that one; once it signs, the next spare key."""
+    before = shown_to(admin, LATER)["next"]
+    assert (before["kid"], before["activates_at"]) == (world.policy.keys.spare.kid, None)
+    admin.change(ADMIN, Settings(Algorithm.ES256, {}), world.moment(LATER))
+    answer, keys = shown_to(admin, LATER + seconds), world.policy.keys.at(LATER + seconds)
+    expected = keys.heir or keys.spare
+    assert (answer["next"]["kid"], answer["next"]["activates_at"]) == (expected.kid, expected.activates_at)
+    assert answer["next"]["jwk"] == expected.verification_key().to_jwk()
+    assert answer["next"]["pem"].startswith("-----BEGIN PUBLIC KEY-----")
+
+
+def shown_to(admin: PolicyAdmin, now: int, *, trusted: bool = False) -> dict[str, Any]:
+    """Return the validation keys as an admin sees them who may read secrets and has just signed in, or not."""
+    return admin.validation_key(ADMIN, may_read_secret=trusted, auth_time=now if trusted else 0, now=now)
+
+
+def test_next_secret_is_not_shown_without_the_permission(world: SigningWorld) -> None:
+    """A change to HS256 has begun: the public key of now is shown to any admin, the secret to come is not."""
+    admin = world.admin(allow_hs256=True)
+    admin.change(ADMIN, Settings(Algorithm.HS256, {}), world.moment(LATER))
+    answer, heir = shown_to(admin, LATER), world.policy.keys.heir
+    assert heir is not None
+    assert answer["alg"] == "EdDSA"
+    assert answer["next"] == {"kid": heir.kid, "alg": "HS256", "activates_at": heir.activates_at}
+    assert shown_to(admin, LATER, trusted=True)["next"]["secret"].encode() == heir.material
+
+
+def test_shared_secrets_verify_as_they_are_pasted(world: SigningWorld) -> None:
+    """PyJWT takes the text as it is, and the JWK; the key of the next rotation too, before it signs."""
+    admin = world.admin(allow_hs256=True)
+    admin.change(ADMIN, Settings(Algorithm.HS256, {}), world.moment(LATER))
+    now = LATER + CACHES.publish_lead
+    answer, keys = shown_to(admin, now, trusted=True), world.policy.keys.at(now)
+    for shown, key in ((answer, keys.current), (answer["next"], keys.spare)):
+        token = jwt.encode({"sub": "usr_ann"}, key.material, "HS256")
+        assert jwt.decode(token, shown["secret"], ["HS256"]) == {"sub": "usr_ann"}
+        assert jwt.decode(token, jwt.PyJWK(shown["jwk"]), ["HS256"]) == {"sub": "usr_ann"}
+        assert (shown["jwk"]["kty"], shown["jwk"]["kid"]) == ("oct", key.kid)
+    assert [event.reason for event in world.journal.events if event.name == "validation_key_read"] == [
+        keys.current.kid,
+        keys.spare.kid,
+    ]
+
+
 def test_shared_secret_is_given_after_a_fresh_sign_in() -> None:
-    """It is the very secret, to who may read it and has just proven who he is."""
+    """It is the very secret, for an admin who may read it. Octets that are no text are shown as a JWK only."""
     world = signing_with(Algorithm.HS256)
     auth_time = NOW - RECENT_SIGN_IN + 1
     answer = world.admin().validation_key(ADMIN, may_read_secret=True, auth_time=auth_time, now=NOW)
-    assert answer.keys() == {"kid", "alg", "secret"}
-    assert b64url_decode(answer["secret"]) == world.policy.keys.current.material
+    assert answer.keys() == {"kid", "alg", "secret", "jwk", "next"}
+    assert b64url_decode(answer["jwk"]["k"]) == world.policy.keys.current.material
+    assert answer["secret"] is None
 
 
 @pytest.mark.parametrize(
@@ -353,6 +415,7 @@ def test_every_change_is_journaled_under_its_admins_name(world: SigningWorld, ad
         ("signing_rotated", OTHER, "version 2"),
         ("signing_reset", ADMIN, "version 3"),
         ("validation_key_read", OTHER, world.policy.keys.current.kid),
+        ("validation_key_read", OTHER, world.policy.keys.spare.kid),
     ]
 
 

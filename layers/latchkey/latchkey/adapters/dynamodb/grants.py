@@ -26,7 +26,7 @@ _BUCKET_AS_READ = "#late_level = :level_read AND #late_generation = :late_read"
 _ADVANCE = (
     "SET #generation = :next, #link_hash = :next_link, #salt = :salt, "
     "#rotated_at = :now, #expires_at = :expires_at, #ttl = :ttl, #network_mark = :network, "
-    "#key_mark_before = #key_mark, #key_mark = :key, #burst = :burst, #burst_at = :burst_at"
+    "#key_mark_before = #key_mark, #key_mark = :key, #burst_at = :burst_at, #burst = :burst"
 )
 _OF_CLIENT = "#client_id = :client_id"
 _OF_EPOCH = "#epoch >= :epoch"

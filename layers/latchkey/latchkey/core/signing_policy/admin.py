@@ -16,10 +16,9 @@ from latchkey.core.model import RECENT_SIGN_IN, CodePurpose, OneTimeCode
 from latchkey.core.signing_policy.moves import describe_names
 from latchkey.core.signing_policy.rotation import PolicyWriter
 from latchkey.core.signing_policy.seals import SealWriter
-from latchkey.signing.base64url import b64url_encode
 from latchkey.signing.key_set import SigningKey
-from latchkey.signing.keys import Algorithm
-from latchkey.signing.policy import BOUNDS, Moment, SigningPolicy, change, reset, rotate
+from latchkey.signing.keys import LAST_GOOD, Algorithm
+from latchkey.signing.policy import BOUNDS, Moment, SigningPolicy, change, reset, retired_refresh_keys, rotate
 
 CONFIRMATION_TTL = 300
 """Seconds in which a reset must be confirmed."""
@@ -107,15 +106,27 @@ class PolicyAdmin:
         return self._done("signing_reset", sub, changed, moment)
 
     def validation_key(self, sub: str, *, may_read_secret: bool, auth_time: int, now: int) -> dict[str, Any]:
-        """Return what verifies the tokens signed now: a public key or, for HS256, the shared secret.
+        """Return what verifies the tokens signed now, and under `next` what verifies those of the next key.
 
-        The secret only to who may read it and has signed in within ten minutes: `FORBIDDEN` otherwise.
+        That is a public key or, for HS256, the shared secret. `next` is the key that is going to sign or, where none is
+        decided, the one that will after the next rotation: services that copy keys need it before then.
+        A secret needs `may_read_secret` and a sign-in within ten minutes. Without them a shared key of now is
+        `FORBIDDEN`, and a shared `next` has no key in it. Each key that is shown is journaled.
         """
-        signer = self.writer.read().keys.signer(now)
-        if signer.alg is Algorithm.HS256 and not (may_read_secret and now - auth_time < RECENT_SIGN_IN):
+        keys = self.writer.read().keys.at(now)
+        signer, successor = keys.current, keys.heir or keys.spare
+        trusted = may_read_secret and now - auth_time < RECENT_SIGN_IN
+        if signer.alg is Algorithm.HS256 and not trusted:
             raise ServiceError(Errors.FORBIDDEN, "signing:read_secret and a fresh sign-in are needed")
-        self.writer.journal.record(Event("validation_key_read", sub=sub, reason=signer.kid))
-        return {"kid": signer.kid, "alg": signer.alg.value, **_verifying_half(signer)}
+        shown = [key for key in (signer, successor) if trusted or key.alg is not Algorithm.HS256]
+        for key in shown:
+            self.writer.journal.record(Event("validation_key_read", sub=sub, reason=key.kid))
+        following = _named(successor) | {"activates_at": successor.activates_at}
+        return {
+            **_named(signer),
+            **_verifying_half(signer),
+            "next": following | (_verifying_half(successor) if successor in shown else {}),
+        }
 
     def _done(self, name: str, sub: str, policy: SigningPolicy, moment: Moment) -> dict[str, Any]:
         self.writer.journal.record(Event(name, sub=sub, reason=f"version {policy.version}"))
@@ -149,23 +160,41 @@ def _describe_key(key: SigningKey) -> dict[str, Any]:
 
 
 def _impact(policy: SigningPolicy, moment: Moment, *, end_sessions: bool) -> dict[str, int | bool]:
+    """Return what a reset breaks for whom, in numbers; times are in seconds."""
     live, caches = [key for key in policy.keys.keys if key.lives(moment.now)], moment.caches
+    kept = () if end_sessions else retired_refresh_keys(policy, moment)
+    ends = [key.retire_at - moment.now for key in kept if key.retire_at is not None]
     return {
         "keys_revoked": len(live),
         # The authorizer behind the gateway's memory of it, and `validate` with the policy it has read.
         "verifiers_notice_within": max(min(OWN_JWKS_AGE, caches.jwks) + caches.authorizer, caches.policy),
+        # The same, where the authorizer cannot fetch the new keys.
+        "verifiers_without_keys_stop_within": LAST_GOOD + caches.authorizer,
         "other_verifiers_notice_within": caches.jwks,
         "longest_token_life": max(key.max_ttl for key in live),
         "sessions_end": end_sessions,
+        # Functions that renew sessions or open what clients carry use a copy of the keys for this long.
+        "functions_notice_within": caches.policy,
+        "old_refresh_tokens_accepted_for": max(ends, default=0),
     }
+
+
+def _named(key: SigningKey) -> dict[str, Any]:
+    return {"kid": key.kid, "alg": key.alg.value}
 
 
 def _verifying_half(key: SigningKey) -> dict[str, Any]:
     verifier = key.verification_key()
     if isinstance(verifier.material, bytes):
-        return {"secret": b64url_encode(verifier.material)}
+        return {"secret": _pasted(verifier.material), "jwk": verifier.to_secret_jwk()}
     pem = verifier.material.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     return {"jwk": verifier.to_jwk(), "pem": pem.decode("ascii")}
+
+
+def _pasted(secret: bytes) -> str | None:
+    """Return the text whose bytes are the secret, or `None` for octets that are no visible text."""
+    text = secret.decode("ascii", "replace")
+    return text if text.isascii() and text.isprintable() else None
 
 
 def _require_bounds(lifetimes: Mapping[str, int]) -> None:
