@@ -15,7 +15,7 @@ from latchkey.core.signing_policy.admin import PolicyAdmin, Settings
 from latchkey.core.signing_policy.moves import AudienceMove, IssuerMove
 from latchkey.core.signing_policy.rotation import NOT_YET, FirstPolicy, PolicyWriter, Rotation, public_half
 from latchkey.core.signing_policy.seals import SealWriter
-from latchkey.core.signing_policy.store import SealSecret, SigningSecret
+from latchkey.core.signing_policy.store import PublishedKeys, SealSecret, SigningSecret
 from latchkey.signing.accepted import MEMBER, Accepted, from_member
 from latchkey.signing.key_set import Caches
 from latchkey.signing.keys import Algorithm
@@ -130,6 +130,20 @@ class MemorySealSecret:
         self.text = text
 
 
+@dataclass
+class OneAddress:
+    """Every address at which this stack answers, or refuses everything."""
+
+    refusal: ServiceError | None = None
+    asked: list[tuple[str, PublishedKeys]] = field(default_factory=list)
+
+    def require_own(self, iss: str, published: PublishedKeys, now: int) -> None:
+        """Raise the refusal, if there is one."""
+        self.asked.append((iss, published))
+        if self.refusal:
+            raise self.refusal
+
+
 class SigningWorld:
     """One stack's secret and table, with as many writers as one likes."""
 
@@ -140,6 +154,7 @@ class SigningWorld:
         self.seal_secret = MemorySealSecret()
         self.store = MemoryStore()
         self.journal = Kept()
+        self.address = OneAddress()
         self.audience = AUDIENCE
         """The stack's parameter, which an update may change."""
 
@@ -166,7 +181,7 @@ class SigningWorld:
 
     def issuer_move(self, fate: Fate | None = None) -> IssuerMove:
         """Return the moves of the issuer, to which a fate may happen."""
-        return IssuerMove(self.writer(fate))
+        return IssuerMove(self.writer(fate), self.address)
 
     def audience_move(self, fate: Fate | None = None) -> AudienceMove:
         """Return the moves of the audience, to which a fate may happen."""

@@ -217,7 +217,7 @@ def test_shared_environment_names_no_resource(template: Template) -> None:
 def test_authorizer_knows_no_resource(template: Template) -> None:
     """The authorizer knows what a token must say, and how long it may keep public keys."""
     assert source.environment(source.functions(template)["authorizer"]) == {
-        "LATCHKEY_ISSUER": "",
+        "LATCHKEY_JWKS_URI": "",
         "LATCHKEY_AUDIENCE": {"Ref": "Audience"},
         "LATCHKEY_JWKS_MAX_AGE": {"Ref": "JwksMaxAgeSeconds"},
         "LATCHKEY_HS256_SECRET": "",

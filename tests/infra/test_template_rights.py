@@ -10,7 +10,7 @@ from tests.infra.flaws import Flaw, Rule, add_function, flawed, policies, variab
 
 SEALING = {"users", "clients", "api_keys", "audit", "transfer", "partners"}  # their lists have sealed cursors
 POLICY_READERS = {"login", "refresh", "token", "validate", "links"} | SEALING
-POLICY_WRITERS = {"rotate", "signing"}
+POLICY_WRITERS = {"rotate", "signing", "issuer"}
 SECRET_READ = "secretsmanager:GetSecretValue"
 IN_FORCE = frozenset({"AWSCURRENT"})
 

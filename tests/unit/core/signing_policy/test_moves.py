@@ -125,6 +125,15 @@ def test_what_cannot_be_an_issuer_is_refused(world: SigningWorld, iss: str) -> N
     assert world.policy.version == 1
 
 
+def test_address_of_something_else_is_refused(world: SigningWorld) -> None:
+    """The address is asked with what this stack publishes, and nothing is written where it does not answer."""
+    world.address.refusal = ServiceError(Errors.VALIDATION_FAILED, "iss: no_answer")
+    error = refused(lambda: world.issuer_move().move(MOVED, world.moment(LATER)))
+    [(iss, published)] = world.address.asked
+    assert (error, iss, published.version, published.issuer) == (world.address.refusal, MOVED, 1, ISSUER)
+    assert (world.policy.version, world.journal.events) == (1, [])
+
+
 def test_stack_on_a_laptop_moves_to_plain_http() -> None:
     """It has no certificate; a stack that has one never does without again."""
     world = SigningWorld()

@@ -12,7 +12,8 @@ from typing import Any
 
 from latchkey.core.errors import Errors, FieldError, ServiceError
 from latchkey.core.events import Event
-from latchkey.core.signing_policy.rotation import PolicyWriter
+from latchkey.core.signing_policy.rotation import PolicyWriter, public_half
+from latchkey.core.signing_policy.store import IssuerAddress
 from latchkey.signing.names import Name
 from latchkey.signing.policy import ISSUER, Moment, SigningPolicy, plan_audience_move, plan_issuer_move
 
@@ -22,15 +23,17 @@ class IssuerMove:
     """Moves the issuer."""
 
     writer: PolicyWriter
+    address: IssuerAddress
 
     def move(self, iss: str, moment: Moment) -> dict[str, Any]:
         """Publish this issuer, and let tokens name it as soon as every verifier accepts it; return the names.
 
-        Raises `VALIDATION_FAILED` for an address that cannot be an issuer, and `CONFLICT` while another writer is at
-        work.
+        Raises `VALIDATION_FAILED` for an address that cannot be an issuer or does not serve this stack, and `CONFLICT`
+        while another writer is at work.
         """
         policy = self.writer.read()
         _require_issuer(iss, policy.issuers)
+        self.address.require_own(iss, public_half(policy, moment.now), moment.now)
         return _carry_out(self.writer, policy, lambda each: plan_issuer_move(each, iss, moment), "issuer", moment)
 
 
