@@ -222,3 +222,10 @@ def test_function_of_the_first_admin_only_adds_items(template: Template) -> None
         name for name, grant in granted(template) if grant.action == "dynamodb:PutItem" and "ADMINS" in grant.items
     }
     assert counting == {"init_admin"}
+
+
+def test_function_of_the_issuer_reaches_the_policy_alone(template: Template) -> None:
+    """It reads and writes the signing policy and its public half. It reaches no user and no seal key."""
+    rights = source.grants(source.functions(template)["issuer"])
+    assert table_rights(template, "issuer") == {("PutItem", "CONFIG"), ("UpdateItem", "CONFIG")}
+    assert {grant.resource for grant in rights} == {"Table", "SigningSecret"}
