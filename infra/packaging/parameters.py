@@ -21,16 +21,24 @@ class Effect(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """When a new value takes effect: the kind, and in words what bounds it. Of `first` ones, `command` changes it."""
+    """When a new value takes effect: the kind, and in words what bounds it.
+
+    `option` is the one of `latchkey signing set` that changes what a `first` parameter has set.
+    """
 
     effect: Effect
     bound: str = ""
-    command: str = ""
+    option: str = ""
+
+    @property
+    def command(self) -> str:
+        """The command that changes it in place of a deployment; empty if there is none."""
+        return f"latchkey signing set {self.option}" if self.option else ""
 
     @property
     def in_words(self) -> str:
         """The column of the documentation."""
-        said = f"`{self.command}`" if self.command else self.bound
+        said = f"`latchkey signing set` with `{self.option}`" if self.option else self.bound
         return f"{self.effect}: {said}" if said else str(self.effect)
 
 
@@ -38,8 +46,8 @@ def _live(bound: str = "") -> Parameter:
     return Parameter(Effect.LIVE, bound)
 
 
-def _first(command: str = "", bound: str = "") -> Parameter:
-    return Parameter(Effect.FIRST, bound, command)
+def _first(option: str = "", bound: str = "") -> Parameter:
+    return Parameter(Effect.FIRST, bound, option)
 
 
 _EARLIER_COPIES = "copies made before are kept for the time that held then"
@@ -48,12 +56,12 @@ PARAMETERS: Mapping[str, Parameter] = {
     "Audience": Parameter(
         Effect.PLANNED, "from the next scheduled rotation; the old value is accepted until its tokens have expired"
     ),
-    "Algorithm": _first("latchkey signing set --algorithm"),
+    "Algorithm": _first("--algorithm"),
     "RsaBits": _first(bound="no command changes it yet"),
-    "AccessTokenTtl": _first("latchkey signing set --access-ttl"),
-    "RefreshTokenTtl": _first("latchkey signing set --refresh-ttl"),
-    "RefreshTokenIdleTtl": _first("latchkey signing set --refresh-idle-ttl"),
-    "RefreshRetryLimit": _first("latchkey signing set --retry-limit"),
+    "AccessTokenTtl": _first("--access-ttl"),
+    "RefreshTokenTtl": _first("--refresh-ttl"),
+    "RefreshTokenIdleTtl": _first("--refresh-idle-ttl"),
+    "RefreshRetryLimit": _first("--retry-limit"),
     "RotationDays": _live("the update also rotates the keys"),
     "AllowHS256": _live("`false` is refused while an HS256 key verifies"),
     "PolicyCacheSeconds": _live(),
