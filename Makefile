@@ -47,9 +47,13 @@ build: .venv-sam/.installed ## Build for Lambda, in .aws-sam
 	@python3.13 -c '' 2>/dev/null || { \
 	  echo 'sam build needs a python3.13 that runs, since the functions run on it; with pyenv, set PYENV_VERSION.' >&2; \
 	  exit 1; }
-	@$(SAM) build
+	@architecture=$$(.venv-sam/bin/python -m infra.packaging.architecture) && \
+	  $(SAM) build --parameter-overrides "Architecture=$$architecture"
+	@.venv-sam/bin/python -m infra.packaging.architecture pin
 
-deploy: build ## Deploy to your AWS account; the first time it asks how
+deploy: .venv/.installed ## Deploy to your AWS account; the first time it asks how
+	@$(PY) -m infra.packaging.update
+	@$(MAKE) --no-print-directory build
 	@$(SAM) deploy $(shell grep -q '^region' samconfig.toml || echo --guided)
 
 clean: ## Remove what was built and installed

@@ -12,10 +12,10 @@ from typing import Any
 from latchkey.adapters.store import Store
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.signing_policy.admin import PolicyAdmin, Settings
-from latchkey.core.signing_policy.moves import AudienceMove, IssuerMove
+from latchkey.core.signing_policy.moves import IssuerMove
 from latchkey.core.signing_policy.rotation import NOT_YET, FirstPolicy, PolicyWriter, Rotation, public_half
 from latchkey.core.signing_policy.seals import SealWriter
-from latchkey.core.signing_policy.store import SealSecret, SigningSecret
+from latchkey.core.signing_policy.store import PublishedKeys, SealSecret, SigningSecret
 from latchkey.signing.accepted import MEMBER, Accepted, from_member
 from latchkey.signing.key_set import Caches
 from latchkey.signing.keys import Algorithm
@@ -130,6 +130,20 @@ class MemorySealSecret:
         self.text = text
 
 
+@dataclass
+class OneAddress:
+    """Every address at which this stack answers, or refuses everything."""
+
+    refusal: ServiceError | None = None
+    asked: list[tuple[str, PublishedKeys]] = field(default_factory=list)
+
+    def require_own(self, iss: str, published: PublishedKeys, now: int) -> None:
+        """Raise the refusal, if there is one."""
+        self.asked.append((iss, published))
+        if self.refusal:
+            raise self.refusal
+
+
 class SigningWorld:
     """One stack's secret and table, with as many writers as one likes."""
 
@@ -140,6 +154,7 @@ class SigningWorld:
         self.seal_secret = MemorySealSecret()
         self.store = MemoryStore()
         self.journal = Kept()
+        self.address = OneAddress()
         self.audience = AUDIENCE
         """The stack's parameter, which an update may change."""
 
@@ -166,11 +181,7 @@ class SigningWorld:
 
     def issuer_move(self, fate: Fate | None = None) -> IssuerMove:
         """Return the moves of the issuer, to which a fate may happen."""
-        return IssuerMove(self.writer(fate))
-
-    def audience_move(self, fate: Fate | None = None) -> AudienceMove:
-        """Return the moves of the audience, to which a fate may happen."""
-        return AudienceMove(self.writer(fate), self.audience)
+        return IssuerMove(self.writer(fate), self.address)
 
     def admin(self, fate: Fate | None = None, *, allow_hs256: bool = False) -> PolicyAdmin:
         """Return the policy in an admin's hands."""
@@ -263,9 +274,9 @@ def confirmed_reset(world: SigningWorld, fate: Fate, now: int = LATER) -> None:
 
 
 def moved_audience(world: SigningWorld, fate: Fate, now: int = LATER) -> None:
-    """Move the audience to a new value of the stack's parameter."""
+    """Rotate after the stack's parameter has got a new value."""
     world.audience = "shop"
-    world.audience_move(fate).move(world.moment(now))
+    world.rotate("t", now, fate)
 
 
 ACTS: dict[str, Act] = {

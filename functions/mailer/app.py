@@ -8,6 +8,8 @@ from typing import Any
 
 from latchkey.adapters import dynamodb, ses
 from latchkey.adapters.dynamodb.mail import mail_of
+from latchkey.adapters.store import Store
+from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.mail.mailroom import Mailroom
 from latchkey.edge.settings import Environment
 from latchkey.edge.telemetry import LogJournal, log_crash, logger
@@ -18,7 +20,8 @@ logger()  # refuses to start if events would be logged: they hold addresses
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Send the mails of one batch, and name the first that could not be sent. Lambda retries from there."""
-    return deliver(event, mailroom(), now=int(time.time()))
+    now = int(time.time())
+    return deliver(event, mailroom(link_base(now)), now=now)
 
 
 def deliver(event: dict[str, Any], mailroom: Mailroom, *, now: int) -> dict[str, Any]:
@@ -33,19 +36,34 @@ def deliver(event: dict[str, Any], mailroom: Mailroom, *, now: int) -> dict[str,
     return {"batchItemFailures": []}
 
 
+def link_base(now: int) -> str:
+    """Return where the links of mails begin: the stack's setting or, without one, the issuer that tokens name now."""
+    base = Environment(os.environ).text("LATCHKEY_MAIL_LINK_BASE", "")
+    if not base:
+        published = _table().published_keys()
+        if published is None:
+            raise ServiceError(Errors.UNAVAILABLE, "no keys are published yet")
+        base = published.issuer_at(now)
+    return base.rstrip("/")
+
+
 @cache
-def mailroom() -> Mailroom:
-    """Return the sender of mails."""
+def _table() -> Store:
+    return dynamodb.DynamoStore(dynamodb.connect(), Environment(os.environ).text("LATCHKEY_TABLE"))
+
+
+@cache
+def mailroom(link_base: str) -> Mailroom:
+    """Return the sender of mails whose links begin like this."""
     env = Environment(os.environ)
-    table = dynamodb.DynamoStore(dynamodb.connect(), env.text("LATCHKEY_TABLE"))
     return Mailroom(
-        outbox=table,
-        codes=table,
-        credentials=table,
+        outbox=_table(),
+        codes=_table(),
+        credentials=_table(),
         writer=JinjaWriter(),
         postman=ses.SesPostman(ses.connect(), env.text("LATCHKEY_MAIL_FROM")),
         journal=LogJournal(),
         entropy=secrets.token_bytes,
-        link_base=(env.text("LATCHKEY_MAIL_LINK_BASE", "") or env.text("LATCHKEY_ISSUER")).rstrip("/"),
+        link_base=link_base,
         service_name=env.text("LATCHKEY_SERVICE_NAME", "latchkey"),
     )

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from infra.cli import api_keys, audit, clients, hash_key, init_admin, roles, users
+from infra.cli import api_keys, audit, clients, hash_key, init_admin, issuer, roles, users
 from infra.cli.errors import CommandError, ExitCode
 from infra.cli.grammar import TargetGroup, act, tool
 from infra.cli.partners import commands as partners
@@ -69,6 +69,7 @@ app.add_typer(clients.clients, name="client")
 app.add_typer(api_keys.api_keys, name="api-key")
 app.add_typer(partners.partners, name="partner")
 app.add_typer(signing.signing, name="signing")
+app.add_typer(issuer.issuer, name="issuer")
 act(app, "audit", example="latchkey audit --local --day 2026-11-28")(audit.show)
 act(app, "import", example="latchkey import users.jsonl --local --dry-run")(transfer.bring_in)
 act(app, "export", example="latchkey export everybody.jsonl --local")(transfer.hand_out)

@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
+from functions.mailer import app
 from functions.mailer.app import deliver
 from latchkey.adapters.dynamodb import items
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.model import MailKind
+from latchkey.core.signing_policy.store import PublishedKeys
 from latchkey.mails.letters import JinjaWriter
 from tests.world import ADDRESS, NOW, World, small_policy
 
@@ -89,3 +91,37 @@ def test_a_letter_without_a_code_shows_none() -> None:
     letter = JinjaWriter().write(MailKind.PASSWORD_CHANGED, "en", {"service": "Shop"})
     assert "<a " not in letter.html
     assert "<code" not in letter.html
+
+
+class _Published:
+    """A table that holds what is published, or nothing yet."""
+
+    def __init__(self, published: PublishedKeys | None) -> None:
+        self._published = published
+
+    def published_keys(self) -> PublishedKeys | None:
+        """Return it."""
+        return self._published
+
+
+def test_links_follow_the_issuer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a base of its own, a link begins with the issuer that tokens name at that moment."""
+    moving = PublishedKeys(2, "https://old.example", "EdDSA", "", next_issuer="https://new.example", next_issuer_at=NOW)
+    monkeypatch.setattr(app, "_table", lambda: _Published(moving))
+    monkeypatch.setenv("LATCHKEY_MAIL_LINK_BASE", "")
+    assert [app.link_base(now) for now in (NOW - 1, NOW)] == ["https://old.example", "https://new.example"]
+
+
+def test_base_of_the_stack_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ends without a slash, and the table is not asked."""
+    monkeypatch.setattr(app, "_table", lambda: _Published(None))
+    monkeypatch.setenv("LATCHKEY_MAIL_LINK_BASE", "https://app.example/")
+    assert app.link_base(NOW) == "https://app.example"
+
+
+def test_no_mail_goes_out_before_there_is_an_issuer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lambda brings the batch again."""
+    monkeypatch.setattr(app, "_table", lambda: _Published(None))
+    monkeypatch.setenv("LATCHKEY_MAIL_LINK_BASE", "")
+    with pytest.raises(ServiceError):
+        app.handler({"Records": []}, None)

@@ -43,7 +43,7 @@ def a_policy(**members: Any) -> dict[str, Any]:
         "access_ttl": 900,
         "refresh_ttl": 7_776_000,
         "refresh_idle_ttl": 2_592_000,
-        "refresh_retry_limit": 2,
+        "refresh_retry_limit": 12,
         "keys": keys,
     } | members
 

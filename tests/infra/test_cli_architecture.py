@@ -18,7 +18,19 @@ LADDER = (
     {"terminal"},
     {"service"},
     {"options", "results", "grammar", "lists"},
-    {"users", "roles", "clients", "api_keys", "partners", "signing", "transfer", "audit", "init_admin", "hash_key"},
+    {
+        "users",
+        "roles",
+        "clients",
+        "api_keys",
+        "partners",
+        "signing",
+        "transfer",
+        "audit",
+        "init_admin",
+        "issuer",
+        "hash_key",
+    },
     {"app"},
 )
 """Each rung may import those above it. Nouns do not import each other."""

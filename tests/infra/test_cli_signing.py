@@ -66,7 +66,7 @@ def test_show_is_a_table_of_settings_and_one_of_keys(fake: FakeApi) -> None:
     assert {
         ("Access token lives", "15 min"),
         ("Session lives at most", "90 d"),
-        ("Late refreshes in a row", "2"),
+        ("Late repeats allowed", "12"),
     } <= rows
     keys = {line.split()[0]: line.rstrip() for line in result.stdout.splitlines() if "RS256 " in line}
     assert re.search(r" current +RS256 +\d+ d +signs since .* \(3 d ago\)$", keys[KID])

@@ -20,9 +20,11 @@ from infra.cli.app import app as command
 from infra.local.__main__ import main as make_run
 from infra.local.stack.template import translate
 from infra.packaging import template as source
+from infra.packaging.parameters import PARAMETERS
 from latchkey.core.errors import Errors
 from latchkey.core.mail.codes import CODES
 from latchkey.core.roles.roles import BUILT_IN, PERMISSIONS
+from latchkey.signing.key_set import Caches
 from latchkey.signing.tokens import AccessClaims
 from tests import pages
 from tests.pages import ROOT
@@ -80,6 +82,22 @@ def test_every_parameter_is_explained() -> None:
     wanted = {name: str(each["Default"]) for name, each in parameters.items()}
     table = [(pages.codes(row[0])[0], "".join(pages.codes(row[1]))) for row in rows(DEPLOY, "parameter")]
     assert sorted(table) == sorted(wanted.items())
+
+
+def test_every_parameter_says_when_it_takes_effect() -> None:
+    """The last column is that of the table from which `make deploy` works."""
+    told = {pages.codes(row[0])[0]: row[-1] for row in rows(DEPLOY, "parameter")}
+    assert told == {name: each.in_words for name, each in PARAMETERS.items()}
+
+
+def test_bounds_of_a_move_are_those_of_the_code() -> None:
+    """The table says how long a move takes with the default parameters of the stack."""
+    caches, life = Caches(), int(source.load()["Parameters"]["AccessTokenTtl"]["Default"])
+    told = {row[0]: row[1] for row in rows(OPERATE, "what") if "minutes" in row[1]}
+    assert f"after {caches.publish_lead // 60} minutes" == told["tokens name the new issuer"]
+    margin, end = caches.name_margin / 60, (life + caches.name_margin) / 60
+    ended = f"{end:g} minutes later: {life // 60} minutes that a token lives, and {margin:g} for caches and clocks"
+    assert told["the old issuer is no longer accepted"] == ended
 
 
 def test_every_output_is_explained() -> None:

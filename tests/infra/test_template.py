@@ -217,7 +217,7 @@ def test_shared_environment_names_no_resource(template: Template) -> None:
 def test_authorizer_knows_no_resource(template: Template) -> None:
     """The authorizer knows what a token must say, and how long it may keep public keys."""
     assert source.environment(source.functions(template)["authorizer"]) == {
-        "LATCHKEY_ISSUER": "",
+        "LATCHKEY_JWKS_URI": "",
         "LATCHKEY_AUDIENCE": {"Ref": "Audience"},
         "LATCHKEY_JWKS_MAX_AGE": {"Ref": "JwksMaxAgeSeconds"},
         "LATCHKEY_HS256_SECRET": "",
@@ -232,13 +232,16 @@ def test_hashing_cannot_starve_the_rest() -> None:
     assert (apart, large) == (HASHING, HASHING)
 
 
-def test_only_aws_credentials_make_the_first_admin(template: Template) -> None:
-    """No route, no schedule and no permission leads to the function."""
-    function = source.functions(template)["init_admin"]
+@pytest.mark.parametrize(("folder", "name"), [("init_admin", "InitAdminFunction"), ("issuer", "IssuerFunction")])
+def test_only_aws_credentials_make_the_first_admin_and_move_the_issuer(
+    template: Template, folder: str, name: str
+) -> None:
+    """No route, no schedule and no permission leads to these functions."""
+    function = source.functions(template)[folder]
     permissions = source.resources(template, "AWS::Lambda::Permission").values()
     assert "Events" not in function
-    assert "InitAdminFunction" not in json.dumps([*permissions, *source.resources(template, "AWS::Events::Rule")])
-    assert template["Outputs"]["InitAdminFunction"]["Value"] == {"Ref": "InitAdminFunction"}
+    assert name not in json.dumps([*permissions, *source.resources(template, "AWS::Events::Rule")])
+    assert template["Outputs"][name]["Value"] == {"Ref": name}
 
 
 # ---- Keys, data and logs ---------------------------------------------------------------------------------------------

@@ -9,8 +9,9 @@ from infra.packaging.template import Grant, Template
 from tests.infra.flaws import Flaw, Rule, add_function, flawed, policies, variables
 
 SEALING = {"users", "clients", "api_keys", "audit", "transfer", "partners"}  # their lists have sealed cursors
-POLICY_READERS = {"login", "refresh", "token", "validate"}
-POLICY_WRITERS = {"rotate", "signing"}
+POLICY_READERS = {"login", "refresh", "token"}
+POLICY_WRITERS = {"rotate", "signing", "issuer"}
+SEAL_WRITERS = {"rotate", "signing"}
 SECRET_READ = "secretsmanager:GetSecretValue"
 IN_FORCE = frozenset({"AWSCURRENT"})
 
@@ -65,7 +66,7 @@ def wrong_readers_of_the_secret(template: Template) -> list[str]:
 
 def wrong_readers_of_the_seal_keys(template: Template) -> list[str]:
     """Name the functions that may read the seal keys and need not, or need to and may not."""
-    return sorted(readers_of(template, "SealSecret") ^ (SEALING | POLICY_WRITERS))
+    return sorted(readers_of(template, "SealSecret") ^ (SEALING | SEAL_WRITERS))
 
 
 def readers_of(template: Template, secret: str) -> set[str]:
@@ -133,17 +134,18 @@ def test_only_rotation_and_an_admin_write_the_secret(template: Template) -> None
     assert writers == POLICY_WRITERS
 
 
-def test_hs256_gives_the_authorizer_one_right(template: Template) -> None:
-    """With AllowHS256, the authorizer may read the policy in force, and nothing else changes."""
+def test_hs256_gives_two_functions_one_right_each(template: Template) -> None:
+    """With AllowHS256, the authorizer and `validate` may read the policy in force, and nothing else changes."""
     allowing = source.load("AllowsHS256")
     authorizer = source.functions(allowing)["authorizer"]
     assert source.grants(authorizer) == {Grant(SECRET_READ, "SigningSecret", stages=IN_FORCE)}
     assert source.environment(authorizer)["LATCHKEY_HS256_SECRET"] == {"Ref": "SigningSecret"}
-    assert without_authorizer(allowing) == without_authorizer(template)
+    assert readers_of(allowing, "SigningSecret") - readers_of(template, "SigningSecret") == {"authorizer", "validate"}
+    assert without_verifiers(allowing) == without_verifiers(template)
 
 
-def without_authorizer(template: Template) -> Template:
-    return template | {"Resources": template["Resources"] | {"AuthorizerFunction": None}}
+def without_verifiers(template: Template) -> Template:
+    return template | {"Resources": template["Resources"] | {"AuthorizerFunction": None, "ValidateFunction": None}}
 
 
 def test_functions_that_use_the_policy_know_the_caches(template: Template) -> None:
@@ -240,3 +242,10 @@ def test_function_of_the_first_admin_only_adds_items(template: Template) -> None
         name for name, grant in granted(template) if grant.action == "dynamodb:PutItem" and "ADMINS" in grant.items
     }
     assert counting == {"init_admin"}
+
+
+def test_function_of_the_issuer_reaches_the_policy_alone(template: Template) -> None:
+    """It reads and writes the signing policy and its public half. It reaches no user and no seal key."""
+    rights = source.grants(source.functions(template)["issuer"])
+    assert table_rights(template, "issuer") == {("PutItem", "CONFIG"), ("UpdateItem", "CONFIG")}
+    assert {grant.resource for grant in rights} == {"Table", "SigningSecret"}

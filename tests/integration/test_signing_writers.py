@@ -104,7 +104,6 @@ def test_rotation_that_died_is_not_finished_too_late(number: int) -> None:
 
 REPEATED: dict[str, Callable[[SigningWorld], object]] = {
     "issuer move": lambda world: world.issuer_move().move(MOVED, world.moment(LATER + LEASE)),
-    "audience move": lambda world: world.audience_move().move(world.moment(LATER + LEASE)),
 }
 
 

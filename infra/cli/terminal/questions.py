@@ -52,7 +52,10 @@ def require_confirmable(*, yes: bool) -> None:
         )
 
 
-def confirm(*effects: str, yes: bool, word: str = YES) -> None:
+UNDONE = "This cannot be undone."
+
+
+def confirm(*effects: str, yes: bool, word: str = YES, warning: str = UNDONE) -> None:
     """Say what will happen, and continue only if `word` is typed; `yes` skips the question.
 
     Let people type the name of what they change where more than one thing is affected: `yes` can be a habit.
@@ -62,7 +65,7 @@ def confirm(*effects: str, yes: bool, word: str = YES) -> None:
         return
     require_confirmable(yes=yes)
     screen.note(*effects)
-    if ask(f"This cannot be undone. Type {word} to continue") != word:
+    if ask(f"{warning} Type {word} to continue") != word:
         raise CommandError("Nothing has changed: it was not confirmed.")
 
 

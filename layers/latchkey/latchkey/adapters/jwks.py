@@ -113,6 +113,14 @@ class RemoteKeys(KeyCache[TrustedKey]):
             raise Unreadable(f"JWKS: {type(error).__name__}") from error
 
 
+def document_at(uri: str, timeout: float, max_bytes: int) -> Mapping[str, object]:
+    """Return the JSON object at an address of an issuer, fetched as its JWKS is.
+
+    Raises `Unreadable`, and `OSError`, `HTTPException` or `ValueError` where no answer comes.
+    """
+    return _document(_fetch(_checked(uri), timeout, max_bytes))
+
+
 def _checked(jwks_uri: str) -> SplitResult:
     uri = urlsplit(jwks_uri)
     if uri.hostname and (uri.scheme == "https" or (uri.scheme == "http" and uri.hostname in _LOOPBACK)):

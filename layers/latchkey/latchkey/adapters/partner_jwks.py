@@ -16,7 +16,7 @@ from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from latchkey.adapters.jwks import UNKNOWN_KID_PAUSE, KeyCache, KeysUnavailable, exchanged, members_of
@@ -38,6 +38,7 @@ _WRAPPED = (ip_network("2002::/16"), ip_network("2001::/23"), ip_network("3fff::
 """What Python takes for public, in one release or another, and what may stand for an IPv4 address that is not."""
 
 Address: TypeAlias = IPv4Address | IPv6Address
+T = TypeVar("T")
 Resolve = Callable[[str, int], list[str]]
 
 
@@ -153,12 +154,12 @@ class PinnedConnection(HTTPConnection):
         self.sock = self._tls.wrap_socket(plain, server_hostname=self.host) if self._tls else plain
 
 
-def within(seconds: float, read: Callable[[Line], Mapping[str, AssertionKey]]) -> Mapping[str, AssertionKey]:
+def within(seconds: float, read: Callable[[Line], Mapping[str, T]]) -> Mapping[str, T]:
     """Return what is read within that time, and end the reading, however slowly its source drips.
 
     Raises `Unreadable`.
     """
-    answer: SimpleQueue[Mapping[str, AssertionKey] | str] = SimpleQueue()
+    answer: SimpleQueue[Mapping[str, T] | str] = SimpleQueue()
     line = Line()
 
     def run() -> None:

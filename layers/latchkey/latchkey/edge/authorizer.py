@@ -1,7 +1,8 @@
 """The Lambda authorizer: verifies that a Bearer token is ours and not expired.
 
-It answers REST `TOKEN` and `REQUEST` events and HTTP API payloads 1.0 and 2.0. If `LATCHKEY_ISSUER` is set, it serves
-the APIs of any stack. Otherwise it takes the calling API for the issuer, which is right for the stack's own API alone.
+It answers REST `TOKEN` and `REQUEST` events and HTTP API payloads 1.0 and 2.0. If `LATCHKEY_JWKS_URI` or
+`LATCHKEY_ISSUER` says where the keys are, it serves the APIs of any stack. Otherwise it fetches them from the calling
+API, which is right for the stack's own API alone.
 
 It knows only where the public keys are. It fetches them over HTTPS, with the issuers and audiences to accept. It has no
 AWS permission, and imports neither boto3 nor Powertools nor PyJWT: every protected call waits for its cold start.

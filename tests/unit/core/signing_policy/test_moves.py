@@ -126,6 +126,15 @@ def test_what_cannot_be_an_issuer_is_refused(world: SigningWorld, iss: str) -> N
     assert world.policy.version == 1
 
 
+def test_address_of_something_else_is_refused(world: SigningWorld) -> None:
+    """The address is asked with what this stack publishes, and nothing is written where it does not answer."""
+    world.address.refusal = ServiceError(Errors.VALIDATION_FAILED, "iss: no_answer")
+    error = refused(lambda: world.issuer_move().move(MOVED, world.moment(LATER)))
+    [(iss, published)] = world.address.asked
+    assert (error, iss, published.version, published.issuer) == (world.address.refusal, MOVED, 1, ISSUER)
+    assert (world.policy.version, world.journal.events) == (1, [])
+
+
 def test_stack_on_a_laptop_moves_to_plain_http() -> None:
     """It has no certificate; a stack that has one never does without again."""
     world = SigningWorld()
@@ -150,27 +159,11 @@ def test_move_before_the_first_rotation_has_to_wait() -> None:
 # The audience
 
 
-def test_audience_moves_to_the_stacks_parameter(world: SigningWorld) -> None:
-    """As an issuer does, and with the same times."""
-    world.audience = "shop"
-    answer = world.audience_move().move(world.moment(LATER))
-    assert answer["next_audience"] == {"aud": "shop", "at": AT, "previous_until": UNTIL}
-    assert (answer["issuer"], answer["next_issuer"]) == (ISSUER, None)
-    assert world.names_served(AT).audiences_at(AT) == {AUDIENCE, "shop"}
-    assert world.names_served(UNTIL).audiences_at(UNTIL) == {"shop"}
-    assert world.journal.names() == ["audience_move_planned"]
-
-
-def test_audience_that_is_the_parameter_stays(world: SigningWorld) -> None:
-    """Nothing is planned."""
-    assert world.audience_move().move(world.moment(LATER))["version"] == 1
-
-
 def test_both_may_move_at_once(world: SigningWorld) -> None:
     """Neither waits for the other."""
     world.audience = "shop"
     world.issuer_move().move(MOVED, world.moment(LATER))
-    world.audience_move().move(world.moment(LATER + 5))
+    world.rotate("t", LATER + 5)
     world.issuer_move().move(THIRD, world.moment(LATER + 10))
     assert world.policy.audiences is not None
     assert (world.policy.issuers.minted(AT + 10), world.policy.audiences.minted(AT + 10)) == (THIRD, "shop")

@@ -422,7 +422,7 @@ def test_writers_die_at_every_write() -> None:
         "change": 6,
         "reset": 9,
         "issuer move": 6,
-        "audience move": 6,
+        "audience move": 10,
     }
 
 

@@ -1,4 +1,4 @@
-"""Moving the issuer and the audience of a running stack.
+"""Moving the issuer of a running stack. Its audience follows the parameter `Audience` with the next rotation.
 
 Operators do it with AWS credentials and not with a token. So a move also repairs a stack that accepts none of its own
 tokens. A repeated move changes nothing and publishes the policy in force again: after any failure, repeat the move.
@@ -6,15 +6,15 @@ tokens. A repeated move changes nothing and publishes the policy in force again:
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from latchkey.core.errors import Errors, FieldError, ServiceError
 from latchkey.core.events import Event
-from latchkey.core.signing_policy.rotation import PolicyWriter
+from latchkey.core.signing_policy.rotation import PolicyWriter, public_half
+from latchkey.core.signing_policy.store import IssuerAddress
 from latchkey.signing.names import Name
-from latchkey.signing.policy import ISSUER, Moment, SigningPolicy, plan_audience_move, plan_issuer_move
+from latchkey.signing.policy import ISSUER, Moment, SigningPolicy, plan_issuer_move
 
 _MAX_ISSUER = 256
 
@@ -24,35 +24,25 @@ class IssuerMove:
     """Moves the issuer."""
 
     writer: PolicyWriter
+    address: IssuerAddress
 
     def move(self, iss: str, moment: Moment) -> dict[str, Any]:
         """Publish this issuer, and let tokens carry it as soon as every verifier accepts it; return the names.
 
-        Raises `VALIDATION_FAILED` for an address that cannot be an issuer, and `CONFLICT` while another writer is at
-        work.
+        Raises `VALIDATION_FAILED` for an address that cannot be an issuer or does not serve this stack, and `CONFLICT`
+        while another writer is at work.
         """
         policy = self.writer.read()
         _require_issuer(iss, policy.issuers)
-        return _carry_out(
-            self.writer, policy, lambda each: plan_issuer_move(each, iss, moment), "issuer_move_planned", moment
+        self.address.require_own(iss, public_half(policy, moment.now), moment.now)
+        moved = self.writer.change(
+            lambda each: plan_issuer_move(each, iss, moment), expected=policy.version, moment=moment
         )
-
-
-@dataclass(frozen=True, slots=True)
-class AudienceMove:
-    """Moves the audience to `audience`, the stack's parameter. A rotation would move any other value back to it."""
-
-    writer: PolicyWriter
-    audience: str
-
-    def move(self, moment: Moment) -> dict[str, Any]:
-        """Publish the audience, and let tokens carry it as soon as every verifier accepts it; return the names.
-
-        Raises `CONFLICT` while another writer is at work.
-        """
-        policy = self.writer.read()
-        plan = _to_audience(self.audience, moment)
-        return _carry_out(self.writer, policy, plan, "audience_move_planned", moment)
+        if moved.version == policy.version:
+            self.writer.publish_again(moment)
+        else:
+            self.writer.journal.record(Event("issuer_move_planned", reason=f"version {moved.version}"))
+        return describe_names(moved, moment.now)
 
 
 def describe_names(policy: SigningPolicy, now: int) -> dict[str, Any]:
@@ -66,25 +56,6 @@ def describe_names(policy: SigningPolicy, now: int) -> dict[str, Any]:
         **_described(policy.issuers.at(now), "issuer", "iss"),
         **(_described(policy.audiences.at(now), "audience", "aud") if policy.audiences else {}),
     }
-
-
-def _to_audience(audience: str, moment: Moment) -> Callable[[SigningPolicy], SigningPolicy]:
-    return lambda policy: plan_audience_move(policy, audience, moment)
-
-
-def _carry_out(
-    writer: PolicyWriter,
-    read: SigningPolicy,
-    plan: Callable[[SigningPolicy], SigningPolicy],
-    event: str,
-    moment: Moment,
-) -> dict[str, Any]:
-    moved = writer.change(plan, expected=read.version, moment=moment)
-    if moved.version == read.version:
-        writer.publish_again(moment)
-    else:
-        writer.journal.record(Event(event, reason=f"version {moved.version}"))
-    return describe_names(moved, moment.now)
 
 
 def _require_issuer(iss: str, issuers: Name) -> None:

@@ -48,6 +48,13 @@ class PublishedKeys:
         return {"keys": live, MEMBER: self.accepted(now).to_member()}
 
 
+class IssuerAddress(Protocol):
+    """What answers at the address that is to become the issuer."""
+
+    def require_own(self, iss: str, published: PublishedKeys, now: int) -> None:
+        """Raise `VALIDATION_FAILED` unless metadata and keys of this stack are served there."""
+
+
 class PublicKeyStore(Protocol):
     """The public half of the signing policy."""
 
