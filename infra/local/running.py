@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from infra.local.aws.logs import LogDelivery
 from infra.local.aws.rights import Rights
 from infra.local.aws.stream import Stream
+from infra.local.gateway.authorizers import Authorizers
 from infra.local.gateway.dispatch import Gateway
 from infra.local.gateway.invocations import Invocations
 from infra.local.stack.functions import Functions
@@ -32,16 +33,21 @@ class RunningStack:
 
 
 @contextmanager
-def run(stack: Stack) -> Iterator[RunningStack]:
-    """Run a stack until the context ends. Its environment must be installed: the functions are imported here."""
+def run(stack: Stack, before: RunningStack | None = None) -> Iterator[RunningStack]:
+    """Run a stack until the context ends. Its environment must be installed: the functions are imported here.
+
+    `before` is the stack that this one replaces. Answers of its authorizers that are cached stay cached: API Gateway
+    does not promise more.
+    """
     functions = Functions(stack.api.functions)
+    authorizers = Authorizers(functions, cached=before.gateway.authorizers.cached if before else None)
     running = RunningStack(
         functions,
-        Gateway(stack.api, functions),
+        Gateway(stack.api, functions, authorizers),
         Invocations(stack.api, functions),
         Rights(stack.resolver),
         Stream(stack.resolver, functions),
         LogDelivery(stack.resolver, functions),
     )
-    with running.stream, running.logs:
+    with running.logs, running.stream:  # the stream ends first, because its function writes to the logs
         yield running

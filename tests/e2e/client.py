@@ -137,12 +137,12 @@ def _secrets_of(members: object) -> set[str]:
     }
 
 
-def launch(folder: Path, **environment: str) -> subprocess.Popen[bytes]:
-    """Start `python -m infra.local` in a folder, with options as environment variables."""
+def launch(folder: Path, program: str = "infra.local", **environment: str) -> subprocess.Popen[bytes]:
+    """Start `python -m infra.local`, or another program, in a folder, with options as environment variables."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "LATCHKEY_"))}
     with (folder / "output.txt").open("wb") as output:
         return subprocess.Popen(
-            [sys.executable, "-m", "infra.local"],
+            [sys.executable, "-m", program],
             cwd=folder,
             env=kept | {"PORT": "0", "PYTHONUNBUFFERED": "1"} | environment,
             stdout=output,
@@ -150,9 +150,9 @@ def launch(folder: Path, **environment: str) -> subprocess.Popen[bytes]:
         )
 
 
-def start_twin(folder: Path, **environment: str) -> RunningTwin:
+def start_twin(folder: Path, program: str = "infra.local", **environment: str) -> RunningTwin:
     """Start a twin and return it as soon as it serves."""
-    process = launch(folder, **environment)
+    process = launch(folder, program, **environment)
     deadline = time.monotonic() + START_LIMIT
     while _READY not in (written := (folder / "output.txt").read_text()):
         if process.poll() is not None or time.monotonic() > deadline:

@@ -41,8 +41,8 @@ def create(template: Resolver, clients: Clients, mirror: Mirror | None) -> dict[
     }
 
 
-def rotate_at_creation(stack: Stack, invoke: Invoke) -> None:
-    """Rotate the secret once, as Secrets Manager does when CloudFormation creates a rotation schedule."""
+def rotate(stack: Stack, invoke: Invoke) -> None:
+    """Rotate the secret once, as Secrets Manager does when CloudFormation creates or changes a rotation schedule."""
     token = str(uuid.uuid4())
     for step in ROTATION_STEPS:
         invoke(stack.rotation, {"SecretId": stack.secret_id, "ClientRequestToken": token, "Step": step})

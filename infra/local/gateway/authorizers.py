@@ -35,18 +35,25 @@ class Answer:
     latency: int
 
 
+Cached = dict[tuple[str, ...], tuple[float, Answer]]
+"""Answers by authorizer and identity, each with the moment when it expires."""
+
+
 class Authorizers:
     """The authorizers of an API and the cache of their answers.
 
     The cache key is the identity source alone, and the cached policy is evaluated again for every request. So an answer
-    that was given for one route decides about all other routes too, as in AWS. `clock` is in seconds.
+    that was given for one route decides about all other routes too, as in AWS. `clock` is in seconds. `cached` are the
+    answers that were kept before an update of the stack: each stays for the time that held then.
     """
 
-    def __init__(self, invoke: Invoke, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, invoke: Invoke, clock: Callable[[], float] = time.monotonic, cached: Cached | None = None
+    ) -> None:
         self._invoke = invoke
         self._clock = clock
         self._lock = threading.Lock()
-        self._cache: dict[tuple[str, ...], tuple[float, Answer]] = {}
+        self.cached: Cached = {} if cached is None else cached
 
     def authorize(self, authorizer: Authorizer, exchange: Exchange) -> dict[str, Any]:
         """Return the members that the authorizer adds to the request context. Raise `Refused`."""
@@ -61,16 +68,16 @@ class Authorizers:
 
     def _cached(self, key: tuple[str, ...]) -> Answer | None:
         with self._lock:
-            expires_at, answer = self._cache.get(key, (0.0, None))
+            expires_at, answer = self.cached.get(key, (0.0, None))
         return answer if self._clock() < expires_at else None
 
     def _keep(self, key: tuple[str, ...], answer: Answer, ttl: int) -> None:
         if not ttl:
             return
         with self._lock:
-            if len(self._cache) >= MAX_CACHED:
-                self._cache.clear()
-            self._cache[key] = (self._clock() + ttl, answer)
+            if len(self.cached) >= MAX_CACHED:
+                self.cached.clear()
+            self.cached[key] = (self._clock() + ttl, answer)
 
     def _ask(self, authorizer: Authorizer, exchange: Exchange, identity: tuple[str, ...]) -> Answer:
         is_token = authorizer.kind == "token"

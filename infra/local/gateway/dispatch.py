@@ -16,6 +16,7 @@ from infra.local.gateway.events import Exchange, proxy_event
 from infra.local.gateway.messages import Refused, Response
 from infra.local.gateway.responses import gateway_response
 from infra.local.gateway.routing import Match, Router
+from infra.local.stack.account import LOCAL_DOMAIN
 
 if TYPE_CHECKING:
     from infra.local.gateway.messages import Headers, Request
@@ -38,11 +39,13 @@ class Gateway:
         self._api = api
         self._invoke = invoke
         self._router = Router(api.routes)
-        self._authorizers = authorizers or Authorizers(invoke)
+        self.authorizers = authorizers or Authorizers(invoke)
 
     def __call__(self, request: Request) -> Response:
         """Answer one request. Nothing that a client or a function does raises here."""
         request_id = str(uuid.uuid4())
+        if self._is_closed_to(request):
+            return Response(403, (("Content-Type", "application/json"),), b'{"message":"Forbidden"}')
         try:
             response = self._integrate(Exchange(self._api, request, self._route(request), request_id))
         except Refused as refused:
@@ -53,6 +56,15 @@ class Gateway:
         """Answer a client whose bytes are not a valid request."""
         return gateway_response(self._api.responses, refused, str(uuid.uuid4()), None)
 
+    def _is_closed_to(self, request: Request) -> bool:
+        """Return whether the request came to a default endpoint that is disabled.
+
+        A twin has no address in a domain other than `LOCAL_DOMAIN`, so with such a domain it stays open.
+        """
+        if self._api.default_endpoint or self._api.domain != LOCAL_DOMAIN:
+            return False
+        return (request.header("Host") or "").partition(":")[0] != LOCAL_DOMAIN
+
     def _route(self, request: Request) -> Match:
         match = self._router.match(request.method, request.path)
         if match is None:
@@ -62,7 +74,7 @@ class Gateway:
     def _integrate(self, exchange: Exchange) -> Response:
         route = exchange.match.route
         authorizer = self._api.authorizers[route.authorizer] if route.authorizer else None
-        context = self._authorizers.authorize(authorizer, exchange) if authorizer else None
+        context = self.authorizers.authorize(authorizer, exchange) if authorizer else None
         try:
             return parse_answer(self._invoke(route.function, proxy_event(exchange, context)))
         except Exception as error:  # noqa: BLE001 - Lambda itself is this boundary: any exception becomes a 502

@@ -38,7 +38,7 @@ class Invocations:
 
     def answer(self, request: Request) -> Response:
         """Answer one Invoke call (AWS Lambda API reference, "Invoke")."""
-        if not _is_of_this_machine(request):
+        if not is_of_this_machine(request):
             return _refusal(403, "AccessDeniedException", "Only programs on this machine may invoke a function.")
         found = _PATH.fullmatch(request.path)
         if request.method != "POST" or found is None or found[1] not in self._names:
@@ -61,7 +61,7 @@ class Invocations:
             return _json(200, {"errorType": type(error).__name__}, ("X-Amz-Function-Error", "Unhandled"))
 
 
-def _is_of_this_machine(request: Request) -> bool:
+def is_of_this_machine(request: Request) -> bool:
     """Return whether a program on this machine sent it. A browser sends an Origin, or the host name of an attacker."""
     try:
         host = urlsplit(f"//{request.header('Host') or ''}").hostname

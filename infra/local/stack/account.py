@@ -6,3 +6,6 @@ ACCOUNT = "123456789012"
 REGION = "us-east-1"
 
 STACK = "latchkey-local"
+
+LOCAL_DOMAIN = "localhost"
+"""The only domain at which a twin answers, beside its default endpoint, which is an IP address."""

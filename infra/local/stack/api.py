@@ -68,7 +68,10 @@ class GatewayResponse:
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """One REST API, with all functions of its template by logical id."""
+    """One REST API, with all functions of its template by logical id.
+
+    `domain` is the API's own domain, or an empty text. Without `default_endpoint`, the API answers at its domain only.
+    """
 
     api_id: str
     stage: str
@@ -77,6 +80,8 @@ class Api:
     responses: Mapping[str, GatewayResponse]
     functions: Mapping[str, Function]
     binary_media_types: tuple[str, ...] = ()
+    domain: str = ""
+    default_endpoint: bool = True
 
 
 def read_api(resolver: Resolver) -> Api:
@@ -87,6 +92,7 @@ def read_api(resolver: Resolver) -> Api:
     logical_id, properties = apis[0]
     body = properties["Body"]
     authorizers = dict(_authorizers(body, resolver))
+    endpoint = body.get("x-amazon-apigateway-endpoint-configuration", {})
     return Api(
         api_id=resolver.text({"Ref": logical_id}),
         stage=_stage(resolver),
@@ -97,6 +103,8 @@ def read_api(resolver: Resolver) -> Api:
             name: _function(name, function, resolver) for name, function in resolver.resources("AWS::Lambda::Function")
         },
         binary_media_types=tuple(resolver.resolve(body.get("x-amazon-apigateway-binary-media-types", []))),
+        domain=_domain(resolver),
+        default_endpoint=not resolver.resolve(endpoint.get("disableExecuteApiEndpoint", False)),
     )
 
 
@@ -183,3 +191,9 @@ def _stage(resolver: Resolver) -> str:
     for _, properties in resolver.resources("AWS::ApiGateway::Stage"):
         return resolver.text(properties["StageName"])
     raise BadTemplate("the API has no stage")
+
+
+def _domain(resolver: Resolver) -> str:
+    for _, properties in resolver.resources("AWS::ApiGateway::DomainName"):
+        return resolver.text(properties["DomainName"])
+    return ""

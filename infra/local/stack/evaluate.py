@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from infra.local.stack.api import Api, read_api
 from infra.local.stack.intrinsics import Resolver
@@ -19,12 +19,14 @@ if TYPE_CHECKING:
 class Stack:
     """One evaluation of the template. It holds no data and starts nothing: other parameters give another value.
 
-    `secret_id` is the secret that the function `rotation` rotates. `resolver` resolves everything else.
+    `secret_id` is the secret that the function `rotation` rotates, as `rotation_rules` say. `resolver` resolves
+    everything else.
     """
 
     api: Api
     secret_id: str
     rotation: str
+    rotation_rules: Mapping[str, Any]
     resolver: Resolver
 
 
@@ -36,5 +38,6 @@ def evaluate(template: Template, parameters: Mapping[str, str], names: Mapping[s
     resolver = Resolver(template, names, parameters)
     for _, properties in resolver.resources("AWS::SecretsManager::RotationSchedule"):
         rotation = resolver.function_name(properties["RotationLambdaARN"])
-        return Stack(read_api(resolver), resolver.text(properties["SecretId"]), rotation, resolver)
+        rules = resolver.resolve(properties["RotationRules"])
+        return Stack(read_api(resolver), resolver.text(properties["SecretId"]), rotation, rules, resolver)
     raise BadTemplate("the template has no secret with a rotation schedule")

@@ -105,7 +105,12 @@ def shared_environment(functions: Iterable[Function], overrides: Mapping[str, st
     return shared | dict(overrides)
 
 
-def install_environment(variables: Mapping[str, str]) -> None:
-    """Set the variables in the environment of this process, and those that Lambda itself sets."""
+def install_environment(variables: Mapping[str, str], *, instead_of: Iterable[str] = ()) -> None:
+    """Set the variables in the environment of this process, and those that Lambda itself sets.
+
+    `instead_of` are the names that were installed before. Those that are gone are removed.
+    """
+    for gone in set(instead_of) - variables.keys():
+        os.environ.pop(gone, None)
     os.environ.update(variables)
     os.environ.update({"AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION, "AWS_ACCOUNT_ID": ACCOUNT})

@@ -25,31 +25,55 @@ class BadTemplate(ValueError):
 
 
 def expand(path: Path, cache: Path, parameters: Mapping[str, str]) -> Template:
-    """Return the expanded template, from the folder `cache` if the same text and parameters were expanded before.
+    """Return the expanded template, from the folder `cache` if the same text was expanded before.
 
-    Raise `BadTemplate` when the translator rejects it. The `S3Key` of a function is the folder of its code.
+    Raise `BadTemplate` when the translator rejects it, or CloudFormation would reject a parameter. The references to
+    parameters stay in it, for the resolver: so one expansion serves every update of a stack. The `S3Key` of a function
+    is the folder of its code.
     """
     text = path.read_text()
-    cached = cache / f"template-{_fingerprint(text, parameters)}.json"
+    cached = cache / f"template-{_fingerprint(text)}.json"
     try:
         expanded: Template = json.loads(cached.read_bytes())
     except (OSError, ValueError):
-        expanded = translate(text, parameters)
+        expanded = _with_references(text)
         _remember(cached, expanded)
+    _require_valid(parameters, expanded.get("Parameters", {}))
     return expanded
 
 
 def translate(text: str, parameters: Mapping[str, str]) -> Template:
-    """Expand the text of a SAM template. Raise `BadTemplate` when the text or a parameter is rejected."""
+    """Expand the text of a SAM template for these parameters. Raise `BadTemplate` when the text or one is rejected."""
+    source = _source(text)
+    _require_valid(parameters, source.get("Parameters", {}))
+    return _translated(source, parameters)
+
+
+def _with_references(text: str) -> Template:
+    """Expand the text of a SAM template. The translator replaces no reference to a parameter that has no value."""
+    source = _source(text)
+    declared = source.get("Parameters", {})
+    defaults = {name: rule.pop("Default") for name, rule in declared.items() if "Default" in rule}
+    expanded = _translated(source, {})
+    for name, default in defaults.items():
+        expanded["Parameters"][name]["Default"] = default
+    return expanded
+
+
+def _source(text: str) -> Template:
     # The translator takes a third of a second to import. A start that finds its template in the cache does not need it.
+    from samtranslator.yaml_helper import yaml_parse
+
+    source: Template = yaml_parse(text)
+    return source
+
+
+def _translated(source: Template, parameters: Mapping[str, str]) -> Template:
     import boto3
     from samtranslator.model.exceptions import InvalidDocumentException
     from samtranslator.parser.parser import Parser
     from samtranslator.translator.translator import Translator
-    from samtranslator.yaml_helper import yaml_parse
 
-    source = yaml_parse(text)
-    _require_valid(parameters, source.get("Parameters", {}))
     _name_code(source)
     translator = Translator({}, Parser(), boto_session=boto3.Session(region_name=REGION))
     try:
@@ -88,9 +112,9 @@ def _name_code(source: Template) -> None:
                 properties[member] = _BUCKET + properties[member].strip("./")
 
 
-def _fingerprint(text: str, parameters: Mapping[str, str]) -> str:
+def _fingerprint(text: str) -> str:
     """Return one hash of everything that the expansion depends on."""
-    everything = json.dumps([version("aws-sam-translator"), dict(parameters), text], sort_keys=True)
+    everything = json.dumps([version("aws-sam-translator"), "references", text])
     return hashlib.sha256(everything.encode()).hexdigest()
 
 
