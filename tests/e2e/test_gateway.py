@@ -1,4 +1,4 @@
-"""The gateway of the twin, driven over real HTTP with a sample API whose functions stand here."""
+"""The gateway of the twin, tested over real HTTP with a sample API. Its functions are defined here."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def everything(event: dict[str, Any]) -> dict[str, Any]:
 
 
 def crash(_: dict[str, Any]) -> None:
-    """Fail as a function with a mistake in it does."""
+    """Fail like a function with a bug."""
     raise KeyError("planted-name")
 
 
@@ -131,7 +131,7 @@ class Sample:
         return call(f"http://127.0.0.1:{self.port}", method, path, **rest)
 
     def raw(self, data: bytes) -> bytes:
-        """Send bytes, end the stream, and return all that comes back."""
+        """Send bytes, end the stream, and return everything that comes back."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=10) as connection:
             connection.sendall(data)
             connection.shutdown(socket.SHUT_WR)
@@ -212,7 +212,7 @@ def test_source_address_is_the_peer_whatever_headers_say(sample: Sample) -> None
 
 
 def test_repeated_header_gives_the_last_value_and_all_of_them(sample: Sample) -> None:
-    """`headers` has the last value, `multiValueHeaders` every one, under one name whatever its case."""
+    """`headers` has the last value and `multiValueHeaders` all values, under one name for all cases."""
     answer = sample.raw(b"GET /open HTTP/1.1\r\nHost: t\r\nx-a: 1\r\nX-A: 2\r\nConnection: close\r\n\r\n")
     event = json.loads(answer.partition(b"\r\n\r\n")[2])
     assert event["headers"]["x-a"] == "2"
@@ -226,7 +226,7 @@ def test_text_body_arrives_as_text(sample: Sample) -> None:
 
 
 def test_body_that_is_not_utf8_arrives_in_base64(sample: Sample) -> None:
-    """Bytes that are no text reach the function unharmed."""
+    """Bytes that are not text reach the function unchanged."""
     event = sample.call("POST", "/open", body=b"\xff\x00\xfe").json
     assert event["isBase64Encoded"] is True
     assert base64.b64decode(event["body"]) == b"\xff\x00\xfe"
@@ -288,14 +288,14 @@ def test_greedy_parameter_takes_the_rest(sample: Sample) -> None:
     ],
 )
 def test_variants_of_a_path_are_other_paths(sample: Sample, path: str) -> None:
-    """Nothing is normalised: a variant of a route's path is no route."""
+    """Paths are not normalised: a variant of a route's path is not a route."""
     answer = sample.raw(f"GET {path} HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n".encode())
     assert answer.startswith(b"HTTP/1.1 404 ")
     assert sample.invoked == []
 
 
 def test_unknown_route_answers_as_the_template_words_it(sample: Sample) -> None:
-    """No route: MISSING_AUTHENTICATION_TOKEN, with the template's status and body."""
+    """An unknown route gets MISSING_AUTHENTICATION_TOKEN, with the template's status and body."""
     answer = sample.get("/nothing")
     assert (answer.status, answer.json) == (404, {"code": "not_found"})
     assert answer.headers["content-type"] == "application/problem+json"
@@ -364,14 +364,14 @@ def test_cached_answer_serves_every_route_of_the_token(sample: Sample) -> None:
 
 
 def test_policy_for_one_route_falsely_refuses_the_next(sample: Sample) -> None:
-    """The well-known mistake shows: a policy that names only the method ARN is a 403 on every other route."""
+    """A well-known mistake has its effect: a policy that names only the method ARN is a 403 on every other route."""
     sample.functions["Guard"] = lambda event: allow(event["methodArn"])
     assert sample.get("/one", Authorization="Bearer abc").status == 200
     assert sample.get("/two", Authorization="Bearer abc").status == 403
 
 
 def test_cache_ends_with_its_time(sample: Sample) -> None:
-    """After the template's seconds the authorizer is asked again, and not before."""
+    """The authorizer is asked again after the number of seconds in the template, and not before."""
     counts = []
     for sample.now in (0.0, 59.9, 60.0):
         sample.get("/one", Authorization="Bearer abc")
@@ -380,14 +380,14 @@ def test_cache_ends_with_its_time(sample: Sample) -> None:
 
 
 def test_other_token_is_another_entry(sample: Sample) -> None:
-    """One token's answer is nothing to another's."""
+    """The answer for one token does not apply to another token."""
     sample.get("/one", Authorization="Bearer abc")
     sample.functions["Guard"] = lambda event: allow(event["methodArn"], effect="Deny")
     assert sample.get("/one", Authorization="Bearer abd").status == 403
 
 
 def test_no_cache_where_the_template_says_zero() -> None:
-    """With a time of zero every request asks."""
+    """With a time of zero, every request asks the authorizer."""
     template = translate(SAMPLE, {"CacheSeconds": "0"})
     assert read_api(Resolver(template, {}, {"CacheSeconds": "0"})).authorizers["Bearer"].ttl == 0
 
@@ -418,14 +418,14 @@ def test_refusal_is_not_kept(sample: Sample) -> None:
     ],
 )
 def test_bad_answer_of_an_authorizer_is_a_500(sample: Sample, answer: Any) -> None:
-    """What is not a policy with flat context never lets anybody in."""
+    """An answer that is not a policy with flat context grants access to nobody."""
     sample.functions["Guard"] = lambda _: answer
     response = sample.get("/one", Authorization="Bearer abc")
     assert (response.status, response.json) == (500, {"code": "internal_error"})
 
 
 def test_crash_of_an_authorizer_is_a_500(sample: Sample) -> None:
-    """Any exception but `Unauthorized` is an error of ours, and closed."""
+    """Any exception other than `Unauthorized` is a server error, and access is denied."""
     sample.functions["Guard"] = crash
     assert sample.get("/one", Authorization="Bearer abc").status == 500
 
@@ -446,7 +446,7 @@ def test_crash_of_an_authorizer_is_a_500(sample: Sample) -> None:
     ],
 )
 def test_policy_decides_as_iam_does(sample: Sample, statements: list[tuple[str, str]], status: int) -> None:
-    """Wildcards cover what they cover, a deny wins in any order, and silence is a no."""
+    """Wildcards match as in IAM, a deny wins in any order, and a request that nothing allows is denied."""
     listed = [{"Effect": effect, "Action": "execute-api:Invoke", "Resource": name} for effect, name in statements]
     sample.functions["Guard"] = lambda _: {"principalId": "u", "policyDocument": {"Statement": listed}}
     assert sample.get("/one", Authorization="Bearer abc").status == status
@@ -482,14 +482,14 @@ def test_request_authorizer_needs_every_identity_source(sample: Sample) -> None:
     ],
 )
 def test_malformed_answer_of_a_function_is_a_server_error(sample: Sample, answer: Any) -> None:
-    """What is no proxy answer becomes DEFAULT_5XX, and says nothing."""
+    """An answer that is not a proxy answer becomes DEFAULT_5XX, without details."""
     sample.functions["Echo"] = lambda _: answer
     response = sample.get("/open")
     assert (response.status, response.json) == (500, {"code": "internal_error"})
 
 
 def test_crash_of_a_function_is_a_server_error(sample: Sample, capfd: pytest.CaptureFixture[str]) -> None:
-    """The client learns nothing of an exception; the terminal does."""
+    """The terminal shows an exception, and the client does not see it."""
     sample.functions["Echo"] = crash
     response = sample.get("/open")
     assert response.status == 500
@@ -501,7 +501,7 @@ def test_crash_of_a_function_is_a_server_error(sample: Sample, capfd: pytest.Cap
 
 
 def test_body_over_the_limit_is_refused_before_it_is_sent(sample: Sample) -> None:
-    """More than 10 MB is a 413 on the strength of Content-Length alone."""
+    """A Content-Length of more than 10 MB is a 413 before the body is sent."""
     head = f"POST /open HTTP/1.1\r\nHost: t\r\nContent-Length: {MAX_BODY + 1}\r\n\r\n"
     answer = sample.raw(head.encode())
     assert answer.startswith(b"HTTP/1.1 413 ")
@@ -521,7 +521,7 @@ def test_body_of_exactly_the_limit_is_taken(sample: Sample) -> None:
 
 
 def test_chunked_body_is_taken(sample: Sample) -> None:
-    """Chunked transfer is put together before the function sees it."""
+    """The function gets the chunks as one body."""
     head = b"POST /open HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
     answer = sample.raw(head + b"3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nTrailer: t\r\n\r\n")
     assert json.loads(answer.partition(b"\r\n\r\n")[2])["body"] == "abcde"
@@ -616,7 +616,7 @@ def test_headers_of_exactly_the_limit_are_taken(sample: Sample) -> None:
     ],
 )
 def test_ambiguous_request_is_refused_and_the_connection_closed(sample: Sample, request_head: bytes) -> None:
-    """What two servers could read in two ways is a 400, and nothing that follows it is read."""
+    """A request that two servers could read differently is a 400, and the bytes after it are not read."""
     answer = sample.raw(request_head + b"GET /open HTTP/1.1\r\nHost: t\r\n\r\n" * (b"Length: 9" not in request_head))
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert answer.count(b"HTTP/1.1 ") == 1
@@ -652,11 +652,11 @@ class Pieces(io.RawIOBase):
         self._pieces = list(pieces)
 
     def readable(self) -> bool:
-        """A stream that one can read."""
+        """Allow reading."""
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Give the next piece."""
+        """Read the next piece."""
         piece = self._pieces.pop(0) if self._pieces else b""
         buffer[: len(piece)] = piece
         return len(piece)
@@ -673,7 +673,7 @@ def requests_in(*pieces: bytes) -> list[tuple[str, bytes]]:
 
 
 def test_requests_are_read_alike_however_they_arrive() -> None:
-    """Wherever the network cuts the bytes, each request gets its own body, and the next one starts behind it."""
+    """Each request gets its own body, and the next request starts behind it, wherever the network splits the bytes."""
     chunks = b"a\r\nffffffffff\r\n2;x=y\r\n\r\n\r\n0\r\nTrailer: t\r\n\r\n"
     chunked = b"POST /1 HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks
     counted = b"POST /2 HTTP/1.1\r\nHost: t\r\nContent-Length: 4\r\n\r\nGET "

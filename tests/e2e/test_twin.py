@@ -47,7 +47,7 @@ def connected(address: str) -> socket.socket:
 
 
 def run(folder: Path, **environment: str) -> tuple[int, str]:
-    """Run a twin that is expected not to start; return its exit code and what it wrote."""
+    """Run a twin that is expected not to start. Return its exit code and its output."""
     code = launch(folder, **environment).wait(timeout=30)
     return code, (folder / "output.txt").read_text()
 
@@ -56,7 +56,7 @@ def run(folder: Path, **environment: str) -> tuple[int, str]:
 
 
 def test_seeded_admin_can_sign_in_and_call_a_protected_route(twin: RunningTwin) -> None:
-    """What dev.json says works: the admin signs in, and the authorizer lets the token through."""
+    """The content of dev.json works: the admin signs in, and the authorizer accepts the token."""
     token = log_in(twin, **twin.dev["admin"]).json["access_token"]
     assert twin.call("GET", "/v1/hello", headers=bearer(token)).status == 200
     assert claims(token)["iss"] == twin.dev["issuer"] == twin.address
@@ -64,7 +64,7 @@ def test_seeded_admin_can_sign_in_and_call_a_protected_route(twin: RunningTwin) 
 
 
 def test_seeded_api_key_and_client_get_tokens(twin: RunningTwin) -> None:
-    """The seeded service and the seeded worker are let in."""
+    """The seeded service and the seeded worker get tokens."""
     service = twin.call("POST", "/v1/auth/token", headers={"X-API-Key": twin.dev["api_key"]})
     worker = twin.dev["clients"][2]
     form = {
@@ -99,7 +99,7 @@ def test_signal_ends_it_cleanly_and_soon(tmp_path: Path, number: signal.Signals)
 
 
 def test_port_in_use_is_said_and_exits_1(twin: RunningTwin, tmp_path: Path) -> None:
-    """A port in use is one clear line."""
+    """A port in use is reported in one clear line."""
     code, output = run(tmp_path, PORT=twin.address.rpartition(":")[2])
     assert code == 1
     assert "cannot listen on 127.0.0.1 port" in output
@@ -123,7 +123,7 @@ def test_port_in_use_is_said_and_exits_1(twin: RunningTwin, tmp_path: Path) -> N
     ],
 )
 def test_issuer_that_is_not_this_machine_is_refused(issuer: str) -> None:
-    """A twin never makes tokens that a real stack's name stands in."""
+    """A twin never issues tokens that name a real stack as their issuer."""
     with pytest.raises(BadIssuer):
         Options(issuer=issuer)
 
@@ -144,7 +144,7 @@ def test_refused_issuer_exits_2(tmp_path: Path) -> None:
 
 
 def test_tokens_name_the_issuer_asked_for_and_are_taken(tmp_path: Path) -> None:
-    """With ISSUER the tokens and the discovery document say it, and the authorizer still finds the keys."""
+    """With ISSUER, the tokens and the discovery document carry it, and the authorizer still finds the keys."""
     issuer = "https://localhost:8443"
     with start_twin(tmp_path, ISSUER=issuer) as running:
         token = log_in(running, **running.dev["admin"]).json["access_token"]
@@ -162,7 +162,7 @@ def test_tokens_name_the_issuer_asked_for_and_are_taken(tmp_path: Path) -> None:
     ],
 )
 def test_known_key_signs(tmp_path: Path, algorithm: str, key: Any) -> None:
-    """With KEY the tokens are signed by that key, which the JWKS has, and are taken."""
+    """With KEY, that key signs the tokens, the JWKS contains it, and the tokens are accepted."""
     (tmp_path / "key.pem").write_bytes(key.private_bytes(*PEM))
     with start_twin(tmp_path, KEY="key.pem") as running:
         token = log_in(running, **running.dev["admin"]).json["access_token"]
@@ -174,13 +174,13 @@ def test_known_key_signs(tmp_path: Path, algorithm: str, key: Any) -> None:
 
 
 def public_number(jwk: dict[str, str]) -> bytes:
-    """Return what is unique in a JWK."""
+    """Return the unique number of a JWK."""
     text = jwk.get("n") or jwk["x"]
     return urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
 def public_number_of(key: Any) -> bytes:
-    """Return the same of a private key."""
+    """Return the unique number of a private key."""
     if isinstance(key, rsa.RSAPrivateKey):
         return key.public_key().public_numbers().n.to_bytes(256, "big")
     if isinstance(key, ec.EllipticCurvePrivateKey):
@@ -208,14 +208,14 @@ def test_template_parameter_can_be_set(tmp_path: Path) -> None:
 
 
 def test_other_address_than_loopback_warns(capsys: pytest.CaptureFixture[str]) -> None:
-    """Who opens the twin to the network is told so."""
+    """The screen warns you when you open the twin to the network."""
     dev = {"issuer": "http://127.0.0.1:1", "admin": {"login": "a", "password": "b"}, "clients": [], "api_key": "k"}
     show("http://127.0.0.1:1", dev, Options(host="0.0.0.0"))  # noqa: S104 - nothing listens in this test
     assert "Warning" in capsys.readouterr().out
 
 
 def test_screen_shows_all_that_is_seeded(twin: RunningTwin) -> None:
-    """The admin's password, each client's id and secret, and the API key."""
+    """The screen shows the admin's password, each client's id and secret, and the API key."""
     seeded = [twin.dev["admin"]["password"], twin.dev["api_key"]]
     for client in twin.dev["clients"]:
         seeded += [client["client_id"], client["client_secret"] or "public"]
@@ -245,7 +245,7 @@ def test_data_survive_kill_9(tmp_path: Path) -> None:
 
 
 def test_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
-    """A file of something else is left as it is."""
+    """A file that is not a database is left unchanged."""
     (tmp_path / "state.db").write_text("my notes, which are not a database at all" * 50)
     code, output = run(tmp_path, DATA="state.db")
     assert code == 1
@@ -304,7 +304,7 @@ def _write_everything() -> dict[str, Any]:
 
 
 def _forget_everything() -> None:
-    """Delete what is still there: moto is one in a process, and other tests may keep it running."""
+    """Delete what is still there: a process has only one moto, and other tests can keep it running."""
     dynamodb, secrets = boto3.client("dynamodb"), boto3.client("secretsmanager")
     if "Table" in dynamodb.list_tables()["TableNames"]:
         dynamodb.delete_table(TableName="Table")
@@ -352,7 +352,7 @@ def send_mail(subject: str, html: str) -> None:
 
 
 def test_mail_is_caught_with_both_its_bodies() -> None:
-    """What is sent through SES can be read as JSON, though nobody has verified the sender."""
+    """Mail sent through SES can be read as JSON, even though no sender is verified."""
     catcher = MailCatcher()
     with backend.running(catcher.observe), every_sender_verified():
         send_mail("Confirm", "<b>rich</b>")
@@ -390,7 +390,7 @@ def test_page_shows_mail_without_running_it() -> None:
 
 
 def test_mail_can_be_emptied() -> None:
-    """DELETE forgets all."""
+    """DELETE deletes all mail."""
     catcher = MailCatcher()
     with backend.running(catcher.observe), every_sender_verified():
         send_mail("Confirm", "")
@@ -399,6 +399,6 @@ def test_mail_can_be_emptied() -> None:
 
 
 def test_mail_is_served_by_the_twin(twin: RunningTwin) -> None:
-    """The catcher stands beside the API, at an address that the template does not have."""
+    """The twin serves the mail catcher beside the API, at a path that the template does not have."""
     answer = twin.call("GET", "/_local/mail", headers={"Accept": "application/json"})
     assert (answer.status, type(answer.json)) == (200, list)

@@ -1,4 +1,4 @@
-"""What API Gateway answers by itself: the same problem documents as the functions, for the same errors."""
+"""Gateway responses: API Gateway sends the same problem documents as the functions, for the same errors."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def responses() -> Any:
 
 
 def test_gateway_answers_what_the_table_of_errors_says(responses: Any) -> None:
-    """Every answer that the gateway gives by itself is listed here with its error."""
+    """Every gateway response of the template is listed here with its error."""
     assert set(responses) == set(GATEWAY_RESPONSES)
 
 
@@ -73,7 +73,7 @@ def test_gateway_response_is_a_problem_document(responses: Any, name: str, error
 
 @pytest.mark.parametrize(("name", "error"), GATEWAY_RESPONSES.items())
 def test_gateway_response_has_the_headers_of_its_status(responses: Any, name: str, error: Errors) -> None:
-    """401 carries a Bearer challenge (RFC 6750 section 3), 429 and 503 say when to come back, nothing is cached."""
+    """401 carries a Bearer challenge (RFC 6750 section 3), 429 and 503 carry Retry-After, and nothing is cached."""
     headers = responses[name]["ResponseParameters"]["Headers"]
     by_status = {
         401: {"WWW-Authenticate": "'Bearer realm=\"latchkey\"'"},

@@ -50,7 +50,7 @@ def template(*statements: dict[str, Any]) -> dict[str, Any]:
 
 
 def is_allowed(statements: list[dict[str, Any]], operation: str, **parameters: Any) -> bool:
-    """Say whether the function may make a call."""
+    """Return whether the function may make a call."""
     rights = Rights(Resolver(template(*statements), {}, {}))
     with backend.running(check=rights.check):
         client = boto3.client("dynamodb")
@@ -89,7 +89,7 @@ def test_a_right_to_read_is_none_to_write() -> None:
 
 @pytest.mark.parametrize(("second", "allowed"), [("USER#bob", True), ("LOGIN#bob", False)])
 def test_a_transaction_needs_the_right_to_each_of_its_steps(second: str, allowed: bool) -> None:
-    """One step without a right refuses them all."""
+    """One step without a right rejects the whole transaction."""
     granted = [statement("dynamodb:PutItem", items=["USER#*"])]
     steps = [{"Put": {"TableName": TABLE, "Item": key(pk)}} for pk in ("USER#ann", second)]
     assert is_allowed(granted, "transact_write_items", TransactItems=steps) is allowed
@@ -97,7 +97,7 @@ def test_a_transaction_needs_the_right_to_each_of_its_steps(second: str, allowed
 
 @pytest.mark.parametrize(("second", "allowed"), [("USER#bob", True), ("LOGIN#bob", False)])
 def test_a_batch_needs_the_right_to_each_of_its_items(second: str, allowed: bool) -> None:
-    """To read them as to write them."""
+    """A batch needs the right for each item, to read and to write."""
     granted = [statement("dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", items=["USER#*"])]
     keys = [key("USER#ann"), key(second)]
     writes = [{"PutRequest": {"Item": each}} for each in keys]
@@ -123,7 +123,7 @@ def test_a_right_to_the_table_is_none_to_its_index() -> None:
 
 @pytest.mark.parametrize("flaw", [{"Effect": "Deny"}, {"Condition": {"Bool": {"aws:SecureTransport": "true"}}}])
 def test_a_statement_that_is_not_understood_stops_the_twin(flaw: dict[str, Any]) -> None:
-    """To take it for a right, or for none, would be a guess."""
+    """The twin must not guess whether such a statement grants a right."""
     document = template(statement("dynamodb:GetItem", items=["*"]) | flaw)
     with pytest.raises(Unresolvable):
         Rights(Resolver(document, {}, {}))

@@ -58,7 +58,7 @@ def template(pattern: str = "{ $.marked = * }") -> dict[str, Any]:
 
 @contextmanager
 def delivering(receiver: Receiver) -> Iterator[LogDelivery]:
-    """Deliver until the context ends, and then what still waits."""
+    """Deliver until the context ends, and then deliver what is still waiting."""
     with LogDelivery(Resolver(template(), {}, {}), receiver) as delivery:
         yield delivery
 
@@ -77,7 +77,7 @@ def messages(receiver: Receiver) -> list[str]:
 
 
 def test_a_line_arrives_as_cloudwatch_hands_it_over() -> None:
-    """Packed, with an id of its own."""
+    """The event is compressed, and each line has an id of its own."""
     receiver = Receiver()
     with delivering(receiver) as delivery, running_as(function_in(GROUP)):
         delivery.observe(MARKED)
@@ -98,7 +98,7 @@ def test_a_line_arrives_as_cloudwatch_hands_it_over() -> None:
 
 @pytest.mark.parametrize("line", ["marked", '"marked"', '{"other": "marked"}', '{"a": {"marked": 1}}', '{"marked"', ""])
 def test_a_line_without_the_member_stays(line: str) -> None:
-    """What the filter does not select is nobody's business."""
+    """Only the lines that the filter selects are delivered."""
     receiver = Receiver()
     with delivering(receiver) as delivery, running_as(function_in(GROUP)):
         delivery.observe(line)
@@ -108,7 +108,7 @@ def test_a_line_without_the_member_stays(line: str) -> None:
 
 @pytest.mark.parametrize("group", ["", "Own"])
 def test_a_line_of_another_group_stays(group: str) -> None:
-    """As those of the function that is called, and what the twin itself says."""
+    """Lines of the called function and of the twin itself are not delivered."""
     receiver = Receiver()
     with delivering(receiver) as delivery:
         with running_as(function_in(group)):
@@ -129,7 +129,7 @@ def test_a_line_is_found_among_others_that_are_written_with_it() -> None:
 
 
 def test_a_delivery_that_fails_comes_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Twice, as Lambda does."""
+    """The twin retries twice, as Lambda does."""
     monkeypatch.setattr(logs, "_PAUSE", 0)
     receiver = Receiver(failures=2)
     with delivering(receiver) as delivery, running_as(function_in(GROUP)):
@@ -138,7 +138,7 @@ def test_a_delivery_that_fails_comes_again(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_pattern_that_the_twin_does_not_understand_stops_it() -> None:
-    """Else it would deliver something else than AWS does."""
+    """The twin stops, because it would not deliver the same lines as AWS."""
     odd = template("{ $.marked = 1 }")
     with pytest.raises(BadTemplate, match="Filter"):
         LogDelivery(Resolver(odd, {}, {}), Receiver())

@@ -9,7 +9,7 @@ from infra.local.whole_lines import WholeLines
 
 
 def test_a_line_is_passed_on_when_it_ends() -> None:
-    """Until then it waits, whatever is flushed."""
+    """A line waits until its end, even when the stream is flushed."""
     behind = io.StringIO()
     lines = WholeLines(behind)
     lines.write("a")
@@ -20,7 +20,7 @@ def test_a_line_is_passed_on_when_it_ends() -> None:
 
 
 def test_lines_of_two_threads_stay_apart() -> None:
-    """Two threads that have each begun a line end them one after the other."""
+    """When two threads have each begun a line, the lines come out one after the other."""
     behind = io.StringIO()
     lines = WholeLines(behind)
     begun = Barrier(2)
