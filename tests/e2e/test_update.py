@@ -218,7 +218,7 @@ CHANGES = {
     "AccessTokenTtl": first_only("1200", "access_ttl", 900),
     "RefreshTokenTtl": first_only("8000000", "refresh_ttl", 7_776_000),
     "RefreshTokenIdleTtl": first_only("2000000", "refresh_idle_ttl", 2_592_000),
-    "RefreshRetryLimit": first_only("3", "refresh_retry_limit", 2),
+    "RefreshRetryLimit": first_only("3", "refresh_retry_limit", 12),
     "Audience": first_only("shop", "audience", "latchkey"),  # until the next rotation, which is below
     "RotationDays": Change("31", _key_count, 2, 3),
     "AllowHS256": unseen("true"),
