@@ -7,4 +7,6 @@
 - `gateway` turns HTTP requests into the events of functions and back, as API Gateway does.
 
 `aws` and `gateway` use `stack` and do not know each other. `running.py` joins the three.
+
+`deployment.py` creates the stack and updates it while it runs: `POST /_local/update` gives it other parameters.
 """

@@ -73,10 +73,6 @@ class Twin:
         self._serve()
         return document
 
-    def update(self, parameters: Mapping[str, str]) -> None:
-        """Give the running stack other values of these parameters, and keep its data. Raise as `Deployment.update`."""
-        self._deployment.update(parameters)
-
     def stop(self) -> None:
         """Stop serving and release everything."""
         if self._server.application is not None:

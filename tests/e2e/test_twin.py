@@ -227,19 +227,23 @@ def test_screen_shows_all_that_is_seeded(twin: RunningTwin) -> None:
 
 
 def test_data_survive_kill_9(tmp_path: Path) -> None:
-    """With DATA a killed twin comes back with its users, sessions, keys and seeded secrets."""
+    """With DATA a killed twin comes back with its users, sessions, keys, names and seeded secrets.
+
+    A parameter that moves the audience changes nothing before the next rotation, and the file says so.
+    """
     options = {"DATA": "state.db", "ISSUER": "http://localhost:8080"}
     account = {"login": "ann@example.com", "password": "a-long-Passw0rd-here"}
     with start_twin(tmp_path, **options) as first:
         assert first.call("POST", "/v1/user", json=account).status == 201
         tokens = log_in(first, **account).json
         first.stop(signal.SIGKILL)
-    with start_twin(tmp_path, **options) as second:
+    with start_twin(tmp_path, **options, PARAMETERS="Audience=shop") as second:
         hello = second.call("GET", "/v1/hello", headers=bearer(tokens["access_token"]))
         refreshed = second.call("POST", "/v1/auth/refresh", json={"refresh_token": tokens["refresh_token"]})
         again = log_in(second, **account)
         admin = log_in(second, **second.dev["admin"])
     assert [hello.status, refreshed.status, again.status, admin.status] == [200, 200, 200, 200]
+    assert claims(again.json["access_token"])["aud"] == second.dev["audience"]
     assert second.dev == first.dev | {"address": second.address}
     assert stat.S_IMODE((tmp_path / "state.db").stat().st_mode) == 0o600
 

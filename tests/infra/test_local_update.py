@@ -13,7 +13,11 @@ from typing import Any
 
 import pytest
 
+from infra.local.application import UPDATE_PATH, Application
+from infra.local.deployment import Deployment
+from infra.local.gateway.messages import Request
 from infra.local.in_flight import InFlight
+from infra.local.mail import MailCatcher
 from infra.local.stack.execution import forget
 from infra.local.stack.functions import install_environment
 from infra.local.stack.intrinsics import Resolver
@@ -100,6 +104,50 @@ def test_every_cache_is_one_that_can_be_found() -> None:
 def _name(decorator: ast.expr) -> str:
     target = decorator.func if isinstance(decorator, ast.Call) else decorator
     return target.id if isinstance(target, ast.Name) else getattr(target, "attr", "")
+
+
+# ---- Who may update, and with what ----------------------------------------------------------------------------------
+
+
+def asked(body: bytes, host: str = "127.0.0.1:8080", peer: str = "127.0.0.1", method: str = "POST", **more: str) -> int:
+    """Return how the twin answers to an update of a stack that does not exist yet."""
+    application = Application(Deployment({}, lambda _: {}), MailCatcher())
+    headers = (("Host", host), *more.items())
+    return application(Request(method, UPDATE_PATH, "", headers, body, peer)).status
+
+
+@pytest.mark.parametrize(
+    "where",
+    [{"host": "attacker.example"}, {"peer": "192.0.2.7"}, {"Origin": "https://attacker.example"}],
+    ids=["host", "peer", "page"],
+)
+def test_only_a_program_on_this_machine_may_update(where: dict[str, str]) -> None:
+    """Neither another machine nor a page in a browser, also if its name resolves to this machine."""
+    assert asked(b'{"parameters": {}}', **where) == 403
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b'{"parameters": []}',
+        b'{"parameters": {"RotationDays": 31}}',
+        b'{"parameters": {"Nope": "1"}}',
+    ],
+)
+def test_update_that_is_no_set_of_parameters_is_refused(
+    body: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each parameter of the template is a text, as in a call of CloudFormation."""
+    monkeypatch.chdir(tmp_path)
+    assert asked(body) == 400
+
+
+def test_update_is_a_post() -> None:
+    """A link cannot make it."""
+    assert asked(b'{"parameters": {}}', method="GET") == 400
 
 
 # ---- Requests in progress --------------------------------------------------------------------------------------------
