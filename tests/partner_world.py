@@ -27,7 +27,7 @@ from latchkey.core.partners.assertions import AssertionCheck
 from latchkey.core.partners.store import KeysUnreachable
 from latchkey.core.roles.roles import BUILT_IN, Operator
 from latchkey.signing.assertion_keys import AssertionAlgorithm, AssertionKey
-from tests.world import ADDRESS, AUDIENCE, NOW, World, small_policy
+from tests.world import ADDRESS, AUDIENCE, MAX_SESSIONS, NOW, World, small_policy
 
 OURS = "https://id.example"
 """The issuer of the stack under test, which assertions are for."""
@@ -101,7 +101,7 @@ class PartnerWorld(World):
             sessions=self.store,
             check=self.check,
             policies=self.source,
-            gate=Gate(self.store, BUILT_IN, self.journal, self.entropy),
+            gate=Gate(self.store, BUILT_IN, self.journal, self.entropy, max_sessions=MAX_SESSIONS),
             issuer=Issuer(AUDIENCE, self.entropy),
             roles=BUILT_IN,
             journal=self.journal,

@@ -42,6 +42,7 @@ LOGIN = "ann@example.com"
 PASSWORD = "correct horse battery"
 ADDRESS = "192.0.2.7"
 NETWORK = "192.0.2.0/24"
+MAX_SESSIONS = 12
 
 
 @dataclass
@@ -126,7 +127,7 @@ class World:
         self.journal = Kept()
         issuer = Issuer(AUDIENCE, self.entropy)
         new_passwords = NewPasswords(PasswordRules(), BlockList(b""), CHEAPEST_FOR_TESTS, self.entropy)
-        gate = Gate(self.store, BUILT_IN, self.journal, self.entropy)
+        gate = Gate(self.store, BUILT_IN, self.journal, self.entropy, max_sessions=MAX_SESSIONS)
         self.accounts = Accounts(
             users=self.store,
             sessions=self.store,

@@ -75,6 +75,7 @@ PARAMETERS: Mapping[str, Parameter] = {
     "MailLinkBase": _live("links that were sent stay as they are"),
     "AllowedSources": _live(),
     "PasswordMinLength": _live("for new passwords"),
+    "MaxSessions": _live("from the next sign-in of each account on"),
     "AllowedOrigins": _live(),
     "IssuerDomain": Parameter(
         Effect.PLANNED, "an address with the update, the issuer by [`latchkey issuer move`](operate.md#move-the-issuer)"

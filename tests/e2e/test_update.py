@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from infra.packaging import template
 from latchkey.signing.accepted import MEMBER
-from tests.e2e.accounts import bearer, new_login, person
+from tests.e2e.accounts import bearer, new_login, person, sign_in
 from tests.e2e.client import RunningTwin
 from tests.e2e.mailbox import letters
 from tests.e2e.signing_admin import SigningAdmin, done
@@ -212,6 +212,13 @@ def _addresses(changing: ChangingTwin) -> list[int]:
     return [each.call("GET", "/status").status for each in (changing.twin, changing.at_domain())]
 
 
+def _sessions_of_three_sign_ins(changing: ChangingTwin) -> int:
+    someone = person(changing.twin)
+    newest = [sign_in(changing.twin, someone.login) for _ in range(2)][-1]
+    answer = changing.twin.call("GET", "/v1/auth/sessions", headers=newest.bearer)
+    return len(done(answer)["sessions"])
+
+
 CHANGES = {
     "Algorithm": first_only("EdDSA", "algorithm", "ES256"),
     "RsaBits": first_only("2048", "rsa_bits", 3072),
@@ -222,6 +229,7 @@ CHANGES = {
     "Audience": first_only("shop", "audience", "latchkey"),  # until the next rotation, which is below
     "RotationDays": Change("31", _key_count, 2, 3),
     "AllowHS256": unseen("true"),
+    "MaxSessions": Change("2", _sessions_of_three_sign_ins, 3, 2),
     "PolicyCacheSeconds": unseen("2"),
     "JwksMaxAgeSeconds": Change("2", _max_age, "public, max-age=1", "public, max-age=2"),
     "AuthorizerCacheSeconds": unseen("1"),

@@ -37,7 +37,7 @@ class Phones(World):
 
     def __init__(self, store: Store, policy: SigningPolicy | None = None) -> None:
         super().__init__(policy or new_policy(), store)
-        self.gate = Gate(store, BUILT_IN, self.journal, secrets.token_bytes)
+        self.gate = Gate(store, BUILT_IN, self.journal, secrets.token_bytes, max_sessions=100)
         self.issuer = Issuer(AUDIENCE, secrets.token_bytes)
         self.outbox = replace(self.outbox, entropy=secrets.token_bytes)
         self.refresh_grant = replace(

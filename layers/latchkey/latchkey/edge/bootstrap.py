@@ -119,7 +119,7 @@ def attempts() -> ThrottleStore:
 @cache
 def gate() -> Gate:
     """Return the gate, through which every session begins."""
-    return Gate(store(), roles(), LogJournal(), secrets.token_bytes)
+    return Gate(store(), roles(), LogJournal(), secrets.token_bytes, max_sessions=settings().max_sessions)
 
 
 @cache

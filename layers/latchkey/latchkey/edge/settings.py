@@ -29,6 +29,7 @@ class Settings:
     throttled: bool
     policy_cache: int
     auth_mode: str
+    max_sessions: int
 
     @classmethod
     def load(cls, environ: Mapping[str, str]) -> Settings:
@@ -47,6 +48,7 @@ class Settings:
             throttled=env.choice("LATCHKEY_LIMITS", ("on", "off"), "on") == "on",
             policy_cache=env.number("LATCHKEY_POLICY_CACHE", 60, low=1, high=60),
             auth_mode=env.auth_mode(),
+            max_sessions=env.number("LATCHKEY_MAX_SESSIONS", 100, low=1, high=1000),
         )
 
     @property

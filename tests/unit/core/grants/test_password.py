@@ -10,10 +10,9 @@ from latchkey.core.credentials.passwords import CHEAPEST_FOR_TESTS, Argon2Cost
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.grants import password
 from latchkey.core.grants.password import SignIn
-from latchkey.core.grants.sessions import MAX_SESSIONS
 from latchkey.core.model import FIRST_PARTY_CLIENT, UserStatus
 from latchkey.core.throttle import ADDRESS_RULE, LOGIN_RULE
-from tests.world import ADDRESS, LOGIN, NOW, PASSWORD, World
+from tests.world import ADDRESS, LOGIN, MAX_SESSIONS, NOW, PASSWORD, World
 
 WRONG = "not the right one"
 

@@ -67,10 +67,13 @@ class Admitted:
 
 
 class Gate:
-    """Opens sessions."""
+    """Opens sessions. An account has at most `max_sessions` live ones: the oldest ends when one more begins."""
 
-    def __init__(self, sessions: SessionStore, roles: Roles, journal: Journal, entropy: Entropy) -> None:
+    def __init__(
+        self, sessions: SessionStore, roles: Roles, journal: Journal, entropy: Entropy, *, max_sessions: int
+    ) -> None:
         self._sessions = sessions
+        self._max_sessions = max_sessions
         self._roles = roles
         self._journal = journal
         self._entropy = entropy
@@ -87,7 +90,7 @@ class Gate:
 
     def _person(self, proof: PersonProof, asked: Asked) -> Admitted:
         _require_admissible(proof)
-        make_room(self._sessions, self._journal, asked.live)
+        make_room(self._sessions, self._journal, asked.live, self._max_sessions)
         session, refresh = open_session(proof, asked.scope, asked.policy, self._entropy)
         self._sessions.create_session(session, clears=asked.clears)
         self._record("partner_login" if proof.partner else "login", session)

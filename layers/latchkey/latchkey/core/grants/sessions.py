@@ -12,9 +12,6 @@ from latchkey.core.model import Session, Status, User, UserStatus
 from latchkey.signing.policy import SigningPolicy
 from latchkey.signing.refresh import LINK_BYTES, RefreshToken, fingerprint
 
-MAX_SESSIONS = 100
-"""Live sessions of one account; the oldest ends when one more begins."""
-
 FIRST_PARTY_SCOPE = "openid profile offline_access"
 """The scope of a session at `/v1/auth/login`."""
 
@@ -119,9 +116,9 @@ def require_live_client(
     return roles
 
 
-def make_room(store: SessionStore, journal: Journal, sessions: tuple[Session, ...]) -> None:
-    """End the oldest of an account's live sessions, so that one more fits."""
-    for oldest in sessions[: max(0, len(sessions) + 1 - MAX_SESSIONS)]:
+def make_room(store: SessionStore, journal: Journal, sessions: tuple[Session, ...], most: int) -> None:
+    """End the oldest of an account's live sessions, so that one more fits and there are at most `most`."""
+    for oldest in sessions[: max(0, len(sessions) + 1 - most)]:
         store.end_session(oldest.sub, oldest.sid)
         journal.record(Event("session_ended", sub=oldest.sub, sid=oldest.sid, reason="too_many"))
 
