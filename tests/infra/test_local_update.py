@@ -256,7 +256,8 @@ def _resolved(expanded: dict[str, Any], parameters: dict[str, str]) -> dict[str,
     resolver = Resolver(expanded, {}, parameters)
     kinds = {resource["Type"] for resource in expanded["Resources"].values()} - {"AWS::ApiGateway::Deployment"}
     resources = {name: resolver.resolve(found) for kind in kinds for name, found in resolver.resources(kind)}
-    del resources["ApiStage"]["DeploymentId"]
+    for stage, _ in resolver.resources("AWS::ApiGateway::Stage"):
+        del resources[stage]["DeploymentId"]
     return {name: _as_text(properties) for name, properties in resources.items()}
 
 
