@@ -27,7 +27,7 @@ class Leases(State):
     """Implements `LeaseStore`."""
 
     def take_lease(self, name: str, owner: str, *, now: int, until: int) -> bool:
-        """Take the lease if nobody holds it."""
+        """Take the lease if it is free."""
         with self._lock:
             holder, ends_at = self._leases.get(name, (owner, until))
             if holder != owner and now < ends_at:
