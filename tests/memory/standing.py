@@ -13,7 +13,7 @@ class Standing(State):
     """Compares and changes what an account may do."""
 
     def _restand(self, changed: User) -> User:
-        """Store an account whose status or roles have changed; raise `LAST_ADMIN` when no active admin would be left."""
+        """Store an account with its new status and roles; raise `LAST_ADMIN` when no active admin would be left."""
         others = any(is_active_admin(each) for each in self._users.values() if each.sub != changed.sub)
         if is_active_admin(self._users[changed.sub]) and not is_active_admin(changed) and not others:
             raise ServiceError(Errors.LAST_ADMIN, "the last active admin")
