@@ -165,7 +165,7 @@ def test_next_key_verifies(keys: KeySet) -> None:
     assert keys.find("b", NOW) == keys.spare.verification_key()
 
 
-@pytest.mark.parametrize("kid", ["", "A", "a ", "nobody"])
+@pytest.mark.parametrize("kid", ["", "A", "a ", "unknown"])
 def test_unknown_kid_finds_nothing(keys: KeySet, kid: str) -> None:
     """A kid is found only when it is exactly the same."""
     assert keys.find(kid, NOW) is None

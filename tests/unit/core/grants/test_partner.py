@@ -96,7 +96,7 @@ def test_disabling_ends_sessions_that_slept_through_it(world: PartnerWorld, shop
     assert world.refresh(later.tokens, now=NOW + 60)
 
 
-def test_session_that_began_while_its_account_was_parted_ends(world: PartnerWorld, shop: Partner) -> None:
+def test_session_that_began_while_its_account_was_unlinked_ends(world: PartnerWorld, shop: Partner) -> None:
     """A partner that signs a user in until the moment of unlinking keeps no session."""
     answer = world.come(shop)
     assert world.store.remove_link(world.link_of(answer, shop))

@@ -200,7 +200,7 @@ def test_store_that_is_away_ends_the_batch(movers: Movers, monkeypatch: pytest.M
 
 
 def test_accounts_go_out_with_their_hashes(movers: Movers) -> None:
-    """The export returns page after page, oldest account first. The log names the operator and the number of accounts."""
+    """The export returns page after page, oldest account first. The log has the operator and the number of accounts."""
     movers.bring_in(ANN, replace(ANN, login="bob@example.com", created_at=NOW - 5))
     first = movers.transfer.hand_out(movers.mover, after="", limit=1, now=NOW)
     rest = movers.transfer.hand_out(movers.mover, after=first.after, limit=9, now=NOW)
