@@ -1,4 +1,4 @@
-"""What the signing policy publishes, and the leases of its writers."""
+"""The public keys of the signing policy, and the leases of its writers."""
 
 from __future__ import annotations
 

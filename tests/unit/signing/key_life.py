@@ -79,17 +79,17 @@ def numbered() -> Callable[[int], bytes]:
 
 @dataclass
 class History(Generic[T]):
-    """What stood somewhere, and since when."""
+    """The values that were in force, each with its time."""
 
     spans: list[tuple[int, T]] = field(default_factory=list)
 
     def put(self, value: T, now: int) -> None:
-        """Let this stand from now on."""
+        """Make this the present value."""
         self.spans.append((now, value))
 
     @property
     def newest(self) -> T:
-        """What stands now."""
+        """The present value."""
         return self.spans[-1][1]
 
     def drop_before(self, time: int) -> None:

@@ -74,7 +74,7 @@ def test_list_that_says_something_is_all_there_is() -> None:
 
 
 def test_joined_names_end_when_the_later_one_does() -> None:
-    """Whichever of two policies comes about, no name is refused too soon."""
+    """No name is rejected too soon, whichever of two policies comes about."""
     one = Accepted({"a": 1, "b": 5, "c": 1}, {"x": None})
     other = Accepted({"a": 3, "b": None, "d": None})
     assert one.joined(other) == Accepted({"a": 3, "b": None, "c": 1, "d": None}, {"x": None})

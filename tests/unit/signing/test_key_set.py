@@ -78,7 +78,7 @@ def test_rotation_waits_for_every_cache(waiting: KeySet) -> None:
 
 
 def test_set_at_a_later_time_names_the_heir_current(waiting: KeySet) -> None:
-    """What a key is follows from the time alone, and nothing is written when an heir takes over."""
+    """A key's state follows from the time alone. Nothing is written when an heir takes over."""
     assert waiting.at(READY - 1) == waiting
     assert states(waiting.at(READY)) == {"c": "next", "b": "current", "a": "previous"}
 
@@ -202,7 +202,7 @@ def test_heir_that_may_have_begun_is_kept(waiting: KeySet, before: int, verifies
 
 
 def test_heir_that_is_kept_outlives_its_tokens(waiting: KeySet) -> None:
-    """In this set it never signs. It verifies as long as the last token that a stale signer signs with it."""
+    """The kept heir never signs here. It verifies as long as the last token that a stale signer signs with it."""
     now = READY - 1
     without = waiting.disinherited(now, CACHES)
     assert states(without) == {"c": "next", "a": "current", "b": "previous"}

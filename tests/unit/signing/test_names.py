@@ -144,7 +144,7 @@ def test_unsound_names_cannot_be_made(current: str, planned: Planned | None, pre
 def test_what_tokens_carry_is_always_accepted_and_has_no_end_that_comes_too_soon(
     moves: list[tuple[str, int]], later: int
 ) -> None:
-    """However moves follow each other, a token is good for its whole life and the leeway."""
+    """A token is good for its whole life and the leeway, however moves follow each other."""
     names, now, minted = Name("A"), NOW, []
     for name, wait in moves:
         now += wait

@@ -108,7 +108,7 @@ def test_reset_refuses_what_clients_carry_and_reads_what_lies_at_rest() -> None:
 
 
 def test_document_comes_back() -> None:
-    """What is written is what is read, and the version rises with each change."""
+    """A document reads as it was written, and the version rises with each change."""
     changed = reset_seal_keys(rotate_seal_keys(KEYS, NOW, entropy, keep=YEAR), NOW, entropy)
     assert (parse_seal_keys(changed.to_json()), changed.version) == (changed, 3)
 

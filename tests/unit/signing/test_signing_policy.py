@@ -134,7 +134,7 @@ def test_rotation_drops_dead_keys(policy: SigningPolicy) -> None:
 
 
 def test_every_copy_knows_the_refresh_key_before_it_signs(policy: SigningPolicy) -> None:
-    """A function with the policy of before a rotation verifies the refresh tokens of one with the policy after it."""
+    """A function with the previous policy verifies the refresh tokens of a function with the rotated policy."""
     rotated = rotate(policy, at(READY))
     text = mint_refresh(TOKEN, rotated.refresh_keys)
     assert text != mint_refresh(TOKEN, policy.refresh_keys)
@@ -170,7 +170,7 @@ def test_sessions_that_are_shorter_from_now_on_do_not_end_longer_ones(policy: Si
 @settings(max_examples=15, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 40 * 86_400), st.sampled_from([3600, 90 * 86_400])), min_size=1, max_size=6))
 def test_no_session_loses_its_token(moves: list[tuple[int, int]]) -> None:
-    """However rotations and lifetimes follow each other, a refresh token verifies until its session has ended."""
+    """A refresh token verifies until its session has ended, however rotations and lifetimes follow each other."""
     policy = first_policy(ISSUER, Algorithm.HS256, Lifetimes(), at(NOW))
     now, minted = NOW, []
     for wait, ttl in moves:
@@ -605,7 +605,7 @@ def test_document_over_the_limit_is_refused(policy: SigningPolicy) -> None:
     "path", [("algorithm",), ("version",), ("format",), ("keys", 0, "alg"), ("keys", 0, "state"), ("keys", 0)]
 )
 def test_refusal_never_quotes_a_value(policy: SigningPolicy, path: tuple[str | int, ...]) -> None:
-    """Neither the message nor the traceback of a refusal shows what stands in the document, a misplaced secret say."""
+    """The message and the traceback of an error show no value of the document, for example a misplaced secret."""
     with pytest.raises(BadPolicy) as caught:
         parse(changed(policy, path, MISPLACED))
     assert MISPLACED not in "".join(traceback.format_exception(caught.value))

@@ -284,7 +284,7 @@ def test_a_client_that_keeps_getting_keys_is_not_deleted(desk: Desk, monkeypatch
     ],
 )
 def test_a_client_above_the_operator_is_not_changed(desk: Desk, changes: ClientChanges) -> None:
-    """Without its roles it would give the operator a secret, which regains them once an admin restores the roles."""
+    """An operator could remove its roles, add a secret, and use that secret after an admin restores the roles."""
     with refusal(Errors.FORBIDDEN):
         desk.clients.change(CLERK, "cli_web", changes)
     assert desk.clients.get("cli_web").roles == ("admin",)

@@ -160,7 +160,7 @@ def test_a_key_without_the_permission_opens_nothing(world: World, secret: str) -
 
 @pytest.mark.parametrize("pattern", ["{0}a", "{0:.88}", "{0:.29}", "{0:.3}", " {0}", "{0:.88}!"])
 def test_a_mistyped_key_is_refused(world: World, key: str, pattern: str) -> None:
-    """One character too many, one lost, the prefix alone, a blank, another end."""
+    """A key with an extra, missing or changed character, a blank, or the prefix alone is rejected."""
     with pytest.raises(ServiceError) as caught:
         world.machines.exchange_api_key(pattern.format(key), now=NOW)
     assert caught.value.error is Errors.INVALID_API_KEY

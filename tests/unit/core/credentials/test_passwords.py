@@ -63,7 +63,7 @@ def test_nothing_else_is_changed(password: str) -> None:
 
 @pytest.mark.parametrize("password", ["\u0958" * 100, "e\u0301\u00a0" * 50, GOOD])
 def test_normalising_twice_changes_nothing(password: str) -> None:
-    """What was normalised can be normalised again."""
+    """A normalised password can be normalised again."""
     assert normalise(normalise(password)) == normalise(password)
 
 
@@ -202,7 +202,7 @@ def test_there_are_no_composition_rules(password: str) -> None:
     ],
 )
 def test_context_words_do_not_count(password: str) -> None:
-    """What remains without the service's and the login's words must be good enough by itself."""
+    """The password without the service's and the login's words must still be good enough."""
     assert weakness(password) == "context"
 
 

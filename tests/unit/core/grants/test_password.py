@@ -165,7 +165,7 @@ def test_the_oldest_session_makes_room(world: World) -> None:
 
 @pytest.mark.parametrize("typed", ["ANN@Example.COM", "ann@EXAMPLE.com"])
 def test_the_login_may_be_typed_in_any_case(world: World, typed: str) -> None:
-    """One account per canonical login."""
+    """There is one account per canonical login."""
     world.register()
     world.log_in(typed)
 

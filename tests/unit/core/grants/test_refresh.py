@@ -335,7 +335,7 @@ def test_ending_all_sessions_may_keep_one(world: World) -> None:
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 3), st.sampled_from([0, 1, RETRY_WINDOW, LATER, 3_600])), max_size=25))
 def test_an_owner_alone_is_never_logged_out(policy: SigningPolicy, moves: list[tuple[int, int]]) -> None:
-    """Whatever answers the network loses, a lone phone that repeats its newest token keeps its session.
+    """A phone that repeats its newest token keeps its session, whatever answers the network loses.
 
     The phone holds the newest token it has seen. Each move sends it one to four times, and only the last answer
     arrives.

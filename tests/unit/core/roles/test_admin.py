@@ -94,7 +94,7 @@ def test_deleted_role_grants_nothing(admin: RoleAdmin) -> None:
 
 
 def test_roles_have_a_limit(admin: RoleAdmin) -> None:
-    """One more than the limit is refused, and a change of one of them is not."""
+    """A role over the limit is rejected. At the limit, a role can still be changed."""
     for number in range(MAX_CUSTOM_ROLES):
         admin.put(ADMIN, f"role{number}", ())
     with pytest.raises(ServiceError, match="limit_reached"):

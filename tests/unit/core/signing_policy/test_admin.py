@@ -169,7 +169,7 @@ def test_shared_secret_needs_the_stacks_word(world: SigningWorld) -> None:
 
 
 def test_shared_secret_is_taken_where_the_stack_allows_it(world: SigningWorld) -> None:
-    """With the parameter it is an algorithm like any other."""
+    """With the stack's parameter, HS256 can be chosen like any other algorithm."""
     shown = world.admin(allow_hs256=True).change(ADMIN, Settings(Algorithm.HS256, {}), world.moment(LATER))
     assert shown["algorithm"] == "HS256"
 

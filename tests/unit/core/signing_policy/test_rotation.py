@@ -357,7 +357,7 @@ def test_secrets_have_no_public_half(world: SigningWorld) -> None:
 
 
 def test_announcement_serves_both_policies(world: SigningWorld) -> None:
-    """Before a policy is in force, its keys and those of before are out, and none has an end."""
+    """Before a policy is in force, its keys and the previous ones are published, and none has an end."""
     before = world.policy
     policy = reset(before, world.moment(LATER), end_sessions=False)
     keys = announcement(before, policy, LATER)

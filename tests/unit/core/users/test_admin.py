@@ -127,7 +127,7 @@ def test_log_names_the_operator_who_ends_sessions(office: Office) -> None:
 
 
 def test_last_admin_stays(office: Office) -> None:
-    """Neither the last admin nor another operator can disable or demote the last admin."""
+    """No operator can disable or demote the last admin, not even that admin."""
     for wanted in (Standing(UserStatus.DISABLED), Standing(roles=("user",))):
         assert office.refuses(Errors.LAST_ADMIN, office.operator, office.boss, wanted)
 
