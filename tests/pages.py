@@ -54,7 +54,7 @@ class Block:
 
 
 def all_pages() -> list[Path]:
-    """Return README and its sisters at the top level, then the pages of docs/."""
+    """Return README and the other pages at the top level, then the pages of docs/."""
     return [*sorted(ROOT.glob("*.md"), key=lambda path: path.name != "README.md"), *sorted(ROOT.glob("docs/*.md"))]
 
 
@@ -85,7 +85,7 @@ def anchors(page: Path) -> set[str]:
 
 
 def links(page: Path) -> list[str]:
-    """Return where the links and the pictures of a page lead."""
+    """Return the targets of a page's links and pictures."""
     return [markdown or html for markdown, html in _LINK.findall(prose(page))]
 
 
@@ -103,5 +103,5 @@ def cells(row: str) -> list[str]:
 
 
 def codes(cell: str) -> list[str]:
-    """Return what stands in backticks in a cell."""
+    """Return the texts in backticks in a cell."""
     return re.findall(r"`([^`]+)`", cell)

@@ -63,14 +63,14 @@ class Signer:
 
 
 def claims(issuer: str, sub: str = "u-1", *, now: int = NOW, **members: Any) -> dict[str, Any]:
-    """Return what a token of the standard profile says; a member that is `None` is left out."""
+    """Return the claims of a token of the standard profile; a member that is `None` is left out."""
     said = {"iss": issuer, "aud": OURS, "sub": sub, "iat": now, "exp": now + 300, "jti": f"j{next(_NUMBERS)}"}
     return {name: value for name, value in (said | members).items() if value is not None}
 
 
 @dataclass
 class Published:
-    """What partners publish, by address. An address that is not there cannot be reached."""
+    """The documents that partners publish, by address. An address that is missing here cannot be reached."""
 
     keys: dict[str, dict[str, AssertionKey]] = field(default_factory=dict)
 
@@ -135,7 +135,7 @@ class PartnerWorld(World):
         return self.partner_grant(Exchange(assertion, ADDRESS, **asked), now=now)
 
     def come(self, partner: Partner, sub: str = "u-1", *, now: int = NOW, **members: Any) -> PartnerAnswer:
-        """Let somebody come by a fresh assertion of the standard profile."""
+        """Sign a user in by a fresh assertion of the standard profile."""
         return self.enter(self.signer.sign(claims(partner.issuer, sub, now=now, **members)), now=now)
 
     def set_partner(self, partner: Partner, **members: Any) -> Partner:
@@ -143,7 +143,7 @@ class PartnerWorld(World):
         return self.admin.change(ADMIN, partner.partner_id, PartnerChanges(**members), now=NOW)
 
     def link_of(self, answer: PartnerAnswer, partner: Partner) -> Link:
-        """Return what is kept of a user's link."""
+        """Return the stored record of a user's link."""
         link = self.store.find_link(answer.sub, partner.partner_id)
         assert link is not None
         return link
@@ -154,7 +154,7 @@ class PartnerWorld(World):
 
 
 def new_partner(name: str = "Shop", issuer: str = "https://shop.example", **members: Any) -> NewPartner:
-    """Return what registers a partner: `profile`, `keys`, and the rest as `PartnerChanges` has it."""
+    """Return the changes that register a partner: `profile`, `keys`, and the rest as in `PartnerChanges`."""
     profile, keys = members.pop("profile", "standard"), members.pop("keys", ())
     return NewPartner(name, issuer, profile, keys, PartnerChanges(**members))
 

@@ -35,7 +35,7 @@ SETTINGS = Settings(Algorithm.ES256, {"access_ttl": 3600})
 
 
 class VersionExists(Exception):
-    """Secrets Manager never gives a version another document."""
+    """Secrets Manager never replaces the document of a version."""
 
 
 class MemorySecret:
@@ -54,7 +54,7 @@ class MemorySecret:
         return self.versions[token] if self.labels.get(PENDING) == token else None
 
     def put_pending(self, token: str, text: str) -> None:
-        """Make a version that waits; the same again is ignored, and moves no label."""
+        """Stage a version. Staging the same version again is ignored and moves no label."""
         if token not in self.versions:
             self.versions[token] = text
             self.labels[PENDING] = token
@@ -78,7 +78,7 @@ class Killed(BaseException):
 
 @dataclass
 class Fate:
-    """What happens to a writer: it may die after a write, and something else may come to pass before a call."""
+    """What happens to a writer: it may die after a write, and something else may happen before a call."""
 
     dies_after: int | None = None
     before_call: Callable[[str], None] = lambda name: None
@@ -132,7 +132,7 @@ class MemorySealSecret:
 
 @dataclass
 class OneAddress:
-    """Every address at which this stack answers, or refuses everything."""
+    """A check of addresses that accepts every address, or rejects every address."""
 
     refusal: ServiceError | None = None
     asked: list[tuple[str, PublishedKeys]] = field(default_factory=list)
@@ -145,7 +145,7 @@ class OneAddress:
 
 
 class SigningWorld:
-    """One stack's secret and table, with as many writers as one likes."""
+    """One stack's secret and table, with any number of writers."""
 
     def __init__(self, text: str = NOT_YET) -> None:
         counter = itertools.count(len(text))
@@ -211,7 +211,7 @@ class SigningWorld:
         return from_member(keys.jwks_at(now)[MEMBER])
 
     def require_sound(self, now: int, *, whole: bool = False) -> None:
-        """Assert that whatever signs from now on is served all the while, and, if `whole`, nothing else is."""
+        """Assert that every key that signs from now on is served as long as it signs, and, if `whole`, no other key."""
         policy = self.policy
         ends = [time for key in policy.keys.keys for time in (key.activates_at, key.retire_at) if time]
         for time in sorted({now, now + 10 * 86_400, *(end + second for end in ends for second in (-1, 0))}):
@@ -237,7 +237,7 @@ class SigningWorld:
 
 
 def conflicts(act: Callable[[], object]) -> bool:
-    """Act, and say whether somebody else was there first."""
+    """Act, and return whether another writer was first."""
     try:
         act()
     except ServiceError as error:
@@ -268,7 +268,7 @@ Act = Callable[[SigningWorld, Fate], object]
 
 
 def confirmed_reset(world: SigningWorld, fate: Fate, now: int = LATER) -> None:
-    """Reset, as an admin who has confirmed it."""
+    """Reset the policy, as an admin who has confirmed the reset."""
     proposal = world.admin().propose_reset("usr_a", world.moment(now), end_sessions=True)
     world.admin(fate).reset("usr_a", str(proposal.members["confirmation_token"]), world.moment(now))
 

@@ -1,4 +1,4 @@
-"""The services of the core over one store, with a journal that keeps what it is told."""
+"""The services of the core over one store, with a journal that keeps its events."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class PlainWriter:
     """Writes letters for programs."""
 
     def write(self, about: MailKind, locale: str, values: Mapping[str, str]) -> Letter:
-        """Put all that is known into the text, line by line."""
+        """Put every known value into the text, line by line."""
         return Letter(about, "\n".join([locale, values.get("code", ""), values.get("link", "")]), "")
 
 
@@ -216,18 +216,18 @@ class World:
         )
 
     def waiting(self) -> list[Mail]:
-        """Return what lies in the outbox of a store in memory."""
+        """Return the mails in the outbox of a store in memory."""
         return list(vars(self.store)["_mails"].values())
 
     def deliver(self, *, now: int = NOW) -> list[Sent]:
-        """Send all that waits, and return what was sent by that."""
+        """Send all waiting mails, and return the mails that were sent."""
         before = len(self.postman.sent)
         for mail in self.waiting():
             self.mailroom.deliver(mail, now=now)
         return self.postman.sent[before:]
 
     def code(self, about: MailKind, *, now: int = NOW) -> str:
-        """Send all that waits, and return the code in the one mail of that kind."""
+        """Send all waiting mails, and return the code in the one mail of that kind."""
         [letter] = [each for each in self.deliver(now=now) if each.about == about]
         return letter.code
 
@@ -253,11 +253,11 @@ class World:
         return verify(answer.access_token, find_key=find, issuers={"https://id.example"}, audiences={AUDIENCE}, now=now)
 
     def put_user(self, user: User) -> None:
-        """Change an account behind the service's back, as an operator would."""
+        """Change an account without the service, as an operator would."""
         vars(self.store)["_users"][user.sub] = user
 
     def set_retry_limit(self, limit: int) -> None:
-        """Change how many late retries in a row are taken for innocent."""
+        """Change how many late retries in a row are allowed."""
         self.source.held = replace(self.source.held, refresh_retry_limit=limit)
 
 

@@ -1,4 +1,4 @@
-"""Changes of what opens an account, and of what it may do."""
+"""Changes of an account's password and login, and of what the account may do."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Authenticators(Codes, Outbox, Standing):
             return True
 
     def set_standing(self, user: User, *, status: UserStatus, roles: tuple[str, ...], epoch: int) -> User | None:
-        """Change what an account may do if it still stands as it was read, and some admin stays."""
+        """Change what an account may do if it has not changed since it was read, and an admin remains."""
         with self._lock:
             held = self._users.get(user.sub)
             if held is None or standing_of(held) != standing_of(user):

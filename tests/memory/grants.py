@@ -42,7 +42,7 @@ class Sessions(State):
         return tuple(sorted(mine, key=lambda session: (session.created_at, session.sid)))
 
     def advance(self, step: Advance) -> Rotation:
-        """Advance the chain if the session is still where the spent token was made, and client and epoch are right."""
+        """Advance the chain if the session is still at the spent token's generation, and client and epoch match."""
         with self._lock:
             session = self.find_session(step.sub, step.sid, step.now)
             if session is None or not _is_at(session, step):
@@ -74,7 +74,7 @@ class Sessions(State):
             return True
 
     def end_session(self, sub: str, sid: str) -> bool:
-        """End a session; say whether this call ended it."""
+        """End a session; return whether this call ended it."""
         with self._lock:
             return self._sessions.pop((sub, sid), None) is not None
 

@@ -18,13 +18,13 @@ class Codes(State):
             self._codes[code.code_hash, code.purpose] = code
 
     def find_code(self, code_hash: str, purpose: str, now: int) -> OneTimeCode | None:
-        """Return a live code that nobody has used."""
+        """Return a live code that has not been used."""
         with self._lock:
             code = self._codes.get((code_hash, purpose))
             return code if code and code.expires_at > now and (code_hash, purpose) not in self._used_codes else None
 
     def consume_code(self, code_hash: str, purpose: str, now: int) -> OneTimeCode | None:
-        """Use a code, if it lives and nobody has."""
+        """Use a code if it is live and has not been used."""
         with self._lock:
             code = self._codes.get((code_hash, purpose))
             if code is None or code.expires_at <= now or (code_hash, purpose) in self._used_codes:

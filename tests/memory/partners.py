@@ -69,7 +69,7 @@ class Links(State):
             return True
 
     def was_used(self, digest: str) -> bool:
-        """Say whether an assertion is remembered as used."""
+        """Return whether an assertion has been used."""
         with self._lock:
             return digest in self._used_assertions
 
@@ -101,7 +101,7 @@ class Links(State):
             return self.add_link(user, link)
 
     def add_link(self, user: User, link: Link) -> bool:
-        """Link an external id to an account that stands as it was read."""
+        """Link an external id to an account that has not changed since it was read."""
         with self._lock:
             standing, place = self._users.get(user.sub), (link.sub, link.partner_id)
             if standing is None or standing_of(standing) != standing_of(user) or place in self._links:
@@ -128,7 +128,7 @@ class Links(State):
             return tuple(self._links[place] for place in sorted(self._links) if place[0] == sub)
 
     def renew_link(self, user: User, renewed: User, link: Link) -> bool:
-        """Store what a partner says anew, if the account still stands as it was read."""
+        """Store what a partner now says, if the account has not changed since it was read."""
         with self._lock:
             standing = self._users.get(user.sub)
             if (
@@ -142,7 +142,7 @@ class Links(State):
             return True
 
     def remove_link(self, link: Link, *, besides: Link | None = None) -> bool:
-        """Take a link away and set its external id free."""
+        """Remove a link and free its external id."""
         with self._lock:
             if any((each.sub, each.partner_id) not in self._links for each in (link, besides) if each):
                 return False
@@ -151,7 +151,7 @@ class Links(State):
             return True
 
     def forget_links(self, sub: str) -> int:
-        """Delete the links of an account, all but where its external ids lead."""
+        """Delete the links of an account, but keep the record of which account its external ids lead to."""
         with self._lock:
             gone = [place for place in self._links if place[0] == sub]
             for place in gone:

@@ -1,4 +1,4 @@
-"""What the signing policy publishes, and the leases of its writers."""
+"""The public keys of the signing policy, and the leases of its writers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Leases(State):
     """Implements `LeaseStore`."""
 
     def take_lease(self, name: str, owner: str, *, now: int, until: int) -> bool:
-        """Take the lease if nobody holds it."""
+        """Take the lease if it is free."""
         with self._lock:
             holder, ends_at = self._leases.get(name, (owner, until))
             if holder != owner and now < ends_at:

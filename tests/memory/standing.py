@@ -1,4 +1,4 @@
-"""The few members that decide what an account may do, and the rule that one admin stays."""
+"""The few members that decide what an account may do, and the rule that at least one admin remains."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Standing(State):
     """Compares and changes what an account may do."""
 
     def _restand(self, changed: User) -> User:
-        """Store an account that stands anew; raise `LAST_ADMIN` when no active admin would be left."""
+        """Store an account with its new status and roles; raise `LAST_ADMIN` when no active admin would be left."""
         others = any(is_active_admin(each) for each in self._users.values() if each.sub != changed.sub)
         if is_active_admin(self._users[changed.sub]) and not is_active_admin(changed) and not others:
             raise ServiceError(Errors.LAST_ADMIN, "the last active admin")
@@ -21,7 +21,7 @@ class Standing(State):
         return changed
 
     def _stands(self, held: Credential, user: User) -> bool:
-        """Say whether credential and account are still what a change was decided on."""
+        """Return whether the credential and the account are unchanged since a change was decided."""
         credential, standing = self._credentials.get(held.login), self._users.get(user.sub)
         if credential is None or standing is None:
             return False

@@ -1,4 +1,4 @@
-"""What a store in memory holds, and the lock round all of it."""
+"""The records of a store in memory, and the lock around all of them."""
 
 from __future__ import annotations
 

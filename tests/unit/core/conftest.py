@@ -16,5 +16,5 @@ def policy() -> SigningPolicy:
 
 @pytest.fixture
 def world(policy: SigningPolicy) -> World:
-    """A service in which nobody has an account yet."""
+    """A service without accounts."""
     return World(policy)

@@ -9,7 +9,7 @@ A recipe of `tests/vectors/malformed_tokens.json` starts from a good token and s
     payload           raw text instead of the claims; payload_nest: that many arrays inside each other
     align             spaces are added until the payload's length is this, modulo 3
     unsigned_edit     edits of the three segments before they are signed
-    sign              who signs, or what stands instead of a signature: see `_SIGNERS`
+    sign              the signer, or the text in place of a signature: see `_SIGNERS`
     edit              edits of the finished token
     token             the whole token, literally
 """
@@ -180,7 +180,7 @@ _SIGNERS: Mapping[str, Callable[[bytes, SigningKey, str], bytes]] = {
     "stranger": lambda data, key, _: sign(signing_key(key.alg, 1), data),
     "other": lambda data, _, alg: sign(signing_key(Algorithm(alg)), data),
     "elsewhere": lambda _, key, __: sign(key, b"another.token"),  # a true signature, of another token
-    "nobody": lambda *_: b"",
+    "none": lambda *_: b"",
     "octets": lambda _, __, octets: bytes.fromhex(octets),
     "trimmed": lambda data, key, count: sign(key, data)[: -int(count)],
     "extended": lambda data, key, count: sign(key, data) + bytes(int(count)),

@@ -1,8 +1,8 @@
-"""A world in which the signing policy changes while others go on with what they have read.
+"""A world in which the signing policy changes while readers go on with older copies.
 
-No function and no verifier is played. Whoever reads the policy may hold any that was in force within the last
-`caches.policy` seconds, and whoever fetches the public keys any that were served within the last `caches.jwks`; so at
-every moment all that anybody could hold is looked at, and the unluckiest is among it. Time stops wherever something
+The world has no functions and no verifiers. It computes what they could hold: any policy that was in force within
+the last `caches.policy` seconds, and any public keys that were served within the last `caches.jwks` seconds. At every
+moment it checks all of these, so the worst case is among them. Time stops at every moment when something
 begins or ends. A writer takes its time between its steps, and may die between them.
 """
 
@@ -40,11 +40,11 @@ from tests.unit.signing.forge import AUDIENCE, ISSUER, NOW, signing_key
 T = TypeVar("T")
 
 CACHES = [Caches(), Caches(60, 1, 0), Caches(1, 300, 300), Caches(1, 300, 0), Caches(1, 1, 0), Caches(30, 60, 10)]
-"""What the stack's parameters allow, and whoever is kept waiting longest differs."""
+"""What the stack's parameters allow. In each, another reader has the longest delay."""
 
 ISSUERS = [ISSUER, "https://auth.example", "https://login.example/prod"]
 AUDIENCES = [AUDIENCE, "shop", ISSUER]
-"""So few that a move often goes back, and one of them is an issuer too."""
+"""There are so few that a move often goes back. One of them is also an issuer."""
 
 DAY = 86_400
 LONGEST_MEMORY = 2 * (OWN_JWKS_AGE + 300)
@@ -79,17 +79,17 @@ def numbered() -> Callable[[int], bytes]:
 
 @dataclass
 class History(Generic[T]):
-    """What stood somewhere, and since when."""
+    """The values that were in force, each with its time."""
 
     spans: list[tuple[int, T]] = field(default_factory=list)
 
     def put(self, value: T, now: int) -> None:
-        """Let this stand from now on."""
+        """Make this the present value."""
         self.spans.append((now, value))
 
     @property
     def newest(self) -> T:
-        """What stands now."""
+        """The present value."""
         return self.spans[-1][1]
 
     def drop_before(self, time: int) -> None:
@@ -98,7 +98,7 @@ class History(Generic[T]):
             del self.spans[0]
 
     def read(self, now: int, age: int) -> Iterator[tuple[T, int, int]]:
-        """Yield what anybody may hold who read within `age` seconds, with the first and the last moment of reading.
+        """Yield every value that a reader of the last `age` seconds may hold, with the first and last moment of it.
 
         In the second of a change either may have been read.
         """
@@ -110,7 +110,7 @@ class History(Generic[T]):
 
 @dataclass(frozen=True)
 class Revoked:
-    """What a reset has done away with, and when each kind of verifier is to know."""
+    """The keys that a reset has removed, and the time by which each kind of verifier must know."""
 
     kids: frozenset[str]
     own_by: int
@@ -129,13 +129,13 @@ class KeyLife(RuleBasedStateMachine):
         self.announced: list[PublishedKeys] = []
         """What of it was published before a policy was in force, and not after."""
         self.tokens: dict[Token, tuple[Algorithm, int]] = {}
-        """Of tokens that are alike, the time until which the longest must be good."""
+        """For each group of equal tokens, the time until which the longest-lived must be accepted."""
         self.ends: dict[tuple[str, str], int] = {}
         """Of each claim and name that has an end, when that is."""
         self.refresh_tokens: dict[str, int] = {}
         self.known_since: dict[str, int] = {}
         self.at_once: set[str] = set()
-        """The keys that nobody has to know before they sign: those of the first policy and of a reset."""
+        """The keys that may sign before every reader knows them: those of the first policy and of a reset."""
         self.trusted_from: dict[str, int] = {}
         self.dead: set[str] = set()
         self.revoked: list[Revoked] = []
@@ -147,7 +147,7 @@ class KeyLife(RuleBasedStateMachine):
         caches=st.sampled_from(CACHES), algorithm=st.sampled_from(Algorithm), access_ttl=st.sampled_from([60, 900, DAY])
     )
     def begin(self, caches: Caches, algorithm: Algorithm, access_ttl: int) -> None:
-        """Put the first policy in force; nobody has read anything before."""
+        """Put the first policy in force. There are no readers before it."""
         self.caches = caches
         policy = first_policy(ISSUER, algorithm, Lifetimes(access_ttl), self.moment(), audience=AUDIENCE)
         self.at_once = {key.kid for key in policy.keys.keys}
@@ -196,7 +196,7 @@ class KeyLife(RuleBasedStateMachine):
 
     @rule(pauses=PAUSES, dies=DEATHS, end_sessions=st.booleans())
     def reset(self, pauses: Pauses, dies: str, end_sessions: bool) -> None:
-        """Do away with every key."""
+        """Replace every key."""
         before, impact = self.policy, _impact(self.policy, self.moment(), end_sessions=end_sessions)
         doomed = {key.kid for key in before.keys.keys}
         if end_sessions:
@@ -215,11 +215,11 @@ class KeyLife(RuleBasedStateMachine):
         return self.policies.newest
 
     def moment(self) -> Moment:
-        """Return this moment, with what others may remember."""
+        """Return this moment, with the ages of the copies that readers may hold."""
         return Moment(self.now, self.entropy, self.caches)
 
     def pass_time(self, seconds: int) -> None:
-        """Let time pass, and look wherever something begins or ends on the way."""
+        """Let time pass, and check at every moment when something begins or ends."""
         end = self.now + seconds
         while self.now < end:
             marks = self.marks | {exp for token, (_, exp) in self.tokens.items() if token not in self.signing}
@@ -230,7 +230,7 @@ class KeyLife(RuleBasedStateMachine):
         self._forget_the_past()
 
     def look(self) -> None:
-        """Sign whatever anybody could sign at this moment, and verify what must be good with all that could be held."""
+        """Sign every token that could be signed now, and verify those that must be good with every copy."""
         readers = [policy for policy, _, _ in self.policies.read(self.now, self.caches.policy)]
         self.signing = set()
         for policy in readers:
@@ -250,7 +250,7 @@ class KeyLife(RuleBasedStateMachine):
     def _write(
         self, make: Callable[[], SigningPolicy], pauses: Pauses, dies: str, doomed: Collection[str] = ()
     ) -> bool:
-        """Carry a change out, as `PolicyWriter` does; say whether it came to its end."""
+        """Carry out a change, as `PolicyWriter` does; return whether it was completed."""
         before = self.policy
         try:
             successor = make()
@@ -265,7 +265,7 @@ class KeyLife(RuleBasedStateMachine):
             return False
         self.pass_time(int(pauses[1] * self.caches.staging))
         if doomed:
-            self._begin_anew(doomed, _ids(successor) - _ids(before) - {successor.keys.spare.kid})
+            self._expect_reset(doomed, _ids(successor) - _ids(before) - {successor.keys.spare.kid})
         self._put_in_force(successor)
         if dies == "promoted":
             return False
@@ -274,17 +274,17 @@ class KeyLife(RuleBasedStateMachine):
         self.look()
         return True
 
-    def _begin_anew(self, doomed: Collection[str], fresh: set[str]) -> None:
-        """Expect nothing of what a reset does away with, nor at once of what it begins with."""
+    def _expect_reset(self, doomed: Collection[str], fresh: set[str]) -> None:
+        """Expect nothing of the keys that a reset removes, and not yet anything of the keys that it begins with."""
         self.dead |= set(doomed)
         self.tokens = {token: each for token, each in self.tokens.items() if token[0] not in doomed}
         self.refresh_tokens = {key_id: end for key_id, end in self.refresh_tokens.items() if key_id not in doomed}
         self.at_once |= fresh
-        everybody_knows = self.now + self.caches.staging + max(self.caches.policy, self.caches.jwks) + 1
-        self.trusted_from |= dict.fromkeys(fresh, everybody_knows)
+        known_to_all = self.now + self.caches.staging + max(self.caches.policy, self.caches.jwks) + 1
+        self.trusted_from |= dict.fromkeys(fresh, known_to_all)
 
     def _forget_the_past(self) -> None:
-        """Keep no more than what can still be held, so that years pass quickly."""
+        """Drop what no reader can hold any more, so that years pass quickly."""
         self.policies.drop_before(self.now - LONGEST_MEMORY)
         self.published.drop_before(self.now - LONGEST_MEMORY)
         self.announced = [keys for _, keys in self.published.spans if self._is_announced(keys)]
@@ -323,7 +323,7 @@ class KeyLife(RuleBasedStateMachine):
         if signer.kid not in self.dead:
             lead = self.caches.policy if signer.alg is Algorithm.HS256 else self.caches.jwks
             known = signer.kid in self.at_once or self.now - self.known_since[signer.kid] >= lead
-            assert known, "a key signs before everybody knows it"
+            assert known, "a key signs before every reader knows it"
         assert policy.audiences
         token = (signer.kid, policy.issuers.minted(self.now), policy.audiences.minted(self.now))
         self.signing |= {token, mac_key}
@@ -354,7 +354,7 @@ class KeyLife(RuleBasedStateMachine):
         return iss in accepted.issuers_at(self.now) and aud in accepted.audiences_at(self.now)
 
     def _expect_ends(self, policy: SigningPolicy) -> None:
-        """Note when the names end, as the policy that is put in force says; one that it takes back has no end."""
+        """Note when the names end, by the policy that is put in force. A name that it takes back has no end."""
         accepted = policy.accepted(self.now)
         for claim, ends in (("iss", accepted.issuers), ("aud", accepted.audiences)):
             for name, until in ends.items():
@@ -366,7 +366,7 @@ class KeyLife(RuleBasedStateMachine):
             self.marks |= {planned.at} if planned else set()
 
     def _look_at_ends(self, readers: list[SigningPolicy]) -> None:
-        """Assert that nothing accepts a name whose end has come; an announcement may, as it cannot know of the end."""
+        """Assert that nothing accepts a name after its end, except an announcement, which cannot know the end."""
         ended = {name for name, until in self.ends.items() if until <= self.now}
         fetched = [(keys, last) for keys, _, last in self.published.read(self.now, self.caches.jwks)]
         for accepted in [

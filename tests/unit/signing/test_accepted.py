@@ -48,33 +48,33 @@ def test_members_to_come_are_ignored() -> None:
     ],
 )
 def test_malformed_member_is_refused(value: Any) -> None:
-    """A name that is half understood is not accepted."""
+    """A name that is only partly understood is not accepted."""
     with pytest.raises(StrictJsonError, match="bad_member"):
         from_member(value)
 
 
 def test_name_is_accepted_until_its_end() -> None:
-    """And not in that second."""
+    """From that second on, the name is rejected."""
     assert [BOTH.issuers_at(now) for now in (NOW - 1, NOW)] == [{OLD, NEW}, {NEW}]
     assert BOTH.at(NOW) == Accepted({NEW: None}, {"latchkey": None})
 
 
 def test_list_that_says_nothing_leaves_it_to_the_caller() -> None:
-    """That is what a JWKS of an older release is; without a word of the caller's own, nothing is accepted."""
+    """A JWKS of an older release has an empty list. If the caller has no name either, nothing is accepted."""
     assert Accepted().issuers_at(NOW, otherwise=NEW) == {NEW}
     assert Accepted().audiences_at(NOW, otherwise="latchkey") == {"latchkey"}
     assert (Accepted().issuers_at(NOW), Accepted().audiences_at(NOW)) == (set(), set())
 
 
 def test_list_that_says_something_is_all_there_is() -> None:
-    """The caller's own word does not matter then, even where every name has ended."""
+    """The caller's own name is then ignored, even if every name in the list has ended."""
     assert BOTH.issuers_at(NOW, otherwise=OLD) == {NEW}
     assert BOTH.audiences_at(NOW, otherwise="other") == {"latchkey"}
     assert Accepted({OLD: NOW}).issuers_at(NOW, otherwise=OLD) == set()
 
 
 def test_joined_names_end_when_the_later_one_does() -> None:
-    """Whichever of two policies comes about, no name is refused too soon."""
+    """No name is rejected too soon, whichever of two policies comes about."""
     one = Accepted({"a": 1, "b": 5, "c": 1}, {"x": None})
     other = Accepted({"a": 3, "b": None, "d": None})
     assert one.joined(other) == Accepted({"a": 3, "b": None, "c": 1, "d": None}, {"x": None})

@@ -1,4 +1,4 @@
-"""What is minted verifies, and whatever verifies here verifies with PyJWT too."""
+"""Minted tokens verify, and every token that verifies here verifies with PyJWT too."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ CLIENT = AccessClaims(
 @pytest.mark.parametrize("alg", Algorithm)
 @pytest.mark.parametrize("claims", [USER, CLIENT], ids=["user", "client"])
 def test_minted_token_verifies(alg: Algorithm, claims: AccessClaims) -> None:
-    """What is minted comes back from verification as it was."""
+    """Verification returns the claims that were minted."""
     assert check(mint_access(claims, signing_key(alg))) == claims
 
 
@@ -106,7 +106,7 @@ def test_issuer_and_audience_are_the_callers() -> None:
 
 
 def test_every_issuer_and_audience_that_is_accepted_is_good() -> None:
-    """While one moves, tokens with either name are good; a part of a name is no name."""
+    """During a move, tokens with either name are good. A part of a name is not accepted."""
     token = forge({}, Algorithm.HS256)
     issuers, audiences = {"https://other.example", ISSUER}, {"other", AUDIENCE}
     assert verify(token, find_key=find_key, issuers=issuers, audiences=audiences, now=NOW).iss == ISSUER
@@ -122,7 +122,7 @@ def test_every_issuer_and_audience_that_is_accepted_is_good() -> None:
 
 
 def test_kid_is_looked_up_once_and_exactly() -> None:
-    """The kid of the header is what the caller is asked for, as it stands."""
+    """The caller is asked for the header's kid, unchanged."""
     asked: list[str] = []
 
     def find(kid: str) -> None:

@@ -28,7 +28,7 @@ from tests.unit.signing.forge import signing_key
 
 
 def rsa(bits: int = 2048, e: int = 65537) -> RSAPublicKey:
-    """Return a key of that size that nobody has the private half of."""
+    """Return a public key of that size without a private half."""
     return RSAPublicNumbers(e, (1 << (bits - 1)) | 1).public_key()
 
 
@@ -49,7 +49,7 @@ def pem(material: PublicKey) -> str:
 @pytest.mark.parametrize("kind", MATERIAL)
 @pytest.mark.parametrize("alg", AssertionAlgorithm)
 def test_algorithm_takes_its_own_kind_of_key_alone(alg: AssertionAlgorithm, kind: str) -> None:
-    """And reads it the same from JWK and from PEM."""
+    """The key reads the same from JWK and from PEM."""
     if FITS.get(alg, FITS.get(alg[:2])) != kind:
         with pytest.raises(InvalidKey):
             AssertionKey("k1", alg, MATERIAL[kind])
@@ -63,13 +63,13 @@ def test_algorithm_takes_its_own_kind_of_key_alone(alg: AssertionAlgorithm, kind
 
 @pytest.mark.parametrize(("bits", "e"), [(1024, 65537), (2047, 65537), (2048, 3)])
 def test_weak_rsa_key_is_refused(bits: int, e: int) -> None:
-    """Less than 2,048 bits, or an exponent of before."""
+    """A key has at least 2,048 bits, and a current exponent."""
     with pytest.raises(WeakKey):
         AssertionKey("k1", AssertionAlgorithm.RS256, rsa(bits, e))
 
 
 def test_huge_rsa_key_is_refused() -> None:
-    """Verifying with it would cost what its owner likes."""
+    """Verifying with it would let its owner decide how much work each token costs."""
     with pytest.raises(InvalidKey):
         AssertionKey("k1", AssertionAlgorithm.RS256, rsa(8193))
 
@@ -98,13 +98,13 @@ GOOD: dict[str, Any] = dict(AssertionKey("k1", AssertionAlgorithm.ES256, MATERIA
     ids=[f"bad-{number}" for number in range(14)],
 )
 def test_bad_jwk_is_refused(change: dict[str, Any]) -> None:
-    """Private, symmetric, for another use, or not a key at all."""
+    """A JWK is rejected if it is private, symmetric, for another use, or not a key at all."""
     with pytest.raises(InvalidKey):
         assertion_key_from_jwk(GOOD | change)
 
 
 def test_jwk_says_what_it_is_said_to_be() -> None:
-    """What is asked beside it stands in for what it lacks, and never overrules what it has."""
+    """The request's values fill in missing members of the JWK and never override the members it has."""
     bare = {name: value for name, value in GOOD.items() if name not in {"alg", "kid"}}
     assert assertion_key_from_jwk(bare, kid="k1", alg="ES256").to_jwk() == GOOD
     for asked in ({"kid": "k2"}, {"alg": "ES384"}):
@@ -115,7 +115,7 @@ def test_jwk_says_what_it_is_said_to_be() -> None:
 
 
 def test_private_key_in_pem_is_refused() -> None:
-    """Whoever sends one by mistake is told so, and it is stored nowhere."""
+    """The error tells the sender about the mistake, and the key is not stored."""
     private = generate_private_key(SECP256R1())
     text = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
     with pytest.raises(InvalidKey):
@@ -124,7 +124,7 @@ def test_private_key_in_pem_is_refused() -> None:
 
 @pytest.mark.parametrize("alg", ["ES256", "EdDSA"])
 def test_signature_is_proven(alg: str) -> None:
-    """By the key that made it, and by no other of its kind."""
+    """A signature verifies with the key that made it, and with no other key of its kind."""
     signers = [Signer("k1", alg, new()) for new in [_PRIVATE[alg]] * 2]
     assertion = parse(signers[0].sign({"sub": "u"}))
     prove(assertion, signers[0].key())

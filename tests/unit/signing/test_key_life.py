@@ -1,4 +1,4 @@
-"""Whatever admins and schedules do, and in whatever order, nobody's token is refused before its time."""
+"""No token is rejected before it expires, in whatever order admins and schedules change the policy."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from tests.unit.signing import key_life
 
 
 def test_keys_live_as_promised(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tokens are good until they expire, new keys are known before they sign, and a reset is noticed in time.
+    """Tokens are good until they expire, new keys are known before they sign, and verifiers notice a reset in time.
 
-    The same world is looked at for longer, and with flaws planted in it, beside the tests of the adapters.
+    The tests of the adapters run the same world for longer, and with planted flaws.
     """
     monkeypatch.setattr(policy, "generate", key_life.generate)
     run_state_machine_as_test(

@@ -59,7 +59,7 @@ def kid_at(keys: KeySet, now: int) -> str:
 
 
 def test_times_are_sums_of_what_others_may_remember() -> None:
-    """A key waits for whoever published late and for every cache; it stays for whoever signs late."""
+    """A new key waits for a late publisher and for every cache. An old key stays for a late signer."""
     assert (CACHES.staging, CACHES.publish_lead, CACHES.retire_margin) == (120, LEAD, MARGIN)
 
 
@@ -67,18 +67,18 @@ def test_times_are_sums_of_what_others_may_remember() -> None:
 
 
 def test_rotation_moves_every_key_on(keys: KeySet) -> None:
-    """Once everybody has the spare key it becomes current at once, the old one previous, the fresh one the spare."""
+    """Once every verifier has the spare key, a rotation makes it current, the old one previous, the fresh one spare."""
     assert states(keys.rotate(READY, TTL, fresh("c", READY), CACHES)) == {"c": "next", "b": "current", "a": "previous"}
 
 
 def test_rotation_waits_for_every_cache(waiting: KeySet) -> None:
-    """A key that some verifier may not have is the heir until all do, and then signs by itself."""
+    """A key that some verifier may not have stays the heir until all have it, and then begins to sign by itself."""
     assert states(waiting) == {"c": "next", "b": "next", "a": "current"}
     assert [kid_at(waiting, now) for now in (NOW, READY - 1, READY)] == ["a", "a", "b"]
 
 
 def test_set_at_a_later_time_names_the_heir_current(waiting: KeySet) -> None:
-    """What a key is follows from the time alone, and nothing is written when an heir takes over."""
+    """A key's state follows from the time alone. Nothing is written when an heir takes over."""
     assert waiting.at(READY - 1) == waiting
     assert states(waiting.at(READY)) == {"c": "next", "b": "current", "a": "previous"}
 
@@ -97,7 +97,7 @@ def test_rotation_notes_the_times(waiting: KeySet) -> None:
 
 
 def test_second_rotation_changes_nothing_while_an_heir_waits(waiting: KeySet) -> None:
-    """Who rotates twice has rotated once."""
+    """Two rotations in a row have the effect of one."""
     assert waiting.rotate(READY - 1, TTL, fresh("d", READY - 1), CACHES) is waiting
 
 
@@ -117,7 +117,7 @@ def test_longest_token_decides_when_a_key_retires(keys: KeySet) -> None:
 
 
 def test_lifetime_of_the_rotation_counts_too(keys: KeySet) -> None:
-    """A key outlives tokens of the lifetime in force, though nobody told it before."""
+    """A key outlives tokens of the lifetime in force, even if its own record has a shorter one."""
     rotated = keys.rotate(READY, 3600, fresh("c", READY), CACHES)
     assert rotated.keys[-1].retire_at == READY + 3600 + MARGIN
 
@@ -142,7 +142,7 @@ def test_key_outlives_who_signs_with_it_last(keys: KeySet) -> None:
 
 
 def test_retired_key_does_not_verify(waiting: KeySet) -> None:
-    """A key verifies until its last second and not in the next, whoever has swept it."""
+    """A key verifies until its last second and not in the next, swept or not."""
     end = READY + TTL + MARGIN
     assert [waiting.find("a", now) is not None for now in (end - 1, end)] == [True, False]
 
@@ -154,18 +154,18 @@ def test_retired_key_is_not_published(waiting: KeySet) -> None:
 
 
 def test_dead_keys_can_be_swept(waiting: KeySet) -> None:
-    """What verifies nothing any more is left out, and nothing else."""
+    """A sweep removes the keys that no longer verify, and no other keys."""
     end = READY + TTL + MARGIN
     settled = waiting.at(end)
     assert [list(states(settled.without_dead(now))) for now in (end - 1, end)] == [["c", "b", "a"], ["c", "b"]]
 
 
 def test_next_key_verifies(keys: KeySet) -> None:
-    """A token by the next key is accepted: whoever signed it has read a newer policy."""
+    """A token by the next key is accepted: its signer has read a newer policy."""
     assert keys.find("b", NOW) == keys.spare.verification_key()
 
 
-@pytest.mark.parametrize("kid", ["", "A", "a ", "nobody"])
+@pytest.mark.parametrize("kid", ["", "A", "a ", "unknown"])
 def test_unknown_kid_finds_nothing(keys: KeySet, kid: str) -> None:
     """A kid is found only when it is exactly the same."""
     assert keys.find(kid, NOW) is None
@@ -181,7 +181,7 @@ def test_secrets_are_not_published(keys: KeySet) -> None:
 
 
 def test_other_algorithm_waits_for_every_cache(keys: KeySet) -> None:
-    """Keys of another algorithm take the places of those that wait, and sign when everybody has them."""
+    """Keys of another algorithm replace the keys that wait, and sign when every verifier has them."""
     heir, spare = fresh("e", NOW, Algorithm.ES256), fresh("f", NOW, Algorithm.ES256)
     changed = keys.hand_over(NOW, TTL, heir, spare, CACHES)
     assert states(changed) == {"f": "next", "e": "next", "a": "current"}
@@ -189,20 +189,20 @@ def test_other_algorithm_waits_for_every_cache(keys: KeySet) -> None:
 
 
 def test_other_algorithm_takes_the_place_of_an_heir(waiting: KeySet) -> None:
-    """An heir of the old algorithm that cannot have begun for anybody is gone."""
+    """An heir of the old algorithm is removed if no signer can have begun to use it."""
     heir, spare = fresh("e", NOW, Algorithm.ES256), fresh("f", NOW, Algorithm.ES256)
     assert list(states(waiting.hand_over(NOW, TTL, heir, spare, CACHES))) == ["f", "e", "a"]
 
 
 @pytest.mark.parametrize(("before", "verifies"), [(180, True), (181, False)])
-def test_heir_that_somebody_may_let_begin_is_kept(waiting: KeySet, before: int, verifies: bool) -> None:
-    """Whoever read of the heir before this is in force may sign with it until he reads again."""
+def test_heir_that_may_have_begun_is_kept(waiting: KeySet, before: int, verifies: bool) -> None:
+    """A signer that has read of the heir before this change may sign with it until the signer reads again."""
     now = READY - before
     assert (waiting.disinherited(now, CACHES).find("b", READY) is not None) is verifies
 
 
 def test_heir_that_is_kept_outlives_its_tokens(waiting: KeySet) -> None:
-    """It never signs by this set, and verifies as long as the last token that anybody signs with it."""
+    """The kept heir never signs here. It verifies as long as the last token that a stale signer signs with it."""
     now = READY - 1
     without = waiting.disinherited(now, CACHES)
     assert states(without) == {"c": "next", "a": "current", "b": "previous"}
@@ -216,12 +216,12 @@ def test_key_without_its_heir_has_no_end(waiting: KeySet) -> None:
 
 
 def test_set_without_an_heir_loses_nothing(keys: KeySet) -> None:
-    """There is nobody to disinherit."""
+    """There is no heir to remove."""
     assert keys.disinherited(NOW, CACHES) is keys
 
 
 def test_spare_key_can_be_exchanged(waiting: KeySet) -> None:
-    """Another spare key takes the place of the one that has signed nothing."""
+    """Another spare key replaces the one that has signed nothing."""
     assert states(waiting.stocked(fresh("z", NOW))) == {"z": "next", "b": "next", "a": "current"}
 
 
@@ -250,7 +250,7 @@ RETIRING = replace(CURRENT, retire_at=READY + TTL)
     ],
 )
 def test_set_that_is_none_cannot_be_made(wrong: tuple[SigningKey, ...], why: str) -> None:
-    """One current key, one spare, at most one heir, no kid twice."""
+    """A set has one current key, one spare key, at most one heir, and no kid twice."""
     with pytest.raises(InvalidKey, match=why):
         KeySet(wrong)
 

@@ -1,4 +1,4 @@
-"""Keys are strong and public, or they are no keys."""
+"""Verification keys: weak and private ones are rejected, and a secret is never published."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_coordinate_has_its_full_length_and_no_more() -> None:
 
 
 def test_symmetric_jwk_is_refused() -> None:
-    """A secret that comes as a JWK is never taken for a verification key."""
+    """A secret in the form of a JWK is never accepted as a verification key."""
     with pytest.raises(InvalidKey):
         verification_key_from_jwk({"kty": "oct", "k": "A" * 43, "alg": "HS256", "kid": "a"})
 

@@ -1,4 +1,4 @@
-"""The names that tokens carry: a new one is accepted before it is minted, an old one until its last token is dead."""
+"""The names in tokens: a new name is accepted before it is minted, an old name until its last token has expired."""
 
 from __future__ import annotations
 
@@ -47,20 +47,20 @@ def test_tokens_carry_the_new_name_from_its_time_on(move: Name) -> None:
 
 
 def test_both_names_are_accepted_until_the_old_one_ends(move: Name) -> None:
-    """From the plan on, so that no verifier is surprised, and until the last token with the old one is dead."""
+    """The new name is accepted from the plan on, and the old one until the last token with it has expired."""
     assert [move.accepted(now) for now in (NOW, AT, UNTIL - 1)] == [{"A": UNTIL, "B": None}] * 3
     assert move.accepted(UNTIL) == {"B": None}
 
 
 def test_names_of_a_later_time_name_what_has_come_about(move: Name) -> None:
-    """The next document says so, and forgets ended names."""
+    """The next document has the new name as the present one, and drops ended names."""
     assert move.at(AT - 1) is move
     assert move.at(AT) == Name("B", None, (Previous("A", UNTIL),))
     assert move.at(UNTIL) == Name("B")
 
 
 def test_stack_that_never_moved_has_one_name() -> None:
-    """It has no end."""
+    """The only name has no end."""
     assert (Name("A").minted(NOW), Name("A").accepted(NOW), Name("A").at(NOW)) == ("A", {"A": None}, Name("A"))
 
 
@@ -72,12 +72,12 @@ def test_move_to_the_present_name_is_none(move: Name, name: str, now: int) -> No
 
 
 def test_move_that_is_planned_is_not_planned_again(move: Name) -> None:
-    """A command that is repeated changes no time."""
+    """Repeating the command changes no time."""
     assert moved(move, "B", AT - 1) is move
 
 
 def test_move_back_waits_as_any_other(move: Name) -> None:
-    """Verifiers know the old name with its end, which must be gone from every copy before tokens carry it."""
+    """Verifiers know an end of the old name. Every copy must lose that end before tokens carry the name again."""
     back = moved(move, "A", AT + 1)
     assert back == Name("B", Planned("A", AT + 1 + LEAD, AT + 1 + LEAD + TTL + MARGIN))
     assert back.accepted(UNTIL) == {"A": None, "B": AT + 1 + LEAD + TTL + MARGIN}
@@ -99,7 +99,7 @@ def test_move_to_the_present_name_calls_a_planned_one_off(move: Name) -> None:
 
 
 def test_move_after_one_that_came_about_keeps_every_old_name(move: Name) -> None:
-    """Each until its own end."""
+    """Each old name is accepted until its own end."""
     third = moved(move, "C", AT)
     assert third.accepted(AT) == {"A": UNTIL, "B": AT + LEAD + TTL + MARGIN, "C": None}
     assert third.accepted(UNTIL) == {"B": AT + LEAD + TTL + MARGIN, "C": None}
@@ -113,13 +113,13 @@ def test_longer_lives_postpone_the_end_of_a_name(move: Name, ttl: int, postponed
 
 
 def test_name_that_is_not_to_end_needs_no_care() -> None:
-    """The names themselves come back."""
+    """The call returns the names themselves."""
     names = Name("B", None, (Previous("A", UNTIL),))
     assert names.kept_for(86_400, CACHES) is names
 
 
 def test_every_name_is_mentioned(move: Name) -> None:
-    """So that no partner registers one of them."""
+    """The list has every name, so that no partner can register one of them."""
     assert moved(move, "C", AT).all == ("B", "C", "A")
 
 
@@ -134,7 +134,7 @@ BAD: list[tuple[str, Planned | None, tuple[Previous, ...]]] = [
 
 @pytest.mark.parametrize(("current", "planned", "previous"), BAD)
 def test_unsound_names_cannot_be_made(current: str, planned: Planned | None, previous: tuple[Previous, ...]) -> None:
-    """A name is there once, and ends after its successor has begun."""
+    """A name occurs once, and ends after its successor has begun."""
     with pytest.raises(BadName):
         Name(current, planned, previous)
 
@@ -144,7 +144,7 @@ def test_unsound_names_cannot_be_made(current: str, planned: Planned | None, pre
 def test_what_tokens_carry_is_always_accepted_and_has_no_end_that_comes_too_soon(
     moves: list[tuple[str, int]], later: int
 ) -> None:
-    """However moves follow each other, a token is good for its whole life and the leeway."""
+    """A token is good for its whole life and the leeway, however moves follow each other."""
     names, now, minted = Name("A"), NOW, []
     for name, wait in moves:
         now += wait

@@ -133,7 +133,7 @@ ID = st.text("abcXYZ019_-", min_size=1, max_size=64)
 @settings(max_examples=50)
 @given(sub=ID, sid=ID, generation=st.integers(0, 9_999_999_999))
 def test_any_token_comes_back(sub: str, sid: str, generation: int) -> None:
-    """What is minted comes back from verification as it was."""
+    """Verification returns the token that was minted."""
     token = RefreshToken(sub, sid, generation, FAMILY, LINK)
     assert verify_refresh(mint_refresh(token, [NEW]), [NEW], NOW) == token
 

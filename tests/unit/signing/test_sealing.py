@@ -1,4 +1,4 @@
-"""What is sealed comes back unread and unchanged, and opens nowhere else."""
+"""A sealed value comes back unread and unchanged, and opens in no other place."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ def test_what_is_sealed_comes_back(content: bytes, purpose: str, context: str) -
 
 @pytest.mark.parametrize(("purpose", "context"), [("device", "/v1/x usr_ann"), ("cursor", "/v1/x usr_bob"), ("", "")])
 def test_seal_opens_nowhere_else(purpose: str, context: str) -> None:
-    """A cursor is no device token, and nobody else's cursor."""
+    """A cursor is not accepted as a device token, or as another user's cursor."""
     with pytest.raises(BadSeal):
         KEYS.open(purpose, context, seal())
 
 
 def test_purpose_and_context_do_not_run_together() -> None:
-    """What one ends with is not what the other begins with."""
+    """Moving characters from the context into the purpose makes another seal."""
     with pytest.raises(BadSeal):
         KEYS.open("cursor\n/v1", "x", KEYS.seal("cursor", "/v1\nx", b"", entropy))
 
@@ -91,14 +91,14 @@ def test_newest_key_seals_and_all_open() -> None:
 
 
 def test_old_keys_go() -> None:
-    """A key that has sealed nothing that is still good is forgotten."""
+    """A key is removed when everything it has sealed has expired."""
     rotated = rotate_seal_keys(KEYS, NOW + YEAR + 1, entropy, keep=YEAR)
     with pytest.raises(UnknownSealKey):
         opens(rotated, seal())
 
 
 def test_reset_refuses_what_clients_carry_and_reads_what_lies_at_rest() -> None:
-    """A thief of the keys could have made the former. The latter must be read, to be sealed again."""
+    """A thief of the keys could have made a client's seal. Seals in the table must open, to be sealed again."""
     text = seal()
     after = reset_seal_keys(KEYS, NOW, entropy)
     with pytest.raises(BadSeal):
@@ -108,7 +108,7 @@ def test_reset_refuses_what_clients_carry_and_reads_what_lies_at_rest() -> None:
 
 
 def test_document_comes_back() -> None:
-    """What is written is what is read, and the version rises with each change."""
+    """A document reads as it was written, and the version rises with each change."""
     changed = reset_seal_keys(rotate_seal_keys(KEYS, NOW, entropy, keep=YEAR), NOW, entropy)
     assert (parse_seal_keys(changed.to_json()), changed.version) == (changed, 3)
 

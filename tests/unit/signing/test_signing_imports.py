@@ -1,4 +1,4 @@
-"""What verifies tokens loads nothing that it does not need: an authorizer starts for every burst of requests."""
+"""The verifier imports only what it needs, since an authorizer starts for every burst of requests."""
 
 from __future__ import annotations
 

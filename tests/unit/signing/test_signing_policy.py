@@ -1,4 +1,4 @@
-"""The signing policy: one document, checked whole, changed without anybody noticing."""
+"""The signing policy: one document, checked as a whole, changed without an interruption for anyone."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ CACHES = Caches(policy=60, jwks=300, authorizer=60)
 LEAD = CACHES.publish_lead
 READY = NOW + LEAD
 LAST_READ = CACHES.staging + CACHES.policy
-"""Seconds after which nobody goes on with the policy of before."""
+"""Seconds after which no function still uses the previous policy."""
 
 
 Plan = Callable[[SigningPolicy, str, Moment], SigningPolicy]
@@ -62,7 +62,7 @@ ENTROPY = numbered()
 
 
 def at(now: int) -> Moment:
-    """Return a moment at which the others may remember what they usually may."""
+    """Return a moment with the usual ages of copies."""
     return Moment(now, ENTROPY, CACHES)
 
 
@@ -134,7 +134,7 @@ def test_rotation_drops_dead_keys(policy: SigningPolicy) -> None:
 
 
 def test_every_copy_knows_the_refresh_key_before_it_signs(policy: SigningPolicy) -> None:
-    """A function with the policy of before a rotation verifies the refresh tokens of one with the policy after it."""
+    """A function with the previous policy verifies the refresh tokens of a function with the rotated policy."""
     rotated = rotate(policy, at(READY))
     text = mint_refresh(TOKEN, rotated.refresh_keys)
     assert text != mint_refresh(TOKEN, policy.refresh_keys)
@@ -142,7 +142,7 @@ def test_every_copy_knows_the_refresh_key_before_it_signs(policy: SigningPolicy)
 
 
 @pytest.mark.parametrize(("wait", "rotates"), [(0, False), (LAST_READ, False), (LAST_READ + 1, True)])
-def test_refresh_key_that_somebody_may_not_know_does_not_sign(policy: SigningPolicy, wait: int, rotates: bool) -> None:
+def test_refresh_key_that_is_not_known_to_all_does_not_sign(policy: SigningPolicy, wait: int, rotates: bool) -> None:
     """Two rotations in a row rotate the refresh keys once: a stale function would end sessions."""
     first = rotate(policy, at(READY))
     second = rotate(first, at(READY + wait))
@@ -170,7 +170,7 @@ def test_sessions_that_are_shorter_from_now_on_do_not_end_longer_ones(policy: Si
 @settings(max_examples=15, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 40 * 86_400), st.sampled_from([3600, 90 * 86_400])), min_size=1, max_size=6))
 def test_no_session_loses_its_token(moves: list[tuple[int, int]]) -> None:
-    """However rotations and lifetimes follow each other, a refresh token verifies until its session has ended."""
+    """A refresh token verifies until its session has ended, however rotations and lifetimes follow each other."""
     policy = first_policy(ISSUER, Algorithm.HS256, Lifetimes(), at(NOW))
     now, minted = NOW, []
     for wait, ttl in moves:
@@ -196,7 +196,7 @@ def test_change_of_lifetimes_leaves_the_keys_that_sign(policy: SigningPolicy) ->
 
 
 def test_change_of_algorithm_comes_about_by_itself(policy: SigningPolicy) -> None:
-    """The key of before signs until everybody has the new one, and the spare is of the new algorithm."""
+    """The previous key signs until every verifier has the new one, and the spare key has the new algorithm."""
     changed = change(policy, Algorithm.EdDSA, policy.lifetimes, at(NOW))
     signers = [changed.keys.signer(now).alg for now in (NOW, READY - 1, READY)]
     assert signers == [Algorithm.ES256, Algorithm.ES256, Algorithm.EdDSA]
@@ -206,7 +206,7 @@ def test_change_of_algorithm_comes_about_by_itself(policy: SigningPolicy) -> Non
 
 @pytest.mark.parametrize("wait", [0, LEAD - LAST_READ, LEAD - 1])
 def test_change_back_comes_about_at_once(policy: SigningPolicy, wait: int) -> None:
-    """Whenever the change is taken back before it came about, the key of before signs on as if nothing had been."""
+    """If the change is taken back before it takes effect, the previous key goes on signing."""
     changed = change(policy, Algorithm.EdDSA, policy.lifetimes, at(NOW))
     back = parse(change(changed, Algorithm.ES256, policy.lifetimes, at(NOW + wait)).to_json())
     assert back.keys.signer(READY).kid == policy.keys.current.kid
@@ -214,7 +214,7 @@ def test_change_back_comes_about_at_once(policy: SigningPolicy, wait: int) -> No
 
 
 def test_change_back_after_it_came_about_is_a_change(policy: SigningPolicy) -> None:
-    """Then the old algorithm has to wait with new keys, as any other has."""
+    """The old algorithm then gets new keys, which wait like those of any other algorithm."""
     changed = change(policy, Algorithm.EdDSA, policy.lifetimes, at(NOW))
     back = change(changed, Algorithm.ES256, policy.lifetimes, at(READY))
     assert [back.keys.signer(now).alg for now in (READY, READY + LEAD)] == [Algorithm.EdDSA, Algorithm.ES256]
@@ -248,7 +248,7 @@ def test_reset_leaves_no_key(policy: SigningPolicy) -> None:
 
 
 def test_spare_of_a_reset_waits_for_every_cache(policy: SigningPolicy) -> None:
-    """It was published with the reset, and nobody has it yet."""
+    """It was published with the reset, so no verifier has it yet."""
     rotated = rotate(reset(policy, at(READY), end_sessions=False), at(READY))
     assert rotated.keys.heir is not None
     assert rotated.keys.heir.activates_at == READY + LEAD
@@ -256,7 +256,7 @@ def test_spare_of_a_reset_waits_for_every_cache(policy: SigningPolicy) -> None:
 
 @pytest.mark.parametrize("end_sessions", [True, False])
 def test_reset_ends_sessions_if_told_so(policy: SigningPolicy, end_sessions: bool) -> None:
-    """Refresh tokens are worth nothing afterwards, or live on until their time is over; none is made by an old key."""
+    """After a reset, refresh tokens are worthless or live until they expire; no old key makes new ones."""
     text = mint_refresh(TOKEN, policy.refresh_keys)
     fresh = reset(policy, at(READY), end_sessions=end_sessions)
     assert {key.key_id for key in fresh.refresh_keys[:2]}.isdisjoint(key.key_id for key in policy.refresh_keys)
@@ -289,7 +289,7 @@ def test_move_is_the_next_version(policy: SigningPolicy, plan: Plan) -> None:
 
 @pytest.mark.parametrize("plan", [plan_issuer_move, plan_audience_move])
 def test_move_that_changes_nothing_is_the_policy_itself(policy: SigningPolicy, plan: Plan) -> None:
-    """To the present name, and to the one that is planned already."""
+    """Such are a move to the present name, and a move to the name that is planned already."""
     present = ISSUER if plan is plan_issuer_move else AUDIENCE
     moved = plan(policy, OTHER, at(NOW))
     assert plan(policy, present, at(NOW)) is policy
@@ -462,13 +462,13 @@ def refused(text: str) -> bool:
 
 @pytest.mark.parametrize(("path", "values"), BAD_MEMBERS)
 def test_unsound_document_is_refused(policy: SigningPolicy, path: tuple[str | int, ...], values: list[object]) -> None:
-    """A document with one unsound member, or without one of the first release's, is refused whole."""
+    """A document with one invalid member, or without a member of the first release, is rejected as a whole."""
     assert [value for value in values if not refused(changed(policy, path, value))] == []
 
 
 @pytest.mark.parametrize("member", ["next_audience", "previous_audiences"])
 def test_moves_of_an_audience_that_is_not_there_are_refused(policy: SigningPolicy, member: str) -> None:
-    """Half of what was said about the audience would be lost."""
+    """Otherwise half of the audience's settings would be lost."""
     older = replace(policy, audiences=None)
     assert not refused(older.to_json())
     planned, previous = {"aud": OTHER, "at": 1, "previous_until": 2}, [{"aud": OTHER, "until": 1}]
@@ -477,7 +477,7 @@ def test_moves_of_an_audience_that_is_not_there_are_refused(policy: SigningPolic
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", "null", '{"version":1,"version":1}', "{" * 100, "x" * 70_000])
 def test_other_text_is_refused(text: str) -> None:
-    """A text that is no policy is refused, the empty secret of a new stack with it."""
+    """A text that is not a policy is rejected, and so is the empty secret of a new stack."""
     with pytest.raises(BadPolicy):
         parse(text)
 
@@ -605,7 +605,7 @@ def test_document_over_the_limit_is_refused(policy: SigningPolicy) -> None:
     "path", [("algorithm",), ("version",), ("format",), ("keys", 0, "alg"), ("keys", 0, "state"), ("keys", 0)]
 )
 def test_refusal_never_quotes_a_value(policy: SigningPolicy, path: tuple[str | int, ...]) -> None:
-    """Neither the message nor the traceback of a refusal shows what stands in the document, a misplaced secret say."""
+    """The message and the traceback of an error show no value of the document, for example a misplaced secret."""
     with pytest.raises(BadPolicy) as caught:
         parse(changed(policy, path, MISPLACED))
     assert MISPLACED not in "".join(traceback.format_exception(caught.value))

@@ -98,7 +98,7 @@ def test_duplicate_with_a_surrogate_can_be_sent_back() -> None:
 
 
 def test_message_never_quotes_a_value() -> None:
-    """Neither the message nor the chain of causes that a traceback prints holds the text."""
+    """The message and the chain of causes in a traceback do not have the text."""
     with pytest.raises(StrictJsonError) as caught:
         loads('{"password":"hunter2",}')
     assert "hunter2" not in str(caught.value)
@@ -124,14 +124,14 @@ JSON = st.recursive(SCALAR, lambda inner: st.lists(inner, max_size=3) | st.dicti
 @settings(max_examples=30)
 @given(value=JSON, escape=st.booleans())
 def test_what_json_writes_is_read_back(value: object, escape: bool) -> None:
-    """Whatever the standard library writes, in either spelling, is read as it was."""
+    """Every text that the standard library writes, in either spelling, reads back unchanged."""
     assert loads(json.dumps(value, ensure_ascii=escape)) == value
 
 
 @settings(max_examples=60)
 @given(st.binary(max_size=40) | st.text('[]{}",:\\u0d8fe+-.1NaInfity', max_size=40))
 def test_nothing_but_its_own_error_comes_out(data: bytes | str) -> None:
-    """Any input is read or refused; what is read, the standard library reads alike."""
+    """Any input is read or rejected. The standard library reads accepted input in the same way."""
     try:
         value = loads(data)
     except StrictJsonError:

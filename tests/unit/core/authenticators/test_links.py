@@ -1,4 +1,4 @@
-"""Links: only their owner's own act, and only with proof."""
+"""Links: only the account's owner can add or remove one, and only with proof."""
 
 from __future__ import annotations
 
@@ -41,21 +41,21 @@ def shop(world: PartnerWorld) -> Partner:
 
 @pytest.fixture
 def ann(world: PartnerWorld) -> Owner:
-    """Somebody with an account of her own."""
+    """Ann, who has her own account."""
     return Owner(world)
 
 
 def test_link_opens_the_account(world: PartnerWorld, shop: Partner, ann: Owner) -> None:
-    """From then on the partner's token signs in to it; its own name and roles stay."""
+    """The partner's token then signs in to the account, whose name and roles stay."""
     ann.link(shop)
-    answer = world.come(shop, name="Somebody else")
+    answer = world.come(shop, name="Another name")
     user = world.store.find_user(ann.sub)
     assert user is not None
     assert (answer.sub, answer.created, user.name, user.roles) == (ann.sub, False, "", ("user",))
 
 
 def test_old_sign_in_needs_the_password(shop: Partner, ann: Owner) -> None:
-    """After ten minutes the password, and the right one."""
+    """Ten minutes after the sign-in, a link requires the right password."""
     later = NOW + 601
     with refuses(Errors.INVALID_REQUEST):
         ann.link(shop, now=later)
@@ -67,7 +67,7 @@ def test_old_sign_in_needs_the_password(shop: Partner, ann: Owner) -> None:
 def test_partners_session_is_no_proof_for_an_account_with_a_password(
     world: PartnerWorld, shop: Partner, ann: Owner
 ) -> None:
-    """Else one partner could let another in."""
+    """Otherwise one partner could give another partner access."""
     ann.link(shop)
     ann.sid = world.claims(world.come(shop).tokens).sid or ""
     other = world.partner("https://other.example")
@@ -76,7 +76,7 @@ def test_partners_session_is_no_proof_for_an_account_with_a_password(
 
 
 def test_identity_belongs_to_one_account(world: PartnerWorld, shop: Partner, ann: Owner) -> None:
-    """One that has an account already is not taken over, and one partner knows an account by one id."""
+    """An external id of another account cannot be linked, and an account has one external id per partner."""
     world.come(shop, "u-2")
     with refuses(Errors.ALREADY_LINKED):
         ann.link(shop, "u-2")
@@ -86,12 +86,12 @@ def test_identity_belongs_to_one_account(world: PartnerWorld, shop: Partner, ann
 
 
 def test_linking_again_changes_nothing(shop: Partner, ann: Owner) -> None:
-    """The link that is there is the answer."""
+    """The answer is the existing link."""
     assert ann.link(shop) == ann.link(shop)
 
 
 def test_bad_token_links_nothing(world: PartnerWorld, shop: Partner, ann: Owner) -> None:
-    """It is checked as any other, and used up."""
+    """The assertion is checked and used up like any other."""
     assertion = world.signer.sign(claims(shop.issuer))
     asked = NewLink(assertion, "", "", ADDRESS)
     world.links.add(ann.sub, ann.sid, asked, now=NOW)
@@ -100,8 +100,8 @@ def test_bad_token_links_nothing(world: PartnerWorld, shop: Partner, ann: Owner)
     assert world.reasons() == ["replayed"]
 
 
-def test_parting_ends_what_the_partner_gave(world: PartnerWorld, shop: Partner, ann: Owner) -> None:
-    """Its sessions, and the roles from its map; the external id is free, and whoever comes under it is a new user."""
+def test_unlinking_ends_what_the_partner_gave(world: PartnerWorld, shop: Partner, ann: Owner) -> None:
+    """The partner's sessions and mapped roles end. A later sign-in with the external id creates a new user."""
     ann.link(shop)
     partners_session = world.claims(world.come(shop).tokens).sid or ""
     world.links.remove(ann.sub, ann.sid, shop.partner_id, now=NOW)
@@ -112,7 +112,7 @@ def test_parting_ends_what_the_partner_gave(world: PartnerWorld, shop: Partner, 
 
 
 def test_only_way_in_stays(world: PartnerWorld, shop: Partner) -> None:
-    """A partner's user without another link or a password would be locked out."""
+    """The last link of a user without a password cannot be removed, since the user would be locked out."""
     answer = world.come(shop)
     sid = world.claims(answer.tokens).sid or ""
     with refuses(Errors.VALIDATION_FAILED):
@@ -123,7 +123,7 @@ def test_only_way_in_stays(world: PartnerWorld, shop: Partner) -> None:
 def test_last_two_ways_in_do_not_go_at_once(
     world: PartnerWorld, shop: Partner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two requests that each saw the other's link leave one of them."""
+    """Of two parallel requests that each remove one of two links, one gets a conflict."""
     other = world.partner("https://other.example")
     answer = world.come(shop)
     sid = world.claims(answer.tokens).sid or ""
@@ -139,7 +139,7 @@ def test_last_two_ways_in_do_not_go_at_once(
 
 @pytest.mark.parametrize("act", ["of", "remove"])
 def test_ended_session_sees_and_changes_nothing(world: PartnerWorld, shop: Partner, ann: Owner, act: str) -> None:
-    """A token outlives its session, but not here."""
+    """The access token of an ended session is rejected here."""
     world.store.end_session(ann.sub, ann.sid)
     rest: dict[str, Any] = {"now": NOW}
     arguments = [ann.sub, ann.sid, *([shop.partner_id] if act == "remove" else [])]
@@ -148,6 +148,6 @@ def test_ended_session_sees_and_changes_nothing(world: PartnerWorld, shop: Partn
 
 
 def test_link_that_is_not_there_is_not_found(world: PartnerWorld, shop: Partner, ann: Owner) -> None:
-    """Nothing is parted from what was never linked."""
+    """Removing a link that does not exist returns `not_found`."""
     with refuses(Errors.NOT_FOUND):
         world.links.remove(ann.sub, ann.sid, shop.partner_id, now=NOW)

@@ -1,4 +1,4 @@
-"""API keys and clients in an operator's hands, without a gateway in front."""
+"""API keys and clients as operators manage them, without a gateway in front."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_a_new_key_works_with_what_it_was_given(desk: Desk) -> None:
 
 
 def test_a_stored_hash_is_no_key(desk: Desk) -> None:
-    """What lies in the table authenticates nobody; neither does the hash that a Waves node ships with."""
+    """No stored hash authenticates a service, and neither does the hash that a Waves node ships with."""
     key_id, _ = desk.key()
     stored = desk.store.find_api_key(key_id, NOW)
     assert stored is not None
@@ -92,26 +92,26 @@ def test_a_stored_hash_is_no_key(desk: Desk) -> None:
 
 
 def test_a_key_has_no_role_that_its_client_lacks(desk: Desk) -> None:
-    """Not even a harmless one."""
+    """Even a harmless role is rejected."""
     with refusal(Errors.INVALID_REQUEST) as refused:
         desk.key(roles=("user",))
     assert refused.value.fields[0].field == "roles"
 
 
 def test_a_key_has_no_scope_that_its_client_lacks(desk: Desk) -> None:
-    """The ceiling of a key is its client."""
+    """A key's scopes are limited to its client's."""
     with refusal(Errors.INVALID_REQUEST):
         desk.keys.create(ADMIN, NewApiKey("cli_owner", "n", ("service",), ("c",)), now=NOW)
 
 
-def test_nobody_makes_a_key_that_may_do_more_than_himself(desk: Desk) -> None:
-    """An admin without privacy gets at no private data through a key of a client that has it."""
+def test_operators_cannot_make_a_key_above_their_own_permissions(desk: Desk) -> None:
+    """An admin without `privacy` cannot reach private data through a key of a client that has it."""
     with refusal(Errors.FORBIDDEN):
         desk.key(roles=("privacy",))
 
 
-def test_nobody_takes_a_key_over_that_may_do_more_than_himself(desk: Desk) -> None:
-    """A rotation shows a new key, and a second secret shows a secret: both ask what the first asked."""
+def test_operators_cannot_take_over_a_key_above_their_own_permissions(desk: Desk) -> None:
+    """A rotation shows a new key and a second secret shows a secret, so both need the permissions of the creation."""
     key_id, _ = desk.key(roles=("admin",))
     little = Operator("usr_little", ("api_keys:write", "clients:write"), NOW)
     with refusal(Errors.FORBIDDEN):
@@ -121,7 +121,7 @@ def test_nobody_takes_a_key_over_that_may_do_more_than_himself(desk: Desk) -> No
 
 
 def test_a_key_loses_what_its_client_loses(desk: Desk) -> None:
-    """Roles and scopes are those of the key that its client still has."""
+    """A key keeps only the roles and scopes that its client still has."""
     _, text = desk.key(roles=("service", "admin"))
     desk.store.update_client("cli_owner", ClientChanges(roles=("service",), scopes=()))
     rights = desk.directory.service(text, now=NOW)
@@ -130,7 +130,7 @@ def test_a_key_loses_what_its_client_loses(desk: Desk) -> None:
 
 @pytest.mark.parametrize("after", ["client disabled", "disabled", "deleted"])
 def test_a_key_is_dead_at_once(desk: Desk, after: str) -> None:
-    """When its client is disabled, when the key itself is, and when it is deleted."""
+    """A key is rejected once its client is disabled, the key is disabled or the key is deleted."""
     key_id, text = desk.key()
     if after == "client disabled":
         desk.store.update_client("cli_owner", ClientChanges(status=Status.DISABLED))
@@ -143,7 +143,7 @@ def test_a_key_is_dead_at_once(desk: Desk, after: str) -> None:
 
 
 def test_a_key_dies_on_the_second(desk: Desk) -> None:
-    """Expiry holds on use, whatever the table has swept."""
+    """An expired key is rejected even if the table has not been swept."""
     _, text = desk.key(expires_at=NOW + 60)
     desk.directory.service(text, now=NOW + 59)
     with refusal(Errors.INVALID_API_KEY):
@@ -156,16 +156,16 @@ def test_a_key_cannot_be_born_dead(desk: Desk) -> None:
         desk.key(expires_at=NOW)
 
 
-@pytest.mark.parametrize("client_id", ["cli_nobody", "cli_app"])
-def test_only_who_keeps_a_secret_has_keys(desk: Desk, client_id: str) -> None:
-    """No unknown client, and no public one."""
+@pytest.mark.parametrize("client_id", ["cli_unknown", "cli_app"])
+def test_only_confidential_clients_have_keys(desk: Desk, client_id: str) -> None:
+    """An unknown client and a public client cannot have keys."""
     desk.store.create_client(Client("cli_app", ClientKind.PUBLIC, "App", NOW))
     with refusal(Errors.INVALID_REQUEST):
         desk.keys.create(ADMIN, NewApiKey(client_id, "n"), now=NOW)
 
 
 def test_both_keys_work_during_the_overlap(desk: Desk) -> None:
-    """The old one ends with it; the new one has the same rights."""
+    """The old key ends with the overlap. The new key has the same permissions."""
     key_id, old = desk.key()
     _, new = desk.keys.rotate(ADMIN, key_id, 60, now=NOW)
     assert desk.directory.service(old, now=NOW + 59).roles == desk.directory.service(new, now=NOW + 60).roles
@@ -174,7 +174,7 @@ def test_both_keys_work_during_the_overlap(desk: Desk) -> None:
 
 
 def test_a_rotation_never_lengthens_the_old_key(desk: Desk) -> None:
-    """An end that comes sooner stays; the new key lives as long as the old was meant to."""
+    """An earlier expiry stays, and the new key gets the lifetime of the old one."""
     key_id, old = desk.key(expires_at=NOW + 60)
     new, _ = desk.keys.rotate(ADMIN, key_id, MAX_OVERLAP, now=NOW + 10)
     assert new.expires_at == NOW + 70
@@ -183,16 +183,16 @@ def test_a_rotation_never_lengthens_the_old_key(desk: Desk) -> None:
 
 
 def test_a_key_is_rotated_once(desk: Desk) -> None:
-    """A second rotation is told to rotate the successor."""
+    """A second rotation is a conflict: the operator must rotate the successor."""
     key_id, _ = desk.key()
     desk.keys.rotate(ADMIN, key_id, 60, now=NOW)
     with refusal(Errors.CONFLICT):
         desk.keys.rotate(ADMIN, key_id, 60, now=NOW)
 
 
-@pytest.mark.parametrize("key_id", ["", "nobody"])
+@pytest.mark.parametrize("key_id", ["", "unknown"])
 def test_an_unknown_key_is_not_found(desk: Desk, key_id: str) -> None:
-    """Neither to show nor to change, to rotate or to delete."""
+    """An unknown key cannot be shown, changed, rotated or deleted."""
     with refusal(Errors.NOT_FOUND):
         desk.keys.get(key_id)
     with refusal(Errors.NOT_FOUND):
@@ -232,8 +232,8 @@ def test_the_day_of_use_is_written_once_a_day(desk: Desk, monkeypatch: pytest.Mo
     assert (days, found and found.last_used_on) == (["2027-01-15", "2027-01-16"], "2027-01-16")
 
 
-def test_a_day_that_cannot_be_written_turns_nobody_away() -> None:
-    """The service gets its answer, and the log the reason."""
+def test_a_day_that_cannot_be_written_does_not_reject_the_service() -> None:
+    """The service gets its answer, and the log has the failure."""
     desk = Desk(store=Forgetful())
     _, text = desk.key()
     assert desk.directory.service(text, now=NOW).roles == ("service",)
@@ -241,7 +241,7 @@ def test_a_day_that_cannot_be_written_turns_nobody_away() -> None:
 
 
 def test_what_operators_do_is_recorded(desk: Desk) -> None:
-    """Every change names who, what and on whom, and no secret."""
+    """Every event names the operator, the change and the client, and never a secret."""
     key_id, text = desk.key()
     new, _ = desk.keys.rotate(ADMIN, key_id, 0, now=NOW)
     desk.keys.change(ADMIN, key_id, ApiKeyChanges(name="Nightly", status=Status.DISABLED))
@@ -266,7 +266,7 @@ def test_what_operators_do_is_recorded(desk: Desk) -> None:
 
 
 def test_a_client_that_keeps_getting_keys_is_not_deleted(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After some tries somebody must look into it; the client stays whole."""
+    """After some tries the operator gets a conflict, and the client is unchanged."""
     desk.key()
     monkeypatch.setattr(desk.store, "delete_api_key", lambda key: replace(key) is None)
     with refusal(Errors.CONFLICT):
@@ -284,21 +284,21 @@ def test_a_client_that_keeps_getting_keys_is_not_deleted(desk: Desk, monkeypatch
     ],
 )
 def test_a_client_above_the_operator_is_not_changed(desk: Desk, changes: ClientChanges) -> None:
-    """Emptied of its roles it would give a secret, which is good again as soon as somebody gives them back."""
+    """An operator could remove its roles, add a secret, and use that secret after an admin restores the roles."""
     with refusal(Errors.FORBIDDEN):
         desk.clients.change(CLERK, "cli_web", changes)
     assert desk.clients.get("cli_web").roles == ("admin",)
 
 
 def test_a_client_above_the_operator_can_be_locked_out(desk: Desk) -> None:
-    """A secret that has leaked is no time to look for an admin."""
+    """After a leak the operator can disable the client without waiting for an admin."""
     changed = desk.clients.change(CLERK, "cli_web", ClientChanges(status=Status.DISABLED))
     assert changed.status is Status.DISABLED
 
 
 @pytest.mark.parametrize("changes", [ApiKeyChanges(name="x"), ApiKeyChanges(status=Status.ACTIVE)])
 def test_a_key_above_the_operator_can_be_disabled_and_nothing_else(desk: Desk, changes: ApiKeyChanges) -> None:
-    """Enabling a key gives what it may do."""
+    """Enabling a key grants its permissions, so the operator must have them."""
     key, _ = desk.keys.create(ADMIN, NewApiKey("cli_web", "nightly"), now=NOW)
     assert desk.keys.change(CLERK, key.key_id, ApiKeyChanges(status=Status.DISABLED)).status is Status.DISABLED
     with refusal(Errors.FORBIDDEN):
@@ -306,7 +306,7 @@ def test_a_key_above_the_operator_can_be_disabled_and_nothing_else(desk: Desk, c
 
 
 def test_a_key_that_is_enabled_again_works_again(desk: Desk) -> None:
-    """Disabling a key is a way to find out who uses it."""
+    """Operators disable a key to find out which service uses it."""
     key_id, text = desk.key()
     desk.keys.change(ADMIN, key_id, ApiKeyChanges(status=Status.DISABLED))
     desk.keys.change(ADMIN, key_id, ApiKeyChanges(status=Status.ACTIVE))
@@ -314,7 +314,7 @@ def test_a_key_that_is_enabled_again_works_again(desk: Desk) -> None:
 
 
 def test_a_role_that_went_out_of_use_is_not_in_the_way(desk: Desk) -> None:
-    """It permits nothing: its client gets secrets and keys, and keeps it until somebody takes it away."""
+    """It grants nothing, so its client still gets secrets and keys, and keeps it until an operator removes it."""
     owner = ("admin", "gone")
     desk.store.update_client("cli_owner", ClientChanges(roles=owner))
     desk.clients.change(ADMIN, "cli_owner", ClientChanges(roles=("admin", "gone", "service")))
@@ -326,7 +326,7 @@ def test_a_role_that_went_out_of_use_is_not_in_the_way(desk: Desk) -> None:
 
 
 def test_a_key_ends_within_the_calendar(desk: Desk) -> None:
-    """What no date can name is refused; the last second that one can is not."""
+    """An expiry after the last second of the calendar is rejected, and that second itself is accepted."""
     desk.key(expires_at=LATEST_END)
     with refusal(Errors.INVALID_REQUEST):
         desk.key(expires_at=LATEST_END + 1)

@@ -71,7 +71,7 @@ def test_a_client_may_ask_for_less_and_not_for_more(world: World, secret: str) -
     assert caught.value.error is Errors.INVALID_SCOPE
 
 
-@pytest.mark.parametrize("client_id", [SERVICE.client_id, "cli_nobody"])
+@pytest.mark.parametrize("client_id", [SERVICE.client_id, "cli_unknown"])
 def test_wrong_secrets_are_refused_then_slowed_and_never_lock_the_owner_out(
     world: World, secret: str, client_id: str
 ) -> None:
@@ -82,7 +82,7 @@ def test_wrong_secrets_are_refused_then_slowed_and_never_lock_the_owner_out(
 
 
 def test_a_stored_fingerprint_does_not_authenticate(world: World, secret: str) -> None:
-    """Who reads the table cannot use what it holds."""
+    """A reader of the table cannot use its hashes to authenticate."""
     stored = world.store.find_client(SERVICE.client_id)
     assert stored is not None
     assert refused(world, SERVICE.client_id, stored.secret_hashes[0]).error is Errors.INVALID_CLIENT
@@ -137,7 +137,7 @@ def test_a_key_without_a_signing_policy_opens_nothing(world: World, key: str) ->
 
 @pytest.mark.parametrize("kind", ["_clients", "_api_keys"])
 def test_a_key_that_is_disabled_or_whose_owner_is_opens_and_renews_nothing(world: World, key: str, kind: str) -> None:
-    """Disabling either acts at the next exchange and at the next refresh, which ends the session."""
+    """Disabling either one acts at the next exchange and at the next refresh, which ends the session."""
     answer = world.machines.exchange_api_key(key, now=NOW)
     stored = vars(world.store)[kind]
     stored.update({name: replace(each, status=Status.DISABLED) for name, each in stored.items()})
@@ -160,7 +160,7 @@ def test_a_key_without_the_permission_opens_nothing(world: World, secret: str) -
 
 @pytest.mark.parametrize("pattern", ["{0}a", "{0:.88}", "{0:.29}", "{0:.3}", " {0}", "{0:.88}!"])
 def test_a_mistyped_key_is_refused(world: World, key: str, pattern: str) -> None:
-    """One character too many, one lost, the prefix alone, a blank, another end."""
+    """A key with an extra, missing or changed character, a blank, or the prefix alone is rejected."""
     with pytest.raises(ServiceError) as caught:
         world.machines.exchange_api_key(pattern.format(key), now=NOW)
     assert caught.value.error is Errors.INVALID_API_KEY
@@ -175,7 +175,7 @@ def test_a_stored_key_hash_does_not_authenticate(world: World, key: str) -> None
 
 
 def test_refusal_names_a_client_that_there_is(world: World, secret: str, key: str) -> None:
-    """So that guesses at a client are found under its name; what a stranger typed as one is not written down."""
+    """Guesses at a client are logged under its id. An unknown id that a stranger typed is not logged."""
     for client_id in ("cli_canary", SERVICE.client_id):
         refused(world, client_id, "wrong")
     world.store.create_client(replace(SERVICE, client_id="cli_off", status=Status.DISABLED))

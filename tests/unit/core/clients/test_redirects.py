@@ -61,13 +61,13 @@ BAD = [
 
 @pytest.mark.parametrize("uri", GOOD)
 def test_what_only_its_client_receives_is_taken(uri: str) -> None:
-    """The secure web, a loopback address, a private scheme named after a domain."""
+    """An https address, a loopback address and a private scheme named after a domain are accepted."""
     check_redirect_uri(uri)
 
 
 @pytest.mark.parametrize("uri", BAD)
 def test_anything_else_is_refused(uri: str) -> None:
-    """No wildcard, no fragment, no user, nothing that two parsers read differently."""
+    """A URI with a wildcard, a fragment, a user or anything that two parsers read differently is rejected."""
     with pytest.raises(ServiceError) as refused:
         check_redirect_uri(uri)
     assert refused.value.fields[0].code == "bad_redirect_uri"

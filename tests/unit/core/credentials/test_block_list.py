@@ -37,8 +37,8 @@ def test_the_packaged_list_is_sorted_without_repeats() -> None:
     "password",
     ["password1", "12345678", "qwertyuiop", "iloveyou", "PassWord1", "passwordpassword", "password1234567890"],
 )
-def test_the_packaged_list_holds_what_everybody_tries_first(packaged: BlockList, password: str) -> None:
-    """The most common passwords are listed, however they are cased."""
+def test_the_packaged_list_holds_the_most_common_passwords(packaged: BlockList, password: str) -> None:
+    """The most common passwords are listed in any case."""
     assert password in packaged
 
 

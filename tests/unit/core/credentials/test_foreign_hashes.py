@@ -1,4 +1,4 @@
-"""Password hashes of other systems: what those systems made is proven, and nothing else is."""
+"""Password hashes of other systems: only a hash in their exact form can be verified."""
 
 from __future__ import annotations
 
@@ -86,14 +86,14 @@ def test_password_of_another_system_is_proven(exported: object, password: str) -
 
 @pytest.mark.parametrize("exported", [BCRYPT, RFC_7914.replace("ln=10", "ln=4"), KEYCLOAK, keycloak_argon2()])
 def test_another_password_is_not(exported: object) -> None:
-    """A wrong password is wrong, and the hash is no corrupt one."""
+    """A wrong password is rejected, and the hash is not reported as corrupt."""
     with pytest.raises(WrongPassword) as raised:
         verify_password("not it", canonical_hash(exported), CHEAPEST_FOR_TESTS)
     assert not raised.value.corrupt
 
 
 def test_bcrypt_reads_72_bytes() -> None:
-    """What stands behind them never counted, and does not keep anybody out now."""
+    """The bytes after the 72nd were never compared, so they are ignored here too."""
     cut = "$2b$04$" + "." * 21 + "."
     import bcrypt
 
@@ -105,21 +105,21 @@ def test_bcrypt_reads_72_bytes() -> None:
 
 @pytest.mark.parametrize("typed", ["cafe\u0301", "caf\u00e9"])
 def test_password_is_tried_as_typed_and_normalised(typed: str) -> None:
-    """Another system hashed what its keyboard sent; ours normalises; either opens the account."""
+    """Another system hashed the text as typed, and ours normalises it. Both forms open the account."""
     hashed = generate_password_hash(typed, "scrypt:1024:8:1")
     assert verify_password("cafe\u0301", hashed, CHEAPEST_FOR_TESTS)
 
 
 def test_argon2_of_our_own_shape_is_tried_as_typed_too() -> None:
-    """Nobody can tell whose an Argon2id hash is."""
+    """An Argon2id hash does not show which system made it."""
     from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
     maker = Argon2id(salt=b"s" * 16, length=32, iterations=1, lanes=1, memory_cost=8)
     assert verify_password("cafe\u0301", maker.derive_phc_encoded("cafe\u0301".encode()), CHEAPEST_FOR_TESTS) is False
 
 
-def test_who_has_no_password_has_none() -> None:
-    """No text opens the account, and that is no corrupt hash either."""
+def test_account_without_a_password_has_none() -> None:
+    """No text opens the account, and the missing hash is not reported as corrupt."""
     for guess in ("", NO_PASSWORD, "anything"):
         with pytest.raises(WrongPassword) as raised:
             verify_password(guess, NO_PASSWORD, CHEAPEST_FOR_TESTS)
@@ -146,7 +146,7 @@ TOO_COSTLY = [
 
 @pytest.mark.parametrize("text", TOO_COSTLY)
 def test_what_a_sign_in_cannot_afford_is_refused(text: str) -> None:
-    """It is refused by its parameters, at once, when it is imported."""
+    """The import rejects a hash whose parameters need too much work."""
     begun = time.monotonic()
     with pytest.raises(UnusableHash) as raised:
         canonical_hash(text)
@@ -202,7 +202,7 @@ MALFORMED: list[object] = [
 
 @pytest.mark.parametrize("exported", MALFORMED, ids=range(len(MALFORMED)))
 def test_what_is_no_hash_is_refused(exported: object) -> None:
-    """A form that is not exactly a known one is not guessed at, and the sentence repeats nothing secret."""
+    """A hash that has no known form is rejected, and the message repeats nothing secret."""
     with pytest.raises(UnusableHash) as raised:
         canonical_hash(exported)
     assert raised.value.code in {"unknown_hash", "malformed_hash"}
@@ -210,7 +210,7 @@ def test_what_is_no_hash_is_refused(exported: object) -> None:
 
 
 def test_hash_that_was_stored_corrupt_is_told_from_a_wrong_password() -> None:
-    """The log says so, and the caller learns nothing."""
+    """The log has the difference, and the caller does not see it."""
     with pytest.raises(WrongPassword) as raised:
         verify_password("U*U", BCRYPT[:-1], CHEAPEST_FOR_TESTS)
     assert raised.value.corrupt
@@ -218,6 +218,6 @@ def test_hash_that_was_stored_corrupt_is_told_from_a_wrong_password() -> None:
 
 @pytest.mark.parametrize("text", [BCRYPT, SUPABASE, DJANGO_SCRYPT, RFC_7914])
 def test_canonical_text_stays_as_it_is(text: str) -> None:
-    """What was exported from here is imported unchanged."""
+    """A hash that was exported from here is imported unchanged."""
     assert canonical_hash(text) == text
     assert parse(text) is not None

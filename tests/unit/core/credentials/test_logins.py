@@ -89,7 +89,7 @@ def test_a_homograph_is_another_domain() -> None:
     ],
 )
 def test_an_odd_address_is_refused(typed: str) -> None:
-    """What is not dot-atom @ IDNA 2008 domain, within the limits of SMTP, is no login."""
+    """An address must be dot-atom @ IDNA 2008 domain, within the limits of SMTP."""
     with pytest.raises(BadLogin):
         canonical_login(typed)
 
@@ -98,13 +98,13 @@ def test_an_odd_address_is_refused(typed: str) -> None:
     "typed", ["goo\u212ale@example.com", "a@goo\u212ale.com", "\u212aelvin", "al\u0131ce", "ADM\u0130N"]
 )
 def test_a_letter_that_folds_into_ascii_is_refused(typed: str) -> None:
-    """The Kelvin sign, the dotless i and the dotted I reach nobody's account."""
+    """A login with the Kelvin sign, the dotless i or the dotted I matches no account."""
     with pytest.raises(BadLogin):
         canonical_login(typed)
 
 
 def test_an_address_whose_a_labels_are_too_long_is_refused() -> None:
-    """The limit of 254 counts the A-labels, not what was typed."""
+    """The limit of 254 counts the A-labels, not the typed characters."""
     with pytest.raises(BadLogin):
         canonical_login("a@" + ".".join(["\u4e2d" * 10] * 20) + ".example")
 
@@ -137,7 +137,7 @@ def test_an_odd_user_name_is_refused(typed: str) -> None:
 
 
 def test_a_refusal_does_not_repeat_what_was_typed() -> None:
-    """The public sentence holds nothing of the input."""
+    """The public sentence repeats nothing of the input."""
     with pytest.raises(BadLogin) as refusal:
         canonical_login("<script>@localhost")
     assert "script" not in refusal.value.message

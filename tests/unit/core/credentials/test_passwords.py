@@ -63,13 +63,13 @@ def test_nothing_else_is_changed(password: str) -> None:
 
 @pytest.mark.parametrize("password", ["\u0958" * 100, "e\u0301\u00a0" * 50, GOOD])
 def test_normalising_twice_changes_nothing(password: str) -> None:
-    """What was normalised can be normalised again."""
+    """A normalised password can be normalised again."""
     assert normalise(normalise(password)) == normalise(password)
 
 
 @pytest.mark.parametrize("code_point", [0x00, 0x0A, 0x7F, 0x85, 0xD800, 0xDFFF])
 def test_control_characters_and_lone_surrogates_are_refused(code_point: int) -> None:
-    """Broken Unicode is an answer to the caller, not a crash of the hash."""
+    """Broken Unicode gets an error answer and does not crash the hash function."""
     assert weakness(f"correct{chr(code_point)}horse battery") == "bad_characters"
 
 
@@ -202,7 +202,7 @@ def test_there_are_no_composition_rules(password: str) -> None:
     ],
 )
 def test_context_words_do_not_count(password: str) -> None:
-    """What remains without the service's and the login's words must be good enough by itself."""
+    """The password without the service's and the login's words must still be good enough."""
     assert weakness(password) == "context"
 
 
@@ -286,7 +286,7 @@ LONG = (GOOD * 5)[:128]
     ],
 )
 def test_the_whole_password_is_compared(guess: str) -> None:
-    """Nothing is cut off, trimmed or folded, and what cannot be a password is a wrong one."""
+    """Nothing is cut off, trimmed or folded, and an impossible password is a wrong one."""
     phc = hash_password(LONG, CHEAPEST_FOR_TESTS, SALT)
     with pytest.raises(WrongPassword) as refusal:
         verify_password(guess, phc, CHEAPEST_FOR_TESTS)
@@ -294,14 +294,14 @@ def test_the_whole_password_is_compared(guess: str) -> None:
 
 
 def test_a_password_passes_in_either_normal_form() -> None:
-    """What was set composed may be typed decomposed."""
+    """A password that was set composed may be typed decomposed."""
     phc = hash_password("\u00fcberraschung", CHEAPEST_FOR_TESTS, SALT)
     assert verify_password("u\u0308berraschung", phc, CHEAPEST_FOR_TESTS) is False
 
 
 @pytest.mark.parametrize("password", ["", "\ud800" * 8, "x" * (MAX_BYTES + 1)])
 def test_what_cannot_be_a_password_is_never_hashed(password: str) -> None:
-    """The empty string, which stands for every impossible guess, is nobody's password."""
+    """The empty string stands for every impossible guess, so it is never hashed as a password."""
     with pytest.raises(WeakPassword):
         hash_password(password, CHEAPEST_FOR_TESTS, SALT)
 
@@ -349,8 +349,8 @@ PHC = hash_password(GOOD, CHEAPEST_FOR_TESTS, SALT)
         "pbkdf2_sha256$600000$salt$aGFzaA==",
     ],
 )
-def test_a_corrupt_hash_lets_nobody_in(phc: str) -> None:
-    """Whatever is not one of our hashes, or asks for too much work, is a wrong password, and says so to the log."""
+def test_a_corrupt_hash_rejects_every_password(phc: str) -> None:
+    """A malformed hash, or one that needs too much work, rejects the password and is marked as corrupt for the log."""
     with pytest.raises(WrongPassword) as refusal:
         verify_password(GOOD, phc, CHEAPEST_FOR_TESTS)
     assert refusal.value.corrupt
@@ -404,7 +404,7 @@ def test_a_cost_outside_the_bounds_is_refused(memory_kib: int, iterations: int, 
 
 
 def test_the_greatest_cost_that_can_be_set_can_be_verified() -> None:
-    """What the settings allow, a stored hash may ask for."""
+    """A stored hash may have any cost that the settings allow."""
     Argon2Cost(passwords.MAX_MEMORY_KIB, passwords.MAX_ITERATIONS, passwords.MAX_LANES)
     phc = hash_password(GOOD, Argon2Cost(64, passwords.MAX_ITERATIONS, passwords.MAX_LANES, for_tests_only=True), SALT)
     assert verify_password(GOOD, phc, CHEAPEST_FOR_TESTS) is False

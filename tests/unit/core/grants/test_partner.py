@@ -35,7 +35,7 @@ def with_roles(world: PartnerWorld, partner: Partner, **role_map: str) -> Partne
 
 
 def test_first_token_makes_an_account(world: PartnerWorld, shop: Partner) -> None:
-    """Without a login, a password or an address: with what the token says of a name, and where it came from."""
+    """The account has no login, password or address. It has the token's name and locale, and the partner's id."""
     answer = world.come(shop, name="Ann Lee", locale="en", email="ann@example.com")
     user = world.store.find_user(answer.sub)
     assert user is not None
@@ -50,13 +50,13 @@ def test_first_token_makes_an_account(world: PartnerWorld, shop: Partner) -> Non
 
 
 def test_second_token_finds_it(world: PartnerWorld, shop: Partner) -> None:
-    """Same external id, same account."""
+    """The same external id leads to the same account."""
     first, second = world.come(shop), world.come(shop)
     assert (second.sub, second.created) == (first.sub, False)
 
 
-def test_address_of_somebody_is_nobodys_account(world: PartnerWorld, shop: Partner) -> None:
-    """A partner that asserts the address of an account gets an account of its own."""
+def test_address_of_another_account_leads_to_a_new_one(world: PartnerWorld, shop: Partner) -> None:
+    """A partner that asserts the address of an existing account gets a new account."""
     ann = world.register("ann@example.com")
     answer = world.come(shop, "ann@example.com", email="ann@example.com", email_verified=True)
     assert answer.created
@@ -74,7 +74,7 @@ def test_session_says_where_it_comes_from(world: PartnerWorld, shop: Partner) ->
 
 @pytest.mark.parametrize("deleted", [False, True], ids=["disabled", "deleted"])
 def test_session_ends_with_its_partner(world: PartnerWorld, shop: Partner, deleted: bool) -> None:
-    """At the next refresh, and for good."""
+    """The session ends at the next refresh, permanently."""
     answer = world.come(shop)
     if deleted:
         world.store.delete_partner(shop)
@@ -86,7 +86,7 @@ def test_session_ends_with_its_partner(world: PartnerWorld, shop: Partner, delet
 
 
 def test_disabling_ends_sessions_that_slept_through_it(world: PartnerWorld, shop: Partner) -> None:
-    """Whoever holds a stolen key cannot wait with the refresh until the partner is enabled again."""
+    """A thief of a partner's key cannot delay the refresh until the partner is enabled again."""
     answer = world.come(shop)
     world.set_partner(shop, status=Status.DISABLED)
     world.set_partner(shop, status=Status.ACTIVE)
@@ -96,8 +96,8 @@ def test_disabling_ends_sessions_that_slept_through_it(world: PartnerWorld, shop
     assert world.refresh(later.tokens, now=NOW + 60)
 
 
-def test_session_that_began_while_its_account_was_parted_ends(world: PartnerWorld, shop: Partner) -> None:
-    """A partner that goes on signing in until the very moment keeps nothing."""
+def test_session_that_began_while_its_account_was_unlinked_ends(world: PartnerWorld, shop: Partner) -> None:
+    """A partner that signs a user in until the moment of unlinking keeps no session."""
     answer = world.come(shop)
     assert world.store.remove_link(world.link_of(answer, shop))
     with pytest.raises(ServiceError, match="invalid_grant"):
@@ -106,7 +106,7 @@ def test_session_that_began_while_its_account_was_parted_ends(world: PartnerWorl
 
 
 def test_disabled_account_is_not_revived(world: PartnerWorld, shop: Partner) -> None:
-    """The partner is told; the assertion is not even used up."""
+    """The partner gets `account_disabled`, and the assertion is not used up."""
     answer = world.come(shop)
     user = world.store.find_user(answer.sub)
     assert user is not None
@@ -120,7 +120,7 @@ def test_disabled_account_is_not_revived(world: PartnerWorld, shop: Partner) -> 
 
 
 def test_deleted_account_is_not_revived(world: PartnerWorld, shop: Partner) -> None:
-    """Where the external id led is remembered; nothing else of the account is."""
+    """The store remembers that the external id led to an account, and nothing else of the account."""
     answer = world.come(shop)
     [session] = world.store.list_sessions(answer.sub, NOW)
     world.erasure(answer.sub, session.sid, "", auth_time=NOW, now=NOW + 10)
@@ -130,7 +130,7 @@ def test_deleted_account_is_not_revived(world: PartnerWorld, shop: Partner) -> N
 
 
 def test_account_without_password_is_deleted_soon_after_signing_in_only(world: PartnerWorld, shop: Partner) -> None:
-    """A sign-in of ten minutes ago is no proof any more, and a password that there is none of is none."""
+    """A sign-in of more than ten minutes ago is no proof, and neither is a password if the account has none."""
     answer = world.come(shop)
     [session] = world.store.list_sessions(answer.sub, NOW)
     with pytest.raises(ServiceError, match="invalid_credentials"):
@@ -139,7 +139,7 @@ def test_account_without_password_is_deleted_soon_after_signing_in_only(world: P
 
 
 def test_roles_follow_the_token(world: PartnerWorld, shop: Partner) -> None:
-    """They come and go with what it says; what an operator gave stays."""
+    """The token adds and removes mapped roles. Roles that an operator gave stay."""
     shop = with_roles(world, shop, **ROLES)
     answer = world.come(shop, roles=["editor", "unknown"])
     assert roles_of(world, answer.sub) == {"user", "privacy"}
@@ -153,7 +153,7 @@ def test_roles_follow_the_token(world: PartnerWorld, shop: Partner) -> None:
 
 
 def test_roles_follow_the_map(world: PartnerWorld, shop: Partner) -> None:
-    """What is no longer mapped is gone at the next sign-in, whatever the token says."""
+    """A role that is no longer mapped is removed at the next sign-in, whatever the token says."""
     shop = with_roles(world, shop, **ROLES)
     answer = world.come(shop, roles=["editor"])
     with_roles(world, shop, viewer="user")
@@ -163,7 +163,7 @@ def test_roles_follow_the_map(world: PartnerWorld, shop: Partner) -> None:
 
 @pytest.mark.parametrize("role", ["admin", "service", "nothing"])
 def test_partner_gives_no_operators_role(world: PartnerWorld, shop: Partner, role: str) -> None:
-    """Whatever its record says: neither a new account nor a known one gets it."""
+    """Neither a new account nor a known one gets such a role, whatever the partner's record says."""
     shop = with_roles(world, shop, chief=role)
     answer = world.come(shop, roles=["chief"])
     world.come(shop, roles=["chief"])
@@ -171,7 +171,7 @@ def test_partner_gives_no_operators_role(world: PartnerWorld, shop: Partner, rol
 
 
 def test_partners_session_of_an_admin_carries_no_admin(world: PartnerWorld, shop: Partner) -> None:
-    """An operator may promote a partner's user, but what the partner opens never operates."""
+    """An operator may promote a partner's user, but a session from the partner never has an operator's permissions."""
     answer = world.come(shop)
     user = world.store.find_user(answer.sub)
     assert user is not None
@@ -183,7 +183,7 @@ def test_partners_session_of_an_admin_carries_no_admin(world: PartnerWorld, shop
 
 
 def roles_of(world: PartnerWorld, sub: str) -> set[str]:
-    """Return what is stored of an account's roles."""
+    """Return the stored roles of an account."""
     user = world.store.find_user(sub)
     assert user is not None
     return set(user.roles)
@@ -193,7 +193,7 @@ def roles_of(world: PartnerWorld, sub: str) -> set[str]:
 def test_profile_is_taken_over_as_the_record_says(
     world: PartnerWorld, updates: str, name: str, attributes: str
 ) -> None:
-    """From the first token alone, or from each."""
+    """The profile is taken from the first token alone, or from each token."""
     partner = world.partner(profile_updates=ProfileUpdates(updates))
     world.come(partner, name="Ann", a=1)
     answer = world.come(partner, name="Bea", a=2)
@@ -203,7 +203,7 @@ def test_profile_is_taken_over_as_the_record_says(
 
 
 def test_no_more_users_than_allowed(world: PartnerWorld) -> None:
-    """Those who are known come in all the same, and a seat that nobody took is free again."""
+    """Known users can still sign in, and a seat whose account was not created is free again."""
     partner = world.partner(max_users=2)
     world.come(partner, "u-1")
     world.come(partner, "u-2")
@@ -214,7 +214,7 @@ def test_no_more_users_than_allowed(world: PartnerWorld) -> None:
 
 
 def test_no_more_tokens_a_minute_than_allowed(world: PartnerWorld) -> None:
-    """The next minute begins anew; an assertion that had to wait is still good."""
+    """The count starts again in the next minute, and an assertion that had to wait is still good."""
     partner = world.partner(tokens_per_minute=2)
     start = NOW - NOW % 60
     for _ in range(2):
@@ -227,7 +227,7 @@ def test_no_more_tokens_a_minute_than_allowed(world: PartnerWorld) -> None:
 
 
 def test_replays_take_no_part_of_the_minute(world: PartnerWorld) -> None:
-    """Whoever has one used token cannot lock the partner's users out with it."""
+    """An attacker with one used token cannot lock out the partner's users with it."""
     partner = world.partner(tokens_per_minute=2)
     assertion = world.signer.sign(claims(partner.issuer))
     world.enter(assertion)
@@ -242,7 +242,7 @@ def a_client(*grants: str) -> Client:
 
 
 def test_client_must_be_the_partners_and_have_the_grant(world: PartnerWorld) -> None:
-    """Both say yes, or there is no session."""
+    """The partner and the client must both allow it."""
     web = a_client(Grant.JWT_BEARER)
     world.store.create_client(web)
     shop = world.partner()
@@ -257,7 +257,7 @@ def test_client_must_be_the_partners_and_have_the_grant(world: PartnerWorld) -> 
 
 
 def test_scope_stays_within_partner_and_client(world: PartnerWorld) -> None:
-    """All that both allow, or the part that was asked for."""
+    """The session gets every scope that both allow, or the requested part of it."""
     web = a_client(Grant.JWT_BEARER)
     world.store.create_client(web)
     shop = world.partner(clients=("cli_web",), scopes=("openid", "profile", "orders:read"))
@@ -273,7 +273,7 @@ def test_scope_stays_within_partner_and_client(world: PartnerWorld) -> None:
 def test_loser_of_a_race_signs_in_to_the_winners_account(
     world: PartnerWorld, shop: Partner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever finds the external id taken reads again, and gives the seat back."""
+    """The request that finds the external id taken reads again, and gives its seat back."""
     winner = world.come(shop)
     find, asked = world.store.find_external, []
 

@@ -1,4 +1,4 @@
-"""Signing in: one answer for every failure, attempts reserved before they are hashed."""
+"""Signing in: every failure has the same answer, and each attempt is counted before the password is hashed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def refusal(world: World, login: str = LOGIN, password: str = WRONG, *, now: int
 
 
 def test_the_access_token_says_who_signed_in_how_and_when(world: World) -> None:
-    """Claims of RFC 9068, and nothing of the person but the opaque id."""
+    """The claims are those of RFC 9068, and the opaque id is the only personal one."""
     user = world.register()
     claims = world.claims(world.log_in())
     assert (claims.sub, claims.client_id, claims.roles, claims.amr) == (
@@ -62,7 +62,7 @@ def test_a_sign_in_without_a_signing_policy_changes_nothing(world: World) -> Non
 
 
 def test_a_password_that_changed_meanwhile_opens_nothing(world: World) -> None:
-    """The credential was read before the account: an older epoch means that another password holds by now."""
+    """The credential is read before the account. An older epoch in it means that the password has changed since."""
     user = world.register()
     world.put_user(replace(user, epoch=1))
     assert refusal(world, password=PASSWORD).error is Errors.INVALID_CREDENTIALS
@@ -70,7 +70,7 @@ def test_a_password_that_changed_meanwhile_opens_nothing(world: World) -> None:
 
 
 def test_an_unknown_login_costs_a_hash(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Time does not tell who has an account: the same work is done for nobody."""
+    """An unknown login costs the same work as a known one, so the time does not reveal which accounts exist."""
     spent: list[str] = []
     monkeypatch.setattr(password, "spend_time", lambda password, cost: spent.append(password))
     refusal(world, "nobody@example.com")
@@ -121,7 +121,7 @@ def test_an_address_that_guesses_across_accounts_is_slowed(world: World) -> None
 
 
 def test_a_success_does_not_clear_the_address(world: World) -> None:
-    """Signing in to an account of one's own buys no guesses at others."""
+    """Signing in to your own account gives you no more guesses at others."""
     world.register()
     for number in range(ADDRESS_RULE.free):
         if number % 9 == 0:
@@ -132,7 +132,7 @@ def test_a_success_does_not_clear_the_address(world: World) -> None:
 
 @pytest.mark.parametrize("damaged", ["$argon2id$broken", ""])
 def test_a_corrupt_hash_never_opens_an_account_and_is_reported(world: World, damaged: str) -> None:
-    """A damaged store locks out, and says so in the log."""
+    """A damaged hash rejects every password, and the log says so."""
     world.register()
     credential = world.store.find_credential(LOGIN)
     assert credential is not None
@@ -142,7 +142,7 @@ def test_a_corrupt_hash_never_opens_an_account_and_is_reported(world: World, dam
 
 
 def test_a_hash_is_renewed_when_the_cost_has_risen(world: World) -> None:
-    """The next sign-in after a raise of the parameters stores the password anew, and it still opens the account."""
+    """The first sign-in after the cost was raised stores a new hash, and the password still opens the account."""
     world.register()
     dearer = Argon2Cost(memory_kib=16, iterations=2, for_tests_only=True)
     replace(world.sign_in, cost=dearer)(SignIn(LOGIN, PASSWORD, "", ADDRESS), now=NOW)
@@ -164,7 +164,7 @@ def test_the_oldest_session_makes_room(world: World) -> None:
 
 @pytest.mark.parametrize("typed", ["ANN@Example.COM", "ann@EXAMPLE.com"])
 def test_the_login_may_be_typed_in_any_case(world: World, typed: str) -> None:
-    """One account per canonical login."""
+    """There is one account per canonical login."""
     world.register()
     world.log_in(typed)
 

@@ -1,4 +1,4 @@
-"""Refresh: parallel requests agree, a lost answer logs nobody out, a stolen token is noticed."""
+"""Refresh: parallel requests agree, a lost answer ends no session, and a stolen token is detected."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def generation(world: World, answer: TokenAnswer) -> int:
 
 
 def refused(world: World, answer: TokenAnswer, *, now: int) -> str:
-    """Return the private reason why a refresh is refused."""
+    """Return the private reason why a refresh is rejected."""
     with pytest.raises(ServiceError) as caught:
         world.refresh(answer, now=now)
     assert caught.value.error is Errors.INVALID_GRANT
@@ -59,7 +59,7 @@ def test_a_repeated_refresh_gets_the_same_token(world: World, first: TokenAnswer
     assert world.refresh(first, now=NOW + 60 + RETRY_WINDOW).refresh_token == second.refresh_token
 
 
-def test_a_lost_answer_logs_nobody_out(world: World, first: TokenAnswer) -> None:
+def test_a_lost_answer_ends_no_session(world: World, first: TokenAnswer) -> None:
     """A phone that never got the answer comes back an hour later, three times, and goes on."""
     second = world.refresh(first, now=NOW)
     for minutes in (60, 61, 120):
@@ -68,7 +68,7 @@ def test_a_lost_answer_logs_nobody_out(world: World, first: TokenAnswer) -> None
 
 
 def test_a_token_two_generations_old_ends_the_session(world: World, first: TokenAnswer) -> None:
-    """Whoever still holds it did not get what the owner got."""
+    """The holder of such an old token did not receive the tokens that the owner received."""
     third = world.refresh(world.refresh(first, now=NOW), now=NOW)
     refused(world, first, now=NOW + RULE.burst_seconds)
     assert refused(world, third, now=NOW + RULE.burst_seconds) == "no such session"
@@ -95,7 +95,7 @@ def test_a_thief_in_step_with_the_owner_is_out_when_the_bucket_is_full(world: Wo
 
 
 def test_a_thief_who_is_late_two_times_of_three_is_noticed_too(world: World, first: TokenAnswer) -> None:
-    """It does not help to be in time once in three: two late repeats weigh more than one clean refresh."""
+    """Being in time once in three does not help the thief: two late repeats count more than one clean refresh."""
     token, now, rounds = first, NOW, 0
     while "refresh_reuse" not in world.journal.names():
         rounds += 1
@@ -177,7 +177,7 @@ def test_a_token_of_another_family_is_reported_and_ends_nothing(world: World, fi
 
 @pytest.mark.parametrize("ahead", [0, 1, 7])
 def test_a_token_that_the_store_does_not_know_yet_is_stale(world: World, first: TokenAnswer, ahead: int) -> None:
-    """After a restored backup, tokens are newer than their sessions: they are refused, and nobody raises an alarm."""
+    """After a backup is restored, tokens are newer than their sessions. They are rejected without an alarm."""
     token = verify_refresh(first.refresh_token, world.source.held.refresh_keys, NOW)
     newer = replace(token, generation=ahead, link=bytes(16))
     text = mint_refresh(newer, world.source.held.refresh_keys)
@@ -187,7 +187,7 @@ def test_a_token_that_the_store_does_not_know_yet_is_stale(world: World, first: 
 
 
 def test_a_repeat_with_a_wrong_link_is_stale(world: World, first: TokenAnswer) -> None:
-    """It is of this session's family, and its successor is not the one that the session has."""
+    """The token is of this session's family, but its successor is not the one that the session has."""
     world.refresh(first, now=NOW)
     token = verify_refresh(first.refresh_token, world.source.held.refresh_keys, NOW)
     text = mint_refresh(replace(token, link=bytes(16)), world.source.held.refresh_keys)
@@ -196,7 +196,7 @@ def test_a_repeat_with_a_wrong_link_is_stale(world: World, first: TokenAnswer) -
 
 
 def test_store_and_keys_together_make_no_token(world: World, first: TokenAnswer) -> None:
-    """What is stored of family and link is a hash, and no key of the policy enters the chain."""
+    """The store has only hashes of family and link, and the chain uses no key of the policy."""
     session = world.store.find_session(world.claims(first).sub, world.claims(first).sid or "", NOW)
     assert session is not None
     known = {value for value in vars_of(session) if isinstance(value, str) and len(value) >= 22}
@@ -245,12 +245,12 @@ def test_a_forged_token_changes_nothing(world: World, first: TokenAnswer) -> Non
 
 
 def test_an_idle_session_ends(world: World, first: TokenAnswer) -> None:
-    """A session that nobody refreshes for its idle time is over."""
+    """A session that is not refreshed within its idle time ends."""
     assert refused(world, first, now=NOW + world.source.held.refresh_idle_ttl) == "no such session"
 
 
 def test_no_session_outlives_its_absolute_end(world: World, first: TokenAnswer) -> None:
-    """Refreshing every week for ever does not keep a session for ever."""
+    """Refreshing every week does not keep a session alive forever."""
     token, now, week = first, NOW, 7 * 86_400
     while now + week < NOW + world.source.held.refresh_ttl:
         now += week
@@ -281,7 +281,7 @@ def test_a_role_taken_away_is_gone_at_the_next_refresh(world: World, first: Toke
 
 
 def test_a_session_older_than_the_credential_is_dead(world: World, first: TokenAnswer) -> None:
-    """A raised epoch, as by a change of password, ends what was signed in before."""
+    """A raised epoch, for example after a change of password, ends earlier sessions."""
     account = world.store.find_user(world.claims(first).sub)
     assert account is not None
     world.put_user(replace(account, epoch=1))
@@ -335,7 +335,7 @@ def test_ending_all_sessions_may_keep_one(world: World) -> None:
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 3), st.sampled_from([0, 1, RETRY_WINDOW, LATER, 3_600])), max_size=25))
 def test_an_owner_alone_is_never_logged_out(policy: SigningPolicy, moves: list[tuple[int, int]]) -> None:
-    """Whatever answers the network loses, a lone phone that repeats its newest token keeps its session.
+    """A phone that repeats its newest token keeps its session, whatever answers the network loses.
 
     The phone holds the newest token it has seen. Each move sends it one to four times, and only the last answer
     arrives.

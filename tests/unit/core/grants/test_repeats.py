@@ -1,4 +1,4 @@
-"""What a repeated refresh token is taken for, and how late repeats add up until they end a session."""
+"""How a repeated refresh token is judged, and how late repeats add up until they end a session."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ def test_a_generation_counts_once(generations: list[int]) -> None:
 
 @given(GENERATIONS)
 def test_the_level_is_a_walk_that_never_goes_below_zero(generations: list[int]) -> None:
-    """It is what counting generation by generation gives: one up if late, one down if not, never below 0."""
+    """The level equals a count by generation: one up if late, one down if not, never below 0."""
     level = 0
     for generation in range(max(generations, default=-1) + 1):
         level = level + 1 if generation in generations else max(0, level - 1)

@@ -1,4 +1,4 @@
-"""Whether an access token is good: its signature, its time, and whoever stands behind it."""
+"""Whether an access token is good: its signature, its time, and the account or client behind it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def check(
 
 
 def refused(world: World, token: str, *, now: int = NOW, audience: str = AUDIENCE) -> Errors:
-    """Return with which error a token is refused."""
+    """Return the error with which a token is rejected."""
     with pytest.raises(ServiceError) as caught:
         check(world, token, now=now, audience=audience)
     return caught.value.error
@@ -52,25 +52,25 @@ def service_token(world: World) -> str:
 
 
 def test_token_of_a_session_is_good(world: World, token: str) -> None:
-    """Its proven claims come back."""
+    """The call returns the proven claims."""
     claims = check(world, token, now=NOW + 899)
     assert (claims.sub[:4], claims.exp, claims.aud) == ("usr_", NOW + 900, AUDIENCE)
 
 
 def test_token_of_a_service_is_good(world: World) -> None:
-    """A client stands behind it, and no session."""
+    """The token belongs to a client and has no session."""
     assert check(world, service_token(world)).sub == SERVICE.client_id
 
 
 def test_good_tokens_are_never_counted(world: World, token: str) -> None:
-    """A busy service asks as often as it likes."""
+    """A busy service may validate any number of good tokens."""
     for _ in range(ADDRESS_RULE.free + 1):
         check(world, token)
     assert world.store.attempts(COUNTER, NOW).count == 0
 
 
 def test_spoilt_token_is_no_good(world: World, token: str) -> None:
-    """A wrong signature, something more, nothing at all."""
+    """A wrong signature, an extra character, a missing one and an empty text are all rejected."""
     spoilt = [token[:-4] + "AAAA", token + ".", token[1:], "", "."]
     assert {refused(world, each) for each in spoilt} == {Errors.INVALID_TOKEN}
 
@@ -81,18 +81,18 @@ def test_expired_token_is_no_good(world: World, token: str) -> None:
 
 
 def test_token_for_others_is_no_good(world: World, token: str) -> None:
-    """The audience is this stack's."""
+    """Only this stack's audience is accepted."""
     assert refused(world, token, audience="another") is Errors.INVALID_TOKEN
 
 
 def test_refresh_token_is_no_good(world: World) -> None:
-    """It is for one route alone."""
+    """A refresh token is for the token route alone."""
     world.register()
     assert refused(world, world.log_in().refresh_token) is Errors.INVALID_TOKEN
 
 
 def test_token_after_logout_is_no_good(world: World, token: str) -> None:
-    """Its signature would prove it to anybody else for the rest of its life."""
+    """A verifier that checks only the signature would still accept the token until it expires."""
     claims = check(world, token)
     world.sessions.end(claims.sub, claims.sid or "", reason="logout")
     assert refused(world, token) is Errors.INVALID_TOKEN
@@ -100,7 +100,7 @@ def test_token_after_logout_is_no_good(world: World, token: str) -> None:
 
 @pytest.mark.parametrize("status", [UserStatus.DISABLED, UserStatus.PENDING])
 def test_token_of_a_disabled_account_is_no_good(world: World, token: str, status: UserStatus) -> None:
-    """Nor one of an account that is not confirmed any more."""
+    """The same holds for an account that is pending again."""
     user = world.store.find_user(check(world, token).sub)
     assert user is not None
     world.put_user(replace(user, status=status))
@@ -108,7 +108,7 @@ def test_token_of_a_disabled_account_is_no_good(world: World, token: str, status
 
 
 def test_token_of_an_older_credential_is_no_good(world: World, token: str) -> None:
-    """A new password ends the sessions of before."""
+    """A new password ends earlier sessions."""
     user = world.store.find_user(check(world, token).sub)
     assert user is not None
     world.put_user(replace(user, epoch=user.epoch + 1))
@@ -116,7 +116,7 @@ def test_token_of_an_older_credential_is_no_good(world: World, token: str) -> No
 
 
 def test_token_of_a_disabled_client_is_no_good(world: World) -> None:
-    """A client that is switched off is nobody."""
+    """A disabled client's token is rejected."""
     token = service_token(world)
     vars(world.store)["_clients"][SERVICE.client_id] = replace(SERVICE, status=Status.DISABLED)
     assert refused(world, token) is Errors.INVALID_TOKEN
@@ -133,7 +133,7 @@ def test_token_of_a_services_session_is_good(world: World) -> None:
 
 @pytest.mark.parametrize("end", ["session", "key"])
 def test_token_of_a_services_session_dies_with_the_session_and_with_its_key(world: World, end: str) -> None:
-    """A revoked API key leaves no token behind that would still be good here."""
+    """Once its API key is revoked, an access token is no longer accepted here."""
     key_id, text, stored = new_api_key(world.entropy)
     key = ApiKey(key_id, SERVICE.client_id, "nightly", stored, NOW, roles=("service",))
     world.store.create_client(SERVICE)
@@ -148,19 +148,19 @@ def test_token_of_a_services_session_dies_with_the_session_and_with_its_key(worl
 
 
 def test_token_of_a_previous_key_is_good(world: World, token: str) -> None:
-    """A rotation refuses nobody."""
+    """A rotation invalidates no token."""
     world.source.held = rotate(world.source.held, Moment(NOW + 60, world.entropy))
     assert check(world, token, now=NOW + 60).iat == NOW
 
 
 def test_token_of_a_key_that_was_reset_is_no_good(world: World, token: str) -> None:
-    """A reset refuses everybody."""
+    """A reset invalidates every token."""
     world.source.held = reset(world.source.held, Moment(NOW + 60, world.entropy), end_sessions=False)
     assert refused(world, token, now=NOW + 60) is Errors.INVALID_TOKEN
 
 
 def test_token_by_a_key_that_has_retired_is_no_good(world: World, token: str) -> None:
-    """Whatever its times say, and though nobody has swept the key."""
+    """The token is rejected whatever its times are, even if the key has not been swept."""
     claims, policy = check(world, token), world.source.held
     stolen = policy.keys.current
     world.source.held = rotate(policy, Moment(NOW + 60, world.entropy))
@@ -173,7 +173,7 @@ def test_token_by_a_key_that_has_retired_is_no_good(world: World, token: str) ->
 
 
 def test_token_of_before_a_move_is_good_until_its_issuer_ends(world: World, token: str) -> None:
-    """And one of after it from the first second; a session goes on across the move."""
+    """A token with the new issuer is good from the first second, and sessions continue across the move."""
     world.source.held = plan_issuer_move(world.source.held, "https://auth.example", Moment(NOW, world.entropy))
     planned = world.source.held.issuers.planned
     assert planned is not None
@@ -185,7 +185,7 @@ def test_token_of_before_a_move_is_good_until_its_issuer_ends(world: World, toke
 
 
 def test_issuer_that_has_ended_is_no_good(world: World, token: str) -> None:
-    """Though the key still verifies, and whatever the token's times say."""
+    """The token is rejected although its key still verifies, and whatever its times are."""
     claims, key = check(world, token), world.source.held.keys.current
     world.source.held = plan_issuer_move(world.source.held, "https://auth.example", Moment(NOW, world.entropy))
     planned = world.source.held.issuers.planned
@@ -197,7 +197,7 @@ def test_issuer_that_has_ended_is_no_good(world: World, token: str) -> None:
 
 
 def test_audience_of_the_policy_rules(world: World, token: str) -> None:
-    """The function's own setting matters only while the policy has no audience."""
+    """The function's own setting is used only while the policy has no audience."""
     moment = Moment(NOW, world.entropy)
     world.source.held = plan_audience_move(world.source.held, AUDIENCE, moment)
     assert check(world, token, audience="other").aud == AUDIENCE
@@ -214,7 +214,7 @@ def test_audience_of_the_policy_rules(world: World, token: str) -> None:
 
 
 def test_bad_tokens_from_one_address_are_slowed_down(world: World, token: str) -> None:
-    """After a hundred even a good token waits; half a minute later it does not."""
+    """After a hundred bad tokens even a good one has to wait. Half a minute later it is accepted."""
     for _ in range(ADDRESS_RULE.free):
         refused(world, "bad")
     with pytest.raises(ServiceError) as caught:
@@ -224,14 +224,14 @@ def test_bad_tokens_from_one_address_are_slowed_down(world: World, token: str) -
 
 
 def test_refusal_is_not_counted_again(world: World) -> None:
-    """Who is told to wait is not told to wait for longer."""
+    """An attempt during the wait does not lengthen the wait."""
     for _ in range(ADDRESS_RULE.free + 5):
         refused(world, "bad")
     assert world.store.attempts(COUNTER, NOW).count == ADDRESS_RULE.free
 
 
 def test_stack_without_limits_counts_nothing(world: World, token: str) -> None:
-    """A test bench may guess as often as it likes."""
+    """Without a throttle, any number of bad tokens is allowed."""
     with pytest.raises(ServiceError):
         check(world, "bad", limits=NoThrottle())
     assert world.store.attempts(COUNTER, NOW).count == 0
@@ -241,7 +241,7 @@ def test_stack_without_limits_counts_nothing(world: World, token: str) -> None:
 
 
 def test_outage_is_no_verdict(world: World, token: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a policy nobody can say; the caller is told so, and nothing is counted against him."""
+    """Without a policy no token can be checked. The caller gets `unavailable`, and the attempt is not counted."""
 
     def away() -> None:
         raise ServiceError(Errors.UNAVAILABLE)

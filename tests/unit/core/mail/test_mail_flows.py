@@ -1,4 +1,4 @@
-"""What a mail can do: confirm an address, set a password, move an account. And what it cannot."""
+"""Mails that confirm an address, set a password or move an account, and the limits of each."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def present(world: World) -> User:
 
 
 def test_the_outbox_never_holds_a_code(world: World) -> None:
-    """What waits says whom to write to, and holds nothing that opens an account."""
+    """A waiting mail names its recipient and has nothing that opens an account."""
     sign_up(world)
     ask(world, MailKind.RESET)
     waiting = world.waiting()
@@ -59,7 +59,7 @@ def test_the_outbox_never_holds_a_code(world: World) -> None:
 
 
 def test_a_mail_is_sent_once_though_it_is_delivered_twice(world: World) -> None:
-    """The stream may bring a record again; what is out of the outbox was sent."""
+    """The stream may deliver a record again. A mail that is no longer in the outbox was sent."""
     world.register()
     ask(world, MailKind.RESET)
     [mail] = world.waiting()
@@ -69,7 +69,7 @@ def test_a_mail_is_sent_once_though_it_is_delivered_twice(world: World) -> None:
 
 
 def test_a_mail_that_could_not_be_sent_waits_on(world: World) -> None:
-    """A failure that will pass leaves the mail in the outbox, and the next try sends it with a code that works."""
+    """A temporary failure leaves the mail in the outbox, and the next try sends it with a code that works."""
     world.register()
     ask(world, MailKind.RESET)
     world.postman.refusals.append(ServiceError(Errors.UNAVAILABLE))
@@ -79,8 +79,8 @@ def test_a_mail_that_could_not_be_sent_waits_on(world: World) -> None:
     assert world.log_in(password=NEW_PASSWORD)
 
 
-def test_a_mail_that_nobody_takes_is_given_up(world: World) -> None:
-    """A refused reader does not hold the stream up."""
+def test_a_mail_that_cannot_be_delivered_is_given_up(world: World) -> None:
+    """A rejected recipient does not block the stream."""
     world.register()
     ask(world, MailKind.RESET)
     world.postman.refusals.append(Undeliverable("MessageRejected"))
@@ -90,7 +90,7 @@ def test_a_mail_that_nobody_takes_is_given_up(world: World) -> None:
 
 
 def test_an_old_mail_is_not_sent(world: World) -> None:
-    """What waited for an hour is not worth sending."""
+    """A mail that has waited for an hour is dropped."""
     world.register()
     ask(world, MailKind.RESET)
     assert world.deliver(now=NOW + 3600) == []
@@ -105,14 +105,14 @@ def test_links_begin_where_the_stack_says(world: World) -> None:
 
 
 def test_a_stack_without_a_sender_posts_nothing(world: World) -> None:
-    """Where no mail can be sent, none waits."""
+    """If the stack cannot send mail, no mail is stored."""
     silent = Outbox(world.store, world.entropy, sends=False)
     silent.post(MailKind.RESET, to=LOGIN, now=NOW)
     assert world.waiting() == []
 
 
 def test_a_mail_goes_to_the_address_of_the_account_alone(world: World) -> None:
-    """The reader is who has the canonical login, however it was typed."""
+    """The mail goes to the canonical login, in whatever spelling the request had it."""
     world.register()
     ask(world, MailKind.RESET, "ANN@Example.com")
     assert [letter.to for letter in world.deliver()] == [LOGIN]
@@ -122,7 +122,7 @@ def test_a_mail_goes_to_the_address_of_the_account_alone(world: World) -> None:
 
 
 def test_a_request_for_an_unknown_login_leaves_the_same_note(world: World) -> None:
-    """Known or unknown, the request writes one note of one shape; the mailer then drops the unknown one's."""
+    """Known or unknown, the request writes one record of the same form. The mailer drops it if the login is unknown."""
     world.register()
     ask(world, MailKind.RESET)
     ask(world, MailKind.RESET, "nobody@example.com")
@@ -132,15 +132,15 @@ def test_a_request_for_an_unknown_login_leaves_the_same_note(world: World) -> No
 
 
 def test_a_second_request_within_a_minute_sends_nothing(world: World) -> None:
-    """One mail a minute; the caller is not told."""
+    """One mail is sent a minute, and the caller does not see the difference."""
     world.register()
     for second in (0, 59, 60):
         ask(world, MailKind.RESET, now=NOW + second)
     assert len(world.waiting()) == 2
 
 
-def test_an_address_that_asks_about_everybody_is_slowed_down(world: World) -> None:
-    """Thirty requests are free, whomever they are about."""
+def test_an_address_that_asks_about_many_logins_is_slowed_down(world: World) -> None:
+    """Thirty requests are free, whichever logins they name."""
     for number in range(30):
         ask(world, MailKind.RESET, f"person{number}@example.com")
     with refuses(Errors.RATE_LIMITED):
@@ -149,14 +149,14 @@ def test_an_address_that_asks_about_everybody_is_slowed_down(world: World) -> No
 
 @pytest.mark.parametrize("status", [UserStatus.DISABLED, UserStatus.DELETING])
 def test_a_disabled_account_gets_no_reset(world: World, status: UserStatus) -> None:
-    """There is no mail to somebody who may not come back."""
+    """A user who may not sign in gets no mail."""
     world.put_user(replace(world.register(), status=status))
     ask(world, MailKind.RESET)
     assert world.deliver() == []
 
 
 def test_an_active_account_gets_no_confirmation(world: World) -> None:
-    """There is nothing to confirm."""
+    """An active account has nothing to confirm."""
     world.register()
     ask(world, MailKind.CONFIRM)
     assert world.deliver() == []
@@ -166,7 +166,7 @@ def test_an_active_account_gets_no_confirmation(world: World) -> None:
 
 
 def test_an_account_sleeps_until_it_is_confirmed(world: World) -> None:
-    """The right password opens nothing before the code has."""
+    """The right password does not sign in before the code is used."""
     sign_up(world)
     with refuses(Errors.ACCOUNT_NOT_CONFIRMED):
         world.log_in()
@@ -175,7 +175,7 @@ def test_an_account_sleeps_until_it_is_confirmed(world: World) -> None:
 
 
 def test_confirming_twice_is_harmless(world: World) -> None:
-    """Who clicks again is confirmed still."""
+    """A second click leaves the account confirmed."""
     sign_up(world)
     code = world.code(MailKind.CONFIRM)
     for _ in range(2):
@@ -184,7 +184,7 @@ def test_confirming_twice_is_harmless(world: World) -> None:
 
 
 def test_looking_at_a_code_changes_nothing(world: World) -> None:
-    """Programs that scan mail follow links; the account sleeps on."""
+    """Programs that scan mail follow links, and this does not confirm the account."""
     sign_up(world)
     code = world.code(MailKind.CONFIRM)
     assert [world.signup.status(code, now=NOW) for _ in range(2)] == [UserStatus.PENDING] * 2
@@ -200,8 +200,8 @@ def test_a_code_of_a_day_ago_confirms_nothing(world: World) -> None:
 
 
 @pytest.mark.parametrize("code", ["", "lkc_", "nonsense", "é" * 400, "lkc_" + "a" * 59])
-def test_a_code_that_nobody_sent_is_refused(world: World, code: str) -> None:
-    """However odd, it is an unknown code and no crash."""
+def test_a_code_that_was_never_sent_is_refused(world: World, code: str) -> None:
+    """Any other text is an unknown code and does not crash."""
     with refuses(Errors.CODE_USED_OR_EXPIRED):
         world.signup.confirm(code, now=NOW)
 
@@ -225,7 +225,7 @@ def test_a_taken_login_is_told_to_its_owner_alone(world: World) -> None:
 
 
 def test_an_unconfirmed_registration_gives_way_after_a_day(world: World) -> None:
-    """Whoever registers a day later gets the account, and the first code opens nothing."""
+    """A registration a day later gets the account, and the first code opens nothing."""
     sign_up(world)
     first = world.code(MailKind.CONFIRM)
     sign_up(world, NEW_PASSWORD, now=NOW + DAY)
@@ -237,7 +237,7 @@ def test_an_unconfirmed_registration_gives_way_after_a_day(world: World) -> None
 
 
 def test_an_unconfirmed_registration_stands_for_a_day(world: World) -> None:
-    """A second before, the first registration stands."""
+    """A second before the day is over, the first registration still holds the login."""
     sign_up(world)
     sub = present(world).sub
     sign_up(world, NEW_PASSWORD, now=NOW + DAY - 1)
@@ -251,7 +251,7 @@ def test_a_user_name_cannot_register_by_mail(world: World) -> None:
 
 
 def test_a_reset_wakes_an_account_that_a_stranger_opened(world: World) -> None:
-    """Who reads the mailbox takes an account that somebody else opened there, password and all."""
+    """The owner of the mailbox gets an account that a stranger registered for it, with a new password."""
     sign_up(world, "the stranger's own words")
     world.postman.sent.clear()
     world.deliver()
@@ -266,7 +266,7 @@ def test_a_reset_wakes_an_account_that_a_stranger_opened(world: World) -> None:
 
 
 def test_a_reset_sets_the_password(world: World) -> None:
-    """From then on the new one opens the account, and the old does not."""
+    """After the reset only the new password opens the account."""
     world.register()
     world.passwords.reset(reset_code(world), NEW_PASSWORD, now=NOW)
     assert world.log_in(password=NEW_PASSWORD)
@@ -294,7 +294,7 @@ def test_a_reset_code_works_once(world: World) -> None:
 
 
 def test_a_weak_password_does_not_use_the_code_up(world: World) -> None:
-    """Who is refused may try again with the same code."""
+    """A user whose password was rejected may try again with the same code."""
     world.register()
     code = reset_code(world)
     with refuses(Errors.WEAK_PASSWORD):
@@ -330,7 +330,7 @@ def test_a_disabled_account_stays_disabled(world: World) -> None:
 
 
 def test_the_owner_is_told_of_a_reset(world: World) -> None:
-    """The notice waits in the outbox as soon as the password is another."""
+    """The notice is in the outbox as soon as the password has changed."""
     world.register()
     world.passwords.reset(reset_code(world), NEW_PASSWORD, now=NOW)
     assert [(letter.to, letter.about) for letter in world.deliver()] == [(LOGIN, MailKind.PASSWORD_CHANGED)]
@@ -350,7 +350,7 @@ def test_a_code_of_another_purpose_resets_nothing(world: World, about: MailKind)
         world.passwords.reset(code, NEW_PASSWORD, now=NOW)
 
 
-# A new password by who knows the old one
+# A new password by the user who knows the old one
 
 
 def signed_in(world: World, *, now: int = NOW) -> tuple[str, str]:
@@ -359,7 +359,7 @@ def signed_in(world: World, *, now: int = NOW) -> tuple[str, str]:
 
 
 def test_a_change_keeps_the_session_that_asked(world: World) -> None:
-    """The phone in hand stays signed in, and can refresh; the others cannot."""
+    """The user's present device stays signed in and can refresh. The others cannot."""
     world.register()
     mine, other = world.log_in(), world.log_in()
     claims = world.claims(mine)
@@ -370,7 +370,7 @@ def test_a_change_keeps_the_session_that_asked(world: World) -> None:
 
 
 def test_a_wrong_present_password_changes_nothing(world: World) -> None:
-    """It is refused and counted."""
+    """The attempt is rejected and counted."""
     world.register()
     with refuses(Errors.INVALID_CREDENTIALS):
         world.passwords.change(*signed_in(world), "not my password", NEW_PASSWORD, now=NOW)
@@ -416,7 +416,7 @@ def test_an_account_moves_to_its_new_address(world: World) -> None:
 
 
 def test_the_code_goes_to_the_new_address_and_the_notice_to_the_old(world: World) -> None:
-    """Only who reads the new mailbox can finish, and who reads the old one hears of it."""
+    """Only a reader of the new mailbox can finish the move, and a reader of the old one is told."""
     world.register()
     world.emails.request(*signed_in(world), NEW_LOGIN, PASSWORD, now=NOW)
     [letter] = world.deliver()
@@ -443,8 +443,8 @@ def test_a_move_code_works_once_and_for_an_hour(world: World) -> None:
         world.emails.confirm(code, now=NOW)
 
 
-def test_a_taken_address_gets_nobodys_account(world: World) -> None:
-    """The reader of that mailbox learns that it has an account; both accounts stay as they are."""
+def test_a_taken_address_gets_no_account(world: World) -> None:
+    """The reader of that mailbox learns that it has an account. Both accounts stay unchanged."""
     world.register()
     other = world.register(NEW_LOGIN)
     code = ask_to_move(world)
@@ -464,7 +464,7 @@ def test_a_changed_password_ends_a_move(world: World) -> None:
 
 
 def test_a_changed_password_stops_a_move_that_still_waits(world: World) -> None:
-    """A request that lies in the outbox while the password changes is not sent at all."""
+    """A request that waits in the outbox while the password changes is not sent."""
     world.register()
     world.emails.request(*signed_in(world), NEW_LOGIN, PASSWORD, now=NOW)
     world.passwords.change(*signed_in(world), PASSWORD, NEW_PASSWORD, now=NOW)
@@ -473,7 +473,7 @@ def test_a_changed_password_stops_a_move_that_still_waits(world: World) -> None:
 
 @pytest.mark.parametrize("email", [LOGIN, "ann", "no address@example.com"])
 def test_what_is_no_new_address_is_refused(world: World, email: str) -> None:
-    """The present address, a user name and nonsense are named as what is wrong."""
+    """The present address, a user name and a malformed address are rejected."""
     world.register()
     with refuses(Errors.INVALID_REQUEST):
         world.emails.request(*signed_in(world), email, PASSWORD, now=NOW)
@@ -491,7 +491,7 @@ def test_a_wrong_password_moves_nothing(world: World) -> None:
 
 
 def test_the_owner_is_told_of_a_stolen_refresh_token(world: World) -> None:
-    """The reuse that ends a session is told once, to the address of the account."""
+    """The owner gets one mail about the reuse that ended the session."""
     world.register()
     first = world.log_in()
     second = world.refresh(first, now=NOW + 1)
@@ -516,7 +516,7 @@ CRASHES = [
     ("delete_user", "before"),
     ("delete_user", "after"),
 ]
-"""Every point between two writes; before the first, the account simply stands."""
+"""Every point between two writes. Before the first one, the account is unchanged."""
 
 
 def delete(world: World, who: tuple[str, str], password: str = PASSWORD) -> None:
@@ -524,7 +524,7 @@ def delete(world: World, who: tuple[str, str], password: str = PASSWORD) -> None
 
 
 def test_a_deleted_account_is_gone_with_its_sessions_and_its_login(world: World) -> None:
-    """Nothing of it is left, its owner is told, and somebody may have the login."""
+    """Nothing of the account is left, its owner is told, and the login is free."""
     world.register()
     sub, sid = signed_in(world)
     delete(world, (sub, sid))
@@ -544,7 +544,7 @@ def test_a_wrong_password_deletes_nothing(world: World) -> None:
 
 
 def test_the_last_admin_cannot_delete_itself(world: World) -> None:
-    """Another admin must come first; until then the account stands, signed in, and no mail says otherwise."""
+    """There must be another admin first. Until then the account stays signed in, and no mail is sent."""
     world.accounts.create(Registration(LOGIN, PASSWORD), roles=("admin",), now=NOW)
     who = signed_in(world)
     with refuses(Errors.LAST_ADMIN):
@@ -556,7 +556,7 @@ def test_the_last_admin_cannot_delete_itself(world: World) -> None:
 
 
 def test_a_disabled_account_cannot_delete_itself(world: World) -> None:
-    """Else its owner would register anew, and be free of what an operator decided."""
+    """Otherwise its owner could register again and evade the operator's decision."""
     world.register()
     who = signed_in(world)
     world.put_user(replace(present(world), status=UserStatus.DISABLED))
@@ -569,7 +569,7 @@ def test_a_disabled_account_cannot_delete_itself(world: World) -> None:
 def test_a_crash_leaves_nothing_that_can_sign_in(
     policy: SigningPolicy, monkeypatch: pytest.MonkeyPatch, operation: str, moment: str
 ) -> None:
-    """Whichever write is the last, no password, refresh token or code opens the account, and a rerun finishes."""
+    """After a crash at any write, no password, refresh token or code opens the account. A rerun finishes."""
     world = World(policy)
     world.register()
     answer = world.log_in()
@@ -610,6 +610,6 @@ def refusal(action: object) -> Errors:
 
 
 def test_mails_have_ids_of_their_own(world: World) -> None:
-    """Two mails are never taken for one."""
+    """No two mails have the same id."""
     made = [world.outbox.mail(MailKind.RESET, to=LOGIN, now=NOW) for _ in range(2)]
     assert len({mail.mail_id for mail in made if isinstance(mail, Mail)}) == 2

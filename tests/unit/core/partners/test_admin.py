@@ -1,4 +1,4 @@
-"""Partners in an operator's hands: nobody maps to what they may not do, and what is stored fits together."""
+"""Partners as operators manage them: operators cannot map roles above their own, and records are consistent."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def world() -> PartnerWorld:
 
 @pytest.mark.parametrize("role", ["admin", "service", "helper", "keys"])
 def test_operators_role_is_never_mapped(world: PartnerWorld, role: str) -> None:
-    """Not even by an admin, who has all of them; neither in the map nor by default, nor later."""
+    """Not even an admin can map an operator's role, in the map or as a default, at creation or later."""
     shop = world.partner()
     for members in ({"role_map": {"x": role}}, {"default_roles": (role,)}):
         with refuses(Errors.FORBIDDEN):
@@ -40,8 +40,8 @@ def test_operators_role_is_never_mapped(world: PartnerWorld, role: str) -> None:
     assert world.store.find_partner(shop.partner_id) == shop
 
 
-def test_nobody_maps_above_himself(world: PartnerWorld) -> None:
-    """An admin has no right to private data; who has it may give it, and then others may change the rest."""
+def test_operators_cannot_map_roles_above_their_own(world: PartnerWorld) -> None:
+    """Only an operator with the role's permissions can map it. Others may then change the partner's other settings."""
     with refuses(Errors.FORBIDDEN):
         world.partner(role_map={"x": "private"})
     officer = Operator("usr_officer", (*ADMIN.permissions, *BUILT_IN.permissions(("privacy",))), NOW)
@@ -49,8 +49,8 @@ def test_nobody_maps_above_himself(world: PartnerWorld) -> None:
     assert world.set_partner(made, name="T").role_map == {"x": "private"}
 
 
-def test_nobody_signs_for_roles_above_himself(world: PartnerWorld) -> None:
-    """Whoever decides whose tokens count says who has the roles of the map; to take a key away is free."""
+def test_operators_cannot_add_keys_for_roles_above_their_own(world: PartnerWorld) -> None:
+    """A partner's key can assert every mapped role, so adding one needs those permissions. Removing one does not."""
     officer = Operator("usr_officer", (*ADMIN.permissions, *BUILT_IN.permissions(("privacy",))), NOW)
     asked = new_partner("S", "https://s.example", keys=(Signer("k1").key(),), role_map={"x": "private"})
     made = world.admin.create(officer, asked, now=NOW)
@@ -68,8 +68,8 @@ def test_nobody_signs_for_roles_above_himself(world: PartnerWorld) -> None:
     assert set(world.admin.add_key(officer, made.partner_id, Signer("k2").key()).keys) == {"k2"}
 
 
-def test_nobody_opens_again_what_gives_more_than_they_have(world: PartnerWorld) -> None:
-    """To close a partner, after a theft say, is free."""
+def test_operators_cannot_enable_a_partner_above_their_own_roles(world: PartnerWorld) -> None:
+    """Disabling a partner does not need these permissions, so operators can act at once after a theft."""
     officer = Operator("usr_officer", (*ADMIN.permissions, *BUILT_IN.permissions(("privacy",))), NOW)
     asked = new_partner("S", "https://s.example", keys=(Signer("k1").key(),), role_map={"x": "private"})
     made = world.admin.create(officer, asked, now=NOW)
@@ -81,21 +81,21 @@ def test_nobody_opens_again_what_gives_more_than_they_have(world: PartnerWorld) 
 
 
 def test_key_comes_though_a_role_of_the_map_is_gone(world: PartnerWorld) -> None:
-    """What nobody gets any more is in nobody's way."""
+    """A mapped role that no longer exists does not prevent a change."""
     made = world.partner(role_map={"x": "desk"})
     world.admin = replace(world.admin, roles=BUILT_IN)
     assert set(world.admin.add_key(ADMIN, made.partner_id, Signer("k2").key()).keys) == {"k1", "k2"}
 
 
 def test_role_of_a_stacks_own_is_mapped(world: PartnerWorld) -> None:
-    """Where it permits nothing of an operator's; one that is not there is named."""
+    """A custom role without an operator's permissions can be mapped. An unknown role is rejected."""
     assert world.partner(role_map={"x": "desk"}).role_map == {"x": "desk"}
     with refuses(Errors.VALIDATION_FAILED):
         world.partner("https://other.example", role_map={"x": "nothing"})
 
 
 def test_every_change_is_told(world: PartnerWorld) -> None:
-    """Who did what, and to which partner."""
+    """Each event names the operator, the change and the partner."""
     shop = world.partner()
     world.set_partner(shop, name="Other", max_users=3)
     world.admin.add_key(ADMIN, shop.partner_id, Signer("k2").key())
@@ -111,8 +111,8 @@ def test_every_change_is_told(world: PartnerWorld) -> None:
     assert {(event.actor, event.partner_id) for event in world.journal.events} == {(ADMIN.sub, shop.partner_id)}
 
 
-def test_change_of_what_somebody_else_changed_is_refused(world: PartnerWorld, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The second of two operators reads again."""
+def test_change_of_an_outdated_version_is_refused(world: PartnerWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second of two operators gets a conflict and must read again."""
     shop = world.partner()
     world.set_partner(shop, name="Other")
     monkeypatch.setattr(world.store, "find_partner", lambda _: shop)
@@ -126,7 +126,7 @@ def test_change_of_what_somebody_else_changed_is_refused(world: PartnerWorld, mo
 
 
 def test_issuers_that_are_ours_are_no_partners(world: PartnerWorld) -> None:
-    """The present one, and while it moves the one to come and the one before."""
+    """A partner cannot use the stack's present, planned or previous issuer."""
     world.source.held = plan_issuer_move(world.source.held, "https://auth.example", Moment(NOW, world.entropy))
     planned = world.source.held.issuers.planned
     assert planned is not None
@@ -138,7 +138,7 @@ def test_issuers_that_are_ours_are_no_partners(world: PartnerWorld) -> None:
 
 
 def test_keys_are_few_and_each_has_its_own_id(world: PartnerWorld) -> None:
-    """Enough to rotate."""
+    """There are enough keys to rotate."""
     shop = world.partner(keys=[Signer(f"k{number}") for number in range(MAX_KEYS)])
     with refuses(Errors.VALIDATION_FAILED):
         world.admin.add_key(ADMIN, shop.partner_id, Signer("more").key())
@@ -166,19 +166,19 @@ def test_keys_are_few_and_each_has_its_own_id(world: PartnerWorld) -> None:
     ],
 )
 def test_address_of_keys_is_plain_https(world: PartnerWorld, address: str) -> None:
-    """No user, no fragment, nothing that two readers read in two ways; plain http is for a laptop."""
+    """The address has no user, no fragment and nothing ambiguous. Plain http is only for a laptop."""
     with refuses(Errors.VALIDATION_FAILED):
         world.set_partner(keyless(world), jwks_uri=address)
 
 
 @pytest.mark.parametrize("address", ["https://keys.example/jwks.json?v=1", "https://[2606:4700::1]:8443/", "https://k"])
 def test_address_of_keys_is_kept(world: PartnerWorld, address: str) -> None:
-    """As it was given."""
+    """The address is stored as it was given."""
     assert world.set_partner(keyless(world), jwks_uri=address).jwks_uri == address
 
 
 def test_keys_come_from_one_place(world: PartnerWorld) -> None:
-    """From the record or from an address: else nobody could say which of two keys of one id counts."""
+    """Keys come from the record or from an address. With both, two keys could have the same id."""
     with refuses(Errors.VALIDATION_FAILED):
         world.set_partner(world.partner(), jwks_uri="https://keys.example/")
 
@@ -189,7 +189,7 @@ def keyless(world: PartnerWorld) -> Partner:
 
 
 def test_key_without_an_id_is_called_by_its_thumbprint() -> None:
-    """As PEM and as JWK alike (RFC 7638)."""
+    """The id is the same for PEM and JWK (RFC 7638)."""
     signer = Signer()
     bare = {name: value for name, value in signer.key().to_jwk().items() if name != "kid"}
     by_jwk = read_key(kid="", alg="", pem="", jwk=bare)
@@ -210,6 +210,6 @@ def test_key_without_an_id_is_called_by_its_thumbprint() -> None:
     ],
 )
 def test_bad_key_is_refused_by_name(members: dict[str, Any]) -> None:
-    """Neither, both, none at all, without an algorithm, or with an id that no address can hold."""
+    """A key is given as one of PEM and JWK, with an algorithm and an id that fits into a URL."""
     with refuses(Errors.INVALID_REQUEST):
         read_key(**{"kid": "", "alg": "ES256"} | members)

@@ -1,4 +1,4 @@
-"""What is believed of a partner's token: every flaw has one answer outside and a reason of its own in the log."""
+"""Checks of a partner's token: every flaw gets the same answer, and its own reason in the log."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def world() -> PartnerWorld:
 
 
 def signed(**members: Any) -> Forge:
-    """Return the maker of a token that says these things, rightly signed."""
+    """Return the maker of a correctly signed token with these claims."""
     return lambda world: world.signer.sign(claims(ISSUER, **members))
 
 
 def headed(**header: Any) -> Forge:
-    """Return the maker of a token with another header, rightly signed."""
+    """Return the maker of a correctly signed token with another header."""
     return lambda world: world.signer.sign(claims(ISSUER), **header)
 
 
@@ -63,7 +63,7 @@ def of_another_algorithm(world: PartnerWorld) -> str:
 
 
 def with_claim(name: str, text: str) -> Forge:
-    """Return the maker of a token in which one claim is this JSON text, rightly signed."""
+    """Return the maker of a correctly signed token in which one claim is this JSON text."""
 
     def forge(world: PartnerWorld) -> str:
         rest = json.dumps({each: value for each, value in claims(ISSUER).items() if each != name})
@@ -87,7 +87,7 @@ FLAWS: dict[str, tuple[Forge, str]] = {
     "wrong audience": (signed(aud="https://other.example"), "wrong_audience"),
     "our audience among others": (signed(aud=["https://id.example", "https://other.example"]), "wrong_audience"),
     "no audience": (signed(aud=None), "wrong_audience"),
-    "unknown issuer": (signed(iss="https://nobody.example"), "unknown_partner"),
+    "unknown issuer": (signed(iss="https://unknown.example"), "unknown_partner"),
     "no issuer": (signed(iss=None), "unknown_partner"),
     "issuer that is a list": (signed(iss=[ISSUER]), "unknown_partner"),
     "expired": (signed(iat=NOW - 400, exp=NOW - 30), "expired"),
@@ -152,7 +152,7 @@ FLAWS: dict[str, tuple[Forge, str]] = {
 
 @pytest.mark.parametrize("flaw", FLAWS)
 def test_flaw_is_refused_with_a_reason_in_the_log_alone(world: PartnerWorld, flaw: str) -> None:
-    """Whatever is wrong, the answer is the same; nobody gets an account, and nothing is used up."""
+    """Every flaw gets the same answer. No account is created, and no assertion is used up."""
     forge, reason = FLAWS[flaw]
     with pytest.raises(ServiceError) as refused:
         world.enter(forge(world))
@@ -163,14 +163,14 @@ def test_flaw_is_refused_with_a_reason_in_the_log_alone(world: PartnerWorld, fla
 
 
 def refusal(world: PartnerWorld, assertion: str, **asked: Any) -> str:
-    """Return the reason for which an assertion is refused."""
+    """Return the reason for which an assertion is rejected."""
     with pytest.raises(ServiceError, match="invalid_grant"):
         world.enter(assertion, **asked)
     return world.reasons()[-1]
 
 
 def test_assertion_works_once(world: PartnerWorld) -> None:
-    """The second time it is replayed, in the last second it holds as well."""
+    """A second use is a replay, even in the last second of the assertion's life."""
     assertion = world.signer.sign(claims(ISSUER))
     world.enter(assertion)
     assert refusal(world, assertion) == "replayed"
@@ -178,7 +178,7 @@ def test_assertion_works_once(world: PartnerWorld) -> None:
 
 
 def test_replay_in_another_spelling_is_a_replay(world: PartnerWorld) -> None:
-    """An ECDSA signature has a twin that proves the same: a token is known by its jti, or by what is signed."""
+    """Each ECDSA signature has a second valid form, so a token is identified by its jti, or by the signed text."""
     order = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
     world.partner("https://other.example", allow_missing=("jti",))
     for assertion in (
@@ -192,20 +192,20 @@ def test_replay_in_another_spelling_is_a_replay(world: PartnerWorld) -> None:
 
 
 def test_same_jti_in_another_token_is_a_replay(world: PartnerWorld) -> None:
-    """What counts is the partner's jti, whoever it speaks of."""
+    """A partner's jti counts once, even if the second token names another user."""
     world.enter(world.signer.sign(claims(ISSUER, jti="one")))
     assert refusal(world, world.signer.sign(claims(ISSUER, "u-2", jti="one"))) == "replayed"
 
 
 def test_jti_is_one_partners_own(world: PartnerWorld) -> None:
-    """Two partners may count alike."""
+    """Two partners may use the same jti."""
     other = world.partner("https://other.example")
     world.enter(world.signer.sign(claims(ISSUER, jti="one")))
     assert world.come(other, jti="one").created
 
 
 def test_refused_request_uses_nothing_up(world: PartnerWorld) -> None:
-    """A scope that was too wide leaves the assertion good."""
+    """A request with a scope that is too wide does not use up the assertion."""
     assertion = world.signer.sign(claims(ISSUER))
     with pytest.raises(ServiceError, match="invalid_scope"):
         world.enter(assertion, scope="everything")
@@ -213,7 +213,7 @@ def test_refused_request_uses_nothing_up(world: PartnerWorld) -> None:
 
 
 def test_partner_opens_nothing_of_another(world: PartnerWorld) -> None:
-    """A's key under B's name proves nothing, and the same external id is somebody else."""
+    """A's key under B's name proves nothing, and the same external id at B is another user."""
     mine = Signer("k1")
     other = world.partner("https://other.example", [mine])
     assert refusal(world, mine.sign(claims(ISSUER))) == "wrong_signature"
@@ -223,7 +223,7 @@ def test_partner_opens_nothing_of_another(world: PartnerWorld) -> None:
 
 
 def test_disabled_and_deleted_partner_open_nothing(world: PartnerWorld) -> None:
-    """And an enabled one does again."""
+    """A partner that is enabled again works again."""
     [partner] = world.store.list_partners(after="", limit=9).items
     world.set_partner(partner, status=Status.DISABLED)
     assert refusal(world, world.signer.sign(claims(ISSUER))) == "partner_disabled"
@@ -234,7 +234,7 @@ def test_disabled_and_deleted_partner_open_nothing(world: PartnerWorld) -> None:
 
 
 def test_each_of_two_keys_proves_by_its_own_id(world: PartnerWorld) -> None:
-    """While a partner rotates both are good, and once the old is removed only the new."""
+    """During a rotation both keys are good. Once the old one is removed, only the new one is."""
     old, new = Signer("old"), Signer("new")
     partner = world.partner("https://two.example", [old, new])
     for signer in (old, new):
@@ -259,7 +259,7 @@ def relaxed(world: PartnerWorld, *flags: str) -> Partner:
 
 @pytest.mark.parametrize("flag", RELAXED)
 def test_claim_may_be_missing_where_the_record_says_so(world: PartnerWorld, flag: str) -> None:
-    """Each use is logged, and nobody else may lack it."""
+    """Each relaxed assertion is logged, and still works only once."""
     partner = relaxed(world, flag)
     assertion = world.signer.sign(claims(partner.issuer, **RELAXED[flag]))
     assert world.enter(assertion, issuer_id=partner.partner_id).created
@@ -269,7 +269,7 @@ def test_claim_may_be_missing_where_the_record_says_so(world: PartnerWorld, flag
 
 
 def test_claim_that_is_there_must_be_right_all_the_same(world: PartnerWorld) -> None:
-    """A relaxation is for what is absent."""
+    """A relaxation applies only to a missing claim."""
     partner = relaxed(world, "jti", "iss", "aud", "kid", "iat")
     wrong: dict[str, Any] = {"aud": "https://other.example", "iss": ISSUER, "iat": NOW + 60, "jti": 7}
     reasons = [
@@ -287,7 +287,7 @@ def test_token_without_iat_must_expire_soon(world: PartnerWorld) -> None:
 
 
 def test_kid_may_be_missing_where_one_key_is_all_there_is(world: PartnerWorld) -> None:
-    """And where the request names the partner: else a key would be guessed."""
+    """The request must also name the partner. Otherwise the key would be a guess."""
     partner = relaxed(world, "kid")
     assertion = world.signer.sign(claims(partner.issuer), kid=None)
     assert refusal(world, assertion) == "unknown_kid"
@@ -298,7 +298,7 @@ def test_kid_may_be_missing_where_one_key_is_all_there_is(world: PartnerWorld) -
 
 
 def test_audience_of_the_partners_own_choice(world: PartnerWorld) -> None:
-    """Where the record names one, the issuer's address is none any more."""
+    """If the record names an audience, the issuer's address is no longer accepted as one."""
     partner = world.partner("https://own.example", audience="latchkey-prod")
     assert world.come(partner, aud="latchkey-prod").created
     assert world.come(partner, aud=["latchkey-prod"]).created is False
@@ -306,7 +306,7 @@ def test_audience_of_the_partners_own_choice(world: PartnerWorld) -> None:
 
 
 def test_assertion_may_be_for_any_issuer_that_is_ours(world: PartnerWorld) -> None:
-    """Partners change the address that they name when it suits them, while the issuer moves."""
+    """During a move of the issuer, each partner may change its audience at any time."""
     partner = world.partner("https://moving.example")
     world.source.held = plan_issuer_move(world.source.held, "https://auth.example", Moment(NOW, world.entropy))
     planned = world.source.held.issuers.planned
@@ -324,7 +324,7 @@ def test_assertion_may_be_for_any_issuer_that_is_ours(world: PartnerWorld) -> No
 
 
 def test_published_keys_prove_too(world: PartnerWorld) -> None:
-    """And where they cannot be had, nothing does."""
+    """If the published keys cannot be fetched, no assertion is accepted."""
     address = "https://keys.example/jwks.json"
     partner = world.admin.create(ADMIN, new_partner("P", "https://p.example", jwks_uri=address), now=NOW)
     assert refusal(world, world.signer.sign(claims(partner.issuer))) == "keys_unreachable: away"
@@ -333,7 +333,7 @@ def test_published_keys_prove_too(world: PartnerWorld) -> None:
 
 
 def test_many_bad_assertions_from_one_address_are_slowed_down(world: PartnerWorld) -> None:
-    """As bad tokens are anywhere."""
+    """Bad assertions are throttled like other bad tokens."""
     for _ in range(ADDRESS_RULE.free):
         with pytest.raises(ServiceError, match="invalid_grant"):
             world.enter("x")
@@ -355,7 +355,7 @@ def test_nothing_is_used_up_for_tokens_that_cannot_be_made(world: PartnerWorld) 
 def test_use_is_remembered_for_as_long_as_the_assertion_holds(
     world: PartnerWorld, monkeypatch: pytest.MonkeyPatch, exp: int, last: int
 ) -> None:
-    """To the last second at which its signature would still be good, and not for as long as its sender likes."""
+    """The store keeps the use until the last second in which the assertion is accepted, whatever its `exp` is."""
     kept: list[int] = []
 
     def keep(_: str, *, until: int) -> bool:

@@ -1,4 +1,4 @@
-"""Roles of a stack's own: what may be in them, and who may change them."""
+"""Custom roles: their permissions, and the operators who may change them."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_built_in_role_stays(admin: RoleAdmin, name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(BUILT_IN.roles))
 def test_stored_role_of_a_built_in_name_counts_for_nothing(name: str) -> None:
-    """Whatever got into the table, the built-in role is what it is."""
+    """A built-in role stays the same, whatever the table says."""
     assert registry_with(CustomRoles(1, {name: "users:write"})).roles[name] == BUILT_IN.roles[name]
 
 
@@ -73,8 +73,8 @@ def test_bad_name_is_refused(admin: RoleAdmin, name: str) -> None:
         admin.put(ADMIN, name, ())
 
 
-def test_nobody_makes_a_role_of_what_they_lack(admin: RoleAdmin) -> None:
-    """Neither by a new role, nor by one that they hold themselves, nor by taking away from others."""
+def test_operators_cannot_put_what_they_lack_into_a_role(admin: RoleAdmin) -> None:
+    """Operators cannot create such a role, extend their own role, or take such a permission from others."""
     admin.put(ADMIN, "auditor", ("audit:read",))
     for permissions in (("audit:read",), ()):
         with pytest.raises(ServiceError, match="forbidden"):
@@ -85,7 +85,7 @@ def test_nobody_makes_a_role_of_what_they_lack(admin: RoleAdmin) -> None:
 
 
 def test_deleted_role_grants_nothing(admin: RoleAdmin) -> None:
-    """Its name becomes a word like any other."""
+    """Its name becomes an unknown role."""
     admin.put(ADMIN, "help_desk", ("users:read",))
     admin.delete(ADMIN, "help_desk")
     assert admin.registry().permissions(["help_desk"]) == ()
@@ -94,7 +94,7 @@ def test_deleted_role_grants_nothing(admin: RoleAdmin) -> None:
 
 
 def test_roles_have_a_limit(admin: RoleAdmin) -> None:
-    """One more than the limit is refused, and a change of one of them is not."""
+    """A role over the limit is rejected. At the limit, a role can still be changed."""
     for number in range(MAX_CUSTOM_ROLES):
         admin.put(ADMIN, f"role{number}", ())
     with pytest.raises(ServiceError, match="limit_reached"):
@@ -103,7 +103,7 @@ def test_roles_have_a_limit(admin: RoleAdmin) -> None:
 
 
 def test_change_beside_another_change_is_refused(admin: RoleAdmin, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who read what is no longer so writes nothing."""
+    """A change that is based on an outdated version writes nothing."""
     stale = admin.store.custom_roles()
     admin.put(ADMIN, "first", ())
     monkeypatch.setattr(admin.store, "custom_roles", lambda: stale)
@@ -112,7 +112,7 @@ def test_change_beside_another_change_is_refused(admin: RoleAdmin, monkeypatch: 
 
 
 def test_built_in_roles_are_known_without_a_look() -> None:
-    """The usual sign-in never reads the registry; a role that is not built in does."""
+    """A sign-in with built-in roles never reads the registry. A sign-in with another role does."""
     looks: list[int] = []
 
     def read() -> RoleRegistry:
@@ -137,7 +137,7 @@ def test_token_says_only_what_names_do_not() -> None:
 
 
 def test_token_of_a_role_of_ones_own_carries_its_permissions(world: World) -> None:
-    """Beside the names of the roles, and only then."""
+    """The token then has the permissions beside the names of the roles."""
     registry = registry_with(CustomRoles(1, {"desk": "users:read"}))
     issuer = Issuer("latchkey", world.entropy, registry)
     policy = world.source.policy()
@@ -146,5 +146,5 @@ def test_token_of_a_role_of_ones_own_carries_its_permissions(world: World) -> No
 
 
 def test_every_permission_together_is_under_a_kilobyte() -> None:
-    """So no combination of roles makes a token that is too large."""
+    """For this reason no combination of roles makes a token that is too large."""
     assert len(" ".join(PERMISSIONS)) < 1024

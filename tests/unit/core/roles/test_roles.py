@@ -11,7 +11,7 @@ USER_PERMISSIONS = ("hello:read", "profile:read", "profile:write", "sessions:end
 
 @pytest.mark.parametrize("role", ["admin", "privacy", "service"])
 def test_any_known_role_implies_user(role: str) -> None:
-    """Who has a known role is a user too."""
+    """A user with any known role also has the role `user`."""
     assert BUILT_IN.effective_roles([role]) == tuple(sorted((role, "user")))
 
 

@@ -1,4 +1,4 @@
-"""The signing policy in an admin's hands: what may be changed, what must be confirmed, who may see what."""
+"""The signing policy as admins manage it: changes, confirmations, and the permissions to see keys."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def world() -> SigningWorld:
 
 @pytest.fixture
 def admin(world: SigningWorld) -> PolicyAdmin:
-    """Its policy in an admin's hands."""
+    """The service with which an admin manages the policy."""
     return world.admin()
 
 
 def refusal(world: SigningWorld, settings: Settings) -> ServiceError:
-    """Return the error with which a change is refused."""
+    """Return the error with which a change is rejected."""
     with pytest.raises(ServiceError) as caught:
         world.admin().change(ADMIN, settings, world.moment(LATER))
     assert world.policy.version == 1
@@ -54,7 +54,7 @@ def proposed(world: SigningWorld, sub: str = ADMIN, *, now: int = LATER, end_ses
 
 
 def reset_refused(world: SigningWorld, token: str, *, sub: str = ADMIN, now: int = LATER) -> Errors:
-    """Return with which error a reset is refused; nothing has changed."""
+    """Return the error with which a reset is rejected; assert that nothing has changed."""
     before = world.secret.current()
     with pytest.raises(ServiceError) as caught:
         world.admin().reset(sub, token, world.moment(now))
@@ -66,7 +66,7 @@ def reset_refused(world: SigningWorld, token: str, *, sub: str = ADMIN, now: int
 
 
 def test_policy_is_shown_as_it_stands(world: SigningWorld, admin: PolicyAdmin) -> None:
-    """Settings, and of every key what it is at this moment and when that changes."""
+    """The view has the settings, and for every key its present state and the time when that changes."""
     admin.rotate(ADMIN, world.moment(LATER))
     shown = admin.show(LATER)
     spare, current, previous = world.policy.keys.keys
@@ -86,7 +86,7 @@ def test_policy_is_shown_as_it_stands(world: SigningWorld, admin: PolicyAdmin) -
 
 
 def test_heir_is_shown_as_current_when_it_is(world: SigningWorld, admin: PolicyAdmin) -> None:
-    """Nothing is written when an heir takes over, and the picture changes all the same."""
+    """The view changes when an heir takes over, although nothing is written."""
     admin.change(ADMIN, Settings(Algorithm.ES256, {}), world.moment(LATER))
     ready = LATER + CACHES.publish_lead
     signing = [key["alg"] for now in (ready - 1, ready) for key in admin.show(now)["keys"] if key["state"] == "current"]
@@ -94,7 +94,7 @@ def test_heir_is_shown_as_current_when_it_is(world: SigningWorld, admin: PolicyA
 
 
 def test_key_that_is_gone_is_not_shown(world: SigningWorld, admin: PolicyAdmin) -> None:
-    """A retired key is no key, whoever has swept it."""
+    """A retired key is not shown, swept or not."""
     admin.rotate(ADMIN, world.moment(LATER))
     assert len(admin.show(LATER + 86_400)["keys"]) == 2
 
@@ -126,7 +126,7 @@ def test_nothing_private_is_shown(world: SigningWorld, admin: PolicyAdmin) -> No
     ],
 )
 def test_value_out_of_bounds_is_named(world: SigningWorld, field: str, low: int, high: int) -> None:
-    """The error says which member, and from where to where."""
+    """The error names the member and its bounds."""
     for value in (low - 1, high + 1, -1):
         error = refusal(world, Settings(None, {field: value}))
         (fault,) = error.fields
@@ -136,7 +136,7 @@ def test_value_out_of_bounds_is_named(world: SigningWorld, field: str, low: int,
 
 @pytest.mark.parametrize("lifetimes", [{"refresh_idle_ttl": 7_776_001}, {"refresh_ttl": 2_591_999}])
 def test_idle_life_is_not_over_the_whole(world: SigningWorld, lifetimes: dict[str, int]) -> None:
-    """Also where only one of the two is changed."""
+    """The check also applies if only one of the two is changed."""
     error = refusal(world, Settings(None, lifetimes))
     assert (error.error, error.fields[0].field) == (Errors.VALIDATION_FAILED, "refresh_idle_ttl")
 
@@ -162,14 +162,14 @@ def test_change_of_algorithm_begins(world: SigningWorld, admin: PolicyAdmin) -> 
 
 
 def test_shared_secret_needs_the_stacks_word(world: SigningWorld) -> None:
-    """Whoever can verify with one can mint, so an admin alone does not decide it."""
+    """A verifier that has the shared secret can also mint tokens, so an admin alone cannot choose HS256."""
     error = refusal(world, Settings(Algorithm.HS256, {}))
     assert (error.error, error.kind.status) == (Errors.VALIDATION_FAILED, 422)
     assert (error.fields[0].field, error.fields[0].code) == ("algorithm", "hs256_not_allowed")
 
 
 def test_shared_secret_is_taken_where_the_stack_allows_it(world: SigningWorld) -> None:
-    """With the parameter it is an algorithm like any other."""
+    """With the stack's parameter, HS256 can be chosen like any other algorithm."""
     shown = world.admin(allow_hs256=True).change(ADMIN, Settings(Algorithm.HS256, {}), world.moment(LATER))
     assert shown["algorithm"] == "HS256"
 
@@ -212,7 +212,7 @@ def test_reset_asks_for_a_confirmation(world: SigningWorld, admin: PolicyAdmin) 
 
 
 def test_impact_says_how_long_old_refresh_tokens_are_accepted(world: SigningWorld, admin: PolicyAdmin) -> None:
-    """Until the last of them has died, unless sessions end: as long as the reset itself keeps the keys."""
+    """They are accepted as long as the reset keeps their keys: until the last one expires, unless sessions end."""
     impact = admin.propose_reset(ADMIN, world.moment(LATER), end_sessions=False).members["impact"]
     assert isinstance(impact, dict)
     admin.reset(ADMIN, proposed(world), world.moment(LATER))
@@ -231,7 +231,7 @@ def test_impact_says_how_long_old_refresh_tokens_are_accepted(world: SigningWorl
     ],
 )
 def test_impact_says_who_notices_when(world: SigningWorld, caches: Caches, own: int, others: int) -> None:
-    """The authorizer behind the gateway, `validate` with the policy it has read, and everybody else."""
+    """The impact has one time for the authorizer and `validate`, and another for all other verifiers."""
     moment = Moment(LATER, world.entropy, caches)
     impact = world.admin().propose_reset(ADMIN, moment, end_sessions=False).members["impact"]
     assert isinstance(impact, dict)
@@ -239,7 +239,7 @@ def test_impact_says_who_notices_when(world: SigningWorld, caches: Caches, own: 
 
 
 def test_reset_that_is_confirmed_leaves_no_key(world: SigningWorld, admin: PolicyAdmin) -> None:
-    """Nothing of before signs, verifies or is published."""
+    """No earlier key signs, verifies or is published."""
     old = {key.kid for key in world.policy.keys.keys}
     shown = admin.reset(ADMIN, proposed(world), world.moment(LATER + CONFIRMATION_TTL - 1))
     assert old.isdisjoint(key["kid"] for key in shown["keys"])
@@ -255,7 +255,7 @@ def test_confirmation_works_once(world: SigningWorld, admin: PolicyAdmin) -> Non
 
 
 def test_confirmation_is_its_admins_own(world: SigningWorld) -> None:
-    """Another admin's token is refused; and used up, since two hands had it."""
+    """Another admin's token is rejected, and used up because two admins have had it."""
     token = proposed(world)
     assert reset_refused(world, token, sub=OTHER) is Errors.CONFIRMATION_FAILED
     assert reset_refused(world, token) is Errors.CONFIRMATION_FAILED
@@ -268,13 +268,13 @@ def test_confirmation_expires(world: SigningWorld) -> None:
 
 @pytest.mark.parametrize("token", ["", "a", "lks_" + "a" * 59])
 def test_confirmation_cannot_be_guessed(world: SigningWorld, token: str) -> None:
-    """A text that is no token is refused as a wrong one is."""
+    """A malformed token is rejected like a wrong one."""
     proposed(world)
     assert reset_refused(world, token) is Errors.CONFIRMATION_FAILED
 
 
 def test_confirmation_is_of_the_policy_that_was_seen(world: SigningWorld, admin: PolicyAdmin) -> None:
-    """Where the policy has changed since, what breaks may be something else."""
+    """If the policy has changed since, the reset may break other things than those shown."""
     token = proposed(world)
     admin.rotate(OTHER, world.moment(LATER))
     assert reset_refused(world, token) is Errors.CONFLICT
@@ -288,7 +288,7 @@ def test_confirmation_is_stored_as_a_hash(world: SigningWorld) -> None:
 
 @pytest.mark.parametrize("end_sessions", [True, False])
 def test_what_becomes_of_sessions_is_settled_at_the_first_call(world: SigningWorld, end_sessions: bool) -> None:
-    """The admin confirms what was proposed: every refresh token is worth nothing, or as much as before."""
+    """The admin confirms the proposal: either all refresh tokens become worthless, or all of them stay good."""
     token = RefreshToken("usr_eve", "ses_a", 3, bytes(16), bytes(16))
     text = mint_refresh(token, world.policy.refresh_keys)
     world.admin().reset(ADMIN, proposed(world, end_sessions=end_sessions), world.moment(LATER))
@@ -338,7 +338,7 @@ def test_next_is_the_key_of_the_rotation_to_come(world: SigningWorld, admin: Pol
 
 
 def shown_to(admin: PolicyAdmin, now: int, *, trusted: bool = False) -> dict[str, Any]:
-    """Return the validation keys as an admin sees them who may read secrets and has just signed in, or not."""
+    """Return the validation keys as shown to an admin with or without the permission to read secrets."""
     return admin.validation_key(ADMIN, may_read_secret=trusted, auth_time=now if trusted else 0, now=now)
 
 
@@ -371,7 +371,7 @@ def test_shared_secrets_verify_as_they_are_pasted(world: SigningWorld) -> None:
 
 
 def test_shared_secret_is_given_after_a_fresh_sign_in() -> None:
-    """It is the very secret, for an admin who may read it. Octets that are no text are shown as a JWK only."""
+    """An admin with the permission gets the secret itself. Octets that are not text are shown only as a JWK."""
     world = signing_with(Algorithm.HS256)
     auth_time = NOW - RECENT_SIGN_IN + 1
     answer = world.admin().validation_key(ADMIN, may_read_secret=True, auth_time=auth_time, now=NOW)
@@ -383,8 +383,8 @@ def test_shared_secret_is_given_after_a_fresh_sign_in() -> None:
 @pytest.mark.parametrize(
     ("may_read_secret", "auth_time"), [(False, NOW), (True, NOW - RECENT_SIGN_IN), (True, 0), (False, 0)]
 )
-def test_shared_secret_is_nobody_elses(may_read_secret: bool, auth_time: int) -> None:
-    """Not without the permission, and not with an old sign-in; nothing is journaled as read."""
+def test_shared_secret_needs_the_permission_and_a_fresh_sign_in(may_read_secret: bool, auth_time: int) -> None:
+    """Without the permission or with an old sign-in the secret is refused, and no event says that it was read."""
     world = signing_with(Algorithm.HS256)
     with pytest.raises(ServiceError) as caught:
         world.admin().validation_key(ADMIN, may_read_secret=may_read_secret, auth_time=auth_time, now=NOW)
@@ -405,7 +405,7 @@ def signing_with(alg: Algorithm) -> SigningWorld:
 
 
 def test_every_change_is_journaled_under_its_admins_name(world: SigningWorld, admin: PolicyAdmin) -> None:
-    """What was done, by whom, and to which version it led."""
+    """The event names the change, the admin and the new version."""
     admin.change(ADMIN, Settings(Algorithm.ES256, {}), world.moment(LATER))
     admin.rotate(OTHER, world.moment(LATER))
     admin.reset(ADMIN, proposed(world), world.moment(LATER))
@@ -420,7 +420,7 @@ def test_every_change_is_journaled_under_its_admins_name(world: SigningWorld, ad
 
 
 def test_what_was_refused_is_not_journaled_as_done(world: SigningWorld) -> None:
-    """A wrong confirmation, a value out of bounds."""
+    """A wrong confirmation and a value out of bounds leave no event of a change."""
     refusal(world, Settings(None, {"access_ttl": 1}))
     reset_refused(world, "wrong")
     assert world.journal.names() == []

@@ -1,4 +1,4 @@
-"""Moving the issuer and the audience of a running stack: the answers that operators get, and the refusals."""
+"""Moving the issuer and the audience of a running stack: the answers and errors that operators get."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def world() -> SigningWorld:
 
 
 def refused(act: Callable[[], object]) -> ServiceError:
-    """Return the error with which this is refused."""
+    """Return the error that this raises."""
     with pytest.raises(ServiceError) as caught:
         act()
     return caught.value
@@ -59,7 +59,7 @@ def test_move_is_published_before_it_comes_about(world: SigningWorld) -> None:
 
 
 def test_move_is_shown_to_admins(world: SigningWorld) -> None:
-    """As it stands at that moment."""
+    """Admins see the state of the move at that moment."""
     world.issuer_move().move(MOVED, world.moment(LATER))
     shown = [world.admin().show(now) for now in (AT - 1, AT, UNTIL)]
     assert [each["issuer"] for each in shown] == [ISSUER, MOVED, MOVED]
@@ -68,7 +68,7 @@ def test_move_is_shown_to_admins(world: SigningWorld) -> None:
 
 
 def test_repeated_move_changes_nothing_and_publishes_again(world: SigningWorld) -> None:
-    """An operator who got no answer repeats the command; that also publishes what a dead writer did not."""
+    """An operator who got no answer repeats the command. The repeat also publishes the names if a writer had died."""
     first = world.issuer_move().move(MOVED, world.moment(LATER))
     fate = Fate()
     assert world.issuer_move(fate).move(MOVED, world.moment(LATER + 9)) == first
@@ -79,14 +79,14 @@ def test_repeated_move_changes_nothing_and_publishes_again(world: SigningWorld) 
 
 
 def test_move_to_the_present_issuer_repairs_what_is_published(world: SigningWorld) -> None:
-    """Nothing is planned, and the names in force are out again."""
+    """Nothing is planned, and the names in force are published again."""
     world.issuer_move().move(ISSUER, world.moment(LATER))
     assert (world.policy.version, world.policy.issuers) == (1, Name(ISSUER))
     world.require_sound(LATER, whole=True)
 
 
 def test_mistyped_move_is_corrected_by_another(world: SigningWorld) -> None:
-    """The first never comes about; it stays accepted for a while."""
+    """The mistyped move never comes about, and its name stays accepted for a while."""
     world.issuer_move().move("https://auht.example", world.moment(LATER))
     world.issuer_move().move(MOVED, world.moment(LATER + 30))
     assert world.policy.issuers.minted(UNTIL) == MOVED
@@ -95,7 +95,7 @@ def test_mistyped_move_is_corrected_by_another(world: SigningWorld) -> None:
 
 
 def test_move_can_go_back(world: SigningWorld) -> None:
-    """To an issuer that is still accepted, and to one that is not."""
+    """A move can go back to an issuer that is still accepted, and to one that is not."""
     world.issuer_move().move(MOVED, world.moment(LATER))
     for now in (AT, UNTIL + 86_400):
         world.issuer_move().move(ISSUER, world.moment(now))
@@ -120,14 +120,14 @@ def test_move_can_go_back(world: SigningWorld) -> None:
     ],
 )
 def test_what_cannot_be_an_issuer_is_refused(world: SigningWorld, iss: str) -> None:
-    """Nothing is written for it."""
+    """An invalid issuer is rejected, and nothing is written."""
     error = refused(lambda: world.issuer_move().move(iss, world.moment(LATER)))
     assert (error.error, error.fields[0].field, error.fields[0].code) == (Errors.VALIDATION_FAILED, "iss", "bad_issuer")
     assert world.policy.version == 1
 
 
 def test_address_of_something_else_is_refused(world: SigningWorld) -> None:
-    """The address is asked with what this stack publishes, and nothing is written where it does not answer."""
+    """The address must answer with this stack's published keys. Otherwise nothing is written."""
     world.address.refusal = ServiceError(Errors.VALIDATION_FAILED, "iss: no_answer")
     error = refused(lambda: world.issuer_move().move(MOVED, world.moment(LATER)))
     [(iss, published)] = world.address.asked
@@ -136,7 +136,7 @@ def test_address_of_something_else_is_refused(world: SigningWorld) -> None:
 
 
 def test_stack_on_a_laptop_moves_to_plain_http() -> None:
-    """It has no certificate; a stack that has one never does without again."""
+    """Such a stack has no certificate. A stack that has https cannot move back to plain http."""
     world = SigningWorld()
     policy = first_policy("http://127.0.0.1:8080", Algorithm.HS256, Lifetimes(), world.moment(NOW), audience=AUDIENCE)
     world = SigningWorld(policy.to_json())

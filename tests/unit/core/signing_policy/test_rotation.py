@@ -1,4 +1,4 @@
-"""The one writer of the signing policy: whatever interrupts it, tokens are signed and verified."""
+"""The one writer of the signing policy: tokens are signed and verified whatever interrupts it."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def refused(act: Callable[[], object]) -> ServiceError:
 
 
 def test_first_rotation_makes_the_first_policy(bare: SigningWorld) -> None:
-    """What the stack's parameters say is in force and published."""
+    """The stack's parameters are in force and published."""
     first = FirstPolicy("https://id.example", Algorithm.ES256, Lifetimes(access_ttl=600))
     for step in STEPS:
         getattr(Rotation(bare.writer(), bare.seals(), first), step)("t", bare.moment())
@@ -76,7 +76,7 @@ def test_first_rotation_makes_the_first_policy(bare: SigningWorld) -> None:
 
 
 def test_rotation_puts_the_next_policy_in_force(world: SigningWorld) -> None:
-    """The spare key of before signs, and what is published is what the policy says."""
+    """The previous spare key signs, and the published keys are those of the policy."""
     spare = world.policy.keys.spare.kid
     world.rotate("t", LATER)
     assert (world.policy.version, world.policy.keys.signer(LATER).kid) == (2, spare)
@@ -85,7 +85,7 @@ def test_rotation_puts_the_next_policy_in_force(world: SigningWorld) -> None:
 
 
 def test_rotation_while_an_heir_waits_is_a_rotation_all_the_same(world: SigningWorld) -> None:
-    """Secrets Manager asked for a version and gets one, with the keys that there are."""
+    """Secrets Manager asks for a version and gets one, with the existing keys."""
     world.rotate("a", LATER)
     world.rotate("b", LATER + 1)
     waiting = world.policy
@@ -95,7 +95,7 @@ def test_rotation_while_an_heir_waits_is_a_rotation_all_the_same(world: SigningW
 
 
 def test_every_step_may_run_twice(world: SigningWorld) -> None:
-    """Secrets Manager repeats what it had no answer to; the policy rotates once."""
+    """Secrets Manager repeats a step that it got no answer to. The policy rotates once."""
     for step, _ in itertools.product(STEPS, range(2)):
         getattr(world.rotation(), step)("t", world.moment(LATER))
     assert world.policy.version == 2
@@ -112,7 +112,7 @@ def test_every_step_may_run_again_from_the_start(world: SigningWorld) -> None:
 
 @pytest.mark.parametrize("step", STEPS[1:])
 def test_step_without_a_staged_policy_conflicts(world: SigningWorld, step: str) -> None:
-    """Somebody else's change has taken the label, or nothing was ever staged."""
+    """Another writer's change has taken the label, or no policy was ever staged."""
     error = refused(lambda: getattr(world.rotation(), step)("t", world.moment(LATER)))
     assert (error.error, world.policy.version) == (Errors.CONFLICT, 1)
 
@@ -176,7 +176,7 @@ def test_rotation_while_an_heir_waits_moves_the_audience_all_the_same(world: Sig
 
 
 def test_rotation_with_the_same_audience_plans_nothing(world: SigningWorld) -> None:
-    """Nor does one of a stack whose parameter is not told to it."""
+    """The same holds for a rotation that does not get the stack's parameter."""
     world.rotate("a", LATER)
     world.audience = ""
     world.rotate("b", LATER + 86_400)
@@ -185,7 +185,7 @@ def test_rotation_with_the_same_audience_plans_nothing(world: SigningWorld) -> N
 
 
 def test_rotation_gives_a_policy_of_an_older_release_its_audience(world: SigningWorld) -> None:
-    """At once: tokens carry the parameter already. Until then nothing is published of audiences."""
+    """The audience is added at once, since tokens carry it already. Until then no audience is published."""
     older = replace(world.policy, audiences=None)
     world.secret.versions[world.secret.labels[CURRENT]] = older.to_json()
     world.store.publish_keys(public_half(older, LATER))
@@ -224,7 +224,7 @@ def test_roll_back_in_the_middle_of_a_rotation_loses_nothing(world: SigningWorld
 
 @pytest.mark.parametrize("step", STEPS)
 def test_document_of_a_format_to_come_stops_every_step(world: SigningWorld, step: str) -> None:
-    """Where a newer release has changed what members mean, this one writes nothing over it."""
+    """If a newer release has changed the format, this release does not overwrite its document."""
     if step != "create":
         world.rotation().create("t", world.moment(LATER))
     text = json.dumps(json.loads(world.secret.current()) | {"format": FORMAT + 1})
@@ -240,7 +240,7 @@ def test_document_of_a_format_to_come_stops_every_step(world: SigningWorld, step
 
 
 def test_policy_that_was_left_lying_is_dropped(world: SigningWorld) -> None:
-    """After the time it has to be published, its times are no longer true; the next rotation begins anew."""
+    """If it is published too late, its times are no longer true. The next rotation starts again."""
     world.rotation().create("t", world.moment(LATER))
     late = LATER + CACHES.staging + 1
     assert refused(lambda: world.rotation().finish("t", world.moment(late))).error is Errors.CONFLICT
@@ -250,14 +250,14 @@ def test_policy_that_was_left_lying_is_dropped(world: SigningWorld) -> None:
 
 
 def test_policy_is_good_until_its_last_second(world: SigningWorld) -> None:
-    """The time that its keys wait for is what a rotation may take."""
+    """A rotation may take as long as its keys wait."""
     world.rotation().create("t", world.moment(LATER))
     world.rotation().finish("t", world.moment(LATER + CACHES.staging))
     assert world.policy.version == 2
 
 
 def test_policy_of_an_older_version_is_dropped(world: SigningWorld) -> None:
-    """What an admin has changed meanwhile is not undone."""
+    """A rotation does not undo an admin's change of the meantime."""
     text = rotate(world.policy, world.moment(LATER)).to_json()
     world.admin().change("usr_a", SETTINGS, world.moment(LATER))
     world.secret.put_pending("t", text)
@@ -267,7 +267,7 @@ def test_policy_of_an_older_version_is_dropped(world: SigningWorld) -> None:
 
 
 def test_dropped_version_is_never_given_another_document(world: SigningWorld) -> None:
-    """The same rotation cannot begin anew; the next one can."""
+    """The same rotation cannot start again. The next one can."""
     world.rotation().create("t", world.moment(LATER))
     late = LATER + CACHES.staging + 1
     assert conflicts(lambda: world.rotation().publish("t", world.moment(late)))
@@ -279,7 +279,7 @@ def test_dropped_version_is_never_given_another_document(world: SigningWorld) ->
 
 
 def test_lease_is_anothers_until_it_ends_by_itself(world: SigningWorld) -> None:
-    """Whoever dies with it in hand holds nobody up for longer than a minute."""
+    """A writer that dies with the lease blocks the others for at most a minute."""
     world.store.take_lease("signing", "dead", now=LATER, until=LATER + LEASE)
     error = refused(lambda: world.rotate("t", LATER + LEASE - 1))
     assert (error.error, error.retry_after) == (Errors.CONFLICT, LEASE)
@@ -289,13 +289,13 @@ def test_lease_is_anothers_until_it_ends_by_itself(world: SigningWorld) -> None:
 
 @pytest.mark.parametrize("expected", [1, 7])
 def test_lease_is_given_back(world: SigningWorld, expected: int) -> None:
-    """After a change, and after one that was refused."""
+    """A writer returns the lease after a change and after a rejected change."""
     conflicts(lambda: world.writer().change(lambda policy: policy, expected=expected, moment=world.moment(LATER)))
     assert world.store.take_lease("signing", "next", now=LATER, until=LATER + 1)
 
 
 def test_change_of_another_version_conflicts(world: SigningWorld) -> None:
-    """Whoever decided by what he read must read again."""
+    """A writer that decided by an older version must read again."""
     world.rotate("t", LATER)
     error = refused(lambda: world.writer().change(lambda policy: policy, expected=1, moment=world.moment(LATER)))
     assert error.error is Errors.CONFLICT
@@ -318,7 +318,7 @@ def test_policy_without_room_for_a_key_asks_to_wait(world: SigningWorld, monkeyp
 
 
 def test_nothing_is_put_in_force_under_newer_keys(world: SigningWorld) -> None:
-    """Where the keys of a newer policy are published, as after a restored secret, a change conflicts."""
+    """If the keys of a newer policy are published, for example after the secret was restored, a change conflicts."""
     keys = world.store.published_keys()
     assert keys is not None
     world.store.publish_keys(replace(keys, version=9))
@@ -327,7 +327,7 @@ def test_nothing_is_put_in_force_under_newer_keys(world: SigningWorld) -> None:
 
 
 def test_policy_is_read_where_it_is_kept(bare: SigningWorld) -> None:
-    """Before the first rotation there is none, and the error says to come back."""
+    """Before the first rotation there is no policy, and the error says when to retry."""
     error = refused(bare.writer().read)
     assert (error.error, error.retry_after) == (Errors.UNAVAILABLE, 5)
 
@@ -336,7 +336,7 @@ def test_policy_is_read_where_it_is_kept(bare: SigningWorld) -> None:
 
 
 def test_public_half_says_when_keys_end(world: SigningWorld) -> None:
-    """Of the keys that have an end, and of no other."""
+    """The public half has the ends of the keys that have one, and no others."""
     world.rotate("t", LATER)
     half = public_half(world.policy, LATER)
     previous = world.policy.keys.keys[-1]
@@ -357,7 +357,7 @@ def test_secrets_have_no_public_half(world: SigningWorld) -> None:
 
 
 def test_announcement_serves_both_policies(world: SigningWorld) -> None:
-    """Before a policy is in force, its keys and those of before are out, and none has an end."""
+    """Before a policy is in force, its keys and the previous ones are published, and none has an end."""
     before = world.policy
     policy = reset(before, world.moment(LATER), end_sessions=False)
     keys = announcement(before, policy, LATER)
@@ -368,7 +368,7 @@ def test_announcement_serves_both_policies(world: SigningWorld) -> None:
 
 
 def test_keys_are_out_before_a_policy_is_in_force_and_gone_after(world: SigningWorld) -> None:
-    """Whoever fetches keys between any two calls can verify what anybody signs."""
+    """A verifier that fetches keys between any two calls can verify every token that is signed meanwhile."""
     kinds: list[Callable[[SigningPolicy], SigningPolicy]] = [
         lambda policy: rotate(policy, world.moment(LATER)),
         lambda policy: change(policy, Algorithm.ES256, policy.lifetimes, world.moment(LATER)),
@@ -390,7 +390,7 @@ def test_names_are_out_before_a_move_is_in_force(world: SigningWorld) -> None:
 
 
 def test_announced_move_ends_nothing(world: SigningWorld) -> None:
-    """Where it never comes about, tokens go on with the issuer of before, and so do the metadata."""
+    """If the move never comes about, tokens and metadata keep the previous issuer."""
     before = world.policy
     moved = plan_issuer_move(before, MOVED, world.moment(LATER))
     keys, ever = announcement(before, moved, LATER), LATER + 10 * 86_400
@@ -406,7 +406,7 @@ def test_published_move_tells_the_metadata_when(world: SigningWorld) -> None:
 
 
 def test_what_an_older_release_published_names_its_one_issuer(world: SigningWorld) -> None:
-    """So a stack that is updated and gets another address at once goes on accepting its tokens."""
+    """A stack that is updated and moved at once therefore still accepts its tokens."""
     keys = replace(public_half(world.policy, NOW), names="")
     assert keys.accepted(LATER) == Accepted({ISSUER: None})
 
@@ -415,7 +415,7 @@ def test_what_an_older_release_published_names_its_one_issuer(world: SigningWorl
 
 
 def test_writers_die_at_every_write() -> None:
-    """The deaths that are tried are all there are."""
+    """The tests try the death of a writer after each of its writes."""
     assert {name: len(deaths(act)) for name, act in ACTS.items()} == {
         "rotation": 10,
         "admin's rotation": 6,
@@ -428,5 +428,5 @@ def test_writers_die_at_every_write() -> None:
 
 @pytest.mark.parametrize(("name", "number"), DEATHS)
 def test_dead_writer_leaves_a_service_that_goes_on(name: str, number: int) -> None:
-    """Nobody repairs anything, and whatever signs from then on is published as long as it does."""
+    """Without any repair, every key that signs from then on is published as long as it signs."""
     dead(name, number).require_sound(LATER)

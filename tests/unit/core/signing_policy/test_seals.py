@@ -60,7 +60,7 @@ def test_repeated_rotation_changes_nothing(secret: Secret) -> None:
 
 
 def test_rotation_keeps_what_clients_carry_good(secret: Secret) -> None:
-    """A seal opens for as long as anything is good that a client carries."""
+    """A seal opens as long as any value that a client carries is good."""
     text = secret.keys().seal("cursor", "x", b"1", at(NOW).entropy)
     SealWriter(secret).rotate(at(NOW + SEAL_LIFE))
     assert secret.keys().open("cursor", "x", text) == b"1"
@@ -70,7 +70,7 @@ def test_rotation_keeps_what_clients_carry_good(secret: Secret) -> None:
 
 
 def test_reset_refuses_what_clients_carry(secret: Secret) -> None:
-    """And reads what the table keeps, until it has been sealed again."""
+    """After a reset, values in the table can still be read until they are sealed again."""
     text = secret.keys().seal("cursor", "x", b"1", at(NOW).entropy)
     SealWriter(secret).reset(at(NOW + 1))
     with pytest.raises(BadSeal):

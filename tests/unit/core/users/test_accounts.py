@@ -28,7 +28,7 @@ def test_a_new_account_is_an_active_user(world: World) -> None:
 
 
 def test_a_taken_login_is_refused_and_keeps_its_password(world: World) -> None:
-    """However it is spelled the second time."""
+    """A second registration is rejected in any spelling of the login."""
     world.register()
     assert refusal(world, "ANN@example.com", "another long enough").error is Errors.USER_EXISTS
     world.log_in()
@@ -54,8 +54,8 @@ def test_a_bad_login_is_refused_by_name(world: World) -> None:
     assert (error.error, error.fields[0].field) == (Errors.INVALID_REQUEST, "login")
 
 
-def test_nobody_registers_while_registration_is_closed(world: World) -> None:
-    """A team that makes its own accounts turns it off."""
+def test_closed_registration_is_refused(world: World) -> None:
+    """Operators who create all accounts themselves turn registration off."""
     closed = replace(world.accounts, open_to_all=False)
     with pytest.raises(ServiceError) as caught:
         closed.register(Registration(LOGIN, PASSWORD), now=NOW)

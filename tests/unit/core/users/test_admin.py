@@ -1,4 +1,4 @@
-"""Accounts in an operator's hands: who may do what to whom."""
+"""Accounts as operators manage them: which operator may change which account."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ class Office:
         self.desk = Operator("usr_desk", roles.permissions(["help_desk"]), NOW)
 
     def account(self, login: str, *roles: str) -> User:
-        """Open an account behind the service's back."""
+        """Store an account without the service."""
         return self.world.accounts.create(Registration(login, PASSWORD), roles=roles, now=NOW)
 
     def refuses(self, error: Errors, operator: Operator, user: User, wanted: Standing) -> bool:
-        """Say whether a change is refused so, and nothing of it happens."""
+        """Return whether a change is rejected with this error and has no effect."""
         before = self.admin.find(user.sub)
         with pytest.raises(ServiceError) as raised:
             self.admin.change(operator, user.sub, wanted)
@@ -67,7 +67,7 @@ def test_role_change_acts_at_the_next_refresh(office: Office) -> None:
 
 
 def test_disabling_ends_refresh_at_once(office: Office) -> None:
-    """No token of before refreshes any more, and no password signs in."""
+    """No earlier token refreshes any more, and no password signs in."""
     tokens = office.world.log_in()
     office.admin.change(office.operator, office.ann.sub, Standing(UserStatus.DISABLED))
     with pytest.raises(ServiceError, match="invalid_grant"):
@@ -88,19 +88,19 @@ def test_enabled_account_signs_in_again_but_no_old_session_lives(office: Office)
     assert office.world.log_in().access_token
 
 
-def test_nobody_promotes_themselves(office: Office) -> None:
-    """Not even to a role whose permissions the operator has."""
+def test_operators_cannot_promote_themselves(office: Office) -> None:
+    """Operators cannot give themselves a role, even one whose permissions they already have."""
     assert office.refuses(Errors.FORBIDDEN, office.operator, office.boss, Standing(roles=("admin", "help_desk")))
 
 
-def test_nobody_gives_what_they_lack(office: Office) -> None:
-    """A help desk makes no admins, and an admin hands out nothing private."""
+def test_operators_cannot_give_what_they_lack(office: Office) -> None:
+    """A help desk cannot make admins, and an admin cannot give access to private data."""
     assert office.refuses(Errors.FORBIDDEN, office.desk, office.ann, Standing(roles=("admin",)))
     assert office.refuses(Errors.FORBIDDEN, office.operator, office.ann, Standing(roles=("privacy",)))
 
 
 def test_account_with_a_role_above_the_operator_is_not_opened(office: Office) -> None:
-    """Opening an account is no way round."""
+    """Creating an account is no way around this rule."""
     with pytest.raises(ServiceError, match="forbidden"):
         office.admin.create(office.desk, Registration("eve@example.com", PASSWORD), ("admin",), now=NOW)
     assert office.admin.find_login("eve@example.com") == ()
@@ -108,7 +108,7 @@ def test_account_with_a_role_above_the_operator_is_not_opened(office: Office) ->
 
 @pytest.mark.parametrize("wanted", [Standing(UserStatus.DISABLED), Standing(roles=("user",))])
 def test_admins_account_is_out_of_reach_below(office: Office, wanted: Standing) -> None:
-    """Who lacks what admins have neither disables nor degrades one, nor ends an admin's sessions."""
+    """An operator who lacks an admin's permissions cannot disable or demote one, or end an admin's sessions."""
     office.account("second@example.com", "admin")
     assert office.refuses(Errors.FORBIDDEN, office.desk, office.boss, wanted)
     with pytest.raises(ServiceError, match="forbidden"):
@@ -116,7 +116,7 @@ def test_admins_account_is_out_of_reach_below(office: Office, wanted: Standing) 
 
 
 def test_log_names_the_operator_who_ends_sessions(office: Office) -> None:
-    """With the account itself, or with all its sessions alone."""
+    """Sessions end when an operator ends all of them or disables the account."""
     office.admin.end_sessions(office.operator, office.ann.sub)
     office.admin.change(office.operator, office.ann.sub, Standing(UserStatus.DISABLED))
     ended = [event for event in office.world.journal.events if event.name == "sessions_ended"]
@@ -127,14 +127,14 @@ def test_log_names_the_operator_who_ends_sessions(office: Office) -> None:
 
 
 def test_last_admin_stays(office: Office) -> None:
-    """Neither disabled nor degraded by themselves or by others of the same rights."""
+    """No operator can disable or demote the last admin, not even that admin."""
     for wanted in (Standing(UserStatus.DISABLED), Standing(roles=("user",))):
         assert office.refuses(Errors.LAST_ADMIN, office.operator, office.boss, wanted)
 
 
 @pytest.mark.parametrize("wanted", [Standing(UserStatus.ACTIVE), Standing(roles=("user", "help_desk"))])
 def test_account_that_its_owner_deletes_is_not_called_back(office: Office, wanted: Standing) -> None:
-    """Its owner has been told that it is gone, however long the sweep takes."""
+    """Its owner has been told that it is deleted, however long the sweep takes."""
     office.world.store.begin_deletion(office.ann, mail=None)
     assert office.refuses(Errors.CONFLICT, office.operator, office.ann, wanted)
 
@@ -147,7 +147,7 @@ def test_unknown_role_is_refused_by_name(office: Office) -> None:
 
 
 def test_role_that_went_out_of_use_may_stay_and_go(office: Office) -> None:
-    """An account that still holds a deleted role can be changed without it being in the way."""
+    """An operator can change an account that still has a deleted role, and keep or remove that role."""
     office.world.put_user(replace(office.ann, roles=("user", "gone")))
     kept = office.admin.change(office.operator, office.ann.sub, Standing(roles=("user", "gone", "help_desk")))
     assert "gone" in kept.roles
@@ -155,7 +155,7 @@ def test_role_that_went_out_of_use_may_stay_and_go(office: Office) -> None:
 
 
 def test_what_changes_nothing_reports_nothing(office: Office) -> None:
-    """The same standing again is no event and ends no session."""
+    """Setting the same status and roles again reports no event and ends no session."""
     tokens = office.world.log_in()
     events = len(office.world.journal.events)
     office.admin.change(office.operator, office.ann.sub, Standing(UserStatus.ACTIVE, ("user",)))
@@ -164,7 +164,7 @@ def test_what_changes_nothing_reports_nothing(office: Office) -> None:
 
 
 def test_events_name_the_operator(office: Office) -> None:
-    """Who did it stands beside to whom."""
+    """The event names the operator and the account."""
     office.admin.change(office.operator, office.ann.sub, Standing(UserStatus.DISABLED, ("user", "help_desk")))
     found = [(each.name, each.sub, each.actor) for each in office.world.journal.events if each.actor]
     assert found == [
@@ -172,8 +172,8 @@ def test_events_name_the_operator(office: Office) -> None:
     ]
 
 
-def test_account_without_a_password_lets_nobody_in(office: Office) -> None:
-    """It waits for a password; an empty one is none."""
+def test_account_without_a_password_rejects_every_password(office: Office) -> None:
+    """The account waits for a password, and an empty one is not a password."""
     user = office.admin.create(office.operator, Registration("new@example.com", None), (), now=NOW)
     assert user.roles == ("user",)
     with pytest.raises(ServiceError, match="invalid_credentials"):
@@ -182,17 +182,17 @@ def test_account_without_a_password_lets_nobody_in(office: Office) -> None:
 
 @pytest.mark.parametrize("typed", [LOGIN, "Ann@Example.COM"])
 def test_login_is_found_as_it_is_typed(office: Office, typed: str) -> None:
-    """The canonical form is what is looked for."""
+    """The search uses the canonical form."""
     assert office.admin.find_login(typed) == (office.ann,)
 
 
-def test_login_of_nobody_finds_nobody(office: Office) -> None:
-    """An empty answer, and no error."""
+def test_unknown_login_finds_no_account(office: Office) -> None:
+    """The answer is empty and not an error."""
     assert office.admin.find_login("nobody@example.com") == ()
 
 
 def test_operator_sends_the_mail_that_its_owner_could_ask_for(office: Office) -> None:
-    """The code in it sets a new password, and the journal says who had it sent."""
+    """The code in the mail sets a new password, and the journal names the operator who sent it."""
     office.admin.send_reset(office.desk, office.ann.sub, now=NOW)
     code = office.world.code(MailKind.RESET)
     office.world.passwords.reset(code, "a walk in the rain", now=NOW)
@@ -201,14 +201,14 @@ def test_operator_sends_the_mail_that_its_owner_could_ask_for(office: Office) ->
 
 
 def no_mail(admin: UserAdmin, operator: Operator, user: User) -> Errors:
-    """Return how a mail to an account is refused."""
+    """Return the error with which a mail to an account is rejected."""
     with pytest.raises(ServiceError) as raised:
         admin.send_reset(operator, user.sub, now=NOW)
     return raised.value.error
 
 
 def test_no_mail_goes_where_none_could_arrive(office: Office) -> None:
-    """To a user name, to a disabled account, from a silent stack: the operator is told, and no note is left."""
+    """For a user name, a disabled account or a stack without mail, the operator gets an error, and no mail waits."""
     admin, name = office.admin, office.account("annie", "user")
     silent = replace(admin, outbox=replace(office.world.outbox, sends=False))
     refused = [no_mail(admin, office.operator, name), no_mail(silent, office.operator, office.ann)]
@@ -219,7 +219,7 @@ def test_no_mail_goes_where_none_could_arrive(office: Office) -> None:
 
 
 def test_mail_to_an_admin_is_an_admins_to_send(office: Office) -> None:
-    """The help desk does not touch an admin's account, nor one that is not there."""
-    nobody = replace(office.ann, sub="usr_nobody")
-    refused = [no_mail(office.admin, office.desk, user) for user in (office.boss, nobody)]
+    """The help desk cannot mail the account of an admin, or an account that does not exist."""
+    missing = replace(office.ann, sub="usr_missing")
+    refused = [no_mail(office.admin, office.desk, user) for user in (office.boss, missing)]
     assert refused == [Errors.FORBIDDEN, Errors.NOT_FOUND]

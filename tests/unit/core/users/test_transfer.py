@@ -1,4 +1,4 @@
-"""Accounts on the move: each comes once, nobody gains a right by it, and hashes go out to who has just signed in."""
+"""Import and export: each account comes once, no account gains a permission, and hashes need a fresh sign-in."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MOVERS = CustomRoles(1, {"mover": "users:import users:export"})
 
 
 class Movers:
-    """A service, an admin and somebody who may move accounts and nothing else."""
+    """A service, an admin, and an operator who may import and export accounts and nothing else."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -34,7 +34,7 @@ class Movers:
         self.mover = Operator("usr_mover", roles.permissions(["mover"]), NOW)
 
     def bring_in(self, *records: ImportRecord, operator: Operator | None = None, dry_run: bool = False) -> ImportReport:
-        """Import records at once."""
+        """Import records in one batch."""
         batch = Batch(dict(enumerate(records)))
         return self.transfer.bring_in(operator or self.boss, batch, now=NOW, dry_run=dry_run)
 
@@ -46,7 +46,7 @@ def movers(world: World) -> Movers:
 
 
 def outcome(report: ImportReport) -> tuple[int, int, list[Errors]]:
-    """Return the counts of a report, and why records were refused."""
+    """Return the counts of a report, and the reasons of the rejected records."""
     return report.imported, report.present, [refusal.error.error for refusal in report.refused]
 
 
@@ -63,7 +63,7 @@ def test_account_comes_with_everything(movers: Movers) -> None:
 
 
 def test_old_hash_is_gone_after_the_first_sign_in(movers: Movers) -> None:
-    """From then on it is Argon2id of ours, and the old password still opens the account."""
+    """The hash is then one of our Argon2id hashes, and the old password still opens the account."""
     movers.bring_in(ANN)
     movers.world.log_in(password=PASSWORD)
     credential = movers.world.store.find_credential(LOGIN)
@@ -73,7 +73,7 @@ def test_old_hash_is_gone_after_the_first_sign_in(movers: Movers) -> None:
 
 
 def test_wrong_password_is_refused_and_counted_as_ever(movers: Movers) -> None:
-    """Whose hash it is shows in nothing."""
+    """The answer does not reveal which system made the hash."""
     movers.bring_in(ANN)
     for _ in range(10):
         with refuses(Errors.INVALID_CREDENTIALS):
@@ -84,7 +84,7 @@ def test_wrong_password_is_refused_and_counted_as_ever(movers: Movers) -> None:
 
 
 def test_every_account_leaves_a_line(movers: Movers) -> None:
-    """Who came, with which roles, and who brought them in; never a hash."""
+    """The line names the account, its roles and the operator, and never a hash."""
     movers.bring_in(ANN, replace(ANN, login="bob@example.com"))
     events = [event for event in movers.world.journal.events if event.name == "user_imported"]
     assert [(event.reason, event.actor) for event in events] == [("user", "usr_boss")] * 2
@@ -93,7 +93,7 @@ def test_every_account_leaves_a_line(movers: Movers) -> None:
 
 @pytest.mark.parametrize("sub", ["", "usr_" + "a" * 26])
 def test_account_comes_once(movers: Movers, sub: str) -> None:
-    """The same record again is there already, even after its owner has signed in and the hash is another."""
+    """A repeated record counts as present, even after its owner has signed in and the hash has changed."""
     record = replace(ANN, sub=sub)
     assert outcome(movers.bring_in(record)) == (1, 0, [])
     assert outcome(movers.bring_in(record)) == (0, 1, [])
@@ -103,13 +103,13 @@ def test_account_comes_once(movers: Movers, sub: str) -> None:
 
 
 def test_record_that_stands_twice_in_a_batch_comes_once(movers: Movers) -> None:
-    """The second is there already; with another hash it is refused."""
+    """The second counts as present. With another hash it is rejected."""
     other = replace(ANN, password_hash=HASH.replace("$2a", "$2b"))
     assert outcome(movers.bring_in(ANN, ANN, other)) == (1, 1, [Errors.USER_EXISTS])
 
 
-def test_login_of_somebody_else_is_refused(movers: Movers) -> None:
-    """Nobody's account is taken over by an import."""
+def test_login_of_another_account_is_refused(movers: Movers) -> None:
+    """An import cannot take over an account."""
     ann = movers.world.register()
     report = movers.bring_in(ANN, replace(ANN, login="bob@example.com"))
     assert outcome(report) == (1, 0, [Errors.USER_EXISTS])
@@ -117,7 +117,7 @@ def test_login_of_somebody_else_is_refused(movers: Movers) -> None:
     assert movers.world.log_in().access_token
 
 
-def test_id_of_somebody_else_is_refused(movers: Movers) -> None:
+def test_id_of_another_account_is_refused(movers: Movers) -> None:
     """An id belongs to one account."""
     ann = movers.world.register()
     report = movers.bring_in(ImportRecord("bob@example.com", HASH, sub=ann.sub))
@@ -126,8 +126,8 @@ def test_id_of_somebody_else_is_refused(movers: Movers) -> None:
     assert movers.world.store.find_credential("bob@example.com") is None
 
 
-def test_who_comes_without_a_hash_must_set_a_password(movers: Movers) -> None:
-    """No password opens the account; the record again changes nothing."""
+def test_account_without_a_hash_must_set_a_password(movers: Movers) -> None:
+    """No password opens the account. Importing the record again changes nothing."""
     record = ImportRecord(LOGIN)
     assert outcome(movers.bring_in(record)) == (1, 0, [])
     assert outcome(movers.bring_in(record)) == (0, 1, [])
@@ -137,7 +137,7 @@ def test_who_comes_without_a_hash_must_set_a_password(movers: Movers) -> None:
 
 
 def test_disabled_account_stays_disabled(movers: Movers) -> None:
-    """Whom the old system kept out is kept out here, with the same answer as for a wrong password."""
+    """A user whom the old system had disabled gets the same answer as for a wrong password."""
     movers.bring_in(replace(ANN, status=UserStatus.DISABLED))
     with refuses(Errors.INVALID_CREDENTIALS):
         movers.world.log_in(password=PASSWORD)
@@ -147,8 +147,8 @@ def test_disabled_account_stays_disabled(movers: Movers) -> None:
     ("roles", "error"),
     [(("admin",), Errors.FORBIDDEN), (("user", "service"), Errors.FORBIDDEN), (("wizard",), Errors.VALIDATION_FAILED)],
 )
-def test_nobody_brings_in_more_than_they_are(movers: Movers, roles: tuple[str, ...], error: Errors) -> None:
-    """A role above one's own, and one that nobody knows, are refused; who is beside it in the batch comes."""
+def test_operators_cannot_import_roles_above_their_own(movers: Movers, roles: tuple[str, ...], error: Errors) -> None:
+    """A record with a role above the operator's, or an unknown role, is rejected. The rest of the batch is imported."""
     plain = replace(ANN, login="bob@example.com", roles=("mover",))
     report = movers.bring_in(replace(ANN, roles=roles), plain, operator=movers.mover)
     assert outcome(report) == (1, 0, [error])
@@ -156,7 +156,7 @@ def test_nobody_brings_in_more_than_they_are(movers: Movers, roles: tuple[str, .
 
 
 def test_imported_admin_counts(movers: Movers) -> None:
-    """The one admin there is, is kept."""
+    """An imported admin counts as the last one, and cannot be demoted."""
     movers.bring_in(replace(ANN, roles=("admin",)))
     [admin] = movers.world.store.list_users(after="", limit=10).items
     with refuses(Errors.LAST_ADMIN):
@@ -164,12 +164,12 @@ def test_imported_admin_counts(movers: Movers) -> None:
 
 
 def test_account_of_the_future_is_refused(movers: Movers) -> None:
-    """Nobody was registered tomorrow."""
+    """A time of registration cannot lie in the future."""
     assert outcome(movers.bring_in(replace(ANN, created_at=NOW + 1))) == (0, 0, [Errors.INVALID_REQUEST])
 
 
 def test_dry_run_says_the_same_and_changes_nothing(movers: Movers) -> None:
-    """New, present and refused are told apart without a write."""
+    """A dry run counts new, present and rejected records without a write."""
     movers.world.register("bob@example.com")
     before = movers.bring_in(replace(ANN, login="eve@example.com"))
     records = (ANN, replace(ANN, login="bob@example.com"), replace(ANN, login="eve@example.com"))
@@ -180,7 +180,7 @@ def test_dry_run_says_the_same_and_changes_nothing(movers: Movers) -> None:
 
 
 def test_refusals_come_in_the_order_of_the_batch(movers: Movers) -> None:
-    """Those that could not be read stand between those that could not be stored."""
+    """The report lists unreadable records and records that could not be stored in one sequence."""
     unread = (Refusal(1, ServiceError(Errors.INVALID_REQUEST)),)
     future = replace(ANN, created_at=NOW + 1)
     batch = Batch({0: future, 2: future, 3: ANN}, unread)
@@ -189,7 +189,7 @@ def test_refusals_come_in_the_order_of_the_batch(movers: Movers) -> None:
 
 
 def test_store_that_is_away_ends_the_batch(movers: Movers, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The caller sends it all again; nothing was refused for good."""
+    """The caller repeats the whole batch, since no record was rejected permanently."""
 
     def away(*_: object, **__: object) -> None:
         raise ServiceError(Errors.UNAVAILABLE)
@@ -200,7 +200,7 @@ def test_store_that_is_away_ends_the_batch(movers: Movers, monkeypatch: pytest.M
 
 
 def test_accounts_go_out_with_their_hashes(movers: Movers) -> None:
-    """Page after page, oldest first, and the log says who took how many."""
+    """The export returns page after page, oldest account first. The log has the operator and the number of accounts."""
     movers.bring_in(ANN, replace(ANN, login="bob@example.com", created_at=NOW - 5))
     first = movers.transfer.hand_out(movers.mover, after="", limit=1, now=NOW)
     rest = movers.transfer.hand_out(movers.mover, after=first.after, limit=9, now=NOW)
@@ -209,7 +209,7 @@ def test_accounts_go_out_with_their_hashes(movers: Movers) -> None:
     assert [(e.actor, e.reason) for e in movers.world.journal.events[-2:]] == [("usr_mover", "1 accounts")] * 2
 
 
-def test_nobody_is_looked_up_by_no_login(movers: Movers, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_accounts_without_a_login_are_not_looked_up(movers: Movers, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two partners' users on one page would be one key twice, which DynamoDB refuses for the whole page."""
     movers.bring_in(ANN)
     store, asked = movers.world.store, list[Sequence[str]]()
@@ -229,7 +229,7 @@ def test_nobody_is_looked_up_by_no_login(movers: Movers, monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize(("age", "allowed"), [(0, True), (599, True), (600, False)])
 def test_hashes_go_out_soon_after_a_sign_in_alone(movers: Movers, age: int, allowed: bool) -> None:
-    """A token that lay about for ten minutes exports nothing."""
+    """A token from a sign-in of more than ten minutes ago exports nothing."""
     operator = replace(movers.mover, auth_time=NOW - age)
     if allowed:
         movers.transfer.hand_out(operator, after="", limit=1, now=NOW)
@@ -239,14 +239,14 @@ def test_hashes_go_out_soon_after_a_sign_in_alone(movers: Movers, age: int, allo
 
 
 def test_account_that_is_being_deleted_stays_behind(movers: Movers) -> None:
-    """What its owner was told is not undone by moving."""
+    """An export does not undo a deletion that its owner has been told of."""
     ann = movers.world.register()
     movers.world.store.begin_deletion(ann, mail=None)
     assert movers.transfer.hand_out(movers.boss, after="", limit=9, now=NOW).items == ()
 
 
 def test_hash_of_who_may_do_more_is_not_handed_out(movers: Movers) -> None:
-    """Who may export and nothing else gets no admin's hash to guess at; an admin does."""
+    """An operator who may only export gets no admin's hash to guess at. An admin gets it."""
     movers.bring_in(ANN, replace(ANN, login="boss2@example.com", roles=("admin",)))
     by_mover, by_boss = (
         {
@@ -260,7 +260,7 @@ def test_hash_of_who_may_do_more_is_not_handed_out(movers: Movers) -> None:
 
 
 def test_sessions_of_a_deleted_account_stay_dead(movers: Movers) -> None:
-    """Who comes back under the old id, as from an export, revives no session that a sign-in left beside the sweep."""
+    """An account imported again under its old id revives no session that a sign-in left during the sweep."""
     world = movers.world
     ann = world.register()
     tokens = world.log_in()
