@@ -168,6 +168,11 @@ def test_the_walk_ends_where_it_says(run: Run) -> None:
     assert '"event":"refresh_reuse"' not in walked.log
 
 
+def test_the_update_of_the_page_takes_effect(run: Run) -> None:
+    """The service answers with all parameters as they are now."""
+    assert '"MaxSessions": "5"' in run("docs/deploy.md").text.replace('":"', '": "')
+
+
 def test_the_handler_of_the_readme_answers(run: Run) -> None:
     """A handler is called with an event under moto, and opens an account."""
     assert re.search(r"^201 usr_[a-z2-7]{26}$", run("README.md").text, re.MULTILINE)
