@@ -70,7 +70,7 @@ def store(new_store: NewStore) -> Store:
 
 @pytest.fixture
 def empty_store(new_store: NewStore) -> Store:
-    """A store that nobody has written to."""
+    """An empty store of its own."""
     return new_store()
 
 

@@ -58,7 +58,7 @@ class BadNetwork:
         self.bodies: list[dict[str, Any]] = []
 
     def spoil(self, *faults: Fault | Refusal) -> None:
-        """Begin anew with this plan."""
+        """Start again with this plan."""
         self.plan = deque(faults)
         self.seen, self.bodies = [], []
 

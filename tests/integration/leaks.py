@@ -1,4 +1,4 @@
-"""Somebody who has read the whole table and the whole signing policy, and tries to make a refresh token of them."""
+"""A thief who has read the whole table and the signing policy, and tries to make a refresh token from them."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ Octets = frozenset[bytes]
 
 @dataclass(frozen=True)
 class Leak:
-    """What was read: every item of the table, and the signing policy's document with all its secrets.
+    """The data that was read: every item of the table, and the signing policy with all its secrets.
 
-    `held` are texts that its reader has besides, such as a refresh token of long ago.
+    `held` are other texts that the reader has, such as an old refresh token.
     """
 
     items: Sequence[Mapping[str, Any]]
@@ -63,7 +63,7 @@ class Leak:
         return frozenset([*plain, *(message + end for message in plain for end in (salt, b"\n" + salt))])
 
     def guesses(self) -> Octets:
-        """Return all octets that may be a family or a link: what is known, hashed, and derived with what is known."""
+        """Return all octets that may be a family or a link: the known ones, hashed, and derived with known keys."""
         known, secrets = self.known(), self.secrets()
         session = self.session()
         salt, generation = b64url_decode(session["salt"]), int(session["generation"])

@@ -263,7 +263,7 @@ def _registers(store: Store, user: User) -> bool:
 
 
 def _is_first(store: Store, user: User) -> bool:
-    """Say whether somebody became the first admin, asking again while others hold the count."""
+    """Return whether the user became the first admin. Retry while others hold the count."""
     while True:
         try:
             store.create_first_admin(user, samples.credential(user))

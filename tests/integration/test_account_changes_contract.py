@@ -1,4 +1,4 @@
-"""What the store promises of mails that wait and of changes that touch several items, held to by every store."""
+"""The store's contract for waiting mails and for changes of several items, checked on every store."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_a_code_that_is_looked_at_is_there_still(store: Store) -> None:
 
 
 def test_a_used_an_expired_and_a_foreign_code_are_not_found(store: Store) -> None:
-    """What could not be used is not seen either."""
+    """A code that cannot be used is not found either."""
     used, code = coded(store), coded(store)
     store.consume_code(used.code_hash, used.purpose, NOW)
     found = (
@@ -75,7 +75,7 @@ def test_a_used_an_expired_and_a_foreign_code_are_not_found(store: Store) -> Non
 
 
 def test_a_mail_waits_with_every_member(store: Store) -> None:
-    """What is found is what was posted."""
+    """A mail is found as it was posted."""
     mail = samples.mail()
     store.post_mail(mail)
     assert store.find_mail(mail.mail_id, NOW) == mail
@@ -138,7 +138,7 @@ def test_only_a_pending_account_becomes_active(store: Store, status: UserStatus)
     assert store.activate_user(user.sub) == user
 
 
-def test_nobody_is_activated(store: Store) -> None:
+def test_a_missing_user_is_not_activated(store: Store) -> None:
     """An account that is gone is absent and not made."""
     sub = samples.unique("usr_")
     assert (store.activate_user(sub), store.find_user(sub)) == (None, None)
@@ -297,14 +297,14 @@ def test_an_account_is_marked_before_it_is_deleted(store: Store) -> None:
     "change", [{"epoch": 2}, {"roles": ("user",)}, {"status": UserStatus.PENDING}, {"login": "eve@example.com"}]
 )
 def test_an_account_that_changed_is_not_marked(store: Store, change: dict[str, Any]) -> None:
-    """What was decided on another state is not done."""
+    """A decision made on an older state is not carried out."""
     user = registered(store)
     assert not store.begin_deletion(replace(user, **change), mail=None)
     assert store.find_user(user.sub) == user
 
 
-def test_a_deletion_takes_nobody_elses_login(store: Store) -> None:
-    """A marked account with another's login is not deleted, nor is the login."""
+def test_a_deletion_takes_no_login_of_another(store: Store) -> None:
+    """A marked account whose login belongs to another is not deleted, and neither is the login."""
     user, other = registered(store, status=UserStatus.DELETING), registered(store)
     assert not store.delete_user(replace(user, login=other.login))
     assert store.find_credential(other.login) == samples.credential(other)

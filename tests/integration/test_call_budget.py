@@ -1,4 +1,4 @@
-"""What each grant costs: the calls to DynamoDB, counted. A call more is a price that every user pays each time."""
+"""The calls to DynamoDB that each grant makes. Every user pays for an extra call each time."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_a_login_costs_four_reads_and_two_writes(counted: Counted) -> None:
     assert counted.cost() == ["GetItem", "UpdateItem", "GetItem", "GetItem", "Query", "TransactWriteItems"]
 
 
-def test_a_failed_login_costs_the_same_for_everybody(counted: Counted) -> None:
+def test_a_failed_login_costs_the_same_for_every_login(counted: Counted) -> None:
     """An unknown login and a wrong password make the same calls in the same order."""
     costs = []
     for login in ("ann@example.com", "nobody@example.com"):
@@ -143,7 +143,7 @@ def test_a_delayed_duplicate_costs_one_read_and_one_write(counted: Counted, chai
 
 
 def test_reuse_costs_two_writes_more(counted: Counted, chain: list[TokenAnswer]) -> None:
-    """The session ends, and a mail to its owner waits; whoever comes after finds no session."""
+    """The session ends, and a mail to its owner waits; later callers find no session."""
     refused(Errors.INVALID_GRANT, lambda: counted.refresh(chain[0], now=NOW + 3600))
     assert counted.cost() == [READ, WRITE, END, POST]
     refused(Errors.INVALID_GRANT, lambda: counted.refresh(chain[0], now=NOW + 3600))
@@ -172,7 +172,7 @@ def test_a_stale_token_costs_one_read_and_one_write(counted: Counted, chain: lis
 
 
 def test_a_token_of_another_family_costs_one_read(counted: Counted, chain: list[TokenAnswer]) -> None:
-    """What was read tells, so nothing is written: a leaked key cannot even make us pay for writes."""
+    """The read is enough to reject it, so nothing is written: a leaked key causes no cost for writes."""
     keys = counted.source.held.refresh_keys
     token = verify_refresh(chain[3].refresh_token, keys, NOW)
     text = mint_refresh(replace(token, family=bytes(LINK_BYTES)), keys)

@@ -1,4 +1,4 @@
-"""What `ClientStore` promises of lists, changes, secrets and API keys, held to by every store."""
+"""The contract of `ClientStore` for lists, changes, secrets and API keys, checked on every store."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_every_client_is_listed_once(empty_store: Store, limit: int) -> None:
 
 
 def test_a_full_last_page_is_the_last(empty_store: Store) -> None:
-    """Where no more follows, no page is announced."""
+    """A full page that ends the list announces no other page."""
     empty_store.create_client(samples.client())
     assert empty_store.list_clients(after="", limit=1).after == ""
 
@@ -124,7 +124,7 @@ def test_secrets_are_swapped_if_they_stand_as_read(store: Store, client: Client)
 
 
 def test_a_client_is_deleted_once(store: Store, client: Client) -> None:
-    """A deleted client is neither found nor listed, and only one is told that he deleted it."""
+    """A deleted client is neither found nor listed, and only one caller is told that they deleted it."""
     told = [store.delete_client(client.client_id) for _ in range(2)]
     listed = walk(lambda after: store.list_clients(after=after, limit=100), 100)
     assert (told, store.find_client(client.client_id), client in listed) == ([True, False], None, False)
@@ -145,7 +145,7 @@ def test_a_client_with_a_key_stays(store: Store, client: Client) -> None:
 
 
 def test_a_deleted_key_is_gone(store: Store, key: ApiKey) -> None:
-    """It is neither found nor listed, and only one is told that he deleted it."""
+    """A deleted key is neither found nor listed, and only one caller is told that they deleted it."""
     told = [store.delete_api_key(key) for _ in range(2)]
     listed = store.list_api_keys(key.client_id, after="", limit=10).items
     assert (told, store.find_api_key(key.key_id, NOW), listed) == ([True, False], None, ())
@@ -183,7 +183,7 @@ def test_a_rotation_ends_the_old_key_and_makes_the_new(store: Store, key: ApiKey
 
 
 def test_a_key_is_rotated_once(store: Store, key: ApiKey) -> None:
-    """The second successor is not stored, nor one of a key that is not there."""
+    """A second successor is not stored, and a missing key gets no successor."""
     first, second = (replace(samples.api_key(), client_id=key.client_id) for _ in range(2))
     told = [
         store.rotate_api_key(key.key_id, first, expires_at=NOW),
@@ -216,7 +216,7 @@ def test_the_last_day_of_use_only_moves_on(store: Store, key: ApiKey) -> None:
 
 
 def test_thirty_at_ninety_nine_make_one_key(new_store: Callable[[], Store]) -> None:
-    """The cap holds whoever comes at the same moment."""
+    """The limit holds for parallel calls."""
     races.race_for_the_last_key(new_store())
 
 

@@ -1,4 +1,4 @@
-"""An issuer's public keys, over HTTP: how often they are asked for, and what is believed."""
+"""An issuer's public keys over HTTP: how often they are fetched, and which of them are trusted."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ def test_keys_are_kept_for_as_long_as_was_said(issuer: Issuer, clock: Clock, max
     assert keys.find(OLD["kid"]) is None
 
 
-def test_keys_are_fetched_anew_after_five_minutes(keys: RemoteKeys, issuer: Issuer, clock: Clock) -> None:
+def test_keys_are_fetched_again_after_five_minutes(keys: RemoteKeys, issuer: Issuer, clock: Clock) -> None:
     """A key that the issuer withdrew is believed for 300 seconds at most."""
     keys.find(OLD["kid"])
     issuer.publish(NEW)
@@ -254,7 +254,7 @@ def test_a_broken_answer_keeps_the_old_keys(keys: RemoteKeys, issuer: Issuer, cl
 
 @pytest.mark.parametrize("how", BROKEN)
 def test_a_broken_answer_at_first_is_no_key(keys: RemoteKeys, issuer: Issuer, how: str) -> None:
-    """An authorizer that never saw a key says so, in place of refusing everybody."""
+    """An authorizer that never had a key reports an outage; it does not reject tokens."""
     broken(issuer, how)
     with pytest.raises(KeysUnavailable, match="JWKS"):
         keys.find(OLD["kid"])
@@ -262,7 +262,7 @@ def test_a_broken_answer_at_first_is_no_key(keys: RemoteKeys, issuer: Issuer, ho
 
 
 def test_a_redirect_is_not_followed(keys: RemoteKeys, issuer: Issuer) -> None:
-    """Nobody but the address given is asked."""
+    """The client asks the configured address alone."""
     issuer.status, issuer.headers = 302, {"Location": "/elsewhere"}
     with pytest.raises(KeysUnavailable, match="302"):
         keys.find(OLD["kid"])
@@ -339,7 +339,7 @@ def test_odd_keys_are_left_out(keys: RemoteKeys, issuer: Issuer) -> None:
     ],
 )
 def test_only_https_or_this_machine_is_asked(uri: str, clock: Clock) -> None:
-    """Keys that travel in the clear could be anybody's."""
+    """Keys sent over plain http could come from anyone."""
     with pytest.raises(ValueError, match="https"):
         RemoteKeys(uri, clock)
 
@@ -353,7 +353,7 @@ def test_https_and_this_machine_are_asked(uri: str, clock: Clock) -> None:
 
 
 def test_a_certificate_must_be_trusted(issuer: Issuer, clock: Clock) -> None:
-    """An https address behind which nobody proves who they are gives no key."""
+    """A server without a trusted certificate provides no keys."""
     with pytest.raises(KeysUnavailable, match="SSL"):
         RemoteKeys(issuer.uri.replace("http:", "https:"), clock).find(OLD["kid"])
     assert issuer.asked == []

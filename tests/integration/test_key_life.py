@@ -45,7 +45,7 @@ def quick_keys(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_keys_live_as_promised_at_length() -> None:
-    """Forty worlds with thirty moves each refuse nobody."""
+    """Forty worlds with thirty moves each reject no valid token."""
     run_state_machine_as_test(KeyLife, settings=AT_LENGTH)
 
 
@@ -60,7 +60,7 @@ def method(name: str, flawed: Callable[..., Any]) -> Plant:
 
 
 def heir_dropped(keys: KeySet, now: int, caches: Caches) -> KeySet:
-    """Forget an heir that somebody may still let begin."""
+    """Forget an heir that a later call may still let begin."""
     return key_set._waiting(keys, replace(keys.current, retire_at=None), keys.spare) if keys.heir else keys
 
 
@@ -73,13 +73,13 @@ def heir_dropped_too_soon(keys: KeySet, now: int, caches: Caches) -> KeySet:
 def heir_begins_at_once(  # noqa: PLR0913, PLR0917 - as `KeySet` has it
     keys: KeySet, now: int, ttl: int, heir: SigningKey, spare: SigningKey, caches: Caches
 ) -> KeySet:
-    """Let the first key of another algorithm sign before anybody has it."""
+    """Let the first key of another algorithm sign before any verifier has it."""
     heir = replace(heir, activates_at=now)
     return key_set._succeeded(keys.at(now).disinherited(now, caches), heir, ttl, spare, caches)
 
 
 def spare_begins_at_once(keys: KeySet, now: int, ttl: int, fresh: SigningKey, caches: Caches) -> KeySet:
-    """Let the spare key sign whenever somebody rotates."""
+    """Let the spare key sign at every rotation."""
     settled = keys.at(now)
     heir = replace(settled.spare, activates_at=now)
     return settled if settled.heir else key_set._succeeded(settled, heir, ttl, fresh, caches).at(now)
@@ -281,7 +281,7 @@ def a_move_called_off_twice(life: KeyLife) -> None:
 
 
 def a_slow_change_back(life: KeyLife) -> None:
-    """Change the algorithm and change it back, so slowly that the heir begins before everybody has read of it."""
+    """Change the algorithm and change it back, so slowly that the heir begins before every reader knows it."""
     life.change_algorithm(Algorithm.ES256, AT_ONCE, "")
     life.wait(life.caches.publish_lead - life.caches.policy - 100)
     life.change_algorithm(Algorithm.EdDSA, AT_THE_LAST_MOMENT, "")
@@ -331,7 +331,7 @@ def live(moves: Moves) -> None:
 
 @pytest.mark.parametrize("flaw", RARE_FLAWS)
 def test_rare_flaw_is_noticed(flaw: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What needs several unlucky moves in a row is noticed when they come."""
+    """A flaw that needs several unlucky moves in a row is noticed when they come."""
     plant, moves = RARE_FLAWS[flaw]
     live(moves)
     plant(monkeypatch)

@@ -48,7 +48,7 @@ def refreshed(phones: Phones, times: int) -> list[TokenAnswer]:
 
 
 def leak(phones: Phones, *held: TokenAnswer) -> Leak:
-    """Return what is read of a table and its policy."""
+    """Return the whole table and its policy, as a thief reads them."""
     assert isinstance(phones.store, DynamoStore)
     return Leak(all_items(phones.store), phones.source.held.to_json(), tuple(answer.refresh_token for answer in held))
 
@@ -86,7 +86,7 @@ def test_a_token_of_two_generations_ago_does_not_help(phones: Phones, answers: l
     assert phones.token(phones.refresh(answers[-1], now=LATER)).generation == 4
 
 
-# The thief is good enough: what a weaker design would keep, he finds
+# The thief is good enough to find what a weaker design would keep
 
 
 def keep(phones: Phones, answer: TokenAnswer, **members: str) -> None:
@@ -133,7 +133,7 @@ def derived(key: bytes, token: RefreshToken) -> dict[str, str]:
 def test_what_a_weaker_design_keeps_is_found(
     phones: Phones, answers: list[TokenAnswer], flaw: Callable[[Phones, TokenAnswer], dict[str, str]]
 ) -> None:
-    """Where family and link can be made of what was read, the thief makes them and gets in: so the tries are real."""
+    """If family and link can be derived from the data, the thief gets in. This proves that the attempts are real."""
     keep(phones, answers[-1], **flaw(phones, answers[-1]))
     outcomes = attack(phones, leak(phones), answers[-1])
     assert [outcome for outcome in outcomes if not isinstance(outcome, Errors)]

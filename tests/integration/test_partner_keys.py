@@ -44,7 +44,7 @@ def test_address_that_is_not_public_is_never_connected_to(address: str, monkeypa
 
 @pytest.mark.parametrize("host", ["2130706433", "0x7f.1", "0177.0.0.1", "127.1", "0", "[::ffff:7f00:1]", "localhost"])
 def test_this_machine_is_known_by_every_spelling(host: str) -> None:
-    """What counts is where a name leads, as the system itself reads it."""
+    """The check looks at the address that the system resolves, not at the spelling."""
     with pytest.raises(KeysUnreachable, match="not public"):
         PublishedPartnerKeys(Clock()).find(f"https://{host}/jwks.json", "k1")
 
@@ -56,7 +56,7 @@ def test_public_address_is_public(address: str) -> None:
 
 
 def test_address_that_was_looked_at_is_the_one_connected_to(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The name is resolved once: a second answer of its server would find nobody asking."""
+    """The name is resolved once, so a second DNS answer cannot redirect the connection."""
     asked: list[str] = []
     connected: list[tuple[str, int]] = []
 
@@ -76,7 +76,7 @@ def test_address_that_was_looked_at_is_the_one_connected_to(monkeypatch: pytest.
 
 @pytest.mark.parametrize("address", ["http://keys.example/jwks.json", "http://127.0.0.1:1/jwks.json", "ftp://x/"])
 def test_nothing_but_https_is_asked(address: str) -> None:
-    """Nor plain http to this machine, unless the twin says so."""
+    """Plain http is rejected, even to this machine, unless the twin allows it."""
     with pytest.raises(KeysUnreachable, match="not https"):
         PublishedPartnerKeys(Clock(), resolve=lambda *_: ["93.184.216.34"]).find(address, "k1")
 
@@ -149,7 +149,7 @@ DRIPS = {
 
 @pytest.mark.parametrize("kind", DRIPS)
 def test_dripping_answer_is_given_up(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
-    """The time is for all of it, not for each byte, and nobody goes on listening."""
+    """The timeout covers the whole response, not each byte, and the connection is closed after it."""
     monkeypatch.setattr(f"{MODULE}.TIMEOUT", 0.2)
     began, before = time.monotonic(), threading.active_count()
     with answering(*DRIPS[kind], pause=0.1) as address, pytest.raises(KeysUnreachable, match="too slow"):
@@ -169,7 +169,7 @@ def test_line_that_was_cut_takes_no_socket() -> None:
 
 
 def test_strangers_cause_one_fetch_in_ten_seconds_while_the_address_is_away() -> None:
-    """Whoever names a partner whose keys cannot be had."""
+    """Repeated requests for a partner whose keys are unreachable cause one fetch."""
     clock, asked = Clock(), 0
 
     def nowhere(_host: str, _port: int) -> list[str]:

@@ -1,4 +1,4 @@
-"""What partners cost at DynamoDB, and that the role of each function allows just that."""
+"""The DynamoDB calls for partners, and the function roles that allow exactly these."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ EVENT = "provide-client-params.dynamodb"
 
 
 class Watched(PartnerWorld):
-    """The services over DynamoDB, with a list of what was asked for, and of which items."""
+    """The services over DynamoDB, with a list of the operations and their items."""
 
     def __init__(self, client: DynamoDBClient) -> None:
         super().__init__(DynamoStore(client, new_table(client)))

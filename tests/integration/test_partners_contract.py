@@ -1,4 +1,4 @@
-"""What the store promises of partners and of the links with them."""
+"""The store's contract for partners and their links."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def test_partner_is_found_as_it_was_stored(store: Store) -> None:
-    """By its id and by its issuer, every member of it."""
+    """A partner is found by its id and by its issuer, with every member."""
     partner = samples.partner()
     assert store.create_partner(partner)
     assert store.find_partner(partner.partner_id) == store.find_issuer(partner.issuer) == partner
@@ -34,7 +34,7 @@ def test_issuer_has_one_partner(store: Store) -> None:
 
 
 def test_next_version_replaces_the_last(store: Store) -> None:
-    """A change of what is no longer there, or of nothing, changes nothing."""
+    """A change to an outdated or missing record changes nothing."""
     partner = samples.partner()
     store.create_partner(partner)
     changed = replace(partner, version=2, name="Other", status=Status.ACTIVE, keys={}, role_map={}, jwks_uri="")
@@ -73,7 +73,7 @@ def test_partners_are_listed_oldest_first(empty_store: Store) -> None:
 
 
 def test_assertion_is_used_once(store: Store) -> None:
-    """However long ago its time has passed: an item that is still there is in the way."""
+    """An assertion is rejected while its item exists, even long after it has expired."""
     digest = samples.unique("")
     assert not store.was_used(digest)
     assert [store.use_assertion(digest, until=1) for _ in range(2)] == [True, False]
@@ -144,7 +144,7 @@ def test_user_without_a_login_is_disabled(store: Store) -> None:
 
 
 def test_user_without_a_login_is_deleted(empty_store: Store) -> None:
-    """Where the external id led is all that stays."""
+    """Only the link's target stays."""
     user, link = guest(empty_store)
     assert not empty_store.delete_user(user)
     assert empty_store.begin_deletion(user, mail=None)
@@ -157,7 +157,7 @@ def test_user_without_a_login_is_deleted(empty_store: Store) -> None:
 
 
 def ann(store: Store) -> User:
-    """Store somebody with a login."""
+    """Store a user with a login."""
     user = samples.user()
     store.create_user(user, samples.credential(user))
     return user
@@ -203,7 +203,7 @@ def test_link_is_renewed_with_its_account(store: Store) -> None:
 
 
 def test_link_of_an_account_that_changed_is_not_renewed(store: Store) -> None:
-    """Nor is the account; and neither is one that has no such link."""
+    """Neither the link nor the account changes, and an account without that link does not either."""
     user, link = guest(store)
     assert store.set_standing(user, status=UserStatus.DISABLED, roles=user.roles, epoch=user.epoch)
     assert not store.renew_link(user, replace(user, name="Eve"), replace(link, attributes="{}"))

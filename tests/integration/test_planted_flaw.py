@@ -104,7 +104,7 @@ class ReadThenWriteMemory(MemoryStore):
         return self.count_attempt(counter, now).count
 
     def take_lease(self, name: str, owner: str, *, now: int, until: int) -> bool:
-        """Look whether somebody holds it, then take it."""
+        """Look whether the lease is held, then take it."""
         _, ends_at = self._leases.get(name, ("", 0))
         time.sleep(NETWORK)
         self._leases[name] = (owner, until)
@@ -209,7 +209,7 @@ class ReadThenWriteDynamo(DynamoStore):
         return self.count_attempt(counter, now).count
 
     def take_lease(self, name: str, owner: str, *, now: int, until: int) -> bool:
-        """Look whether somebody holds it, then take it."""
+        """Look whether the lease is held, then take it."""
         item = self._table.get(items.lease(name))
         time.sleep(NETWORK)
         self._table.update(items.lease(name), "SET #ends_at = :until", {"until": until})

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Flaw:
-    """What a store forgets: in memory a member of the session, on DynamoDB a text of its expression.
+    """The part that a store forgets: in memory a member of the session, on DynamoDB a text of its expression.
 
     `noticed_by` is the test of the contract that must notice, and `terms` are the values of its parameters.
     """
@@ -224,7 +224,7 @@ def test_a_refused_advance_on_dynamodb_that_tells_nothing_is_caught(client: Dyna
 
 @pytest.mark.parametrize("flaw", [*IGNORED_BY_AN_ADVANCE.values(), *NOT_MOVED_BY_AN_ADVANCE.values()])
 def test_the_contract_holds_where_nothing_is_forgotten(client: DynamoDBClient, flaw: Flaw) -> None:
-    """The same tests pass on the same tables with expressions as they are: the flaw alone is what they notice."""
+    """The same tests pass on the same tables with unchanged expressions, so they notice only the flaw."""
     for store in (MemoryStore(), on_a_flawed_table(client, str)):
         flaw.noticed_by(store, *flaw.terms)
 

@@ -134,7 +134,7 @@ def rotated(policy: SigningPolicy) -> SigningPolicy:
 
 
 def reset_after_a_leak(policy: SigningPolicy) -> SigningPolicy:
-    """Return the policy after a reset that signs nobody out."""
+    """Return the policy after a reset that ends no session."""
     return reset(policy, Moment(NOW + DAY, secrets.token_bytes), end_sessions=False)
 
 

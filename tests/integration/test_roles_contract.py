@@ -1,4 +1,4 @@
-"""What the store promises of the roles of a stack's own."""
+"""The store's contract for the custom roles of a stack."""
 
 from __future__ import annotations
 

@@ -98,7 +98,7 @@ def version(number: int) -> SigningPolicy:
 
 
 def test_a_policy_is_read_whole(source: PolicySource) -> None:
-    """What is read is what was stored."""
+    """A policy is read as it was stored."""
     assert source.policy() == POLICY
 
 
@@ -116,7 +116,7 @@ def test_a_policy_is_kept_for_a_minute(source: PolicySource, secret: Secret, clo
 def test_a_policy_is_kept_for_as_long_as_was_said(
     client: SecretsManagerClient, secret: Secret, clock: Clock, max_age: int
 ) -> None:
-    """What others may remember is a setting, and new keys wait for it."""
+    """The cache time is a setting, and new keys wait for it before they sign."""
     source = SecretPolicySource(client, secret.name, clock, max_age)
     source.policy()
     secret.put(version(2).to_json())
@@ -245,8 +245,8 @@ def test_one_read_is_under_way_at_a_time(secret: Secret, clock: Clock) -> None:
     assert (policies, slow.reads) == ([POLICY] * 30, 1)
 
 
-def test_nobody_waits_for_a_read_with_a_copy_in_hand(secret: Secret, clock: Clock) -> None:
-    """While one thread reads anew, another is served the copy at once."""
+def test_no_thread_with_a_copy_waits_for_a_read(secret: Secret, clock: Clock) -> None:
+    """While one thread reads again, another gets the copy at once."""
     source = SecretPolicySource(connect(), secret.name, clock)
     source.policy()
     clock.now += 2 * MINUTE
@@ -320,7 +320,7 @@ def test_names_are_those_of_the_policy(shared: Secret, clock: Clock) -> None:
     assert found.accepted.issuers_at(NOW) == {"https://issuer.example", "https://auth.example"}
 
 
-def test_a_secret_is_read_anew_after_its_time(shared: Secret, clock: Clock) -> None:
+def test_a_secret_is_read_again_after_its_time(shared: Secret, clock: Clock) -> None:
     """A key that was reset is believed for a minute at most."""
     keys = secret_keys(shared, clock)
     keys.find(OLD_KEY.kid)
@@ -421,7 +421,7 @@ def test_a_version_waits_for_its_document(client: SecretsManagerClient) -> None:
 
 
 def test_a_document_that_is_unstaged_waits_no_more(signing_secret: SigningSecret) -> None:
-    """It may be dropped twice; what is in force stays, and the next rotation stages its own."""
+    """Dropping it twice is allowed; the policy in force stays, and the next rotation stages its own."""
     token, following = new_token(), new_token()
     signing_secret.put_pending(token, version(2).to_json())
     for _ in range(2):
@@ -432,7 +432,7 @@ def test_a_document_that_is_unstaged_waits_no_more(signing_secret: SigningSecret
 
 
 def test_a_document_of_another_stays_staged(signing_secret: SigningSecret) -> None:
-    """Who drops what he has staged does not drop what somebody else has staged since."""
+    """A caller who drops their staged document does not drop one that another has staged since."""
     token, other = new_token(), new_token()
     signing_secret.put_pending(token, version(2).to_json())
     signing_secret.put_pending(other, version(3).to_json())
@@ -479,7 +479,7 @@ def test_a_version_in_force_is_not_moved(client: SecretsManagerClient) -> None:
 
 
 def test_the_description_says_whether_the_secret_rotates(client: SecretsManagerClient) -> None:
-    """What Secrets Manager says of a version is passed on by name."""
+    """The description returns the rotation settings of Secrets Manager by name."""
     token = new_token()
     stages = {token: ["AWSPENDING"], new_token(): ["AWSCURRENT"]}
     answer = {"RotationEnabled": True, "VersionIdsToStages": stages}

@@ -1,4 +1,4 @@
-"""What `SessionStore` promises, held to by every store there is."""
+"""The contract of `SessionStore`, checked on every store."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def found(store: Store, session: Session) -> Session | None:
 
 
 def test_a_session_is_found_with_every_member(store: Store) -> None:
-    """What is found of a session is what was stored, its chain, its marks and its bucket too."""
+    """A session is found as it was stored, with its chain, its marks and its bucket."""
     session = opened(store, samples.worn_session())
     assert found(store, session) == session
 
@@ -126,7 +126,7 @@ def test_an_advance_moves_the_chain(store: Store) -> None:
 
 
 def test_the_times_and_keys_of_two_advances_are_kept(store: Store) -> None:
-    """What the last advance left moves to the place of the one before, and the mark of a network does not."""
+    """The values of the last advance move to the place of the one before; the network mark does not."""
     session = opened(store, samples.session())
     first = step_from(session, key_mark="k1", network_mark="n1", burst=0, burst_at=NOW)
     once = after(first, session)
@@ -249,7 +249,7 @@ def test_a_repeat_is_not_counted_on_a_session_that_moved(store: Store, member: s
 
 
 def test_a_repeat_is_not_counted_after_an_advance(store: Store) -> None:
-    """What was judged by the generation before is not counted on this one."""
+    """A repeat that was judged by the previous generation is not counted on this one."""
     session = opened(store, samples.worn_session())
     step = step_from(session)
     store.advance(step)
@@ -292,7 +292,7 @@ def test_a_session_ends_once(store: Store) -> None:
 
 
 def test_all_sessions_end(store: Store) -> None:
-    """Every session of the subject ends, nobody else's, and the account stands."""
+    """Every session of the subject ends, no session of others does, and the account stays."""
     user, other = registered(store), samples.session()
     mine = [samples.session(user.sub), samples.session(user.sub)]
     for session in (*mine, other):

@@ -53,7 +53,7 @@ def moves(world: SigningWorld, name: str, fate: Fate) -> bool:
 
 
 def resets(world: SigningWorld, name: str, fate: Fate) -> bool:
-    """Reset, as an admin who has confirmed it does; say whether that succeeded."""
+    """Reset as an admin who has confirmed it; return whether that succeeded."""
     return not conflicts(lambda: confirmed_reset(world, fate))
 
 
@@ -73,7 +73,7 @@ RECOVERIES: dict[str, Callable[[SigningWorld, int], object]] = {
 @pytest.mark.parametrize("recovery", RECOVERIES)
 @pytest.mark.parametrize("wait", [LEASE, CACHES.staging + 1, 86_400])
 def test_nothing_is_stuck_after_a_death(recovery: str, wait: int) -> None:
-    """Once the dead one's lease has ended, anybody's change succeeds, and is what is published."""
+    """After the dead call's lease has ended, any change succeeds and is published."""
     for name, number in DEATHS:
         world = dead(name, number)
         before = world.policy.version
@@ -109,7 +109,7 @@ REPEATED: dict[str, Callable[[SigningWorld], object]] = {
 
 @pytest.mark.parametrize("name", REPEATED)
 def test_move_that_died_is_finished_by_its_repetition(name: str) -> None:
-    """After any of its writes the operator repeats the command: one move is in force, and is what is published."""
+    """The call dies after one of its writes, and the operator repeats it: one move is in force and published."""
     for number in deaths(ACTS[name]):
         world = dead(name, number)
         REPEATED[name](world)
@@ -119,7 +119,7 @@ def test_move_that_died_is_finished_by_its_repetition(name: str) -> None:
 
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_reset_of_a_dead_call_is_never_carried_out_later(number: int) -> None:
-    """A staged reset is dropped by whoever finds it: no rotation, repeated or new, puts it in force."""
+    """The next caller drops a staged reset: no rotation, repeated or new, puts it in force."""
     world = dead("reset", number)
     current, late = world.policy.keys.current.kid, LATER + CACHES.staging + 1
     staged = world.secret.labels.get(PENDING, "")
@@ -133,7 +133,7 @@ def test_reset_of_a_dead_call_is_never_carried_out_later(number: int) -> None:
 
 
 def require_fair(world: SigningWorld, won: list[bool]) -> None:
-    """Assert that whoever was told that he won has won and nobody else, and that the next one finds everything well."""
+    """Assert that exactly the callers who were told so have won, and that the next call finds no damage."""
     assert world.policy.version == 1 + sum(won)
     world.require_sound(LATER)
     world.rotate("afterwards", LATER + LEASE)
@@ -210,5 +210,5 @@ def test_rotation_and_another_stop_each_other_anywhere(first: Writer) -> None:
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(0, 2), max_size=50))
 def test_two_rotations_and_a_change_in_any_order(turns: list[int]) -> None:
-    """However the calls of three writers mix, none undoes another."""
+    """Three writers run in any order, and none undoes the change of another."""
     take_turns(turns, rotates, rotates, changes)

@@ -86,7 +86,7 @@ def test_last_link_stays(store: Store) -> None:
 
 
 def test_one_issuer_belongs_to_one_partner(store: Store) -> None:
-    """Thirty partners who claim one issuer at once leave one who has it."""
+    """Of thirty partners that claim one issuer at once, one gets it."""
     races.race_for_an_issuer(store)
 
 
