@@ -52,7 +52,7 @@ def test_cursor_of_a_newer_key_opens_after_another_look() -> None:
 
 
 def test_cursor_shows_nothing_of_its_position() -> None:
-    """What a list is ordered by is nobody's business."""
+    """A cursor does not reveal the key that orders the list."""
     assert "usr_ann" not in seal(POSITION, CONTEXT, Held(NEW))
 
 

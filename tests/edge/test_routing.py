@@ -20,7 +20,7 @@ from tests.world import NOW
 PERSON = {"sub": "usr_ann", "sid": "ses_a", "client_id": "cli_app", "roles": "user helper", "auth_time": "17"}
 MACHINE = {"sub": "cli_job", "client_id": "cli_job"}
 BY_KEY = MACHINE | {"api_key_id": "k1"}
-NOBODY: dict[str, str] = {}
+ANONYMOUS: dict[str, str] = {}
 
 
 def sample() -> Routes:
@@ -87,7 +87,7 @@ def helpers(monkeypatch: pytest.MonkeyPatch) -> set[str]:
 @pytest.mark.parametrize("path", ["/public", "/alias"])
 def test_a_public_route_and_its_alias_answer_everyone(path: str) -> None:
     """One function answers both."""
-    assert sample().answer(request(f"GET {path}", NOBODY)).body == {"path": path}
+    assert sample().answer(request(f"GET {path}", ANONYMOUS)).body == {"path": path}
 
 
 @pytest.mark.parametrize("route", ["POST /public", "HEAD /public", "GET /nowhere", "GET ", "GET /users/{sub}"])
@@ -115,10 +115,10 @@ def test_a_post_that_is_not_declared_opens_no_account(path: str) -> None:
 @pytest.mark.parametrize(
     ("route", "caller", "error"),
     [
-        ("GET /bearer", NOBODY, Errors.INVALID_TOKEN),
-        ("GET /user", NOBODY, Errors.INVALID_TOKEN),
-        ("GET /key", NOBODY, Errors.INVALID_TOKEN),
-        ("POST /users/{sub}", NOBODY, Errors.INVALID_TOKEN),
+        ("GET /bearer", ANONYMOUS, Errors.INVALID_TOKEN),
+        ("GET /user", ANONYMOUS, Errors.INVALID_TOKEN),
+        ("GET /key", ANONYMOUS, Errors.INVALID_TOKEN),
+        ("POST /users/{sub}", ANONYMOUS, Errors.INVALID_TOKEN),
         ("GET /user", MACHINE, Errors.FORBIDDEN),
         ("GET /user", PERSON | {"sid": ""}, Errors.FORBIDDEN),
         ("GET /key", MACHINE, Errors.INVALID_API_KEY),
@@ -195,4 +195,4 @@ def test_every_need_is_checked() -> None:
         routes: Any = Routes("One route")
         routes("GET /closed", needs=need)(lambda _, caller: Response(204))
         with pytest.raises(ServiceError):
-            routes.answer(request("GET /closed", NOBODY))
+            routes.answer(request("GET /closed", ANONYMOUS))

@@ -278,7 +278,7 @@ def test_randomness_is_the_operating_systems() -> None:
 
 
 def changed_globals(tree: ast.Module) -> list[str]:
-    """Return the module's variables that some code of it changes or binds anew, and its empty containers."""
+    """Return the module's variables that its code changes or rebinds, and its empty containers."""
     assigned = [node for node in tree.body if isinstance(node, ast.Assign | ast.AnnAssign)]
     values = {ast.unparse(target): node.value for node in assigned for target in targets_of(node)}
     empty = {name for name, value in values.items() if value and ast.unparse(value) in {"[]", "{}", "set()"}}

@@ -56,7 +56,7 @@ def bodies(fake: FakeApi) -> list[Any]:
 
 
 def test_issuer_of_a_twin_is_shown(twin: FakeApi) -> None:
-    """Nothing is moved by showing, and nobody signs in."""
+    """Showing the issuer changes nothing and needs no sign-in."""
     result = latchkey("issuer", "show", "--local")
     assert (result.exit_code, result.stdout) == (0, f"Tokens name {OLD}.\n")
     assert (bodies(twin), {call.path for call in twin.calls}) == ([{}], {TWINS})

@@ -98,7 +98,7 @@ def test_a_line_arrives_as_cloudwatch_hands_it_over() -> None:
 
 @pytest.mark.parametrize("line", ["marked", '"marked"', '{"other": "marked"}', '{"a": {"marked": 1}}', '{"marked"', ""])
 def test_a_line_without_the_member_stays(line: str) -> None:
-    """What the filter does not select is nobody's business."""
+    """A line that the filter does not select is not delivered."""
     receiver = Receiver()
     with delivering(receiver) as delivery, running_as(function_in(GROUP)):
         delivery.observe(line)

@@ -79,7 +79,7 @@ def heir_begins_at_once(  # noqa: PLR0913, PLR0917 - as `KeySet` has it
 
 
 def spare_begins_at_once(keys: KeySet, now: int, ttl: int, fresh: SigningKey, caches: Caches) -> KeySet:
-    """Let the spare key sign at every rotation."""
+    """Let the spare key sign at once after a rotation."""
     settled = keys.at(now)
     heir = replace(settled.spare, activates_at=now)
     return settled if settled.heir else key_set._succeeded(settled, heir, ttl, fresh, caches).at(now)

@@ -275,7 +275,7 @@ def test_there_is_one_first_admin(empty_store: Store, make: Callable[[Store], Us
 
 
 def test_the_first_admin_stays_the_first_when_gone(empty_store: Store) -> None:
-    """When another admin stands in and the first goes, the way is not open again."""
+    """After the first admin has gone, no second one is accepted as first."""
     admin = first_admin(empty_store)
     made(empty_store, "admin")
     assert may_go(empty_store, admin)

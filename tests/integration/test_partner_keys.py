@@ -149,7 +149,7 @@ DRIPS = {
 
 @pytest.mark.parametrize("kind", DRIPS)
 def test_dripping_answer_is_given_up(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
-    """The timeout covers the whole response, not each byte, and the connection is closed after it."""
+    """The timeout covers the whole response, not each byte, and no thread is left waiting."""
     monkeypatch.setattr(f"{MODULE}.TIMEOUT", 0.2)
     began, before = time.monotonic(), threading.active_count()
     with answering(*DRIPS[kind], pause=0.1) as address, pytest.raises(KeysUnreachable, match="too slow"):
