@@ -624,7 +624,7 @@ def test_ambiguous_request_is_refused_and_the_connection_closed(sample: Sample, 
 
 
 def test_requests_can_share_a_connection(sample: Sample) -> None:
-    """Two requests sent at once on one connection are answered in order."""
+    """Two requests sent together on one connection are answered in order."""
     request = b"GET /items/%d HTTP/1.1\r\nHost: t\r\n\r\n"
     answer = sample.raw(request % 1 + request % 2)
     assert answer.count(b"HTTP/1.1 200 ") == 2

@@ -85,7 +85,7 @@ def test_a_confirmation_is_sent_again(mailed_twin: RunningTwin) -> None:
 
 
 def test_an_unknown_code_confirms_nothing(mailed_twin: RunningTwin) -> None:
-    """An unknown code is a 410, whatever its form."""
+    """An unknown code is a 410, as a used or expired one is."""
     answer = mailed_twin.call("POST", "/v1/user/confirm/lkc_nothing")
     assert (answer.status, answer.json["code"]) == (410, "code_used_or_expired")
 

@@ -50,7 +50,7 @@ def deployed(stack: FakeApi, monkeypatch: pytest.MonkeyPatch) -> FakeApi:
 
 
 def bodies(fake: FakeApi) -> list[Any]:
-    """Return what was sent to the function."""
+    """Return the bodies that were sent to the function."""
     events = [*fake.bodies(TWINS), *fake.bodies(STACKS)]
     return [json.loads((json.loads(event) if isinstance(event, str) else event)["body"]) for event in events]
 

@@ -1,4 +1,4 @@
-"""What API Gateway answers by itself: the same problem documents as the functions, for the same errors."""
+"""Responses of API Gateway itself: the same problem documents as those of the functions."""
 
 from __future__ import annotations
 

@@ -46,13 +46,13 @@ class Leak:
         return frozenset(octets for piece in pieces for octets in _spellings(piece))
 
     def secrets(self) -> Octets:
-        """Return what the policy keeps secret: keys of MACs, and private keys as they are written."""
+        """Return the secrets of the policy: keys of MACs, and private keys in their written form."""
         texts = [text for each in json.loads(self.document)["keys"] for text in _texts(each)]
         texts += [text for each in json.loads(self.document)["refresh_keys"] for text in _texts(each)]
         return frozenset(octets for text in texts for octets in _spellings(text))
 
     def messages(self) -> Octets:
-        """Return what a family or a link may have been derived from: the session's names, generations and salt."""
+        """Return the possible inputs of a family or a link: the session's ids, generations and salt."""
         session = self.session()
         sub, sid, salt = session["sub"], session["sid"], b64url_decode(session["salt"])
         generation = int(session["generation"])
@@ -81,7 +81,7 @@ class Leak:
     def tokens(self) -> Iterator[str]:
         """Return the refresh tokens to try, the most promising first, under the key that signs.
 
-        Where a guess has the hash that the table keeps of the family or of the link, it is that; else some are tried.
+        If the hash of a guess is in the table, the guess is used. Otherwise some guesses are tried.
         """
         session, guesses = self.session(), self.guesses()
         whole = sorted(guess for guess in guesses if len(guess) == LINK_BYTES)

@@ -55,7 +55,7 @@ def user(login: str = "", roles: tuple[str, ...] = ("user", "shop"), **members: 
 
 
 def credential(owner: User, password_hash: str = "$argon2id$old") -> Credential:  # noqa: S107 - no real password
-    """Return what the user signs in with."""
+    """Return the credential of a user."""
     return Credential(owner.login, owner.sub, password_hash, owner.epoch)
 
 

@@ -106,7 +106,7 @@ def test_an_unknown_client_is_not_changed(store: Store) -> None:
 
 @pytest.mark.parametrize("member", ["client_id", "kind", "secret_hashes", "created_at"])
 def test_what_makes_a_client_is_no_member_of_its_changes(member: str) -> None:
-    """No caller can ask for such a change: it has no name for it."""
+    """The changes of a client have no member for it, so no caller can request it."""
     with pytest.raises(TypeError, match=member):
         ClientChanges(**{member: "x"})  # type: ignore[arg-type]
 
@@ -131,7 +131,7 @@ def test_a_client_is_deleted_once(store: Store, client: Client) -> None:
 
 
 def test_a_client_with_a_key_stays(store: Store, client: Client) -> None:
-    """It can go as soon as its last key is gone."""
+    """A client can be deleted as soon as its last key is gone."""
     key = replace(samples.api_key(), client_id=client.client_id)
     store.create_api_key(key)
     with refuses(Errors.CONFLICT):
@@ -162,7 +162,7 @@ def test_a_key_needs_its_client(store: Store, client: Client) -> None:
 
 
 def test_a_client_has_a_hundred_keys_at_most(store: Store) -> None:
-    """The hundred-and-first is refused and leaves nothing; where one is deleted, one has room again."""
+    """The key after the hundredth is rejected and leaves nothing. After a deletion there is room for one more."""
     client_id = samples.unique("cli_")
     keys = [samples.owned_key(store, client_id=client_id) for _ in range(MAX_API_KEYS)]
     late = replace(samples.api_key(), client_id=client_id)
@@ -203,7 +203,7 @@ def test_a_rotation_counts(store: Store) -> None:
 
 
 def test_the_last_day_of_use_only_moves_on(store: Store, key: ApiKey) -> None:
-    """A day is noted unless a later one is, and none for a key that is gone."""
+    """A day is recorded unless a later one is, and none is recorded for a deleted key."""
     for day in ("2026-02-02", "2026-02-03", "2026-02-01"):
         store.note_api_key_use(key.key_id, day)
     gone = samples.unique("")
@@ -235,7 +235,7 @@ def test_thirty_rotations_make_one_successor(new_store: Callable[[], Store]) -> 
 
 
 def test_a_key_and_its_client_are_read_at_once(store: Store, client: Client) -> None:
-    """Each is there or not by itself, and an expired key is not."""
+    """Each is returned if it exists, and an expired key is not."""
     key = replace(samples.api_key(NOW + 10), client_id=client.client_id)
     store.create_api_key(key)
     for now, held in ((NOW + 9, key), (NOW + 10, None)):

@@ -177,7 +177,7 @@ def table(moto_client: DynamoDBClient) -> str:
 
 
 def test_every_operation_of_the_port_is_looked_at() -> None:
-    """An operation that is new in the port must say here what it costs."""
+    """A new operation of the port must have its calls listed here."""
     port = {name for part in Store.__mro__ for name in vars(part) if not name.startswith("_")}
     assert {operation.partition(" ")[0].rstrip(",") for operation in OPERATIONS} == port
 
@@ -192,7 +192,7 @@ def test_each_operation_costs_its_calls(moto_client: DynamoDBClient, table: str,
 
 
 def test_what_concerns_an_admin_costs_no_call_more(moto_client: DynamoDBClient, table: str, recorder: Recorder) -> None:
-    """The count of admins moves within the write that is made anyway; only to wake an admin takes two calls more."""
+    """The count of admins changes in a write that is made anyway. Only activating an admin needs two more calls."""
     store: Store = DynamoStore(moto_client, table)
     for user in (ADMIN, replace(LATE_ADMIN, status=UserStatus.ACTIVE, sub="usr_third", login="third@example.com")):
         store.create_user(user, samples.credential(user))
@@ -216,7 +216,7 @@ def test_seven_permissions_are_enough(moto_client: DynamoDBClient, table: str, r
 
 
 def test_every_read_is_consistent(moto_client: DynamoDBClient, table: str, recorder: Recorder) -> None:
-    """No read of the store may be older than the write before it, but that of the index, where events alone are."""
+    """Every read is strongly consistent, except for that of the index, which holds events alone."""
     store: Store = DynamoStore(moto_client, table)
     recorder.calls.clear()
     for call, _ in OPERATIONS.values():
@@ -329,7 +329,7 @@ def test_keys_are_those_of_the_design(stored: dict[str, dict[str, Any]]) -> None
     ids=["session", "code", "mail", "throttle", "lease", "event", "assertion"],
 )
 def test_what_expires_is_swept_a_day_later(stored: dict[str, dict[str, Any]], prefix: str, expiry: int) -> None:
-    """DynamoDB may sweep an item a day after its expiry, when no clock can still take it for alive."""
+    """DynamoDB may delete an item a day after it expires, when every clock agrees that it has."""
     [item] = [item for key, item in stored.items() if key.startswith(prefix)]
     assert item["ttl"] == {"N": str(expiry + DAY)}
 
@@ -343,7 +343,7 @@ def test_what_expires_is_swept_a_day_later(stored: dict[str, dict[str, Any]], pr
     ids=lambda prefix: prefix.replace(USER.sub, "user").replace(GUEST.sub, "guest"),
 )
 def test_what_does_not_expire_is_never_swept(stored: dict[str, dict[str, Any]], prefix: str) -> None:
-    """An item that must stay carries no time to live."""
+    """An item that must stay has no time to live."""
     found = [item for key, item in stored.items() if key.startswith(prefix)]
     assert found
     assert not any("ttl" in item for item in found)

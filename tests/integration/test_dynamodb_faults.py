@@ -1,4 +1,4 @@
-"""Faults of the network and of DynamoDB: every write happens wholly or not at all, and knows its own effect."""
+"""Faults of the network and of DynamoDB: every write is atomic, and the store recognises its own writes."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def remote(network: BadNetwork, table: str) -> DynamoStore:
 
 @pytest.fixture(autouse=True)
 def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The SDK asks again at once, so that these tests take seconds and not minutes."""
+    """The SDK retries at once, so that these tests take seconds and not minutes."""
     monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0)
 
 
@@ -151,7 +151,7 @@ OPERATIONS: dict[str, Callable[[DynamoStore], object]] = {
 def test_an_outage_is_temporarily_unavailable(
     remote: DynamoStore, network: BadNetwork, operation: str, outage: Fault | Refusal
 ) -> None:
-    """Whatever is asked for, two failed attempts are an honest 503 with a time to come back, and no third attempt."""
+    """For every operation, two failed attempts are a 503 with a time to retry, without a third attempt."""
     network.spoil(outage, outage)
     with pytest.raises(ServiceError) as unavailable:
         OPERATIONS[operation](remote)
@@ -176,7 +176,7 @@ def test_an_outage_during_an_advance_changes_nothing(
 
 @pytest.mark.parametrize("outage", OUTAGES, ids=["reset", "throttled", "over capacity", "failed"])
 def test_one_failed_attempt_is_not_noticed(remote: DynamoStore, network: BadNetwork, outage: Fault | Refusal) -> None:
-    """The second attempt of a call does what the first did not."""
+    """The second attempt of a call succeeds after the first has failed."""
     user = samples.user()
     network.spoil(outage)
     remote.create_user(user, samples.credential(user))
@@ -213,7 +213,7 @@ def test_no_endpoint_is_temporarily_unavailable() -> None:
 
 
 def test_a_lost_answer_to_an_advance(remote: DynamoStore, network: BadNetwork) -> None:
-    """The refresh has advanced the session once, and knows that it was itself."""
+    """The refresh has advanced the session once, and the store recognises its own write."""
     session = samples.session()
     remote.create_session(session)
     network.spoil(LOST)
@@ -245,7 +245,7 @@ def test_both_answers_to_an_advance_lost(remote: DynamoStore, network: BadNetwor
 
 
 def test_a_lost_answer_to_a_registration(remote: DynamoStore, network: BadNetwork) -> None:
-    """The registration succeeds once: its repetition carries the same token and is the same request."""
+    """The registration succeeds once: its retry has the same token and is the same request."""
     user = samples.user()
     network.spoil(LOST)
     remote.create_user(user, samples.credential(user))
@@ -255,7 +255,7 @@ def test_a_lost_answer_to_a_registration(remote: DynamoStore, network: BadNetwor
 
 
 def test_a_lost_answer_to_a_registration_whose_token_is_forgotten(remote: DynamoStore, network: BadNetwork) -> None:
-    """Even where DynamoDB no longer knows the token, a registration knows its own items."""
+    """Even if DynamoDB no longer knows the token, the store recognises the registration's own items."""
     user = samples.user()
     network.spoil(Fault.FORGOTTEN)
     remote.create_user(user, samples.credential(user))
@@ -264,7 +264,7 @@ def test_a_lost_answer_to_a_registration_whose_token_is_forgotten(remote: Dynamo
 
 
 def test_a_taken_login_stays_taken_when_the_network_fails(remote: DynamoStore, network: BadNetwork) -> None:
-    """A repeated registration is refused by another's items as the first would have been."""
+    """A retried registration is rejected because of another user's items, as the first attempt would be."""
     owner = samples.user()
     remote.create_user(owner, samples.credential(owner))
     stranger = samples.user(owner.login)
@@ -355,7 +355,7 @@ def test_a_lost_answer_to_an_attempt_counts_it_once(remote: DynamoStore, network
 
 
 def test_a_lost_answer_to_a_counted_repeat_or_a_new_hash(remote: DynamoStore, network: BadNetwork) -> None:
-    """A change that was made is told as made."""
+    """A change that was made is reported as made."""
     user = samples.user()
     session = samples.session(user.sub)
     remote.create_user(user, samples.credential(user, "old"))
@@ -394,7 +394,7 @@ def test_a_lost_answer_to_a_lease(remote: DynamoStore, network: BadNetwork) -> N
 
 
 def test_a_collision_is_no_taken_login(remote: DynamoStore, network: BadNetwork) -> None:
-    """A transaction that met another is tried again, as the same request."""
+    """A transaction that collides with another is retried as the same request."""
     user = samples.user()
     network.spoil(faults.CONFLICT, faults.CONFLICT)
     remote.create_user(user, samples.credential(user))
@@ -474,7 +474,7 @@ def test_lost_answer_to_a_deletion_that_begins(
 
 
 def test_lost_answer_to_a_deletion_that_ends(remote: DynamoStore, network: BadNetwork) -> None:
-    """The account is gone once, and who deleted it is told so."""
+    """The account is deleted once, and the caller is told so."""
     user = samples.user()
     remote.create_user(user, samples.credential(user))
     remote.begin_deletion(user, mail=None)
@@ -486,7 +486,7 @@ def test_lost_answer_to_a_deletion_that_ends(remote: DynamoStore, network: BadNe
 def test_lost_answer_to_the_waking_of_an_admin_counts_it_once(
     ministack_client: DynamoDBClient, network: BadNetwork
 ) -> None:
-    """Else a last admin could go."""
+    """The admin is counted once. Otherwise the last admin could be removed."""
     store = DynamoStore(connect_to(network.address), new_table(ministack_client))
     admin, late = samples.user(roles=("admin",)), replace(samples.user(roles=("admin",)), status=UserStatus.PENDING)
     for user in (admin, late):
@@ -545,14 +545,14 @@ def test_a_session_that_a_batch_never_gives_is_not_taken_for_ended(
 
 
 def test_a_lost_answer_to_a_use_of_an_assertion(remote: DynamoStore, network: BadNetwork) -> None:
-    """The use knows that it was itself, and the next one that it was not."""
+    """The first use is told that it was the first, and the next one that it was not."""
     digest = samples.unique("")
     network.spoil(LOST)
     assert [remote.use_assertion(digest, until=NOW) for _ in range(2)] == [True, False]
 
 
 def test_a_lost_answer_to_an_account_just_in_time(remote: DynamoStore, network: BadNetwork) -> None:
-    """The account was made by this very call, whether or not DynamoDB still knows the request."""
+    """The caller is told that it made the account, whether or not DynamoDB still knows the request."""
     for fault in (LOST, Fault.FORGOTTEN):
         user = samples.external_user()
         network.spoil(fault)
@@ -561,7 +561,7 @@ def test_a_lost_answer_to_an_account_just_in_time(remote: DynamoStore, network: 
 
 
 def test_a_lost_answer_to_a_seat(remote: DynamoStore, network: BadNetwork) -> None:
-    """It is counted once."""
+    """A seat whose response is lost is counted once."""
     partner_id = samples.unique("prt_")
     network.spoil(LOST)
     assert [remote.take_seat(partner_id, 2) for _ in range(3)] == [True, True, False]
