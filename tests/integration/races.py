@@ -166,7 +166,7 @@ def race_for_a_successor(store: Store) -> None:
 
 
 def _makes(action: Callable[[], object]) -> bool:
-    """Return whether the key was made. A limit, a missing client or a lasting collision means that it was not."""
+    """Return whether the action succeeded. A limit, a missing client or a lasting collision means that it did not."""
     try:
         action()
     except ServiceError as error:

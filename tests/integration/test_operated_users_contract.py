@@ -71,7 +71,7 @@ def test_standing_changes_and_is_found_so(store: Store) -> None:
 
 
 def test_credential_gets_the_epoch_of_its_account(store: Store) -> None:
-    """Else an account that is enabled again could never sign in."""
+    """Otherwise an account that is enabled again could never sign in."""
     user = made(store)
     store.set_standing(user, status=UserStatus.DISABLED, roles=user.roles, epoch=user.epoch + 1)
     credential = store.find_credential(user.login)
@@ -147,7 +147,7 @@ def waiting_admin(store: Store) -> User:
 
 
 def may_go(store: Store, admin: User) -> bool:
-    """Take an admin's role, if the store lets one go; say whether it did."""
+    """Remove an admin's role if the store allows it, and return whether it did."""
     try:
         return store.set_standing(admin, status=admin.status, roles=("user",), epoch=admin.epoch) is not None
     except ServiceError as error:
@@ -184,7 +184,7 @@ def test_an_admin_who_wakes_by_a_new_password_counts(empty_store: Store) -> None
 
 
 def test_a_new_password_of_an_admin_changes_no_count(empty_store: Store) -> None:
-    """The one admin stays the one."""
+    """The number of admins stays one."""
     admin = made(empty_store, "admin")
     assert empty_store.change_password(samples.new_password(admin))
     changed = empty_store.find_user(admin.sub)
@@ -221,7 +221,7 @@ def test_a_deleted_account_is_not_listed(empty_store: Store) -> None:
 
 
 def test_the_last_admin_is_not_deleted(empty_store: Store) -> None:
-    """Not marked either, and no mail tells of it."""
+    """The last admin is not marked for deletion either, and no mail is sent."""
     admin, mail = made(empty_store, "admin"), samples.mail()
     with refuses(Errors.LAST_ADMIN):
         empty_store.begin_deletion(admin, mail=mail)
@@ -230,7 +230,7 @@ def test_the_last_admin_is_not_deleted(empty_store: Store) -> None:
 
 
 def test_a_deleted_admin_counts_no_more(empty_store: Store) -> None:
-    """From the moment of the mark, and once: one of three may still go after the first is deleted."""
+    """A deleted admin stops counting once, when marked: of three, a second may go after the first is deleted."""
     first, second, third = (made(empty_store, "admin") for _ in range(3))
     assert empty_store.begin_deletion(first, mail=None)
     assert empty_store.delete_user(replace(first, status=UserStatus.DELETING))
@@ -238,7 +238,7 @@ def test_a_deleted_admin_counts_no_more(empty_store: Store) -> None:
 
 
 def test_deletion_of_an_admin_who_does_not_count_changes_no_count(empty_store: Store) -> None:
-    """One who waits was never counted, so the last admin is not mistaken for one of none."""
+    """A pending admin was never counted, so their deletion does not lower the count."""
     admin, late = made(empty_store, "admin"), waiting_admin(empty_store)
     assert empty_store.begin_deletion(late, mail=None)
     other = made(empty_store, "admin")
@@ -256,7 +256,7 @@ def first_admin(store: Store, login: str = "") -> User:
 
 
 def test_the_first_admin_is_there_whole(empty_store: Store) -> None:
-    """Account, credential, line in the list, and the count that keeps the last one."""
+    """The account, its credential, its place in the list and the count of admins are stored."""
     admin = first_admin(empty_store)
     assert empty_store.find_user(admin.sub) == admin
     assert empty_store.find_credential(admin.login) == samples.credential(admin)

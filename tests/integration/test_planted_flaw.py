@@ -1,4 +1,4 @@
-"""The races prove something only if they catch a store that reads first and writes then."""
+"""The races are a proof only if they catch a store that reads first and then writes."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ NETWORK = 0.001
 
 
 class ReadThenWriteMemory(MemoryStore):
-    """A memory store that forgot its lock, as a store on a network does between two calls."""
+    """A memory store without a lock, like a store on a network between two calls."""
 
     def advance(self, step: Advance) -> Rotation:
         """Read where the session stands, then write where it goes."""
@@ -248,7 +248,7 @@ def test_a_flawed_store_is_caught_by_the_storm_of_phones(backend: str, request: 
 
 @pytest.mark.parametrize("backend", ["moto", "ministack"])
 def test_a_flawed_first_admin_is_caught(backend: str, request: pytest.FixtureRequest) -> None:
-    """In one round, since a store has a first admin once, in memory and in either database."""
+    """One round finds the flaw, because a store has a first admin once. It runs on memory and on both databases."""
     client: DynamoDBClient = request.getfixturevalue(f"{backend}_client")
     for store in (ReadThenWriteMemory(), ReadThenWriteDynamo(client, new_table(client))):
         with pytest.raises(AssertionError):

@@ -1,4 +1,4 @@
-"""The signing policy in Secrets Manager: how long it is kept, and what a rotation does to it."""
+"""The signing policy in Secrets Manager: how long it is cached, and how a rotation changes it."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def source(client: SecretsManagerClient, secret: Secret, clock: Clock) -> Policy
 
 
 def outage() -> Exception:
-    """Return what botocore raises when no answer comes."""
+    """Return the error that botocore raises without a response."""
     return ReadTimeoutError(endpoint_url="https://secretsmanager.example")
 
 
@@ -207,7 +207,7 @@ def test_a_version_never_goes_back(source: PolicySource, secret: Secret, clock: 
 def test_a_broken_policy_never_replaces_a_good_one(
     source: PolicySource, secret: Secret, clock: Clock, text: str
 ) -> None:
-    """A document that does not parse is as good as an outage."""
+    """A document that does not parse is treated as an outage."""
     source.policy()
     secret.client.put_secret_value(SecretId=secret.name, SecretString=text or "\n")
     clock.now += 2 * MINUTE
@@ -332,7 +332,7 @@ def test_a_secret_is_read_again_after_its_time(shared: Secret, clock: Clock) -> 
 
 
 def test_an_unknown_id_reads_the_secret_at_most_once_in_ten_seconds(shared: Secret, clock: Clock) -> None:
-    """Strangers do not run up a bill, and a key that is new is found at once."""
+    """Unknown ids cause no costs, and a new key is found at once."""
     keys = secret_keys(shared, clock)
     keys.find(OLD_KEY.kid)
     shared.put(ROTATED.to_json())
@@ -342,7 +342,7 @@ def test_an_unknown_id_reads_the_secret_at_most_once_in_ten_seconds(shared: Secr
 
 
 def test_a_retired_secret_is_not_found(shared: Secret, clock: Clock) -> None:
-    """A key that verifies no more is left out when the secret is read."""
+    """A key that no longer verifies is left out when the secret is read."""
     retire_at = ROTATED.keys.keys[-1].retire_at
     assert retire_at is not None
     shared.put(ROTATED.to_json())
@@ -351,7 +351,7 @@ def test_a_retired_secret_is_not_found(shared: Secret, clock: Clock) -> None:
 
 
 def test_old_secrets_are_served_while_reads_fail(shared: Secret, clock: Clock) -> None:
-    """For 15 minutes; and without any there is no verdict."""
+    """The last keys serve for 15 minutes. Without any keys no token is judged."""
     keys = secret_keys(shared, clock)
     keys.find(OLD_KEY.kid)
     shared.failure = outage()
@@ -449,7 +449,7 @@ def test_a_document_in_force_still_waits_for_its_rotation(signing_secret: Signin
 
 
 def test_two_that_put_in_force_do_not_undo_each_other(client: SecretsManagerClient) -> None:
-    """The label is taken from the version that was seen to have it; where another was faster, AWS refuses."""
+    """The label is moved from the version that was read with it. If another caller was faster, AWS rejects the move."""
     token, seen = new_token(), new_token()
     move = {"SecretId": "s", "VersionStage": "AWSCURRENT", "MoveToVersionId": token, "RemoveFromVersionId": seen}
     with Stubber(client) as stub:

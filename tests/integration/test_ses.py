@@ -20,7 +20,7 @@ LETTER = Letter("Тема", "plain Ж", "<p>rich Ж</p>")
 
 
 def test_a_letter_goes_out_with_both_its_forms() -> None:
-    """Sender, reader, subject and both texts are as they were given."""
+    """The mail has the given sender, recipient, subject and both texts."""
     catcher = MailCatcher()
     with backend.running(catcher.observe), every_sender_verified():
         ses.SesPostman(ses.connect(), "no-reply@example.com").send("ann@example.com", LETTER)

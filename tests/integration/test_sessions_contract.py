@@ -140,7 +140,7 @@ def test_the_times_and_keys_of_two_advances_are_kept(store: Store) -> None:
 
 
 def test_an_advance_without_marks_clears_those_of_the_one_before(store: Store) -> None:
-    """A request without a key or an address leaves none of another's."""
+    """A request without a key or an address clears the marks of the request before."""
     session = opened(store, samples.worn_session())
     step = step_from(session, key_mark="", network_mark="")
     assert store.advance(step).session == after(step, session)
@@ -149,7 +149,7 @@ def test_an_advance_without_marks_clears_those_of_the_one_before(store: Store) -
 
 @pytest.mark.parametrize("generation", [0, 3, 5, 9])
 def test_an_advance_from_another_generation_changes_nothing(store: Store, generation: int) -> None:
-    """A generation before or after the session's own is told where the session stands, though its link is right."""
+    """A wrong generation gets the session's state and changes nothing, even if its link is right."""
     refuses_and_tells(store, generation=generation)
 
 
@@ -164,7 +164,7 @@ def test_an_advance_of_another_family_changes_nothing(store: Store) -> None:
 
 
 def test_an_advance_by_another_client_changes_nothing(store: Store) -> None:
-    """A session is bound to its client; another is told where it stands and moves nothing."""
+    """A session is bound to its client. Another client gets its state and changes nothing."""
     refuses_and_tells(store, client_id="cli_other")
 
 
@@ -205,7 +205,7 @@ def test_a_session_that_is_gone_does_not_advance(store: Store) -> None:
 
 
 def test_the_second_to_spend_a_token_gets_the_salt_of_the_first(store: Store) -> None:
-    """A refused advance returns the item that the first has written, never what the second has drawn."""
+    """A rejected advance returns the salt that the first has written, never that of the second."""
     session = opened(store, samples.session())
     first, second = step_from(session), step_from(session)
     store.advance(first)
@@ -214,14 +214,14 @@ def test_the_second_to_spend_a_token_gets_the_salt_of_the_first(store: Store) ->
 
 
 def test_a_token_is_spent_once(store: Store) -> None:
-    """The very same step is refused the second time: a repeated call is no lost answer."""
+    """The same step is rejected the second time: a repeated call is not taken for a lost response."""
     session = opened(store, samples.session())
     step = step_from(session)
     assert [store.advance(step) for _ in range(2)] == [Rotation(each, after(step, session)) for each in (True, False)]
 
 
 def refuses_and_tells(store: Store, **wrong: Any) -> None:
-    """Assert that a step with these wrong members is told where the session stands and moves nothing."""
+    """Assert that a step with these wrong members returns the session's state and changes nothing."""
     session = opened(store, samples.worn_session())
     assert store.advance(step_from(session, **wrong)) == Rotation(advanced=False, session=session)
     assert found(store, session) == session
@@ -232,7 +232,7 @@ def refuses_and_tells(store: Store, **wrong: Any) -> None:
 
 @pytest.mark.parametrize("worn", [False, True])
 def test_a_repeat_is_counted(store: Store, worn: bool) -> None:
-    """The bucket is set on a session that stands as it was read, the first time and the next; all else stands."""
+    """The bucket is set if the session is as it was read, the first time and the next. All else stays."""
     session = opened(store, samples.worn_session() if worn else samples.session())
     assert store.count_repeat(session, level=5, generation=3)
     assert found(store, session) == replace(session, late_level=5, late_generation=3)
@@ -267,7 +267,7 @@ def test_an_advance_keeps_the_bucket(store: Store) -> None:
 
 
 def test_a_repeat_is_counted_once(store: Store) -> None:
-    """Of two that read the session alike, the second is told that it moved."""
+    """Of two callers that read the same session, the second is told that it has changed."""
     session = opened(store, samples.session())
     assert [count_repeat(store, session, level=level) for level in (1, 2)] == [True, False]
     stands = found(store, session)
