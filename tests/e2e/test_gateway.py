@@ -168,7 +168,7 @@ def sample(expanded: dict[str, Any]) -> Iterator[Sample]:
 
 
 def test_proxy_event_has_what_rest_apis_send(sample: Sample) -> None:
-    """A function receives the members of a REST proxy event, payload 1.0."""
+    """A function sees the members of a REST proxy event, payload 1.0."""
     event = sample.get("/items/a%2Fb?x=1&x=2&y=%C3%A9", X_Test="t").json
     assert event["resource"] == "/items/{id}"
     assert event["path"] == "/items/a%2Fb"
@@ -380,7 +380,7 @@ def test_cache_ends_with_its_time(sample: Sample) -> None:
 
 
 def test_other_token_is_another_entry(sample: Sample) -> None:
-    """The cached answer for one token does not decide on another."""
+    """One token's answer is nothing to another's."""
     sample.get("/one", Authorization="Bearer abc")
     sample.functions["Guard"] = lambda event: allow(event["methodArn"], effect="Deny")
     assert sample.get("/one", Authorization="Bearer abd").status == 403
@@ -418,7 +418,7 @@ def test_refusal_is_not_kept(sample: Sample) -> None:
     ],
 )
 def test_bad_answer_of_an_authorizer_is_a_500(sample: Sample, answer: Any) -> None:
-    """An authorizer's response that is not a policy with flat context lets no request in."""
+    """What is not a policy with flat context never lets anybody in."""
     sample.functions["Guard"] = lambda _: answer
     response = sample.get("/one", Authorization="Bearer abc")
     assert (response.status, response.json) == (500, {"code": "internal_error"})
@@ -482,7 +482,7 @@ def test_request_authorizer_needs_every_identity_source(sample: Sample) -> None:
     ],
 )
 def test_malformed_answer_of_a_function_is_a_server_error(sample: Sample, answer: Any) -> None:
-    """A response that is not a proxy response becomes DEFAULT_5XX, without details."""
+    """What is no proxy answer becomes DEFAULT_5XX, and says nothing."""
     sample.functions["Echo"] = lambda _: answer
     response = sample.get("/open")
     assert (response.status, response.json) == (500, {"code": "internal_error"})
@@ -616,7 +616,7 @@ def test_headers_of_exactly_the_limit_are_taken(sample: Sample) -> None:
     ],
 )
 def test_ambiguous_request_is_refused_and_the_connection_closed(sample: Sample, request_head: bytes) -> None:
-    """A request that two servers could read in two ways is a 400, and the rest of the connection is not read."""
+    """What two servers could read in two ways is a 400, and nothing that follows it is read."""
     answer = sample.raw(request_head + b"GET /open HTTP/1.1\r\nHost: t\r\n\r\n" * (b"Length: 9" not in request_head))
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert answer.count(b"HTTP/1.1 ") == 1
@@ -624,7 +624,7 @@ def test_ambiguous_request_is_refused_and_the_connection_closed(sample: Sample, 
 
 
 def test_requests_can_share_a_connection(sample: Sample) -> None:
-    """Two requests sent together on one connection are answered in order."""
+    """Two requests sent at once on one connection are answered in order."""
     request = b"GET /items/%d HTTP/1.1\r\nHost: t\r\n\r\n"
     answer = sample.raw(request % 1 + request % 2)
     assert answer.count(b"HTTP/1.1 200 ") == 2

@@ -56,7 +56,7 @@ def run(folder: Path, **environment: str) -> tuple[int, str]:
 
 
 def test_seeded_admin_can_sign_in_and_call_a_protected_route(twin: RunningTwin) -> None:
-    """The admin of dev.json signs in, and the authorizer accepts the token."""
+    """What dev.json says works: the admin signs in, and the authorizer lets the token through."""
     token = log_in(twin, **twin.dev["admin"]).json["access_token"]
     assert twin.call("GET", "/v1/hello", headers=bearer(token)).status == 200
     assert claims(token)["iss"] == twin.dev["issuer"] == twin.address
@@ -123,7 +123,7 @@ def test_port_in_use_is_said_and_exits_1(twin: RunningTwin, tmp_path: Path) -> N
     ],
 )
 def test_issuer_that_is_not_this_machine_is_refused(issuer: str) -> None:
-    """A twin never issues tokens with the issuer of a real stack."""
+    """A twin never makes tokens that a real stack's name stands in."""
     with pytest.raises(BadIssuer):
         Options(issuer=issuer)
 
@@ -174,7 +174,7 @@ def test_known_key_signs(tmp_path: Path, algorithm: str, key: Any) -> None:
 
 
 def public_number(jwk: dict[str, str]) -> bytes:
-    """Return the public number of a JWK."""
+    """Return what is unique in a JWK."""
     text = jwk.get("n") or jwk["x"]
     return urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
@@ -208,7 +208,7 @@ def test_template_parameter_can_be_set(tmp_path: Path) -> None:
 
 
 def test_other_address_than_loopback_warns(capsys: pytest.CaptureFixture[str]) -> None:
-    """A twin that listens on the network prints a warning."""
+    """Who opens the twin to the network is told so."""
     dev = {"issuer": "http://127.0.0.1:1", "admin": {"login": "a", "password": "b"}, "clients": [], "api_key": "k"}
     show("http://127.0.0.1:1", dev, Options(host="0.0.0.0"))  # noqa: S104 - nothing listens in this test
     assert "Warning" in capsys.readouterr().out
@@ -304,7 +304,7 @@ def _write_everything() -> dict[str, Any]:
 
 
 def _forget_everything() -> None:
-    """Delete all remaining data: the tests of a process share one moto, which other tests may keep running."""
+    """Delete what is still there: moto is one in a process, and other tests may keep it running."""
     dynamodb, secrets = boto3.client("dynamodb"), boto3.client("secretsmanager")
     if "Table" in dynamodb.list_tables()["TableNames"]:
         dynamodb.delete_table(TableName="Table")
@@ -352,7 +352,7 @@ def send_mail(subject: str, html: str) -> None:
 
 
 def test_mail_is_caught_with_both_its_bodies() -> None:
-    """A mail sent through SES can be read as JSON, and the sender need not be verified."""
+    """What is sent through SES can be read as JSON, though nobody has verified the sender."""
     catcher = MailCatcher()
     with backend.running(catcher.observe), every_sender_verified():
         send_mail("Confirm", "<b>rich</b>")

@@ -1,4 +1,4 @@
-"""Responses of API Gateway itself: the same problem documents as those of the functions."""
+"""What API Gateway answers by itself: the same problem documents as the functions, for the same errors."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ def test_a_right_to_read_is_none_to_write() -> None:
 
 @pytest.mark.parametrize(("second", "allowed"), [("USER#bob", True), ("LOGIN#bob", False)])
 def test_a_transaction_needs_the_right_to_each_of_its_steps(second: str, allowed: bool) -> None:
-    """A transaction is rejected if one step lacks the right."""
+    """One step without a right refuses them all."""
     granted = [statement("dynamodb:PutItem", items=["USER#*"])]
     steps = [{"Put": {"TableName": TABLE, "Item": key(pk)}} for pk in ("USER#ann", second)]
     assert is_allowed(granted, "transact_write_items", TransactItems=steps) is allowed
@@ -97,7 +97,7 @@ def test_a_transaction_needs_the_right_to_each_of_its_steps(second: str, allowed
 
 @pytest.mark.parametrize(("second", "allowed"), [("USER#bob", True), ("LOGIN#bob", False)])
 def test_a_batch_needs_the_right_to_each_of_its_items(second: str, allowed: bool) -> None:
-    """The rule holds for reads and for writes."""
+    """To read them as to write them."""
     granted = [statement("dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", items=["USER#*"])]
     keys = [key("USER#ann"), key(second)]
     writes = [{"PutRequest": {"Item": each}} for each in keys]
@@ -123,7 +123,7 @@ def test_a_right_to_the_table_is_none_to_its_index() -> None:
 
 @pytest.mark.parametrize("flaw", [{"Effect": "Deny"}, {"Condition": {"Bool": {"aws:SecureTransport": "true"}}}])
 def test_a_statement_that_is_not_understood_stops_the_twin(flaw: dict[str, Any]) -> None:
-    """The twin stops, because it must not guess the meaning of a statement."""
+    """To take it for a right, or for none, would be a guess."""
     document = template(statement("dynamodb:GetItem", items=["*"]) | flaw)
     with pytest.raises(Unresolvable):
         Rights(Resolver(document, {}, {}))

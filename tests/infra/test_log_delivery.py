@@ -77,7 +77,7 @@ def messages(receiver: Receiver) -> list[str]:
 
 
 def test_a_line_arrives_as_cloudwatch_hands_it_over() -> None:
-    """A line arrives packed, with an id of its own."""
+    """Packed, with an id of its own."""
     receiver = Receiver()
     with delivering(receiver) as delivery, running_as(function_in(GROUP)):
         delivery.observe(MARKED)
@@ -98,7 +98,7 @@ def test_a_line_arrives_as_cloudwatch_hands_it_over() -> None:
 
 @pytest.mark.parametrize("line", ["marked", '"marked"', '{"other": "marked"}', '{"a": {"marked": 1}}', '{"marked"', ""])
 def test_a_line_without_the_member_stays(line: str) -> None:
-    """A line that the filter does not select is not delivered."""
+    """What the filter does not select is nobody's business."""
     receiver = Receiver()
     with delivering(receiver) as delivery, running_as(function_in(GROUP)):
         delivery.observe(line)
@@ -108,7 +108,7 @@ def test_a_line_without_the_member_stays(line: str) -> None:
 
 @pytest.mark.parametrize("group", ["", "Own"])
 def test_a_line_of_another_group_stays(group: str) -> None:
-    """Lines of the called function and of the twin itself are not delivered."""
+    """As those of the function that is called, and what the twin itself says."""
     receiver = Receiver()
     with delivering(receiver) as delivery:
         with running_as(function_in(group)):
@@ -119,7 +119,7 @@ def test_a_line_of_another_group_stays(group: str) -> None:
 
 
 def test_a_line_is_found_among_others_that_are_written_with_it() -> None:
-    """The twin reads a function's output line by line, in the function's own thread."""
+    """The standard output sees what a function writes line by line, in the function's own thread."""
     receiver = Receiver()
     with delivering(receiver) as delivery, running_as(function_in(GROUP)):
         output = WholeLines(io.StringIO(), delivery.observe)
@@ -129,7 +129,7 @@ def test_a_line_is_found_among_others_that_are_written_with_it() -> None:
 
 
 def test_a_delivery_that_fails_comes_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A failed delivery is retried twice, as by Lambda."""
+    """Twice, as Lambda does."""
     monkeypatch.setattr(logs, "_PAUSE", 0)
     receiver = Receiver(failures=2)
     with delivering(receiver) as delivery, running_as(function_in(GROUP)):
@@ -138,7 +138,7 @@ def test_a_delivery_that_fails_comes_again(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_pattern_that_the_twin_does_not_understand_stops_it() -> None:
-    """Otherwise the twin would deliver other lines than AWS does."""
+    """Else it would deliver something else than AWS does."""
     odd = template("{ $.marked = 1 }")
     with pytest.raises(BadTemplate, match="Filter"):
         LogDelivery(Resolver(odd, {}, {}), Receiver())
