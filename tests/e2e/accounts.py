@@ -14,7 +14,7 @@ _NUMBERS = count(1)
 
 @dataclass(slots=True)
 class Person:
-    """Somebody with an account, and the newest tokens that this person got."""
+    """A person with an account, and the newest tokens that they got."""
 
     twin: RunningTwin
     login: str
@@ -33,7 +33,7 @@ class Person:
         return self.tokens
 
     def me(self) -> Response:
-        """Ask who I am."""
+        """Request the person's own account."""
         return self.twin.call("GET", "/v1/auth/me", headers=self.bearer)
 
 
@@ -48,12 +48,12 @@ def refresh(twin: RunningTwin, token: str) -> Response:
 
 
 def new_login() -> str:
-    """Return a login that nobody has."""
+    """Return a login that is free."""
     return f"person{next(_NUMBERS)}@example.com"
 
 
 def person(twin: RunningTwin) -> Person:
-    """Register somebody new and sign in."""
+    """Register a new person and sign in."""
     login = new_login()
     registered = twin.call("POST", "/v1/user", json={"login": login, "password": PASSWORD})
     assert registered.status == 201, registered.body

@@ -15,7 +15,7 @@ from tests.e2e.foreign_verifiers import FOLDER
 
 @pytest.fixture(scope="session")
 def twin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningTwin]:
-    """A twin for all tests, where attempts are not slowed down."""
+    """A twin for all tests, where attempts are not limited."""
     with start_twin(tmp_path_factory.mktemp("twin"), LIMITS="off") as running:
         yield running
         assert running.leaks() == []  # no password, token or secret of the whole run in any log line
@@ -23,7 +23,7 @@ def twin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningTwin]:
 
 @pytest.fixture(scope="session")
 def limited_twin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningTwin]:
-    """A twin for all tests, where attempts are slowed down as in the field."""
+    """A twin for all tests, where attempts are limited as in production."""
     with start_twin(tmp_path_factory.mktemp("limited-twin")) as running:
         yield running
         assert running.leaks() == []  # no password, token or secret of the whole run in any log line
@@ -31,7 +31,7 @@ def limited_twin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningTw
 
 @pytest.fixture(scope="session")
 def packages(request: pytest.FixtureRequest) -> None:
-    """Install the Node packages, unless these very ones are; skip where there is no Node, but never in CI."""
+    """Install the Node packages, unless these versions are installed. Skip without Node, but never in CI."""
     if not (shutil.which("node") and shutil.which("npm")):
         reason = "Node verifiers were not run: node and npm are not on the path"
         if os.environ.get("CI") == "true":

@@ -1,4 +1,4 @@
-"""Verifiers that Latchkey has not written, each with its own cache of the JWKS."""
+"""Third-party verifiers, each with its own cache of the JWKS."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Verifier(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Issuer:
-    """What a service is told: who issues its tokens, for whom they are, and which certificate to trust."""
+    """The settings of a service: the issuer and the audience of its tokens, and the certificate to trust."""
 
     address: str
     audience: str

@@ -15,7 +15,7 @@ _CODE = re.compile(r"^ {4}(lkc_[a-z2-7]+)$", re.MULTILINE)
 
 
 def letters(twin: RunningTwin, to: str) -> list[dict[str, Any]]:
-    """Return what was sent to an address, oldest first."""
+    """Return the letters to an address, oldest first."""
     caught = twin.call("GET", "/_local/mail", headers={"Accept": "application/json"}).json
     return [letter for letter in caught if letter["to"] == [to]]
 

@@ -36,7 +36,7 @@ class TestPartner:
 
     @property
     def path(self) -> str:
-        """Where operators find it."""
+        """The path of the partner in the admin API."""
         return f"{PARTNERS}/{self.record['id']}"
 
     def claims(self, sub: str = "u-1", **members: Any) -> dict[str, Any]:
@@ -59,7 +59,7 @@ class TestPartner:
         return self.twin.call("POST", "/oauth2/token", form={"grant_type": GRANT, "assertion": token} | parameters)
 
     def come(self, sub: str = "u-1", **members: Any) -> Person:
-        """Let somebody sign in."""
+        """Sign in a user of the partner."""
         answer = self.exchange(self.token(sub, **members))
         assert answer.status in {200, 201}, answer.body
         return Person(self.twin, "", answer.json)

@@ -50,7 +50,7 @@ def listed(operator: Person, service: str, key_id: str) -> dict[str, Any] | None
 
 
 def test_a_new_key_is_shown_once(operator: Person, service: str) -> None:
-    """The list shows how it begins, its name and its dates, and neither the key nor its hash."""
+    """The list shows the key's prefix, name and dates, and neither the key nor its hash."""
     made = new_key(operator, service, expires_at=int(time.time()) + 3600)
     shown = listed(operator, service, made["id"])
     assert shown == {name: value for name, value in made.items() if name != "api_key"}
@@ -89,7 +89,7 @@ def test_a_key_buys_tokens(operator: Person, service: str) -> None:
 
 
 def test_what_is_no_key_opens_nothing(operator: Person, service: str) -> None:
-    """Cut, in another case, only its prefix, the id of its record, or none: the answer is always the same 401."""
+    """A cut key, a key in another case, a prefix, a record's id and no key all get the same 401."""
     made = new_key(operator, service)
     text = made["api_key"]
     answers = [hello(operator.twin, bad) for bad in (text[:-1], text.upper(), made["prefix"], made["id"], "x")]
@@ -98,7 +98,7 @@ def test_what_is_no_key_opens_nothing(operator: Person, service: str) -> None:
 
 
 def test_a_key_in_the_url_is_refused(operator: Person, service: str) -> None:
-    """Alone, and beside one in the header, since logs keep URLs."""
+    """A key in the URL is rejected, also beside one in the header, because logs keep URLs."""
     text = new_key(operator, service)["api_key"]
     headers = {"X-API-Key": text}
     answers = [
@@ -185,7 +185,7 @@ def test_an_impossible_change_of_a_key_is_refused(
 
 
 def test_a_key_that_is_not_there_is_not_found(operator: Person) -> None:
-    """It can neither be shown nor changed."""
+    """A missing key cannot be shown or changed."""
     answers = [ask(operator, "GET", "/nothing"), ask(operator, "PATCH", "/nothing", {"status": "disabled"})]
     assert [answer.status for answer in answers] == [404, 404]
 
@@ -214,7 +214,7 @@ def test_an_odd_overlap_is_refused(operator: Person, service: str, overlap: obje
         ({"key": "chosen"}, "key", "unknown_member"),
         ({"secret_hash": "H6nsiifwYKYEx6YzYD7woP1XCn72RVvx6tC1zjjLXqsu"}, "secret_hash", "unknown_member"),
         ({"user_id": "usr_x"}, "user_id", "unknown_member"),
-        ({"client_id": "cli_nobody"}, "client_id", "unknown_client"),
+        ({"client_id": "cli_missing"}, "client_id", "unknown_client"),
         ({"client_id": "cli_app"}, "client_id", "unknown_client"),
         ({"name": ""}, "name", "required"),
         ({"roles": ["admin"]}, "roles", "beyond_client"),
@@ -279,7 +279,7 @@ def test_a_hash_can_be_another(operator: Person) -> None:
 
 
 def test_a_message_is_echoed_on_demand_and_never_logged(operator: Person) -> None:
-    """It may be a key in use."""
+    """The message may be a key in use, so it is not logged."""
     secret = "ключ key-number-4711"
     silent, loud = (hashed(operator, path, secret.encode()).json for path in ("secure", "secure?echo=true"))
     assert ("message" in silent, loud["message"]) == (False, secret)

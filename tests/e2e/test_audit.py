@@ -1,4 +1,4 @@
-"""The audit log over HTTP: what happened is found soon, by day and by whom it is about, and says who and from where."""
+"""The audit log over HTTP: an event is found soon, by day and by subject, and names the caller and the address."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Events = list[dict[str, Any]]
 
 @pytest.fixture(scope="module")
 def quiet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningTwin]:
-    """A twin in which nothing happens but what a test of this file does."""
+    """A twin that only the tests of this file use."""
     with start_twin(tmp_path_factory.mktemp("quiet"), LIMITS="off") as running:
         yield running
         assert running.leaks() == []
@@ -75,7 +75,7 @@ def caused_by(boss: Person, answer: Response, *queries: str) -> Events:
 
 
 def id_of(someone: Person) -> str:
-    """Return somebody's id."""
+    """Return the id of a person."""
     return str(someone.me().json["id"])
 
 
@@ -84,7 +84,7 @@ def test_what_a_user_does_is_found_by_user_and_by_day(quiet: RunningTwin, boss: 
     login = new_login()
     registered = quiet.call("POST", "/v1/user", json={"login": login, "password": PASSWORD})
     sub = registered.json["id"]
-    wrong = quiet.call("POST", "/v1/auth/login", json={"login": login, "password": "a guess of somebody"})
+    wrong = quiet.call("POST", "/v1/auth/login", json={"login": login, "password": "a guess of someone"})
     signed_in = quiet.call("POST", "/v1/auth/login", json={"login": login, "password": PASSWORD})
     promoted = quiet.call("PATCH", f"/v1/admin/users/{sub}", json={"roles": ["admin"]}, headers=boss.bearer)
     someone = Person(quiet, login, signed_in.json)
@@ -108,8 +108,8 @@ def test_what_a_user_does_is_found_by_user_and_by_day(quiet: RunningTwin, boss: 
     assert by_request == list(answers)[::-1]  # the mail about the reuse is sent by no request
 
 
-def test_a_guess_at_nobodys_login_is_found_by_day(quiet: RunningTwin, boss: Person) -> None:
-    """Under nobody's name, and without what was typed."""
+def test_a_guess_at_an_unknown_login_is_found_by_day(quiet: RunningTwin, boss: Person) -> None:
+    """The event has no subject, and does not hold the login that was typed."""
     guess = quiet.call("POST", "/v1/auth/login", json={"login": "canary@example.com", "password": PASSWORD})
     [event] = caused_by(boss, guess, f"day={today()}")
     assert (event["event"], event["reason"], event["sub"]) == ("login_failed", "unknown_login", "")
@@ -117,7 +117,7 @@ def test_a_guess_at_nobodys_login_is_found_by_day(quiet: RunningTwin, boss: Pers
 
 
 def test_a_machine_is_found_by_its_client_id(quiet: RunningTwin, boss: Person) -> None:
-    """As a user is by its own."""
+    """The client id finds a machine's events, as a user's id finds the user's."""
     answer = quiet.call("POST", "/v1/auth/token", headers={"X-API-Key": quiet.dev["api_key"]})
     [event] = caused_by(boss, answer, f"day={today()}")
     assert (event["event"], event["sub"][:4]) == ("service_token", "cli_")
@@ -125,7 +125,7 @@ def test_a_machine_is_found_by_its_client_id(quiet: RunningTwin, boss: Person) -
 
 
 def test_a_guess_at_an_api_key_is_found_though_the_gateway_answers(quiet: RunningTwin, boss: Person) -> None:
-    """The authorizer of keys has a journal of its own; its lines say as much, and not the key."""
+    """The authorizer of keys writes its own log lines, which record the attempt and not the key."""
     _, made_up, _ = new_api_key(secrets.token_bytes)
     answer = quiet.call("GET", "/v1/service/hello", headers={"X-API-Key": made_up})
     [event] = caused_by(boss, answer, f"day={today()}")
@@ -134,14 +134,14 @@ def test_a_guess_at_an_api_key_is_found_though_the_gateway_answers(quiet: Runnin
 
 
 def test_an_operator_is_found_by_what_has_no_other_subject(quiet: RunningTwin, boss: Person) -> None:
-    """A changed role is nobody's but the operator's."""
+    """The change of a role is found under the operator, since it has no other subject."""
     answer = quiet.call("PUT", "/v1/admin/roles/desk", json={"permissions": ["audit:read"]}, headers=boss.bearer)
     [event] = caused_by(boss, answer, f"user={id_of(boss)}")
     assert (event["event"], event["reason"], event["actor"]) == ("role_changed", "desk", id_of(boss))
 
 
 def test_no_secret_gets_into_the_audit_log(quiet: RunningTwin, boss: Person) -> None:
-    """Nothing that went over the wire or was seeded, nobody's login, and no token."""
+    """The audit log holds no secret that was sent or seeded, no login and no token."""
     someone = person(quiet)
     answer = quiet.call("POST", "/v1/auth/logout", headers=someone.bearer)
     caused_by(boss, answer, f"user={id_of_ended(someone, boss)}")
@@ -151,13 +151,13 @@ def test_no_secret_gets_into_the_audit_log(quiet: RunningTwin, boss: Person) -> 
 
 
 def id_of_ended(someone: Person, boss: Person) -> str:
-    """Return the id of somebody who is no longer signed in."""
+    """Return the id of a person who is no longer signed in."""
     [found] = boss.twin.call("GET", f"/v1/admin/users?login={someone.login}", headers=boss.bearer).json["users"]
     return str(found["id"])
 
 
 def test_pages_go_on_where_they_stopped(quiet: RunningTwin, boss: Person) -> None:
-    """Newest first, each event once, and the last page has no cursor."""
+    """The pages hold each event once, newest first, and the last page has no cursor."""
     someone = person(quiet)
     last = quiet.call("PATCH", f"/v1/admin/users/{id_of(someone)}", json={"status": "disabled"}, headers=boss.bearer)
     sub = id_of_ended(someone, boss)
@@ -196,18 +196,18 @@ def test_pages_go_on_where_they_stopped(quiet: RunningTwin, boss: Person) -> Non
     ],
 )
 def test_a_bad_question_names_what_is_wrong(quiet: RunningTwin, boss: Person, query: str, field: str) -> None:
-    """What is not understood is not guessed at."""
+    """The response names the parameter that is invalid."""
     refused = ask(boss, query)
     assert (refused.status, [fault["field"] for fault in refused.json["errors"]]) == (400, [field])
 
 
 def test_a_day_without_events_is_empty(boss: Person) -> None:
-    """It is no error to ask."""
+    """A day without events returns an empty list, not an error."""
     assert ask(boss, "day=2020-02-29").json == {"events": [], "cursor": None}
 
 
 def test_a_cursor_is_good_for_one_list(quiet: RunningTwin, boss: Person) -> None:
-    """That of a day opens no other day, and no user."""
+    """A cursor of one day is rejected for another day and for a user."""
     person(quiet)
     time.sleep(0.2)
     cursor = ask(boss, f"day={today()}&limit=1").json["cursor"]
@@ -216,7 +216,7 @@ def test_a_cursor_is_good_for_one_list(quiet: RunningTwin, boss: Person) -> None
 
 
 def test_ones_own_events_are_part_of_the_export(quiet: RunningTwin, boss: Person) -> None:
-    """Newest first, and without the id of the operator who did something to the account."""
+    """The export lists the owner's events, newest first, without the ids of operators."""
     someone = person(quiet)
     sub = id_of(someone)
     answer = quiet.call("PATCH", f"/v1/admin/users/{sub}", json={"roles": ["admin"]}, headers=boss.bearer)
@@ -228,7 +228,7 @@ def test_ones_own_events_are_part_of_the_export(quiet: RunningTwin, boss: Person
 
 
 def test_an_event_is_there_soon(quiet: RunningTwin, boss: Person) -> None:
-    """From the answer to the first page that shows it."""
+    """An event appears within seconds of the response to its request."""
     answer = quiet.call("POST", "/v1/auth/login", json={"login": new_login(), "password": PASSWORD})
     answered = time.monotonic()
     caused_by(boss, answer, f"day={today()}")
@@ -236,7 +236,7 @@ def test_an_event_is_there_soon(quiet: RunningTwin, boss: Person) -> None:
 
 
 def test_events_outlive_the_account(quiet: RunningTwin, boss: Person) -> None:
-    """Who was deleted is still found by the id, which names nobody any more."""
+    """The events of a deleted account are still found by its id, which belongs to no account now."""
     someone = person(quiet)
     sub = id_of(someone)
     gone = quiet.call("DELETE", "/v1/auth/me", json={"password": PASSWORD}, headers=someone.bearer)
@@ -246,7 +246,7 @@ def test_events_outlive_the_account(quiet: RunningTwin, boss: Person) -> None:
 
 
 def test_the_command_shows_what_the_route_gives(quiet: RunningTwin, boss: Person) -> None:
-    """As a table, and as JSON, of a user's events."""
+    """The command prints a table, and a user's events as JSON."""
     someone = person(quiet)
     sub = id_of(someone)
     caused_by(boss, quiet.call("POST", "/v1/auth/logout", headers=someone.bearer), f"user={sub}")

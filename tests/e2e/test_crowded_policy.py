@@ -1,4 +1,4 @@
-"""What an admin hears who rotates until one secret cannot hold all the keys that still verify."""
+"""Rotation until one secret cannot hold all the keys that still verify, and the error that an admin gets."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.world import NOW, Kept
 
 @dataclass
 class Secret:
-    """A secret in force, to which nothing is written."""
+    """A secret in force that rejects writes."""
 
     text: str
 
@@ -33,7 +33,7 @@ class Secret:
 
 
 def test_rotation_of_a_crowded_policy_waits_for_the_first_key_to_retire(monkeypatch: pytest.MonkeyPatch) -> None:
-    """429 with the seconds until there is room again; not a 500, and nothing is written."""
+    """The response is 429, with the seconds until there is room again, and nothing is written."""
     moment = Moment(NOW, secrets.token_bytes)
     first = first_policy("https://id.example", Algorithm.ES256, Lifetimes(), moment)
     crowded = rotate(first, replace(moment, now=NOW + 1))

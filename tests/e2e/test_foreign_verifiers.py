@@ -1,4 +1,4 @@
-"""Verifiers that Latchkey has not written keep up with its keys by themselves: they know the issuer's address alone."""
+"""Third-party verifiers follow the changes of the keys by themselves: they know the issuer's address alone."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Stage:
 
     @property
     def issuer(self) -> Issuer:
-        """What a verifier is told."""
+        """The settings of a verifier."""
         return Issuer(self.front.address, self.twin.dev["audience"], self.front.certificate)
 
 
@@ -57,7 +57,7 @@ def tampered(token: str) -> str:
 
 
 def test_rotation_costs_no_verifier_a_fetch(stage: Stage, packages: None) -> None:
-    """With the libraries' defaults: the key that signs next has been in the JWKS that they hold all the time."""
+    """With the libraries' defaults, the JWKS in their cache already holds the key that signs next."""
     operator = SigningAdmin.of(stage.twin)
     stage.front.fetches.clear()
     with Node(stage.issuer) as node:
@@ -79,7 +79,7 @@ def test_rotation_costs_no_verifier_a_fetch(stage: Stage, packages: None) -> Non
 
 
 def test_change_of_algorithm_is_followed(stage: Stage, packages: None) -> None:
-    """From the first token of the new key on, by every library, even one that never asks for a key out of turn."""
+    """Every library accepts the first token of the new key, even one that fetches keys on a schedule only."""
     operator = SigningAdmin.of(stage.twin)
     before = operator.me.tokens["access_token"]
     stage.front.fetches.clear()
@@ -116,7 +116,7 @@ def minted_until(signer: str, operator: SigningAdmin) -> Iterator[str]:
 
 
 def test_node_packages_are_pinned_by_hash_and_name_no_registry() -> None:
-    """Exact versions, each with its hash, and no address to fetch them from: that is the machine's business."""
+    """The lock has exact versions with hashes and no registry's address, which each machine configures."""
     wanted = json.loads((FOLDER / "package.json").read_text())["dependencies"]
     locked = json.loads((FOLDER / "package-lock.json").read_text())["packages"]
     own = locked.pop("")

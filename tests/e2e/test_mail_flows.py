@@ -51,7 +51,7 @@ def register(twin: RunningTwin, login: str, locale: str = "en") -> Response:
     ],
 )
 def test_an_account_is_opened_by_mail(mailed_twin: RunningTwin, locale: str, subject: str) -> None:
-    """Registered, it sleeps; looking at the code changes nothing; the code wakes it, again and again."""
+    """A new account is pending. Reading the code changes nothing; confirming it activates the account, also twice."""
     login = new_login()
     answer = register(mailed_twin, login, locale)
     assert (answer.status, answer.json["status"]) == (202, "pending")
@@ -66,7 +66,7 @@ def test_an_account_is_opened_by_mail(mailed_twin: RunningTwin, locale: str, sub
 
 
 def test_a_taken_login_gets_the_same_answer(mailed_twin: RunningTwin) -> None:
-    """Nobody but the owner learns that there is an account."""
+    """Only the owner learns that there is an account."""
     login = new_login()
     first, second = register(mailed_twin, login), register(mailed_twin, login)
     assert (first.status, first.body) == (second.status, second.body)
@@ -74,7 +74,7 @@ def test_a_taken_login_gets_the_same_answer(mailed_twin: RunningTwin) -> None:
 
 
 def test_a_confirmation_is_sent_again(mailed_twin: RunningTwin) -> None:
-    """A lost mail is asked for again; asking at once once more sends nothing, and is answered alike."""
+    """A lost mail can be requested again. A second request at once sends nothing, and gets the same response."""
     login = new_login()
     register(mailed_twin, login)
     wait_for(mailed_twin, login)
@@ -85,13 +85,13 @@ def test_a_confirmation_is_sent_again(mailed_twin: RunningTwin) -> None:
 
 
 def test_an_unknown_code_confirms_nothing(mailed_twin: RunningTwin) -> None:
-    """It is gone, whatever it was."""
+    """An unknown code is a 410, as a used or expired one is."""
     answer = mailed_twin.call("POST", "/v1/user/confirm/lkc_nothing")
     assert (answer.status, answer.json["code"]) == (410, "code_used_or_expired")
 
 
-def test_a_forgotten_password_is_set_anew(twin: RunningTwin) -> None:
-    """The mail's code sets it once, every session ends, and the owner is told."""
+def test_a_forgotten_password_is_reset(twin: RunningTwin) -> None:
+    """The mail's code sets a new password once, every session ends, and the owner is told."""
     ann = accounts.person(twin)
     assert restore(twin, ann.login).status == 202
     code = code_in(twin, wait_for(twin, ann.login))
@@ -119,7 +119,7 @@ def test_one_of_twenty_parallel_resets_wins(twin: RunningTwin) -> None:
 
 
 def test_links_are_never_made_of_what_a_request_says(twin: RunningTwin) -> None:
-    """No header of whoever asks can lead the owner elsewhere."""
+    """No header of a request can change where the owner's link leads."""
     ann = accounts.person(twin)
     forged = {
         "Host": "evil.example",
@@ -152,7 +152,7 @@ def test_known_and_unknown_logins_are_answered_alike(twin: RunningTwin) -> None:
 
 
 def test_an_unknown_login_gets_no_mail(twin: RunningTwin) -> None:
-    """Nobody is written to who has no account; a later mail proves that the earlier one was not merely slow."""
+    """An unknown login gets no mail. A later mail to another login proves that the first was not just slow."""
     login, ann = new_login(), accounts.person(twin)
     restore(twin, login)
     restore(twin, ann.login)
@@ -199,7 +199,7 @@ def test_an_account_moves_to_another_address(twin: RunningTwin) -> None:
 
 
 def test_the_export_holds_the_account_and_no_secret(twin: RunningTwin) -> None:
-    """One document: who I am and where I am signed in."""
+    """The export is one document: the account and its sessions."""
     ann = accounts.person(twin)
     answer = twin.call("GET", "/v1/auth/me/export", headers=ann.bearer)
     assert answer.status == 200
@@ -211,7 +211,7 @@ def test_the_export_holds_the_account_and_no_secret(twin: RunningTwin) -> None:
 
 
 def test_an_account_is_deleted_by_its_owner(twin: RunningTwin) -> None:
-    """With the password alone; then nothing opens it, its owner is told, and the login is free."""
+    """The password is enough to delete it. Then it cannot be used, the owner is told, and the login is free."""
     ann = accounts.person(twin)
 
     def delete(password: str) -> int:

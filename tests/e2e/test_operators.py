@@ -1,4 +1,4 @@
-"""Operators over HTTP: accounts, roles, and the admin who stays."""
+"""Operators over HTTP: accounts, roles, and the last admin."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def change(boss: Person, someone: Person, members: dict[str, Any]) -> Response:
 
 
 def id_of(someone: Person) -> str:
-    """Return somebody's id."""
+    """Return the id of a person."""
     return str(someone.me().json["id"])
 
 
@@ -39,14 +39,14 @@ def test_admin_opens_an_account(twin: RunningTwin, boss: Person) -> None:
 
 
 def test_login_is_found(twin: RunningTwin, boss: Person) -> None:
-    """Whatever its case."""
+    """A login is found in upper and in lower case."""
     someone = person(twin)
     found = twin.call("GET", f"{USERS}?login={someone.login.upper()}", headers=boss.bearer)
     assert [user["id"] for user in found.json["users"]] == [id_of(someone)]
 
 
 def test_list_goes_on_where_it_stopped(twin: RunningTwin, boss: Person) -> None:
-    """Page after page everybody comes once, and the last page has no cursor."""
+    """The pages hold every account once, and the last page has no cursor."""
     expected = {id_of(person(twin)) for _ in range(3)}
     seen: list[str] = []
     path = f"{USERS}?limit=100"
@@ -65,12 +65,12 @@ def test_list_goes_on_where_it_stopped(twin: RunningTwin, boss: Person) -> None:
     "query", ["limit=0", "limit=101", "limit=x", "cursor=x.y", "page=2", "login=", "limit=1&limit=2"]
 )
 def test_bad_query_is_refused(twin: RunningTwin, boss: Person, query: str) -> None:
-    """What is not understood is not guessed at."""
+    """An invalid parameter is rejected."""
     assert twin.call("GET", f"{USERS}?{query}", headers=boss.bearer).status == 400
 
 
 def test_cursor_of_another_admin_is_refused(twin: RunningTwin, boss: Person) -> None:
-    """A cursor is good for who got it."""
+    """A cursor is valid only for the admin who got it."""
     other = person(twin)
     assert change(boss, other, {"roles": ["admin"]}).status == 200
     person(twin)
@@ -81,7 +81,7 @@ def test_cursor_of_another_admin_is_refused(twin: RunningTwin, boss: Person) -> 
 
 
 def test_disabled_account_is_out_at_once(twin: RunningTwin, boss: Person) -> None:
-    """Own routes, refresh and sign-in close together, and open for a new sign-in when it is enabled again."""
+    """Its own routes, refresh and sign-in are rejected at once. When it is enabled again, it can sign in."""
     someone = person(twin)
     sub = id_of(someone)
     assert change(boss, someone, {"status": "disabled"}).json["status"] == "disabled"
@@ -93,7 +93,7 @@ def test_disabled_account_is_out_at_once(twin: RunningTwin, boss: Person) -> Non
 
 
 def test_role_acts_on_our_routes_at_once_and_in_tokens_at_the_next_refresh(twin: RunningTwin, boss: Person) -> None:
-    """The token of before opens the route as soon as the role is given, and closes it as soon as it is taken."""
+    """The old token can call the route as soon as the role is granted, and cannot as soon as it is removed."""
     someone = person(twin)
 
     def ask() -> int:
@@ -106,8 +106,8 @@ def test_role_acts_on_our_routes_at_once_and_in_tokens_at_the_next_refresh(twin:
     assert (before, given, ask()) == (403, 200, 403)
 
 
-def test_sessions_of_somebody_end(twin: RunningTwin, boss: Person) -> None:
-    """All of them, and the account signs in again."""
+def test_sessions_of_a_user_end(twin: RunningTwin, boss: Person) -> None:
+    """All sessions of the user end, and the account can sign in again."""
     someone = person(twin)
     ended = twin.call("DELETE", f"{USERS}/{id_of(someone)}/sessions", headers=boss.bearer)
     assert (ended.status, someone.me().status) == (204, 401)
@@ -121,7 +121,7 @@ def test_last_admin_stays(twin: RunningTwin, boss: Person) -> None:
 
 
 def test_last_admin_does_not_delete_itself(twin: RunningTwin, boss: Person) -> None:
-    """The one admin is told why; of two, one may."""
+    """The last admin gets the reason; one of two admins may delete their account."""
     password = {"password": twin.dev["admin"]["password"]}
     refused = twin.call("DELETE", "/v1/auth/me", json=password, headers=boss.bearer)
     assert (refused.status, refused.json["code"], boss.me().status) == (409, "last_admin", 200)
@@ -146,13 +146,13 @@ def test_last_admin_does_not_delete_itself(twin: RunningTwin, boss: Person) -> N
     ],
 )
 def test_bad_change_names_its_member(twin: RunningTwin, boss: Person, members: dict[str, Any], field: str) -> None:
-    """A change that cannot be made says what is wrong with it."""
+    """A change that cannot be made names the member at fault."""
     answer = change(boss, person(twin), members)
     assert (answer.status in {400, 422}, answer.json["errors"][0]["field"]) == (True, field)
 
 
 def test_role_of_ones_own_from_beginning_to_end(twin: RunningTwin, boss: Person) -> None:
-    """Made, listed, given, in force, deleted and out of force."""
+    """A custom role is created, listed, granted and deleted, and its permissions come and go with it."""
     made = twin.call("PUT", f"{ROLES}/help_desk", json={"permissions": ["users:read"]}, headers=boss.bearer)
     assert (made.status, made.json["built_in"]) == (201, False)
     listed = twin.call("GET", ROLES, headers=boss.bearer).json["roles"]
@@ -169,7 +169,7 @@ CLERKS_TRIES = [("GET", None), ("POST", {"login": "eve@example.com"})]
 
 
 def test_built_in_role_stays(twin: RunningTwin, boss: Person) -> None:
-    """Neither changed nor deleted."""
+    """A built-in role cannot be changed or deleted."""
     put = twin.call("PUT", f"{ROLES}/user", json={"permissions": []}, headers=boss.bearer)
     deleted = twin.call("DELETE", f"{ROLES}/user", headers=boss.bearer)
     assert [put.json["code"], deleted.json["code"]] == ["built_in_role", "built_in_role"]

@@ -42,7 +42,7 @@ def with_commands() -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """What the blocks of a page have printed, and what the functions of the twin logged meanwhile."""
+    """The output of a page's blocks, and the lines that the twin's functions logged meanwhile."""
 
     printed: list[str]
     folder: Path
@@ -59,7 +59,7 @@ Run = Callable[[str], Ran]
 
 @dataclass(frozen=True, slots=True)
 class Twins:
-    """Twins by what `make run` is told: pages that tell it the same share one."""
+    """Twins by the settings of `make run`: pages with the same settings share one."""
 
     running: ExitStack
     folders: pytest.TempPathFactory
@@ -210,7 +210,7 @@ def test_the_commands_for_the_audit_log_work(run: Run) -> None:
 
 
 def test_partners_clients_sign_their_users_in(run: Run) -> None:
-    """As they stand, in fifteen lines each; and so do the tokens of the vendors."""
+    """The fifteen-line clients of the page sign users in as printed, and so do the tokens of the vendors."""
     signed_in = run("docs/partners.md")
     for external_id in ("user-42", "n-1", "p-1"):
         assert re.search(

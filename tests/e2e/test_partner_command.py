@@ -86,8 +86,8 @@ def test_private_half_is_printed_once(run: Run, shop: dict[str, Any], alg: str) 
 
 def test_file_is_not_left_when_the_key_is_refused(run: Run, tmp_path: Path) -> None:
     """The file of a key that is not registered is deleted."""
-    file = tmp_path / "nobody.pem"
-    assert run("key", "create", "prt_nobody", "--out", str(file)).exit_code == 1
+    file = tmp_path / "missing.pem"
+    assert run("key", "create", "prt_missing", "--out", str(file)).exit_code == 1
     assert not file.exists()
 
 

@@ -212,7 +212,7 @@ def test_replay_is_refused(twin: RunningTwin, shop: TestPartner) -> None:
 
 
 def test_token_of_a_megabyte_is_refused_like_any_other(twin: RunningTwin, shop: TestPartner) -> None:
-    """It is not read. The answer is that of a bad token, and the log has the reason."""
+    """The token is not parsed. The response is that for a bad token, and the log has the reason."""
     answers = [shop.exchange("a" * 1_000_000), shop.grant("a" * 1_000_000)]
     assert [(answer.status, answer.json.get("code") or answer.json["error"]) for answer in answers] == [
         (401, "invalid_grant"),
@@ -252,7 +252,7 @@ def test_user_without_password_deletes_the_account_for_good(twin: RunningTwin, s
 
 
 def test_partners_session_operates_nothing(twin: RunningTwin, boss: Person, shop: TestPartner) -> None:
-    """Not even of a user whom an operator has made admin."""
+    """A partner's session cannot call operators' routes, even if its user is an admin."""
     someone = shop.come()
     path = f"/v1/admin/users/{someone.tokens['user']['id']}"
     assert twin.call("PATCH", path, json={"roles": ["admin", "user"]}, headers=boss.bearer).status == 200
@@ -264,7 +264,7 @@ def test_partners_session_operates_nothing(twin: RunningTwin, boss: Person, shop
 
 
 def test_users_without_a_password_are_in_no_export(twin: RunningTwin, boss: Person, shop: TestPartner) -> None:
-    """There is no hash of theirs to take along, and two of them stand in nobody's way."""
+    """They have no hash to export, and two of them do not stop the export."""
     guests = {shop.come(f"guest{number}").tokens["user"]["id"] for number in range(2)}
     path, seen, pages = "/v1/admin/users/export", set(), 0
     while path:
@@ -295,7 +295,7 @@ def test_account_of_ones_own_is_linked(twin: RunningTwin, shop: TestPartner) -> 
 
 
 def test_identity_of_another_account_is_not_linked(twin: RunningTwin, shop: TestPartner) -> None:
-    """Neither with a session alone nor with the password."""
+    """An identity of another account is rejected, with a session alone and with the password."""
     shop.come("bob")
     ann = person(twin)
     body = {"token": shop.token("bob"), "password": PASSWORD}
@@ -332,7 +332,7 @@ def test_partner_is_shown_changed_and_deleted(twin: RunningTwin, boss: Person) -
 
 
 def test_partners_are_paged(twin: RunningTwin, boss: Person) -> None:
-    """Each is on exactly one page."""
+    """Each partner is on exactly one page."""
     wanted = {create(boss).json["id"] for _ in range(3)}
     seen: list[str] = []
     path = f"{PARTNERS}?limit=2"
@@ -345,7 +345,7 @@ def test_partners_are_paged(twin: RunningTwin, boss: Person) -> None:
 
 
 def test_issuer_is_taken_once(boss: Person, shop: TestPartner) -> None:
-    """By one partner, and never by the service itself."""
+    """An issuer belongs to one partner, and never to the service itself."""
     taken = create(boss, issuer=shop.record["issuer"])
     own = create(boss, issuer=boss.twin.dev["issuer"])
     assert (taken.status, taken.json["code"]) == (409, "issuer_taken")
@@ -368,7 +368,7 @@ def test_issuer_is_taken_once(boss: Person, shop: TestPartner) -> None:
         ({"profile": "nodul"}, 422),
         ({"profile": "else"}, 400),
         ({"allow_missing": ["exp"]}, 400),
-        ({"clients": ["cli_nobody"]}, 422),
+        ({"clients": ["cli_missing"]}, 422),
         ({"tokens_per_minute": -1}, 400),
         ({"secret": "x"}, 400),
         ({"name": ""}, 400),

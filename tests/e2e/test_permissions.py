@@ -1,4 +1,4 @@
-"""Every route, asked by every kind of caller: the answer is the one that its declaration promises."""
+"""Every route, called by every kind of caller: the response follows the route's declaration."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Crowd:
 
     def _shown(self, who: str) -> dict[str, str]:
         match who:
-            case "nobody" | "stranger with a forged token" | "holder of an API key":
+            case "anonymous" | "stranger with a forged token" | "holder of an API key":
                 return self._without_sign_in(who)
             case "service":
                 return self._service()
@@ -61,7 +61,7 @@ class Crowd:
         return sign_in(self.twin, login).bearer
 
     def _without_sign_in(self, who: str) -> dict[str, str]:
-        if who == "nobody":
+        if who == "anonymous":
             return {}
         return {"X-API-Key": self.twin.dev["api_key"]} if who == "holder of an API key" else bearer("e30.e30.AAAA")
 
@@ -73,7 +73,7 @@ class Crowd:
 
 @pytest.fixture(scope="module")
 def crowd(twin: RunningTwin) -> Iterator[Crowd]:
-    """Callers, and one session that none but its owner may end."""
+    """Callers, and one session that only its owner may end."""
     owner = person(twin)
     listed = twin.call("GET", "/v1/auth/sessions", headers=owner.bearer)
     [session] = [each["id"] for each in listed.json["sessions"]]
@@ -82,7 +82,7 @@ def crowd(twin: RunningTwin) -> Iterator[Crowd]:
 
 
 def ask(crowd: Crowd, route: str, who: str) -> Response:
-    """Ask with a member that no route knows, so that a caller who is let in changes nothing."""
+    """Send a member that no route knows, so that an accepted request changes nothing."""
     method, path = route.split(" ")
     path = re.sub(r"{\w+}", "nothing", path.replace("{sid}", crowd.session))
     body = None if method == READ_ONLY else {"not_a_member": True}
@@ -100,13 +100,13 @@ def is_sent_away(status: int, code: str) -> Callable[[Response], bool]:
 
 
 def is_decided_by_the_function(answer: Response) -> bool:
-    """Say whether neither gateway nor permissions refused. A public route may still ask for a secret of its own."""
+    """Return whether gateway and permissions let the request pass. A public route may still ask for its own secret."""
     return answer.status < 500 and (answer.json or {}).get("code") not in {"invalid_token", "forbidden"}
 
 
 NO_TOKEN, NO_RIGHT = is_sent_away(401, "invalid_token"), is_sent_away(403, "forbidden")
 CALLERS = [
-    "nobody",
+    "anonymous",
     "stranger with a forged token",
     "user",
     "other user",
@@ -118,12 +118,12 @@ CALLERS = [
 
 
 def expected(needed: Access | str, who: str) -> Callable[[Response], bool]:
-    """Return the check that fits what a route needs and who asks."""
+    """Return the check for a route's required access and a kind of caller."""
     if needed is PUBLIC:
         return is_decided_by_the_function
     if needed is API_KEY:
         return is_let_in if who == "holder of an API key" else NO_TOKEN
-    if who in {"nobody", "stranger with a forged token", "holder of an API key"}:
+    if who in {"anonymous", "stranger with a forged token", "holder of an API key"}:
         return NO_TOKEN
     if needed is BEARER:
         return is_let_in
@@ -141,6 +141,6 @@ def test_route_answers_as_it_is_declared(crowd: Crowd, route: str, who: str) -> 
 
 
 def test_session_of_another_user_is_not_found(crowd: Crowd) -> None:
-    """Neither another user nor an admin ends a session by guessing its id."""
+    """Another user or an admin cannot end a session by guessing its id."""
     for who in ("other user", "admin"):
         assert ask(crowd, "DELETE /v1/auth/sessions/{sid}", who).status == 404

@@ -71,7 +71,7 @@ def test_a_replay_ends_the_session_and_is_reported_once(strict_twin: RunningTwin
 
 
 def test_fifty_people_at_once_do_not_disturb_each_other(twin: RunningTwin) -> None:
-    """Each registers, signs in, refreshes five times and signs out, and meets only himself."""
+    """Each person registers, signs in, refreshes five times and signs out, and gets only their own account."""
 
     def life(login: str) -> bool:
         twin.call("POST", "/v1/user", json={"login": login, "password": PASSWORD})
@@ -105,7 +105,7 @@ def test_one_login_registered_by_many_at_once_is_one_account(twin: RunningTwin) 
     "kind", ["access token", "over 1,024 characters", "over 8,192 characters", "two lines", "not ASCII"]
 )
 def test_what_is_no_refresh_token_is_an_invalid_grant(twin: RunningTwin, kind: str) -> None:
-    """Whatever its length and its letters: `invalid_grant` tells an app to sign in again, and `too_long` does not."""
+    """The code is `invalid_grant` for any length: it tells an app to sign in again, and `too_long` does not."""
     someone = person(twin)
     text = {
         "access token": str(someone.tokens["access_token"]),
@@ -143,7 +143,7 @@ def test_other_secrets_that_are_too_long_are_wrong_secrets(twin: RunningTwin) ->
 
 @dataclass(frozen=True)
 class Leak:
-    """A twin, the signing policy with all its secrets that a thief has read, and a person who is signed in there.
+    """A twin with a signed-in person, and the signing policy with all its secrets, which a thief has read.
 
     `ended` is a refresh key of that policy which is past its `retire_at`.
     """
@@ -154,11 +154,11 @@ class Leak:
     owner: Person
 
     def held(self) -> RefreshToken:
-        """Return what the owner's token says."""
+        """Return the content of the owner's token."""
         return verify_refresh(self.owner.tokens["refresh_token"], self.policy.refresh_keys, int(time.time()))
 
     def forged(self) -> str:
-        """Return what the thief can make of the leaked keys: everything is right but what only tokens hold."""
+        """Return the thief's token from the leaked keys: all is right but the values that only tokens hold."""
         return mint_refresh(replace(self.held(), family=bytes(16), link=bytes(16)), self.policy.refresh_keys)
 
     def answer(self, token: str) -> tuple[int, str]:
@@ -178,7 +178,7 @@ REFUSED = (401, "invalid_grant")
 
 @pytest.fixture(scope="module")
 def leak(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Leak]:
-    """A twin that was stopped, whose secret was read in the file where it is kept, and that runs again."""
+    """A twin that was stopped, had its secret read from its file, and runs again."""
     folder = tmp_path_factory.mktemp("leak")
     options = {"DATA": "state.db", "ISSUER": "http://localhost:8080", "LIMITS": "off"}
     ended = RefreshKey("of-long-ago", bytes(range(32)), retire_at=int(time.time()) - 1)
@@ -208,7 +208,7 @@ def read_and_age(file: Path, ended: RefreshKey) -> SigningPolicy:
 
 
 def test_a_leaked_refresh_key_mints_nothing(leak: Leak) -> None:
-    """A forged token is refused and raises an alarm each time. The session goes on: a thief can end nobody's."""
+    """A forged token is refused and raises an alarm each time. The session goes on: a thief can end no session."""
     before = leak.alarms()
     assert [leak.answer(leak.forged()) for _ in range(3)] == [REFUSED] * 3
     assert leak.alarms() == before + 3
@@ -217,7 +217,7 @@ def test_a_leaked_refresh_key_mints_nothing(leak: Leak) -> None:
 
 
 def test_a_refresh_key_past_its_end_verifies_nothing(leak: Leak) -> None:
-    """The very token of the owner, whose MAC is of an ended key, is no token. Under a key that lives, it is one."""
+    """The owner's token is rejected with the MAC of a retired key, and accepted with the MAC of a live one."""
     held = leak.held()
     assert leak.answer(mint_refresh(held, (leak.ended,))) == REFUSED
     assert leak.answer(mint_refresh(held, leak.policy.refresh_keys)) == (200, "")
@@ -225,7 +225,7 @@ def test_a_refresh_key_past_its_end_verifies_nothing(leak: Leak) -> None:
 
 
 def test_after_a_reset_leaked_keys_still_mint_nothing_and_owners_go_on(leak: Leak) -> None:
-    """Without `end_sessions` nobody signs in again. Old keys verify what owners hold, and nothing that is forged."""
+    """Without `end_sessions` every session goes on. Old keys verify the owners' tokens and reject forged ones."""
     forged, before = leak.forged(), leak.alarms()
     SigningAdmin.of(leak.twin).reset()
     time.sleep(POLICY_AGE)
@@ -239,7 +239,7 @@ def test_after_a_reset_leaked_keys_still_mint_nothing_and_owners_go_on(leak: Lea
 
 
 def test_a_reset_that_ends_sessions_drops_the_leaked_keys(leak: Leak) -> None:
-    """Then the MAC alone refuses a forged token, and owners sign in again."""
+    """After that, a forged token fails at the MAC, and owners sign in again."""
     someone = person(leak.twin)
     SigningAdmin.of(leak.twin).reset(end_sessions=True)
     time.sleep(POLICY_AGE)

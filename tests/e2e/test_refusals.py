@@ -72,7 +72,7 @@ def test_a_bad_body_is_a_400_with_a_code(twin: RunningTwin, path: str, name: str
 
 @pytest.mark.parametrize("path", BODY_ROUTES)
 def test_another_content_type_is_a_415(twin: RunningTwin, path: str) -> None:
-    """A form, plain text, nothing at all."""
+    """A form, plain text and a missing content type get a 415."""
     body = json.dumps({"login": new_login(), "password": PASSWORD}).encode()
     statuses = [
         twin.call("POST", path, body=body, headers=headers).status
@@ -182,7 +182,7 @@ def test_the_token_endpoint_refuses_in_oauth_s_words(
 
 
 def test_a_secret_in_the_address_is_refused(twin: RunningTwin) -> None:
-    """RFC 6749 section 2.3.1: not ignored, even beside the right secret, or nobody would notice that it gets logged."""
+    """RFC 6749 section 2.3.1. Even beside the right secret it is rejected: otherwise it is logged unnoticed."""
     worker = twin.dev["clients"][2]
     proof = {"client_id": worker["client_id"], "client_secret": worker["client_secret"]}
     form = {"grant_type": "client_credentials"} | proof
@@ -192,7 +192,7 @@ def test_a_secret_in_the_address_is_refused(twin: RunningTwin) -> None:
 
 @pytest.mark.parametrize("headers", [{}, {"X-API-Key": "lk_no"}, {"Authorization": "Bearer lk_no"}])
 def test_a_bad_service_token_is_a_401(twin: RunningTwin, headers: dict[str, str]) -> None:
-    """None, and one that is none."""
+    """A missing key and an invalid key get a 401."""
     answer = twin.call("POST", "/v1/auth/token", headers=headers)
     assert (answer.status, answer.json["code"]) == (401, "invalid_api_key")
 

@@ -39,7 +39,7 @@ class Journey:
         return str(self.fresh.json["secret"]).encode()
 
     def forged(self, **changes: Any) -> str:
-        """Return a token that whoever holds the secret can make: the person's own, with these claims."""
+        """Return a token that anyone holding the secret can make: the person's own, with these claims."""
         return forged(self.tokens[1], self.secret, **changes)
 
 
@@ -77,7 +77,7 @@ def leg(someone: Person) -> tuple[str, Response]:
 
 
 def verdicts(twin: RunningTwin, token: str) -> tuple[int, int, int]:
-    """Return what the authorizer says of a token, a function that asks the store, and the one that validates."""
+    """Return the statuses from the authorizer, a function that reads the store, and the validating route."""
     return (
         twin.call("GET", "/v1/hello", headers=bearer(token)).status,
         twin.call("GET", "/v1/auth/me", headers=bearer(token)).status,
@@ -92,7 +92,7 @@ def test_tokens_of_both_algorithms_outlive_the_changes(journey: Journey) -> None
 
 
 def test_jwks_never_shows_a_shared_secret(journey: Journey) -> None:
-    """Neither while the secret signs nor before or after: only keys that are public (RFC 7518 section 6.4)."""
+    """Before, during and after HS256, the JWKS holds public keys only (RFC 7518 section 6.4)."""
     shown = [key for answer in journey.jwks for key in answer.json["keys"]]
     assert [{key["kty"] for key in answer.json["keys"]} for answer in journey.jwks] == [{"RSA"}] * 3
     assert kid(journey.tokens[1]) not in {key["kid"] for key in shown}
@@ -100,7 +100,7 @@ def test_jwks_never_shows_a_shared_secret(journey: Journey) -> None:
 
 
 def test_secret_is_for_an_admin_who_has_just_signed_in(journey: Journey) -> None:
-    """Ten minutes after the sign-in the same admin gets 403, and everything else as before."""
+    """Ten minutes after the sign-in the same admin gets 403 for the secret, and can still use the other routes."""
     assert journey.fresh.json.keys() == {"kid", "alg", "secret", "jwk", "next"}
     assert (journey.fresh.json["kid"], journey.fresh.json["alg"]) == (kid(journey.tokens[1]), "HS256")
     assert (journey.stale.status, journey.stale.json["code"]) == (403, "forbidden")
@@ -108,7 +108,7 @@ def test_secret_is_for_an_admin_who_has_just_signed_in(journey: Journey) -> None
 
 
 def test_validation_key_of_a_key_pair_is_its_public_half(journey: Journey) -> None:
-    """Once a key pair signs again, the very key of the JWKS, as JWK and as PEM."""
+    """Once a key pair signs again, the route returns the key of the JWKS, as JWK and as PEM."""
     answer = done(SigningAdmin.of(journey.twin).ask("GET", "/validation-key"))
     assert answer.keys() == {"kid", "alg", "jwk", "pem", "next"}
     assert answer["jwk"] in journey.jwks[2].json["keys"]
@@ -118,8 +118,8 @@ def test_validation_key_of_a_key_pair_is_its_public_half(journey: Journey) -> No
 
 
 def test_who_can_verify_can_mint(journey: Journey) -> None:
-    """The reason why HS256 must be allowed; and the control of the forgeries below."""
-    assert verdicts(journey.twin, journey.forged(jti="made by somebody else")) == (200, 200, 204)
+    """Anyone with the secret can mint tokens, so a stack must allow HS256 first. The forgeries below rely on this."""
+    assert verdicts(journey.twin, journey.forged(jti="made by someone else")) == (200, 200, 204)
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_who_can_verify_can_mint(journey: Journey) -> None:
         {"sub": "adm_1"},
         {"scope": None},
     ],
-    ids=["expired", "too long", "other audience", "other issuer", "nobody", "no scope"],
+    ids=["expired", "too long", "other audience", "other issuer", "other subject", "no scope"],
 )
 def test_good_signature_is_not_enough(journey: Journey, changes: dict[str, Any]) -> None:
     """A token with the right key and a wrong claim is refused everywhere."""
@@ -148,7 +148,7 @@ def test_public_key_is_no_secret(journey: Journey) -> None:
 
 
 def test_a_stack_that_begins_with_hs256_lets_services_copy_each_key_in_time(tmp_path: Path) -> None:
-    """Copy the key of now and the next one, rotate, and every token verifies with what was copied before."""
+    """Copy the current and the next key, then rotate: every token verifies with a key copied before."""
     with start_twin(
         tmp_path, LIMITS="off", PARAMETERS="AllowHS256=true Algorithm=HS256 AuthorizerCacheSeconds=0"
     ) as twin:

@@ -1,4 +1,4 @@
-"""The signing policy in operation: keys change under traffic, and nobody notices; after a reset everybody does."""
+"""The signing policy in operation: keys change under traffic without a rejected token, and a reset revokes keys."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_ten_rotations_at_once_make_one_key(slow_twin: RunningTwin) -> None:
 
 
 def test_a_shorter_life_is_for_new_tokens_only(signing_twin: RunningTwin) -> None:
-    """Within the age of a function's policy new tokens say so; those that are out live as long as they were told."""
+    """New tokens have the shorter life once the functions' caches end. Tokens already issued keep theirs."""
     operator, someone = SigningAdmin.of(signing_twin), person(signing_twin)
     earlier = someone.tokens
     shorter = earlier["expires_in"] - 100
@@ -156,7 +156,7 @@ def test_a_malformed_change_is_a_400(twin: RunningTwin, body: dict[str, object])
 
 @pytest.mark.parametrize("name", ROUTES)
 def test_only_an_admin_operates_the_signing_policy(twin: RunningTwin, name: str) -> None:
-    """403 for a person, a service and a client, 401 for nobody, and nothing has changed."""
+    """A person, a service and a client get 403, a request without a token gets 401, and nothing has changed."""
     method, path, body = ROUTES[name]
     before = SigningAdmin.of(twin).policy()
     headers = [person(twin).bearer, bearer(service_token(twin)), bearer(client_token(twin)), {}]
@@ -187,7 +187,7 @@ def client_token(twin: RunningTwin) -> str:
 
 
 def test_after_a_reset_old_tokens_die_within_the_stated_bound(signing_twin: RunningTwin) -> None:
-    """As the first answer says: the age of our own JWKS and of what the gateway remembers."""
+    """The bound is in the first response: the age of our JWKS plus the age of the gateway's cache."""
     operator, someone = SigningAdmin.of(signing_twin), person(signing_twin)
     old = [someone.refresh()["access_token"] for _ in range(60)]
     asked = operator.ask("POST", "/reset", {})
@@ -220,8 +220,8 @@ def show(twin: RunningTwin, tokens: list[str], over: threading.Event) -> list[fl
     return accepted_at
 
 
-def test_after_a_reset_nobody_signs_in_again(signing_twin: RunningTwin) -> None:
-    """A refresh token brings an access token that works, as soon as the caches have heard; the old keys are gone."""
+def test_after_a_reset_sessions_go_on(signing_twin: RunningTwin) -> None:
+    """Once the caches have the new keys, a refresh returns an access token that works. The old keys are gone."""
     operator, someone = SigningAdmin.of(signing_twin), person(signing_twin)
     revoked = operator.published()
     operator.reset()
@@ -233,7 +233,7 @@ def test_after_a_reset_nobody_signs_in_again(signing_twin: RunningTwin) -> None:
 
 
 def test_a_reset_may_end_every_session(signing_twin: RunningTwin) -> None:
-    """Then no refresh token works any more, and a password still does."""
+    """With `end_sessions` no refresh token works any more, and a password still does."""
     someone = person(signing_twin)
     SigningAdmin.of(signing_twin).reset(end_sessions=True)
     time.sleep(POLICY_AGE)
@@ -252,7 +252,7 @@ def test_a_reset_may_end_every_session(signing_twin: RunningTwin) -> None:
     ],
 )
 def test_a_reset_that_is_not_confirmed_changes_nothing(twin: RunningTwin, body: dict[str, object], code: str) -> None:
-    """It takes the code of the first answer and the word that it was understood."""
+    """A reset needs the code of the first response and an explicit confirmation."""
     operator = SigningAdmin.of(twin)
     before = operator.policy()
     answer = operator.ask("POST", "/reset", body)
@@ -264,7 +264,7 @@ def test_a_reset_that_is_not_confirmed_changes_nothing(twin: RunningTwin, body: 
 
 
 def test_no_answer_holds_a_private_member(signing_twin: RunningTwin) -> None:
-    """Neither the admin's answers nor the public documents."""
+    """The admin's responses and the public documents hold no private member."""
     operator = SigningAdmin.of(signing_twin)
     answers = [operator.ask(method, path, body) for method, path, body in ROUTES.values()]
     answers += [signing_twin.call("GET", f"/.well-known/{name}") for name in ("jwks.json", "openid-configuration")]

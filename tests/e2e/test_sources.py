@@ -1,4 +1,4 @@
-"""The paths of the systems that Latchkey stands in for all work, and answer as their clients expect."""
+"""The paths of the systems that Latchkey replaces work, and respond as their clients expect."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_login_goes_by_three_paths(twin: RunningTwin, path: str, extra: set[str]
 @pytest.mark.parametrize("path", ["/v1/auth/refresh", "/auth/refresh"])
 @pytest.mark.parametrize("member", ["refresh_token", "token"])
 def test_refresh_goes_by_two_paths_and_two_names(twin: RunningTwin, path: str, member: str) -> None:
-    """As the clients of the sources send it."""
+    """Both paths accept the forms that the clients of the sources send."""
     someone = person(twin)
     answer = twin.call("POST", path, json={member: someone.tokens["refresh_token"]})
     assert (answer.status, answer.json.keys()) == (200, TOKEN_MEMBERS)
@@ -76,7 +76,7 @@ def test_a_service_trades_its_key_for_tokens_and_renews_them(twin: RunningTwin, 
     assert twin.call("GET", "/v1/hello", headers=bearer(renewed.json["access_token"])).status == 200
 
 
-def test_a_service_is_nobody_s_account(twin: RunningTwin) -> None:
+def test_a_service_has_no_account(twin: RunningTwin) -> None:
     """A machine's token does not open a person's route."""
     tokens = twin.call("POST", "/v1/auth/token", headers={"X-API-Key": twin.dev["api_key"]}).json
     answer = twin.call("GET", "/v1/auth/me", headers=bearer(tokens["access_token"]))
@@ -104,7 +104,7 @@ def test_the_app_may_refresh_at_the_oauth_endpoint(twin: RunningTwin) -> None:
 
 
 def test_a_refresh_token_is_for_the_client_that_got_it(twin: RunningTwin) -> None:
-    """Not for one that may not refresh, nor for one that pretends to have a secret; and the owner does not notice."""
+    """Other clients get an error, with a secret or without one, and the owner's session goes on."""
     someone = person(twin)
     form = {"grant_type": "refresh_token", "refresh_token": someone.tokens["refresh_token"]}
     worker = twin.dev["clients"][2]
@@ -167,7 +167,7 @@ def test_sessions_are_listed_and_ended_by_their_owner(twin: RunningTwin) -> None
 
 
 def test_logging_out_twice_is_no_error(twin: RunningTwin) -> None:
-    """The second answer is the first."""
+    """The second response equals the first."""
     someone = person(twin)
     answers = [twin.call("POST", "/v1/auth/logout", headers=someone.bearer).status for _ in range(2)]
     assert answers == [204, 204]
@@ -181,7 +181,7 @@ def test_logging_out_everywhere_ends_every_session(twin: RunningTwin) -> None:
     assert twin.call("POST", "/v1/auth/refresh", json={"token": there["refresh_token"]}).status == 401
 
 
-def test_who_is_logged_out_cannot_log_the_others_out(twin: RunningTwin) -> None:
+def test_an_ended_session_cannot_end_the_others(twin: RunningTwin) -> None:
     """The access token of an ended session still verifies, and ends nothing but itself."""
     thief = person(twin)
     owner = twin.call("POST", "/v1/auth/login", json={"login": thief.login, "password": PASSWORD}).json
@@ -192,7 +192,7 @@ def test_who_is_logged_out_cannot_log_the_others_out(twin: RunningTwin) -> None:
 
 
 def test_the_session_of_another_is_not_found(twin: RunningTwin) -> None:
-    """The same answer as for one that does not exist, and it lives on."""
+    """The response is that for a missing session, and the session goes on."""
     ann, bob = person(twin), person(twin)
     theirs = claims(bob.tokens["access_token"])["sid"]
     statuses = [

@@ -62,7 +62,7 @@ Command = Callable[..., Result]
 
 @pytest.fixture(scope="module")
 def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningTwin]:
-    """A twin of its own: an export holds everybody."""
+    """A twin of its own, because an export holds every account."""
     with start_twin(tmp_path_factory.mktemp("office"), LIMITS="off") as running:
         yield running
         assert running.leaks() == []
@@ -83,7 +83,7 @@ def write(path: Path, *records: object) -> Path:
 
 
 def exported(latchkey: Command, path: Path) -> dict[str, dict[str, Any]]:
-    """Export everybody, and return the records by login."""
+    """Export every account, and return the records by login."""
     result = latchkey("export", str(path))
     assert result.exit_code == 0, result.output
     records = [json.loads(line) for line in path.read_text().splitlines()]
@@ -100,7 +100,7 @@ def post(boss: Person, users: list[Any], **members: object) -> Any:
 
 
 def test_every_kind_signs_in_with_the_old_password(office: RunningTwin, latchkey: Command, tmp_path: Path) -> None:
-    """Twice; by the second time the old hash is gone, and the export has Argon2id of ours."""
+    """Each user signs in twice. After the first time the old hash is replaced by our Argon2id."""
     (tmp_path / "firebase").write_text(FIREBASE_CONFIG)
     users = [{"login": f"{kind}@example.com", "password_hash": hashed} for kind, (hashed, _) in KINDS.items()]
     file = write(tmp_path / "users.jsonl", *users)
@@ -117,7 +117,7 @@ def test_every_kind_signs_in_with_the_old_password(office: RunningTwin, latchkey
 
 
 def test_dry_run_changes_nothing(latchkey: Command, tmp_path: Path) -> None:
-    """It counts as the import would, and leaves no state behind."""
+    """A dry run counts as the import would, and leaves no state behind."""
     login = new_login()
     file = write(tmp_path / "users.jsonl", {"login": login, "password_hash": BCRYPT})
     result = latchkey("import", str(file), "--dry-run", "--json")
@@ -127,7 +127,7 @@ def test_dry_run_changes_nothing(latchkey: Command, tmp_path: Path) -> None:
 
 
 def test_refused_line_names_why(latchkey: Command, tmp_path: Path) -> None:
-    """By its number, its login, a code and a sentence, and never by its hash; the lines beside it are imported."""
+    """A rejected line is reported with its number, login, code and reason, never its hash. Other lines are imported."""
     login = new_login()
     bad = [
         {"login": "no login!"},
@@ -187,7 +187,7 @@ def test_import_that_was_killed_goes_on(office: RunningTwin, latchkey: Command, 
 
 
 def test_same_batch_thirty_times_at_once_imports_each_once(office: RunningTwin) -> None:
-    """All but one find each account present, and nobody is refused."""
+    """One request imports each account, all others find it present, and no line is rejected."""
     boss = admin(office)
     users = [{"login": new_login(), "password_hash": BCRYPT} for _ in range(5)]
     with ThreadPoolExecutor(30) as pool:
@@ -224,7 +224,7 @@ def _account(boss: Person, login: str) -> dict[str, Any]:
 
 
 def test_batch_is_refused_whole_where_it_is_no_batch(office: RunningTwin) -> None:
-    """What is not understood imports nobody."""
+    """A malformed batch is rejected as a whole and imports no account."""
     boss = admin(office)
     login = new_login()
     good = {"login": login}
@@ -241,7 +241,7 @@ def test_batch_is_refused_whole_where_it_is_no_batch(office: RunningTwin) -> Non
 
 
 def test_cursor_of_an_export_is_good_for_its_owner_and_its_route(office: RunningTwin) -> None:
-    """Somebody else's, and one of the list of users, are refused."""
+    """A cursor of another admin, and one of the list of users, are rejected."""
     boss = admin(office)
     person(office)
     listed = office.call("GET", "/v1/admin/users?limit=1", headers=boss.bearer).json["cursor"]

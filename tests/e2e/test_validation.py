@@ -53,7 +53,7 @@ def log_out(someone: Person) -> Response:
 
 
 def test_token_of_an_ended_session_is_a_401_at_once(twin: RunningTwin) -> None:
-    """What only a look at the store can tell: the token itself is good for minutes yet."""
+    """The store says that the session has ended; the token itself is valid for some minutes more."""
     someone = person(twin)
     before = validate(twin, someone.tokens["access_token"])
     assert log_out(someone).status == 204

@@ -39,7 +39,7 @@ class TlsFront:
 
     @property
     def address(self) -> str:
-        """Where it answers."""
+        """The address of the front."""
         return f"https://localhost:{self._server.server_port}"
 
     def __enter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""Look into a token without verifying it, and make one that nobody should take."""
+"""Read a token without verifying it, and forge one that every verifier should reject."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def kid(token: str) -> str:
 def forged(token: str, secret: bytes, **changes: Any) -> str:
     """Return a token with these claims, otherwise as it was, signed as HS256 with this secret.
 
-    By hand, since PyJWT refuses to take a public key for a secret.
+    Built by hand, because PyJWT rejects a public key as a secret.
     """
     parts = (header(token) | {"alg": "HS256"}, claims(token) | changes)
     signing_input = b".".join(encoded(json.dumps(part).encode()) for part in parts)

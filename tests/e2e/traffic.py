@@ -87,7 +87,7 @@ class Traffic:
         return uses
 
     def _newest(self, refresh_every: int) -> Iterator[str]:
-        """Yield the newest token, turn by turn; now and then it is refreshed, or somebody signs in again."""
+        """Yield the newest token, turn by turn; now and then it is refreshed, or the person signs in again."""
         someone = person(self.twin)
         for turn in count(1):
             yield someone.tokens["access_token"]
@@ -97,7 +97,7 @@ class Traffic:
                 someone.refresh()
 
     def _use(self, token: str, turn: int) -> Use:
-        """Show a token to the authorizer before a function, before one that asks the store, or to who validates."""
+        """Send a token to a protected route, to one that reads the store, or to the validation route."""
         place = _PLACES[turn % len(_PLACES)]
         if place == "/v1/auth/validate":
             answer = call(self.twin.address, "POST", place, json_body={"token": token})

@@ -150,7 +150,7 @@ def spoiled(key: SigningKey) -> dict[str, str]:
 
 @pytest.mark.parametrize("name", spoiled(generate(Algorithm.EdDSA, now=0, entropy=bytes)))
 def test_a_bad_token_is_refused_in_every_format(key: SigningKey, asked: list[str], name: str) -> None:
-    """By an exception for a REST API, and by `isAuthorized: false` for an HTTP API."""
+    """A REST API gets an exception, and an HTTP API gets `isAuthorized: false`."""
     header = spoiled(key)[name]
     for event in (token_event(header), request_event(header), http_event("1.0", header)):
         with pytest.raises(Unauthorized, match=r"^Unauthorized$"):
@@ -237,7 +237,7 @@ def test_published_audiences_are_accepted_whatever_is_configured(
 
 
 def test_a_name_that_has_ended_is_refused(key: SigningKey, asked: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """By the authorizer's own clock, and though it is the one configured."""
+    """A name is rejected after its end by the authorizer's clock, even if it is the configured one."""
     now = int(time.time())
     publish(monkeypatch, key, Accepted({ISSUER: now, MOVED: None}, {"latchkey": now, "shop": None}))
     for iss, aud in ((ISSUER, "shop"), (MOVED, "latchkey"), (ISSUER, "latchkey")):
@@ -247,7 +247,7 @@ def test_a_name_that_has_ended_is_refused(key: SigningKey, asked: list[str], mon
 
 
 def test_a_malformed_token_asks_for_no_keys(key: SigningKey, asked: list[str]) -> None:
-    """Nothing is fetched for junk."""
+    """No key is fetched for a malformed token."""
     with pytest.raises(Unauthorized):
         authorize(token_event("Bearer a.b.c"))
     assert asked == []

@@ -52,13 +52,13 @@ def test_cursor_of_a_newer_key_opens_after_another_look() -> None:
 
 
 def test_cursor_shows_nothing_of_its_position() -> None:
-    """What a list is ordered by is nobody's business."""
+    """A cursor does not reveal the key that orders the list."""
     assert "usr_ann" not in seal(POSITION, CONTEXT, Held(NEW))
 
 
 @pytest.mark.parametrize("context", ["/v1/admin/users usr_eve", "/v1/admin/audit usr_boss", ""])
 def test_cursor_of_another_list_or_caller_is_refused(context: str) -> None:
-    """A cursor is good where it was given, to whom it was given."""
+    """A cursor is valid only for its list and its caller."""
     cursor = seal(POSITION, CONTEXT, Held(NEW))
     with pytest.raises(ServiceError, match="invalid_request"):
         open_(cursor, context, Held(NEW))

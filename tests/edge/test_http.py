@@ -47,7 +47,7 @@ def http_api(body: str | None = None, **more: Any) -> dict[str, Any]:
 
 @endpoint
 def echo(request: Request) -> Response:
-    """Return what was understood."""
+    """Return the parsed request."""
     return Response(200, {"json": request.json(), "address": request.address, "path": request.path})
 
 

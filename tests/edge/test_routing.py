@@ -1,4 +1,4 @@
-"""Routes: what is declared is answered after the check of its caller, and nothing else is answered."""
+"""Routes: a declared route runs after the check of its caller, and every other request is rejected."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.world import NOW
 PERSON = {"sub": "usr_ann", "sid": "ses_a", "client_id": "cli_app", "roles": "user helper", "auth_time": "17"}
 MACHINE = {"sub": "cli_job", "client_id": "cli_job"}
 BY_KEY = MACHINE | {"api_key_id": "k1"}
-NOBODY: dict[str, str] = {}
+ANONYMOUS: dict[str, str] = {}
 
 
 def sample() -> Routes:
@@ -73,7 +73,7 @@ def client(store: object, clients: object, client_id: str, sid: str, *, now: int
 
 @pytest.fixture
 def helpers(monkeypatch: pytest.MonkeyPatch) -> set[str]:
-    """What the role of a helper permits at this moment."""
+    """The current permissions of the role of a helper."""
     permitted: set[str] = {"users:write"}
     monkeypatch.setattr(bootstrap, "store", object)
     monkeypatch.setattr(bootstrap, "clients", object)
@@ -87,7 +87,7 @@ def helpers(monkeypatch: pytest.MonkeyPatch) -> set[str]:
 @pytest.mark.parametrize("path", ["/public", "/alias"])
 def test_a_public_route_and_its_alias_answer_everyone(path: str) -> None:
     """One function answers both."""
-    assert sample().answer(request(f"GET {path}", NOBODY)).body == {"path": path}
+    assert sample().answer(request(f"GET {path}", ANONYMOUS)).body == {"path": path}
 
 
 @pytest.mark.parametrize("route", ["POST /public", "HEAD /public", "GET /nowhere", "GET ", "GET /users/{sub}"])
@@ -115,10 +115,10 @@ def test_a_post_that_is_not_declared_opens_no_account(path: str) -> None:
 @pytest.mark.parametrize(
     ("route", "caller", "error"),
     [
-        ("GET /bearer", NOBODY, Errors.INVALID_TOKEN),
-        ("GET /user", NOBODY, Errors.INVALID_TOKEN),
-        ("GET /key", NOBODY, Errors.INVALID_TOKEN),
-        ("POST /users/{sub}", NOBODY, Errors.INVALID_TOKEN),
+        ("GET /bearer", ANONYMOUS, Errors.INVALID_TOKEN),
+        ("GET /user", ANONYMOUS, Errors.INVALID_TOKEN),
+        ("GET /key", ANONYMOUS, Errors.INVALID_TOKEN),
+        ("POST /users/{sub}", ANONYMOUS, Errors.INVALID_TOKEN),
         ("GET /user", MACHINE, Errors.FORBIDDEN),
         ("GET /user", PERSON | {"sid": ""}, Errors.FORBIDDEN),
         ("GET /key", MACHINE, Errors.INVALID_API_KEY),
@@ -135,7 +135,7 @@ def test_a_caller_who_lacks_what_the_route_needs_is_refused(route: str, caller: 
     [("GET /bearer", PERSON), ("GET /bearer", MACHINE), ("GET /user", PERSON), ("GET /key", BY_KEY)],
 )
 def test_a_function_gets_the_caller(route: str, caller: dict[str, str]) -> None:
-    """As the authorizer proved it."""
+    """The function receives the caller that the authorizer has verified."""
     body: Any = sample().answer(request(route, caller)).body
     assert body["sub"] == caller["sub"]
     assert body["roles"] == tuple(caller.get("roles", "").split())
@@ -158,7 +158,7 @@ def test_roles_of_this_moment_decide(helpers: set[str]) -> None:
 
 @pytest.mark.usefixtures("helpers")
 def test_a_session_that_a_partner_opened_operates_nothing() -> None:
-    """Even if the account has the permission."""
+    """Such a session is rejected on operators' routes, even if the account has the permission."""
     assert refused("POST /users/{sub}", PERSON | {"sub": "usr_guest"}) is Errors.FORBIDDEN
 
 
@@ -177,7 +177,7 @@ def test_routes_can_be_listed() -> None:
 
 @pytest.mark.parametrize("route", ["GET /public", "/public", "get /public", "GET public", "GET", ""])
 def test_a_route_that_is_misspelt_or_declared_twice_does_not_start(route: str) -> None:
-    """A function with such a route would answer something else than it says."""
+    """Such a route would not answer as declared."""
     with pytest.raises(ValueError, match="declared twice"):
         sample()(route, needs=PUBLIC)(lambda _: Response(204))
 
@@ -195,4 +195,4 @@ def test_every_need_is_checked() -> None:
         routes: Any = Routes("One route")
         routes("GET /closed", needs=need)(lambda _, caller: Response(204))
         with pytest.raises(ServiceError):
-            routes.answer(request("GET /closed", NOBODY))
+            routes.answer(request("GET /closed", ANONYMOUS))

@@ -1,4 +1,4 @@
-"""What verifiers and clients may know of the issuer, while it moves."""
+"""The public documents about the issuer, while it moves."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def get(path: str, now: int) -> Any:
 @pytest.mark.parametrize("path", ["openid-configuration", "oauth-authorization-server"])
 @pytest.mark.parametrize(("now", "issuer"), [(NOW - 1, OLD), (NOW, NEW)])
 def test_metadata_move_with_the_tokens(path: str, now: int, issuer: str) -> None:
-    """From the moment on at which tokens name another issuer, so do the metadata and every address in them."""
+    """When tokens start to name another issuer, so do the metadata and every address in them."""
     document = get(path, now)
     assert document["issuer"] == issuer
     assert document["jwks_uri"] == f"{issuer}/.well-known/jwks.json"

@@ -1,4 +1,4 @@
-"""The shape of the tree: who may import whom, what may stand where, and what no module may do."""
+"""The shape of the tree: the imports that are allowed, the place of each file, and forbidden calls."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def tree_of(path: Path) -> ast.Module:
 
 
 def offences(paths: Iterable[Path], found_in: Callable[[Path], list[str]]) -> dict[str, list[str]]:
-    """Return what a rule finds, by module; a rule that had no module to look at proves nothing."""
+    """Return the findings of a rule by module. Fail if the rule had no module to check."""
     looked_at = list(paths)
     assert looked_at
     return {name_of(path): found for path in looked_at if (found := found_in(path))}
@@ -205,7 +205,7 @@ def test_every_package_of_the_core_has_its_step() -> None:
 
 
 def test_no_modules_import_each_other_in_a_circle() -> None:
-    """A circle has no first page to read."""
+    """A reader of a circle of imports has no module to begin with."""
     assert circles({path: modules_imported(path) for path in package("")}) == []
 
 
@@ -273,12 +273,12 @@ def test_pure_modules_remember_nothing() -> None:
 
 
 def test_randomness_is_the_operating_systems() -> None:
-    """`random` is for games."""
+    """`random` is predictable, so no module uses it."""
     assert offences(shipped(), lambda path: imported_from(path, {"random"})) == {}
 
 
 def changed_globals(tree: ast.Module) -> list[str]:
-    """Return the module's variables that some code of it changes or binds anew, and its empty containers."""
+    """Return the module's variables that its code changes or rebinds, and its empty containers."""
     assigned = [node for node in tree.body if isinstance(node, ast.Assign | ast.AnnAssign)]
     values = {ast.unparse(target): node.value for node in assigned for target in targets_of(node)}
     empty = {name for name, value in values.items() if value and ast.unparse(value) in {"[]", "{}", "set()"}}
@@ -374,13 +374,13 @@ def files_below(folder: Path) -> set[str]:
 
 
 def test_function_folder_is_one_file() -> None:
-    """What lies in a function's folder is shipped, so nothing but app.py does."""
+    """Every file in a function's folder is deployed, so app.py is the only one."""
     folders = {path.name for path in FUNCTIONS.iterdir() if path.name != "__pycache__"}
     assert files_below(FUNCTIONS) == {f"{folder}/app.py" for folder in folders}
 
 
 def test_layer_of_dependencies_is_its_lock_alone() -> None:
-    """What lies in a layer's folder is shipped."""
+    """Every file in a layer's folder is deployed."""
     assert files_below(ROOT / "layers" / "dependencies") == {"requirements.txt"}
 
 
@@ -398,12 +398,12 @@ def test_layer_of_latchkey_is_its_package_alone() -> None:
 
 
 def test_no_layer_is_forgotten() -> None:
-    """There are two layers, and both are looked at here."""
+    """There are two layers, and both are checked here."""
     assert {path.name for path in (ROOT / "layers").iterdir()} == {"dependencies", "latchkey"}
 
 
 def test_authorizer_starts_without_the_heavy_libraries() -> None:
-    """Its cold start is in the path of every protected call."""
+    """The authorizer's cold start delays every protected call."""
     probe = "import sys, functions.authorizer.app; print(*sys.modules, sep='\\n')"
     environment = {"PYTHONPATH": f"{ROOT}:{PACKAGE.parent}", "LATCHKEY_AUDIENCE": "https://api.example"}
     command = [sys.executable, "-c", probe]
@@ -412,7 +412,7 @@ def test_authorizer_starts_without_the_heavy_libraries() -> None:
 
 
 def test_every_test_is_a_sentence() -> None:
-    """The docstring of a test says what holds."""
+    """Every test has a docstring that is a sentence."""
 
     def speechless(path: Path) -> list[str]:
         found = [node for node in ast.walk(tree_of(path)) if isinstance(node, ast.FunctionDef)]

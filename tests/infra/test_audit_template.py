@@ -1,4 +1,4 @@
-"""What template.yaml promises about the audit log: its lines, its writer, its readers, and how long it lasts."""
+"""The audit log in template.yaml: its lines, its writer, its readers and its retention."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The shape of the `latchkey` command: who may import whom."""
+"""The shape of the `latchkey` command: the imports that are allowed."""
 
 from __future__ import annotations
 

@@ -50,13 +50,13 @@ def deployed(stack: FakeApi, monkeypatch: pytest.MonkeyPatch) -> FakeApi:
 
 
 def bodies(fake: FakeApi) -> list[Any]:
-    """Return what was sent to the function."""
+    """Return the bodies that were sent to the function."""
     events = [*fake.bodies(TWINS), *fake.bodies(STACKS)]
     return [json.loads((json.loads(event) if isinstance(event, str) else event)["body"]) for event in events]
 
 
 def test_issuer_of_a_twin_is_shown(twin: FakeApi) -> None:
-    """Nothing is moved by showing, and nobody signs in."""
+    """Showing the issuer changes nothing and needs no sign-in."""
     result = latchkey("issuer", "show", "--local")
     assert (result.exit_code, result.stdout) == (0, f"Tokens name {OLD}.\n")
     assert (bodies(twin), {call.path for call in twin.calls}) == ([{}], {TWINS})

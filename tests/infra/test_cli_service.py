@@ -235,7 +235,7 @@ def test_stack_that_is_not_to_be_found(stack: FakeApi, answer: tuple[int, bytes]
     [
         (["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"], [], 3),
         (["AWS_DEFAULT_REGION"], [], 2),
-        ([], ["--profile", "nobody"], 2),
+        ([], ["--profile", "missing"], 2),
     ],
     ids=["credentials", "region", "profile"],
 )

@@ -1,4 +1,4 @@
-"""What each function loads: people wait for every library that it does not need."""
+"""The modules that each function loads: an unneeded library makes people wait."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `make deploy` refuses before it builds, and how it reads samconfig.toml."""
+"""The changes that `make deploy` rejects before it builds, and the way it reads samconfig.toml."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_changed_parameter_of_the_first_policy_is_refused(name: str) -> None:
 
 
 def test_refusal_says_what_changes_it() -> None:
-    """The command and the value of before stand in the message."""
+    """The message has the command and the old value."""
     changed = Update.to(Running(DEFAULTS), {"AccessTokenTtl": "60"}, DEFAULTS)
     [reason] = update.refusals(changed, "arm64", lambda: QUIET)
     assert "latchkey signing set --access-ttl" in reason
@@ -103,7 +103,7 @@ def test_secret_stays_readable_while_a_shared_key_verifies(keys: tuple[int | Non
 @pytest.mark.parametrize("domain", ["", "login.example.com"])
 @pytest.mark.parametrize(("policy", "wanted"), [(QUIET, []), (MOVED, ["IssuerDomain"]), (MOVING, ["IssuerDomain"])])
 def test_domain_stays_while_tokens_that_name_it_are_accepted(domain: str, policy: Policy, wanted: list[str]) -> None:
-    """Neither removed nor replaced: metadata and keys of these tokens are served there."""
+    """The domain cannot be removed or replaced: it serves the metadata and keys of these tokens."""
     assert refused(WITH_DOMAIN, {"IssuerDomain": domain}, policy) == wanted
 
 
@@ -294,7 +294,7 @@ def test_two_architectures_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("built", ["arm64", "x86_64"])
 def test_built_template_allows_one_architecture(built: str) -> None:
-    """Whatever a guided deployment asks about later, CloudFormation takes only what was built."""
+    """CloudFormation accepts only the built architecture, also in a guided deployment."""
     loaded = yaml.load(source.PATH.read_text(), source._Loader)  # noqa: S506 - the same loader as the template's
     text = yaml.dump(loaded, sort_keys=False)
     pinned = yaml.safe_load(architecture.pinned(text, built))

@@ -65,7 +65,7 @@ def rows(page: Path, first_column: str) -> list[list[str]]:
 
 
 def test_readme_is_a_door() -> None:
-    """README has 200 lines at most; what is longer has a page of its own."""
+    """README has 200 lines at most; longer topics have pages of their own."""
     assert len(README.read_text().splitlines()) <= LONGEST_README
 
 
@@ -175,7 +175,7 @@ def test_picture_names_functions_that_exist() -> None:
 
 
 def lines_with(program: str) -> list[str]:
-    """Return what the pages give a program to do: in their text, and in the blocks that cannot run in a test."""
+    """Return the commands of a program on the pages: in the text, and in blocks that no test can run."""
     typed = [code for page in pages.all_pages() for code in pages.codes(pages.prose(page))]
     for page in pages.all_pages():
         kept_back = (each for each in pages.blocks(page) if each.mark or each.twin_settings is not None)
@@ -188,13 +188,13 @@ def lines_with(program: str) -> list[str]:
 
 
 def test_every_target_of_make_that_a_page_names_exists() -> None:
-    """What the tests cannot run is still spelled right."""
+    """Every target exists, also in blocks that the tests cannot run."""
     known = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert {line.split()[0] for line in lines_with("make")} <= known
 
 
 def test_every_command_that_a_page_names_exists() -> None:
-    """What the tests do not run is still spelled right: the command knows its words and its options."""
+    """Every command and option exists, also in blocks that the tests do not run."""
     named = [line for line in lines_with("latchkey") if not line.startswith("COMMAND ")]
     assert [line for line in named if not is_understood(line)] == []
 

@@ -81,14 +81,14 @@ def recorded() -> list[tuple[set[str], set[str]]]:
 
 
 def test_the_page_lists_every_security_event() -> None:
-    """What an alarm may wait for is written down, and what is written down can happen."""
+    """The page lists exactly the events that the source can record."""
     assert catalogue().keys() == {name for names, _ in recorded() for name in names}
 
 
 def test_the_page_lists_the_members_of_every_security_event() -> None:
-    """A member that an event may have is written down, and one that is written down can be there.
+    """The page lists exactly the members that an event can have.
 
-    Events that are recorded in one place may share their members out: not each has all of them.
+    Events that are recorded in one place share a list of members, and an event need not have all of them.
     """
     told, calls = catalogue(), recorded()
     missing = [(names, members - set().union(*(told[name] for name in names))) for names, members in calls]

@@ -1,4 +1,4 @@
-"""The shape of `infra/local`: who may import whom."""
+"""The shape of `infra/local`: the imports that are allowed."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_packages_import_one_way() -> None:
     ],
 )
 def test_import_against_the_order_is_noticed(module: str, imported: str) -> None:
-    """The check finds what it is there for."""
+    """The check finds a planted import against the order."""
     assert steps_up(GRAPH | {module: {imported}}) == [(module, imported)]
 
 

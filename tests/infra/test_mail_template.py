@@ -1,4 +1,4 @@
-"""What template.yaml promises about mail: its sender, its queue, and which function may look at accounts."""
+"""Mail in template.yaml: its sender, its queue, and the function that may read accounts."""
 
 from __future__ import annotations
 

@@ -58,8 +58,8 @@ def test_tree_holds_no_trace_of_a_machine() -> None:
 
 
 @pytest.mark.parametrize(
-    "flaw", ["/{}/somebody/x".format("home"), "file:" + "///opt/x", "https://py" + "pi.example/simple"]
+    "flaw", ["/{}/someone/x".format("home"), "file:" + "///opt/x", "https://py" + "pi.example/simple"]
 )
 def test_trace_of_a_machine_is_noticed(flaw: str) -> None:
-    """The gate catches what it is there for."""
+    """The check finds a planted trace."""
     assert tidiness.traces(f"see {flaw} for more".encode()) != []

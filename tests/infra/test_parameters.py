@@ -63,7 +63,7 @@ def read_by_rotate() -> set[str]:
 
 
 def test_table_has_each_parameter_of_the_template(template: Template) -> None:
-    """In the order of the template, too."""
+    """The table has the order of the template, too."""
     assert list(PARAMETERS) == list(template["Parameters"])
 
 
@@ -90,7 +90,7 @@ def test_first_policy_is_made_of_no_live_parameter(template: Template) -> None:
 
 
 def test_issuer_of_the_template_reaches_the_first_policy_alone(template: Template) -> None:
-    """Every other part learns the issuer from the policy, or from what is published of it."""
+    """Every other part reads the issuer from the policy or from its published part."""
     told = {name for name, each in source.functions(template).items() if "LATCHKEY_ISSUER" in str(each)}
     assert told == {"rotate"}
     knowing = {name for name, each in source.functions(template).items() if list(mentions(each, "IssuerDomain"))}

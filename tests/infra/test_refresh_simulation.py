@@ -1,4 +1,4 @@
-"""The simulation of refreshing: it measures what can be calculated where that is possible, and repeats itself."""
+"""The simulation of refreshing: it agrees with calculations where they exist, and is reproducible."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_a_short_run_gives_every_table_and_the_plot(results: dict[str, object]) 
 
 
 def test_the_same_run_gives_the_same_results(results: dict[str, object]) -> None:
-    """The figures in the documents can be had again."""
+    """The figures in the documents can be reproduced."""
     assert run(Size(0.001)) == results
 
 
@@ -165,7 +165,7 @@ def test_quantiles_are_values_that_occurred() -> None:
 
 
 def test_the_pessimistic_profile_is_worse_in_everything() -> None:
-    """It would otherwise be no bound."""
+    """Otherwise the profile would not be a bound."""
     good, bad = (asdict(PROFILES[name]) for name in ("realistic", "pessimistic"))
     helps = {"retried_soon", "rereads"}
     worse = {name for name in good if name not in helps and good[name] != bad[name]}

@@ -1,4 +1,4 @@
-"""Who may read the signing secret: the functions that mint tokens, those that change it, and no others.
+"""Readers of the signing secret: the functions that mint tokens and those that change it, and no others.
 
 Anyone who can read it can mint every token. A function that only verifies reads the public keys from the table. Under
 HS256 there are none, so there the two that verify tokens read the secret as well.

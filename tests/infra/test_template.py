@@ -1,4 +1,4 @@
-"""What template.yaml promises about routes, functions, data and logs."""
+"""The rules of template.yaml for routes, functions, data and logs."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def plain_secrets(template: Template) -> list[str]:
 
 
 def losable_data(template: Template) -> list[str]:
-    """Name the tables and secrets that go when the stack goes, or when they are replaced."""
+    """Name the tables and secrets that are deleted with the stack, or when they are replaced."""
     kept = {"AWS::DynamoDB::Table", "AWS::SecretsManager::Secret"}
     found = {name: each for name, each in template["Resources"].items() if each["Type"] in kept}
     policies = {name: (each.get("DeletionPolicy"), each.get("UpdateReplacePolicy")) for name, each in found.items()}
@@ -110,7 +110,7 @@ def without_recovery(template: Template) -> list[str]:
 
 
 def endless_logs(template: Template) -> list[str]:
-    """Name the log groups of functions and of the API that keep their lines without an end."""
+    """Name the log groups of functions and of the API without a retention period."""
     groups = source.resources(template, "AWS::Logs::LogGroup")
     limited = {name for name, group in groups.items() if "RetentionInDays" in group["Properties"]}
     wanted = {api(template)["AccessLogSetting"]["DestinationArn"]["Fn::GetAtt"].removesuffix(".Arn")}

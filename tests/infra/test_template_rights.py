@@ -1,4 +1,4 @@
-"""What template.yaml allows each function to do, in the table and with the signing secret."""
+"""The permissions of each function in template.yaml, for the table and the signing secret."""
 
 from __future__ import annotations
 

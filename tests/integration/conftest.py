@@ -36,13 +36,13 @@ def moto() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def moto_client(moto: None) -> DynamoDBClient:
-    """A client of moto's DynamoDB, as the functions make theirs."""
+    """A client of moto's DynamoDB, with the functions' own settings."""
     return dynamodb.connect()
 
 
 @pytest.fixture(scope="session")
 def ministack_address() -> Iterator[str]:
-    """The address of a ministack; it is never skipped, since only here two writers really meet."""
+    """The address of a ministack. It is never skipped, because only here two writers really run in parallel."""
     with ministack.running() as address:
         yield address
 
@@ -70,7 +70,7 @@ def store(new_store: NewStore) -> Store:
 
 @pytest.fixture
 def empty_store(new_store: NewStore) -> Store:
-    """A store that nobody has written to."""
+    """An empty store of its own."""
     return new_store()
 
 

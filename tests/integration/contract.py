@@ -1,4 +1,4 @@
-"""How the tests of stores ask and what they expect."""
+"""Requests and expectations that the tests of stores share."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ def refuses(error: Errors) -> pytest.RaisesExc[ServiceError]:
 
 
 def step_from(session: Session, **terms: Any) -> Advance:
-    """Return the step that a refresh takes from where a session stands: a second later, for two more hours.
+    """Return the next step of a session's chain: a second later, and valid for two more hours.
 
-    `terms` are members of the step that are to be others.
+    `terms` replace members of the step.
     """
     step = Advance(
         sub=session.sub,
@@ -61,7 +61,7 @@ def step_from(session: Session, **terms: Any) -> Advance:
 
 
 def after(step: Advance, session: Session) -> Session:
-    """Return what a session is after a step: what moves, moves; all else stands."""
+    """Return the session after a step: the members of the step change, and all others stay."""
     return replace(
         session,
         generation=session.generation + 1,

@@ -1,4 +1,4 @@
-"""A bad network: a loopback proxy that spoils the next calls as it is told, and passes all others on."""
+"""A bad network: a loopback proxy that spoils the next calls as planned, and passes all others on."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HANG = 2.5
 
 
 class Fault(Enum):
-    """What becomes of one call."""
+    """The fault that one call meets."""
 
     PASSED = auto()
     RESET = auto()  # nothing is done, the connection breaks
@@ -31,7 +31,7 @@ class Fault(Enum):
 
 @dataclass(frozen=True)
 class Refusal:
-    """An answer of AWS that is an error, in place of doing anything."""
+    """An error response of AWS, which is returned instead of executing the call."""
 
     status: int
     code: str
@@ -58,7 +58,7 @@ class BadNetwork:
         self.bodies: list[dict[str, Any]] = []
 
     def spoil(self, *faults: Fault | Refusal) -> None:
-        """Begin anew with this plan."""
+        """Start again with this plan."""
         self.plan = deque(faults)
         self.seen, self.bodies = [], []
 

@@ -1,4 +1,4 @@
-"""Somebody who has read the whole table and the whole signing policy, and tries to make a refresh token of them."""
+"""A thief who has read the whole table and the signing policy, and tries to make a refresh token from them."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ Octets = frozenset[bytes]
 
 @dataclass(frozen=True)
 class Leak:
-    """What was read: every item of the table, and the signing policy's document with all its secrets.
+    """The data that was read: every item of the table, and the signing policy with all its secrets.
 
-    `held` are texts that its reader has besides, such as a refresh token of long ago.
+    `held` are other texts that the reader has, such as an old refresh token.
     """
 
     items: Sequence[Mapping[str, Any]]
@@ -46,13 +46,13 @@ class Leak:
         return frozenset(octets for piece in pieces for octets in _spellings(piece))
 
     def secrets(self) -> Octets:
-        """Return what the policy keeps secret: keys of MACs, and private keys as they are written."""
+        """Return the secrets of the policy: keys of MACs, and private keys in their written form."""
         texts = [text for each in json.loads(self.document)["keys"] for text in _texts(each)]
         texts += [text for each in json.loads(self.document)["refresh_keys"] for text in _texts(each)]
         return frozenset(octets for text in texts for octets in _spellings(text))
 
     def messages(self) -> Octets:
-        """Return what a family or a link may have been derived from: the session's names, generations and salt."""
+        """Return the possible inputs of a family or a link: the session's ids, generations and salt."""
         session = self.session()
         sub, sid, salt = session["sub"], session["sid"], b64url_decode(session["salt"])
         generation = int(session["generation"])
@@ -63,7 +63,7 @@ class Leak:
         return frozenset([*plain, *(message + end for message in plain for end in (salt, b"\n" + salt))])
 
     def guesses(self) -> Octets:
-        """Return all octets that may be a family or a link: what is known, hashed, and derived with what is known."""
+        """Return all octets that may be a family or a link: the known ones, hashed, and derived with known keys."""
         known, secrets = self.known(), self.secrets()
         session = self.session()
         salt, generation = b64url_decode(session["salt"]), int(session["generation"])
@@ -81,7 +81,7 @@ class Leak:
     def tokens(self) -> Iterator[str]:
         """Return the refresh tokens to try, the most promising first, under the key that signs.
 
-        Where a guess has the hash that the table keeps of the family or of the link, it is that; else some are tried.
+        If the hash of a guess is in the table, the guess is used. Otherwise some guesses are tried.
         """
         session, guesses = self.session(), self.guesses()
         whole = sorted(guess for guess in guesses if len(guess) == LINK_BYTES)

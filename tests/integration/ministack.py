@@ -1,4 +1,4 @@
-"""A ministack of our own: DynamoDB whose conditional writes stay honest under threads."""
+"""A ministack for these tests: DynamoDB with conditional writes that are atomic under threads."""
 
 from __future__ import annotations
 

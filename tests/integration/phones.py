@@ -1,4 +1,4 @@
-"""Phones that refresh: the services with real randomness, and what befalls a store under them."""
+"""Phones that refresh: the services with real randomness, and the faults of a store under them."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Phones(World):
         return session
 
     def token(self, answer: TokenAnswer) -> RefreshToken:
-        """Return what a refresh token says, under whichever key it was made."""
+        """Return the content of a refresh token, whichever key it was made with."""
         return verify_refresh(answer.refresh_token, self.source.held.refresh_keys, NOW)
 
     def successor(self, answer: TokenAnswer) -> RefreshToken:
@@ -88,7 +88,7 @@ def new_policy() -> SigningPolicy:
 
 
 def outcome_of(refresh: Callable[[], TokenAnswer]) -> str | Errors:
-    """Return the refresh token that a refresh gets, or why it is refused."""
+    """Return the refresh token that a refresh gets, or the error."""
     try:
         return refresh().refresh_token
     except ServiceError as error:
@@ -98,7 +98,7 @@ def outcome_of(refresh: Callable[[], TokenAnswer]) -> str | Errors:
 def sever(store: Store, operation: str, *, done: bool = True) -> Callable[[], None]:
     """Let the answers to an operation be lost until the returned function is called.
 
-    A call that changes something is done before its answer is lost, as where a function dies after its write. With
+    A write is done before its response is lost, as when a function dies after its write. With
     `done` off, every call is lost before anything is done.
     """
     whole: Callable[..., Any] = getattr(store, operation)
@@ -114,7 +114,7 @@ def sever(store: Store, operation: str, *, done: bool = True) -> Callable[[], No
 
 
 def back_up(store: Store) -> Callable[[], None]:
-    """Copy all that a store holds; return what puts the copies back in the place of all that it holds then."""
+    """Copy the content of a store. Return a function that replaces the store's content with the copy."""
     return _back_up_table(store) if isinstance(store, DynamoStore) else _back_up_memory(store)
 
 

@@ -1,4 +1,4 @@
-"""Races: what only one of many may have, asked for by many at once. Each function is one round."""
+"""Races: many callers request at once what only one may have. Each function is one round."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def race_for_a_code(store: Store) -> None:
 
 
 def race_for_attempts(store: Store) -> None:
-    """Assert that as many of many attempts are let through as are free, each counted once."""
+    """Assert that exactly the free attempts are allowed, and that each is counted once."""
     rule = ThrottleRule(free=10, waits=(30, 60), window=900)
     who = samples.unique("ada@")
     counts = race(lambda _: _attempts(store, who, rule))
@@ -118,7 +118,7 @@ def race_for_the_first_admin(store: Store) -> None:
 
 
 def race_for_a_lease(store: Store) -> None:
-    """Assert that one of many holds a lease, and that the next round of it is another's."""
+    """Assert that one of many gets a lease, and that another gets it in the next round."""
     name = samples.unique("lease-")
     for now in (NOW, NOW + 60):
         taken = race(lambda number, now=now: store.take_lease(name, f"{now}-{number}", now=now, until=now + 60))  # type: ignore[misc]
@@ -166,7 +166,7 @@ def race_for_a_successor(store: Store) -> None:
 
 
 def _makes(action: Callable[[], object]) -> bool:
-    """Do it; a limit, a client that is gone, or others who write all the while, mean that it is not done."""
+    """Return whether the action succeeded. A limit, a missing client or a lasting collision means that it did not."""
     try:
         action()
     except ServiceError as error:
@@ -205,7 +205,7 @@ def race_for_an_assertion(store: Store) -> None:
 
 
 def race_to_link(store: Store) -> None:
-    """Assert that one of many accounts gets an identity that all would be linked with."""
+    """Assert that one of many accounts is linked with an identity that all request."""
     partner_id, external_id = samples.unique("prt_"), samples.unique("u-")
     users = [samples.user() for _ in range(RACERS)]
     for user in users:
@@ -217,7 +217,7 @@ def race_to_link(store: Store) -> None:
 
 
 def race_to_part(store: Store) -> None:
-    """Assert that one link is left where all are removed at once, each while another is there."""
+    """Assert that one link is left when all are removed at once, each on condition that another exists."""
     user = samples.user()
     store.create_user(user, samples.credential(user))
     links = [samples.link(user) for _ in range(RACERS)]
@@ -247,7 +247,7 @@ def race_for_an_issuer(store: Store) -> None:
 
 
 def race_for_seats(store: Store) -> None:
-    """Assert that as many of many get a seat as there are."""
+    """Assert that exactly as many callers get a seat as there are seats."""
     partner_id = samples.unique("prt_")
     assert sum(race(lambda _: store.take_seat(partner_id, 7))) == 7
 
@@ -263,7 +263,7 @@ def _registers(store: Store, user: User) -> bool:
 
 
 def _is_first(store: Store, user: User) -> bool:
-    """Say whether somebody became the first admin, asking again while others hold the count."""
+    """Return whether the user became the first admin. Retry while others hold the count."""
     while True:
         try:
             store.create_first_admin(user, samples.credential(user))
@@ -277,7 +277,7 @@ def _is_first(store: Store, user: User) -> bool:
 
 
 def _thirty_admins(store: Store) -> list[User]:
-    """Make thirty admins, or promote those of the round before again: there are no others in this store."""
+    """Make thirty admins, or promote those of the last round again: this store has no others."""
     known = store.list_users(after="", limit=100).items
     for user in known:
         if not is_active_admin(user):
@@ -298,7 +298,7 @@ def _deletes_itself(store: Store, admin: User) -> bool:
 
 
 def _is_let_go(leave: Callable[[], bool]) -> bool:
-    """Say whether the store let an admin go, asking again while others hold the count."""
+    """Return whether the store let an admin go. Retry while others hold the count."""
     while True:
         try:
             return leave()

@@ -54,8 +54,8 @@ def user(login: str = "", roles: tuple[str, ...] = ("user", "shop"), **members: 
     )
 
 
-def credential(owner: User, password_hash: str = "$argon2id$old") -> Credential:  # noqa: S107 - nobody's
-    """Return what the user signs in with."""
+def credential(owner: User, password_hash: str = "$argon2id$old") -> Credential:  # noqa: S107 - no real password
+    """Return the credential of a user."""
     return Credential(owner.login, owner.sub, password_hash, owner.epoch)
 
 
@@ -163,7 +163,7 @@ def new_password(owner: User, code: OneTimeCode | None = None, keep: str = "", m
 
 
 def new_login(owner: User, login: str = "", code: OneTimeCode | None = None, mail: Mail | None = None) -> NewLogin:
-    """Return the move that a user with the sample credential makes, by a code that nobody stored unless given."""
+    """Return the move that a user with the sample credential makes, by a code that is not stored unless given."""
     moving = code or OneTimeCode("0" * 64, CodePurpose.CHANGE_EMAIL, owner.sub, NOW + 600)
     return NewLogin(credential(owner), owner, login or unique("new@"), NOW, moving, mail)
 

@@ -1,4 +1,4 @@
-"""What the store promises of mails that wait and of changes that touch several items, held to by every store."""
+"""The store's contract for waiting mails and for changes of several items, checked on every store."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def in_session(store: Store, user: User) -> Session:
 
 
 def password_changes(store: Store, changes: list[NewPassword]) -> Callable[[int], bool]:
-    """Return what each racer does."""
+    """Return the act of each racer."""
     return lambda number: store.change_password(changes[number])
 
 
@@ -53,14 +53,14 @@ def is_spent(store: Store, code: OneTimeCode) -> bool:
 
 
 def test_a_code_that_is_looked_at_is_there_still(store: Store) -> None:
-    """Looking uses nothing up."""
+    """Reading a code does not use it."""
     code = coded(store)
     found = [store.find_code(code.code_hash, code.purpose, NOW) for _ in range(2)]
     assert (found, store.consume_code(code.code_hash, code.purpose, NOW)) == ([code, code], code)
 
 
 def test_a_used_an_expired_and_a_foreign_code_are_not_found(store: Store) -> None:
-    """What could not be used is not seen either."""
+    """A code that cannot be used is not found either."""
     used, code = coded(store), coded(store)
     store.consume_code(used.code_hash, used.purpose, NOW)
     found = (
@@ -75,7 +75,7 @@ def test_a_used_an_expired_and_a_foreign_code_are_not_found(store: Store) -> Non
 
 
 def test_a_mail_waits_with_every_member(store: Store) -> None:
-    """What is found is what was posted."""
+    """A mail is found as it was posted."""
     mail = samples.mail()
     store.post_mail(mail)
     assert store.find_mail(mail.mail_id, NOW) == mail
@@ -90,7 +90,7 @@ def test_a_mail_waits_until_it_expires(store: Store) -> None:
 
 
 def test_a_mail_is_taken_out_once(store: Store) -> None:
-    """The second to take it finds nothing."""
+    """A second caller finds no mail."""
     mail = samples.mail()
     store.post_mail(mail)
     assert [store.remove_mail(mail.mail_id) for _ in range(2)] == [True, False]
@@ -106,7 +106,7 @@ def test_a_taken_mail_id_is_refused(store: Store) -> None:
 
 
 def test_a_new_user_and_its_mail_are_stored_together(store: Store) -> None:
-    """The account and the mail that tells of it come together."""
+    """The account and its mail are stored in one transaction."""
     user, mail = samples.user(), samples.mail()
     store.create_user(user, samples.credential(user), mail=mail)
     assert (store.find_user(user.sub), store.find_mail(mail.mail_id, NOW)) == (user, mail)
@@ -125,7 +125,7 @@ def test_a_refused_user_posts_no_mail(store: Store) -> None:
 
 
 def test_a_pending_account_becomes_active_and_stays_so(store: Store) -> None:
-    """To activate twice is harmless."""
+    """A second activation changes nothing."""
     user = registered(store, status=UserStatus.PENDING)
     active = replace(user, status=UserStatus.ACTIVE)
     assert [store.activate_user(user.sub) for _ in range(2)] == [active, active]
@@ -138,7 +138,7 @@ def test_only_a_pending_account_becomes_active(store: Store, status: UserStatus)
     assert store.activate_user(user.sub) == user
 
 
-def test_nobody_is_activated(store: Store) -> None:
+def test_a_missing_user_is_not_activated(store: Store) -> None:
     """An account that is gone is absent and not made."""
     sub = samples.unique("usr_")
     assert (store.activate_user(sub), store.find_user(sub)) == (None, None)
@@ -199,7 +199,7 @@ def test_a_new_password_leaves_a_disabled_account_disabled(store: Store) -> None
     "spoilt", ["used code", "expired code", "other hash", "other epoch", "other status", "other roles", "session gone"]
 )
 def test_a_password_change_that_is_refused_changes_nothing(store: Store, spoilt: str) -> None:
-    """Whatever does not stand as it was read, nothing happens, the code is not used, no mail waits."""
+    """If any record differs from what was read, nothing changes: the code is not used, and no mail waits."""
     user, code, mail = registered(store), coded(store), samples.mail()
     change = samples.new_password(user, code, mail=mail)
     if spoilt == "used code":
@@ -248,7 +248,7 @@ def test_an_account_moves_with_its_credential(store: Store) -> None:
 
 @pytest.mark.parametrize("spoilt", ["taken login", "unknown code", "other hash", "other epoch"])
 def test_a_move_that_is_refused_changes_nothing(store: Store, spoilt: str) -> None:
-    """Both logins stay whose they are, the code is not used, no mail waits."""
+    """Both logins keep their owners, the code is not used, and no mail waits."""
     user, code, mail = registered(store), coded(store, CodePurpose.CHANGE_EMAIL), samples.mail()
     other = registered(store)
     change = samples.new_login(user, code=code, mail=mail)
@@ -266,7 +266,7 @@ def test_a_move_that_is_refused_changes_nothing(store: Store, spoilt: str) -> No
 
 
 def test_one_address_gets_one_of_many_accounts(store: Store) -> None:
-    """Thirty accounts that move to one address at one moment: one has it, the others stay where they were."""
+    """Thirty accounts move to one address at once: one gets it, and the others keep their own."""
     login = samples.unique("new@")
     users = [registered(store) for _ in range(30)]
     moves = [samples.new_login(user, login, coded(store, CodePurpose.CHANGE_EMAIL)) for user in users]
@@ -283,7 +283,7 @@ def test_one_address_gets_one_of_many_accounts(store: Store) -> None:
 
 
 def test_an_account_is_marked_before_it_is_deleted(store: Store) -> None:
-    """Marked, it has a new epoch and its mail waits; only then it can go, and its login with it."""
+    """A marked account has a new epoch and a waiting mail. Only then can it be deleted, with its login."""
     user, mail = registered(store), samples.mail()
     assert not store.delete_user(user)
     assert store.begin_deletion(user, mail=mail)
@@ -297,14 +297,14 @@ def test_an_account_is_marked_before_it_is_deleted(store: Store) -> None:
     "change", [{"epoch": 2}, {"roles": ("user",)}, {"status": UserStatus.PENDING}, {"login": "eve@example.com"}]
 )
 def test_an_account_that_changed_is_not_marked(store: Store, change: dict[str, Any]) -> None:
-    """What was decided on another state is not done."""
+    """A decision made on an older state is not carried out."""
     user = registered(store)
     assert not store.begin_deletion(replace(user, **change), mail=None)
     assert store.find_user(user.sub) == user
 
 
-def test_a_deletion_takes_nobody_elses_login(store: Store) -> None:
-    """A marked account with another's login is not deleted, nor is the login."""
+def test_a_deletion_takes_no_login_of_another(store: Store) -> None:
+    """A marked account whose login belongs to another is not deleted, and neither is the login."""
     user, other = registered(store, status=UserStatus.DELETING), registered(store)
     assert not store.delete_user(replace(user, login=other.login))
     assert store.find_credential(other.login) == samples.credential(other)

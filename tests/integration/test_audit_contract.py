@@ -1,4 +1,4 @@
-"""What the store promises of the audit log."""
+"""The store's contract for the audit log."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Read = Callable[[str, int], Page[RecordedEvent]]
 
 
 def everything(read: Read, limit: int) -> list[RecordedEvent]:
-    """Return what page after page holds."""
+    """Return the events of all pages."""
     found: list[RecordedEvent] = []
     after = ""
     while True:
@@ -51,14 +51,14 @@ def of(store: Store, subject: str, now: int = NOW) -> Read:
 
 
 def test_an_event_is_found_both_ways_with_all_that_is_known(empty_store: Store) -> None:
-    """By its day and by whom it is about."""
+    """An event is found by its day and by its subject, with every member."""
     event = samples.event()
     empty_store.record_events([event])
     assert everything(of_day(empty_store), 9) == everything(of(empty_store, event.sub), 9) == [event]
 
 
-def test_an_event_of_nobody_is_found_by_its_day(empty_store: Store) -> None:
-    """As a login that there is not: what is unknown comes back empty."""
+def test_an_event_without_a_subject_is_found_by_its_day(empty_store: Store) -> None:
+    """An unknown login has no subject; the members that are unknown come back empty."""
     event = RecordedEvent(samples.unique(""), NOW * 1000, "login_failed", NOW + 600)
     empty_store.record_events([event])
     assert everything(of_day(empty_store), 9) == [event]
@@ -75,7 +75,7 @@ def test_an_event_of_nobody_is_found_by_its_day(empty_store: Store) -> None:
 def test_the_subject_is_the_account_else_the_client_else_the_operator(
     empty_store: Store, known: dict[str, str], subject: str
 ) -> None:
-    """And it is found under no other name."""
+    """The event is found under no other id."""
     event = replace(samples.event(), sub=known["sub"], client_id=known["client_id"], actor=known["actor"])
     empty_store.record_events([event])
     found = {name for name in ("usr_a", "cli_a", "usr_b") if everything(of(empty_store, name), 9)}
@@ -83,7 +83,7 @@ def test_the_subject_is_the_account_else_the_client_else_the_operator(
 
 
 def test_the_same_event_twice_is_one(empty_store: Store) -> None:
-    """In one delivery or in two."""
+    """An event that is delivered twice is stored once, in one delivery or in two."""
     event = samples.event("usr_a")
     empty_store.record_events([event, event])
     empty_store.record_events([event])
@@ -91,7 +91,7 @@ def test_the_same_event_twice_is_one(empty_store: Store) -> None:
 
 
 def test_two_events_of_one_millisecond_are_two(empty_store: Store) -> None:
-    """Their ids are what tells them apart."""
+    """Two events of one millisecond differ by their ids."""
     events = [samples.event("usr_a"), samples.event("usr_a")]
     empty_store.record_events(events)
     assert len(everything(of_day(empty_store), 9)) == len(everything(of(empty_store, "usr_a"), 9)) == 2
@@ -99,7 +99,7 @@ def test_two_events_of_one_millisecond_are_two(empty_store: Store) -> None:
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 60])
 def test_pages_hold_every_event_once_newest_first(empty_store: Store, limit: int) -> None:
-    """More than one write takes, out of order; none is left out and none comes twice, over the end of a day too."""
+    """The pages hold every event once, also out of order, over several writes and over the end of a day."""
     events = [samples.event("usr_a", ms=number * 7_919 % 60) for number in range(28)]
     earlier = [samples.event("usr_a", ms=-DAYS + number) for number in range(2)]
     empty_store.record_events([*events, *earlier])
@@ -109,7 +109,7 @@ def test_pages_hold_every_event_once_newest_first(empty_store: Store, limit: int
 
 
 def test_what_comes_meanwhile_moves_no_page(empty_store: Store) -> None:
-    """An event that happens while somebody reads is on no later page, and pushes none onto it a second time."""
+    """An event written during a read is on no later page, and makes no other event appear twice."""
     events = [samples.event("usr_a", ms=number) for number in range(4)]
     empty_store.record_events(events)
     first = empty_store.events_of_day(DAY, after="", limit=2, now=NOW)
@@ -128,7 +128,7 @@ def test_other_days_and_other_people_are_left_out(empty_store: Store) -> None:
 
 
 def test_an_event_whose_time_has_passed_is_absent(empty_store: Store) -> None:
-    """Whether it has been swept or not, and what is behind it is still found."""
+    """An expired event is not returned, deleted or not, and the events behind it still are."""
     past, live = samples.event("usr_a", ms=9, expires_at=NOW), samples.event("usr_a", expires_at=NOW + 1)
     empty_store.record_events([past, live])
     for limit in (1, 9):
@@ -137,7 +137,7 @@ def test_an_event_whose_time_has_passed_is_absent(empty_store: Store) -> None:
 
 
 def test_where_nothing_happened_there_is_an_empty_page(empty_store: Store) -> None:
-    """It has no position to go on after."""
+    """The page has no position of a next page."""
     assert empty_store.events_of_day(DAY, after="", limit=9, now=NOW) == Page(())
     assert empty_store.events_of("usr_a", after="", limit=9, now=NOW) == Page(())
 
@@ -170,7 +170,7 @@ def some_items(number: int) -> Sequence[items.Item]:
 
 
 def test_what_dynamodb_leaves_undone_is_written_again(moto_client: DynamoDBClient) -> None:
-    """After a pause, and only what was left."""
+    """The writer waits, then writes the unprocessed events alone."""
     table, client, pauses = new_table(moto_client), Reluctant(moto_client, 2), list[float]()
     Table(client, table, pauses.append).put_all(some_items(3))  # type: ignore[arg-type]
     assert (client.sizes, len(pauses)) == ([3, 1, 1], 2)
@@ -178,7 +178,7 @@ def test_what_dynamodb_leaves_undone_is_written_again(moto_client: DynamoDBClien
 
 
 def test_what_dynamodb_never_takes_is_an_error(moto_client: DynamoDBClient) -> None:
-    """After three tries the caller hears of it."""
+    """After three attempts the caller gets an error."""
     client = Reluctant(moto_client, 9)
     table = Table(client, new_table(moto_client), lambda _: None)  # type: ignore[arg-type]
     with refuses(Errors.UNAVAILABLE):

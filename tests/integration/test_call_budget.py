@@ -1,4 +1,4 @@
-"""What each grant costs: the calls to DynamoDB, counted. A call more is a price that every user pays each time."""
+"""The calls to DynamoDB that each grant makes. Every user pays for an extra call each time."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Meter:
 
 
 class Counted(World):
-    """The services over DynamoDB, and what they ask of it."""
+    """The services over DynamoDB, and the calls that they make."""
 
     def __init__(self, client: DynamoDBClient, meter: Meter) -> None:
         super().__init__(small_policy(), DynamoStore(client, new_table(client)))
@@ -63,7 +63,7 @@ class Counted(World):
 
 @pytest.fixture
 def meter(moto_client: DynamoDBClient) -> Iterator[Meter]:
-    """A meter of what moto's client is asked for."""
+    """A meter of the calls of moto's client."""
     meter = Meter()
     moto_client.meta.events.register(EVENT, meter)
     yield meter
@@ -91,7 +91,7 @@ def test_a_login_costs_four_reads_and_two_writes(counted: Counted) -> None:
     assert counted.cost() == ["GetItem", "UpdateItem", "GetItem", "GetItem", "Query", "TransactWriteItems"]
 
 
-def test_a_failed_login_costs_the_same_for_everybody(counted: Counted) -> None:
+def test_a_failed_login_costs_the_same_for_every_login(counted: Counted) -> None:
     """An unknown login and a wrong password make the same calls in the same order."""
     costs = []
     for login in ("ann@example.com", "nobody@example.com"):
@@ -127,7 +127,7 @@ def test_a_repeat_costs_one_read_and_one_write(counted: Counted, chain: list[Tok
 
 
 def test_a_counted_repeat_costs_one_write_more(counted: Counted, chain: list[TokenAnswer]) -> None:
-    """The bucket is a write of its own; a second repeat of the same token fills it no further and costs none."""
+    """Counting a repeat is a separate write. A second repeat of the same token is not counted and costs none."""
     counted.refresh(chain[2], now=NOW + 3600)
     assert counted.cost() == [READ, WRITE, WRITE]
     counted.refresh(chain[2], now=NOW + 3601)
@@ -135,7 +135,7 @@ def test_a_counted_repeat_costs_one_write_more(counted: Counted, chain: list[Tok
 
 
 def test_a_delayed_duplicate_costs_one_read_and_one_write(counted: Counted, chain: list[TokenAnswer]) -> None:
-    """It is asked to come again, and nothing is written."""
+    """The caller is told to retry, and nothing is written."""
     counted.refresh(chain[3], now=NOW + 240)
     counted.cost()
     refused(Errors.UNAVAILABLE, lambda: counted.refresh(chain[2], now=NOW + 241))
@@ -143,7 +143,7 @@ def test_a_delayed_duplicate_costs_one_read_and_one_write(counted: Counted, chai
 
 
 def test_reuse_costs_two_writes_more(counted: Counted, chain: list[TokenAnswer]) -> None:
-    """The session ends, and a mail to its owner waits; whoever comes after finds no session."""
+    """The session ends, and a mail to its owner waits; later callers find no session."""
     refused(Errors.INVALID_GRANT, lambda: counted.refresh(chain[0], now=NOW + 3600))
     assert counted.cost() == [READ, WRITE, END, POST]
     refused(Errors.INVALID_GRANT, lambda: counted.refresh(chain[0], now=NOW + 3600))
@@ -151,7 +151,7 @@ def test_reuse_costs_two_writes_more(counted: Counted, chain: list[TokenAnswer])
 
 
 def test_the_repeat_that_fills_the_bucket_costs_as_reuse(counted: Counted, chain: list[TokenAnswer]) -> None:
-    """It is not counted any more: the session ends in place of it."""
+    """The repeat ends the session, so it is not counted."""
     counted.set_retry_limit(1)
     counted.refresh(chain[2], now=NOW + 3600)
     counted.refresh(chain[3], now=NOW + 3600)
@@ -172,7 +172,7 @@ def test_a_stale_token_costs_one_read_and_one_write(counted: Counted, chain: lis
 
 
 def test_a_token_of_another_family_costs_one_read(counted: Counted, chain: list[TokenAnswer]) -> None:
-    """What was read tells, so nothing is written: a leaked key cannot even make us pay for writes."""
+    """The read is enough to reject it, so nothing is written: a leaked key causes no cost for writes."""
     keys = counted.source.held.refresh_keys
     token = verify_refresh(chain[3].refresh_token, keys, NOW)
     text = mint_refresh(replace(token, family=bytes(LINK_BYTES)), keys)
@@ -192,7 +192,7 @@ def test_a_refresh_costs_the_same_however_many_sessions_there_are(counted: Count
 
 
 def test_a_bearer_token_costs_one_batch_at_our_own_routes(counted: Counted, chain: list[TokenAnswer]) -> None:
-    """Whether account and session still live is one read."""
+    """One read checks that account and session are still active."""
     claims = counted.claims(chain[3], now=NOW + 180)
     require_live_session(counted.store, claims.sub, claims.sid or "", now=NOW + 180)
     assert counted.cost() == [READ]
@@ -243,7 +243,7 @@ def test_client_credentials_cost_one_read(counted: Counted) -> None:
 
 
 def test_a_mistyped_api_key_costs_nothing(counted: Counted) -> None:
-    """Its checksum tells."""
+    """The checksum of the key is wrong, so nothing is read."""
     with pytest.raises(Exception, match="invalid_api_key"):
         counted.machines.exchange_api_key("lk_" + "a" * 86, now=NOW)
     assert counted.cost() == []

@@ -1,4 +1,4 @@
-"""What `ClientStore` promises of lists, changes, secrets and API keys, held to by every store."""
+"""The contract of `ClientStore` for lists, changes, secrets and API keys, checked on every store."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_every_client_is_listed_once(empty_store: Store, limit: int) -> None:
 
 
 def test_a_full_last_page_is_the_last(empty_store: Store) -> None:
-    """Where no more follows, no page is announced."""
+    """A full page that ends the list announces no other page."""
     empty_store.create_client(samples.client())
     assert empty_store.list_clients(after="", limit=1).after == ""
 
@@ -106,7 +106,7 @@ def test_an_unknown_client_is_not_changed(store: Store) -> None:
 
 @pytest.mark.parametrize("member", ["client_id", "kind", "secret_hashes", "created_at"])
 def test_what_makes_a_client_is_no_member_of_its_changes(member: str) -> None:
-    """No caller can ask for such a change: it has no name for it."""
+    """The changes of a client have no member for it, so no caller can request it."""
     with pytest.raises(TypeError, match=member):
         ClientChanges(**{member: "x"})  # type: ignore[arg-type]
 
@@ -124,14 +124,14 @@ def test_secrets_are_swapped_if_they_stand_as_read(store: Store, client: Client)
 
 
 def test_a_client_is_deleted_once(store: Store, client: Client) -> None:
-    """A deleted client is neither found nor listed, and only one is told that he deleted it."""
+    """A deleted client is neither found nor listed, and only one caller is told that they deleted it."""
     told = [store.delete_client(client.client_id) for _ in range(2)]
     listed = walk(lambda after: store.list_clients(after=after, limit=100), 100)
     assert (told, store.find_client(client.client_id), client in listed) == ([True, False], None, False)
 
 
 def test_a_client_with_a_key_stays(store: Store, client: Client) -> None:
-    """It can go as soon as its last key is gone."""
+    """A client can be deleted as soon as its last key is gone."""
     key = replace(samples.api_key(), client_id=client.client_id)
     store.create_api_key(key)
     with refuses(Errors.CONFLICT):
@@ -145,7 +145,7 @@ def test_a_client_with_a_key_stays(store: Store, client: Client) -> None:
 
 
 def test_a_deleted_key_is_gone(store: Store, key: ApiKey) -> None:
-    """It is neither found nor listed, and only one is told that he deleted it."""
+    """A deleted key is neither found nor listed, and only one caller is told that they deleted it."""
     told = [store.delete_api_key(key) for _ in range(2)]
     listed = store.list_api_keys(key.client_id, after="", limit=10).items
     assert (told, store.find_api_key(key.key_id, NOW), listed) == ([True, False], None, ())
@@ -162,7 +162,7 @@ def test_a_key_needs_its_client(store: Store, client: Client) -> None:
 
 
 def test_a_client_has_a_hundred_keys_at_most(store: Store) -> None:
-    """The hundred-and-first is refused and leaves nothing; where one is deleted, one has room again."""
+    """The key after the hundredth is rejected and leaves nothing. After a deletion there is room for one more."""
     client_id = samples.unique("cli_")
     keys = [samples.owned_key(store, client_id=client_id) for _ in range(MAX_API_KEYS)]
     late = replace(samples.api_key(), client_id=client_id)
@@ -183,7 +183,7 @@ def test_a_rotation_ends_the_old_key_and_makes_the_new(store: Store, key: ApiKey
 
 
 def test_a_key_is_rotated_once(store: Store, key: ApiKey) -> None:
-    """The second successor is not stored, nor one of a key that is not there."""
+    """A second successor is not stored, and a missing key gets no successor."""
     first, second = (replace(samples.api_key(), client_id=key.client_id) for _ in range(2))
     told = [
         store.rotate_api_key(key.key_id, first, expires_at=NOW),
@@ -203,7 +203,7 @@ def test_a_rotation_counts(store: Store) -> None:
 
 
 def test_the_last_day_of_use_only_moves_on(store: Store, key: ApiKey) -> None:
-    """A day is noted unless a later one is, and none for a key that is gone."""
+    """A day is recorded unless a later one is, and none is recorded for a deleted key."""
     for day in ("2026-02-02", "2026-02-03", "2026-02-01"):
         store.note_api_key_use(key.key_id, day)
     gone = samples.unique("")
@@ -216,7 +216,7 @@ def test_the_last_day_of_use_only_moves_on(store: Store, key: ApiKey) -> None:
 
 
 def test_thirty_at_ninety_nine_make_one_key(new_store: Callable[[], Store]) -> None:
-    """The cap holds whoever comes at the same moment."""
+    """The limit holds for parallel calls."""
     races.race_for_the_last_key(new_store())
 
 
@@ -235,7 +235,7 @@ def test_thirty_rotations_make_one_successor(new_store: Callable[[], Store]) -> 
 
 
 def test_a_key_and_its_client_are_read_at_once(store: Store, client: Client) -> None:
-    """Each is there or not by itself, and an expired key is not."""
+    """Each is returned if it exists, and an expired key is not."""
     key = replace(samples.api_key(NOW + 10), client_id=client.client_id)
     store.create_api_key(key)
     for now, held in ((NOW + 9, key), (NOW + 10, None)):

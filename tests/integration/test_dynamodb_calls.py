@@ -1,4 +1,4 @@
-"""What the store asks of DynamoDB: the permissions it needs, the calls it costs, the shape of what it stores."""
+"""The store's use of DynamoDB: the permissions it needs, the calls it makes, the shape of its items."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ OPERATIONS: dict[str, tuple[Callable[[Store], object], list[str]]] = {
     ),
     "create_user": (lambda store: store.create_user(USER, samples.credential(USER)), ["TransactWriteItems"]),
     "find_credential": (lambda store: store.find_credential(USER.login), ["GetItem"]),
-    "find_credentials": (lambda store: store.find_credentials([USER.login, "nobody"]), ["BatchGetItem"]),
+    "find_credentials": (lambda store: store.find_credentials([USER.login, "unknown"]), ["BatchGetItem"]),
     "find_user": (lambda store: store.find_user(USER.sub), ["GetItem"]),
     "replace_password_hash": (lambda store: store.replace_password_hash(USER.login, "a", "b"), ["UpdateItem"]),
     "update_profile": (lambda store: store.update_profile(USER.sub, {"name": "Grace"}), ["UpdateItem"]),
@@ -145,7 +145,7 @@ OPERATIONS: dict[str, tuple[Callable[[Store], object], list[str]]] = {
 
 
 class Recorder:
-    """What was asked of DynamoDB, in order: operation and parameters."""
+    """The calls to DynamoDB, in order: operation and parameters."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, dict[str, Any]]] = []
@@ -177,13 +177,13 @@ def table(moto_client: DynamoDBClient) -> str:
 
 
 def test_every_operation_of_the_port_is_looked_at() -> None:
-    """An operation that is new in the port must say here what it costs."""
+    """A new operation of the port must have its calls listed here."""
     port = {name for part in Store.__mro__ for name in vars(part) if not name.startswith("_")}
     assert {operation.partition(" ")[0].rstrip(",") for operation in OPERATIONS} == port
 
 
 def test_each_operation_costs_its_calls(moto_client: DynamoDBClient, table: str, recorder: Recorder) -> None:
-    """What must happen once is one write, and what is read at one moment is one read."""
+    """An act that must happen once is one write, and a consistent view is one read."""
     store: Store = DynamoStore(moto_client, table)
     for operation, (call, expected) in OPERATIONS.items():
         recorder.calls.clear()
@@ -192,7 +192,7 @@ def test_each_operation_costs_its_calls(moto_client: DynamoDBClient, table: str,
 
 
 def test_what_concerns_an_admin_costs_no_call_more(moto_client: DynamoDBClient, table: str, recorder: Recorder) -> None:
-    """The count of admins moves within the write that is made anyway; only to wake an admin takes two calls more."""
+    """The count of admins changes in a write that is made anyway. Only activating an admin needs two more calls."""
     store: Store = DynamoStore(moto_client, table)
     for user in (ADMIN, replace(LATE_ADMIN, status=UserStatus.ACTIVE, sub="usr_third", login="third@example.com")):
         store.create_user(user, samples.credential(user))
@@ -216,7 +216,7 @@ def test_seven_permissions_are_enough(moto_client: DynamoDBClient, table: str, r
 
 
 def test_every_read_is_consistent(moto_client: DynamoDBClient, table: str, recorder: Recorder) -> None:
-    """No read of the store may be older than the write before it, but that of the index, where events alone are."""
+    """Every read is strongly consistent, except for that of the index, which holds events alone."""
     store: Store = DynamoStore(moto_client, table)
     recorder.calls.clear()
     for call, _ in OPERATIONS.values():
@@ -241,7 +241,7 @@ def test_a_query_follows_every_page(moto_client: DynamoDBClient, table: str, rec
 
 
 def test_an_account_and_its_session_are_one_batch(moto_client: DynamoDBClient, table: str, recorder: Recorder) -> None:
-    """What every refresh reads is two items, however many and however large the account's other sessions are."""
+    """Every refresh reads two items, whatever the number and size of the account's other sessions."""
     store: Store = DynamoStore(moto_client, table)
     store.create_user(USER, samples.credential(USER))
     sessions = [replace(samples.session(USER.sub), device="x" * 300_000) for _ in range(5)]
@@ -258,7 +258,7 @@ def test_an_account_and_its_session_are_one_batch(moto_client: DynamoDBClient, t
 def test_sessions_are_written_in_a_partition_of_their_own(
     moto_client: DynamoDBClient, table: str, recorder: Recorder
 ) -> None:
-    """What sign-in and refresh write never lies beside the account, so that they need no right to write there."""
+    """Sign-in and refresh write no item beside the account, so they need no right to write there."""
     store: Store = DynamoStore(moto_client, table)
     written = set()
     for operation in ("create_session", "create_session that clears", "advance", "count_repeat", "end_sessions"):
@@ -282,7 +282,7 @@ def stored(moto_client: DynamoDBClient, table: str) -> dict[str, dict[str, Any]]
 
 
 def test_keys_are_those_of_the_design(stored: dict[str, dict[str, Any]]) -> None:
-    """Each kind of item has its place; what a stranger typed is in no key but as a hash."""
+    """Each kind of item has its own keys; text from a stranger is in a key only as a hash."""
     assert set(stored) == {
         f"USER#{FIRST.sub}|PROFILE",
         f"LOGIN#{sha256('first@example.com')}|LOGIN",
@@ -329,7 +329,7 @@ def test_keys_are_those_of_the_design(stored: dict[str, dict[str, Any]]) -> None
     ids=["session", "code", "mail", "throttle", "lease", "event", "assertion"],
 )
 def test_what_expires_is_swept_a_day_later(stored: dict[str, dict[str, Any]], prefix: str, expiry: int) -> None:
-    """DynamoDB may sweep an item a day after its expiry, when no clock can still take it for alive."""
+    """DynamoDB may delete an item a day after it expires, when every clock agrees that it has."""
     [item] = [item for key, item in stored.items() if key.startswith(prefix)]
     assert item["ttl"] == {"N": str(expiry + DAY)}
 
@@ -343,14 +343,14 @@ def test_what_expires_is_swept_a_day_later(stored: dict[str, dict[str, Any]], pr
     ids=lambda prefix: prefix.replace(USER.sub, "user").replace(GUEST.sub, "guest"),
 )
 def test_what_does_not_expire_is_never_swept(stored: dict[str, dict[str, Any]], prefix: str) -> None:
-    """An item that must stay carries no time to live."""
+    """An item that must stay has no time to live."""
     found = [item for key, item in stored.items() if key.startswith(prefix)]
     assert found
     assert not any("ttl" in item for item in found)
 
 
 def test_events_alone_are_in_the_index_of_subjects(stored: dict[str, dict[str, Any]]) -> None:
-    """Who may read the index reads nothing but events."""
+    """A role that may read the index reads events alone."""
     assert [key.partition("#")[0] for key, item in stored.items() if "subject" in item] == ["AUDIT"]
 
 
@@ -390,7 +390,7 @@ def sha256(text: str) -> str:
 
 
 def test_a_credential_that_lost_its_hash_has_an_empty_one(moto_client: DynamoDBClient) -> None:
-    """An item that something damaged is read, so that its login is refused like any other and nobody gets a crash."""
+    """A damaged item is read as one with an empty hash, so its login is rejected without a crash."""
     table = new_table(moto_client)
     store, user = DynamoStore(moto_client, table), samples.user()
     store.create_user(user, samples.credential(user))

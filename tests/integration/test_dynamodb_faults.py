@@ -1,4 +1,4 @@
-"""Faults of the network and of DynamoDB: every write happens wholly or not at all, and knows its own effect."""
+"""Faults of the network and of DynamoDB: every write is atomic, and the store recognises its own writes."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def remote(network: BadNetwork, table: str) -> DynamoStore:
 
 @pytest.fixture(autouse=True)
 def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The SDK asks again at once, so that these tests take seconds and not minutes."""
+    """The SDK retries at once, so that these tests take seconds and not minutes."""
     monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0)
 
 
@@ -151,7 +151,7 @@ OPERATIONS: dict[str, Callable[[DynamoStore], object]] = {
 def test_an_outage_is_temporarily_unavailable(
     remote: DynamoStore, network: BadNetwork, operation: str, outage: Fault | Refusal
 ) -> None:
-    """Whatever is asked for, two failed attempts are an honest 503 with a time to come back, and no third attempt."""
+    """For every operation, two failed attempts are a 503 with a time to retry, without a third attempt."""
     network.spoil(outage, outage)
     with pytest.raises(ServiceError) as unavailable:
         OPERATIONS[operation](remote)
@@ -176,7 +176,7 @@ def test_an_outage_during_an_advance_changes_nothing(
 
 @pytest.mark.parametrize("outage", OUTAGES, ids=["reset", "throttled", "over capacity", "failed"])
 def test_one_failed_attempt_is_not_noticed(remote: DynamoStore, network: BadNetwork, outage: Fault | Refusal) -> None:
-    """The second attempt of a call does what the first did not."""
+    """The second attempt of a call succeeds after the first has failed."""
     user = samples.user()
     network.spoil(outage)
     remote.create_user(user, samples.credential(user))
@@ -213,7 +213,7 @@ def test_no_endpoint_is_temporarily_unavailable() -> None:
 
 
 def test_a_lost_answer_to_an_advance(remote: DynamoStore, network: BadNetwork) -> None:
-    """The refresh has advanced the session once, and knows that it was itself."""
+    """The refresh has advanced the session once, and the store recognises its own write."""
     session = samples.session()
     remote.create_session(session)
     network.spoil(LOST)
@@ -224,7 +224,7 @@ def test_a_lost_answer_to_an_advance(remote: DynamoStore, network: BadNetwork) -
 
 
 def test_a_lost_answer_to_an_advance_is_not_a_winner_for_others(remote: DynamoStore, network: BadNetwork) -> None:
-    """A refusal after a network fault is a success only by one's own effect: another's advance stays another's."""
+    """A rejection after a network fault is a success only if the caller's own write is found."""
     session = samples.session()
     remote.create_session(session)
     step = step_from(session)
@@ -245,7 +245,7 @@ def test_both_answers_to_an_advance_lost(remote: DynamoStore, network: BadNetwor
 
 
 def test_a_lost_answer_to_a_registration(remote: DynamoStore, network: BadNetwork) -> None:
-    """The registration succeeds once: its repetition carries the same token and is the same request."""
+    """The registration succeeds once: its retry has the same token and is the same request."""
     user = samples.user()
     network.spoil(LOST)
     remote.create_user(user, samples.credential(user))
@@ -255,7 +255,7 @@ def test_a_lost_answer_to_a_registration(remote: DynamoStore, network: BadNetwor
 
 
 def test_a_lost_answer_to_a_registration_whose_token_is_forgotten(remote: DynamoStore, network: BadNetwork) -> None:
-    """Even where DynamoDB no longer knows the token, a registration knows its own items."""
+    """Even if DynamoDB no longer knows the token, the store recognises the registration's own items."""
     user = samples.user()
     network.spoil(Fault.FORGOTTEN)
     remote.create_user(user, samples.credential(user))
@@ -264,7 +264,7 @@ def test_a_lost_answer_to_a_registration_whose_token_is_forgotten(remote: Dynamo
 
 
 def test_a_taken_login_stays_taken_when_the_network_fails(remote: DynamoStore, network: BadNetwork) -> None:
-    """A repeated registration is refused by another's items as the first would have been."""
+    """A retried registration is rejected because of another user's items, as the first attempt would be."""
     owner = samples.user()
     remote.create_user(owner, samples.credential(owner))
     stranger = samples.user(owner.login)
@@ -287,7 +287,7 @@ def test_a_lost_answer_to_a_reset(remote: DynamoStore, network: BadNetwork, faul
 
 @pytest.mark.parametrize("fault", [LOST, Fault.FORGOTTEN])
 def test_a_lost_answer_to_the_first_admin(network: BadNetwork, ministack_client: DynamoDBClient, fault: Fault) -> None:
-    """Whose answer is lost is not told that somebody else was first."""
+    """The admin whose response is lost is not told that another was first."""
     store = DynamoStore(connect_to(network.address), new_table(ministack_client))
     admin = samples.user(roles=("admin", "privacy"))
     network.spoil(fault)
@@ -310,7 +310,7 @@ def test_a_lost_answer_to_a_move(remote: DynamoStore, network: BadNetwork, fault
 
 
 def test_a_lost_answer_to_the_use_of_a_code(remote: DynamoStore, network: BadNetwork) -> None:
-    """The code is used, by this caller, and by nobody after."""
+    """The code is used by this caller, and by no later one."""
     code = samples.code()
     remote.save_code(code)
     network.spoil(LOST)
@@ -320,7 +320,7 @@ def test_a_lost_answer_to_the_use_of_a_code(remote: DynamoStore, network: BadNet
 
 @pytest.mark.parametrize("create", ["create_session", "save_code"])
 def test_a_lost_answer_to_a_new_item(remote: DynamoStore, network: BadNetwork, create: str) -> None:
-    """What was stored is not refused as a duplicate of itself."""
+    """An item that was stored is not rejected as a duplicate of itself."""
     records = {
         "create_session": samples.session(),
         "save_code": samples.code(),
@@ -332,7 +332,7 @@ def test_a_lost_answer_to_a_new_item(remote: DynamoStore, network: BadNetwork, c
 
 @pytest.mark.parametrize("fault", [LOST, Fault.FORGOTTEN])
 def test_a_lost_answer_to_a_new_client_or_key(remote: DynamoStore, network: BadNetwork, fault: Fault) -> None:
-    """What was stored, listed and counted in one transaction is not refused as a duplicate of itself."""
+    """An item stored, listed and counted in one transaction is not rejected as a duplicate of itself."""
     client, key, successor = samples.client(), samples.api_key(), samples.api_key()
     key = replace(key, client_id=client.client_id)
     network.spoil(fault)
@@ -345,7 +345,7 @@ def test_a_lost_answer_to_a_new_client_or_key(remote: DynamoStore, network: BadN
 
 
 def test_a_lost_answer_to_an_attempt_counts_it_once(remote: DynamoStore, network: BadNetwork) -> None:
-    """Neither a reserved nor a counted attempt is counted twice because the network forgot the answer."""
+    """An attempt, reserved or counted, is not counted twice when its response is lost."""
     who = samples.unique("ada@")
     network.spoil(LOST)
     assert remote.reserve_attempt(Counter("login", who, RULE), NOW) == 1
@@ -355,7 +355,7 @@ def test_a_lost_answer_to_an_attempt_counts_it_once(remote: DynamoStore, network
 
 
 def test_a_lost_answer_to_a_counted_repeat_or_a_new_hash(remote: DynamoStore, network: BadNetwork) -> None:
-    """A change that was made is told as made."""
+    """A change that was made is reported as made."""
     user = samples.user()
     session = samples.session(user.sub)
     remote.create_user(user, samples.credential(user, "old"))
@@ -369,7 +369,7 @@ def test_a_lost_answer_to_a_counted_repeat_or_a_new_hash(remote: DynamoStore, ne
 
 
 def test_a_lost_answer_to_the_end_of_a_session(remote: DynamoStore, network: BadNetwork) -> None:
-    """Whoever ended a session is told so: an ended session leaves nothing to know one's own deed by."""
+    """The caller who ended a session is told so: an ended session keeps no mark of who ended it."""
     session = samples.session()
     remote.create_session(session)
     network.spoil(LOST)
@@ -378,7 +378,7 @@ def test_a_lost_answer_to_the_end_of_a_session(remote: DynamoStore, network: Bad
 
 
 def test_a_lost_answer_to_a_lease(remote: DynamoStore, network: BadNetwork) -> None:
-    """Whoever took it knows that he holds it, and whoever gave it back has; neither is taken for another's doing."""
+    """The caller who took or returned the lease is told so, and neither is taken for the act of another."""
     name = samples.unique("lease-")
     network.spoil(LOST)
     assert remote.take_lease(name, "ann", now=NOW, until=NOW + 60)
@@ -394,7 +394,7 @@ def test_a_lost_answer_to_a_lease(remote: DynamoStore, network: BadNetwork) -> N
 
 
 def test_a_collision_is_no_taken_login(remote: DynamoStore, network: BadNetwork) -> None:
-    """A transaction that met another is tried again, as the same request."""
+    """A transaction that collides with another is retried as the same request."""
     user = samples.user()
     network.spoil(faults.CONFLICT, faults.CONFLICT)
     remote.create_user(user, samples.credential(user))
@@ -421,7 +421,7 @@ def test_collisions_without_end_are_temporarily_unavailable(remote: DynamoStore,
 
 
 def test_a_taken_login_is_told_through_a_collision(remote: DynamoStore, network: BadNetwork) -> None:
-    """Where one item collides and the other's key is taken, the login is taken."""
+    """If one item collides and the key of the other is taken, the login is taken."""
     user = samples.user()
     network.spoil(
         Refusal(400, "TransactionCanceledException", reasons("ConditionalCheckFailed", "TransactionConflict"))
@@ -432,7 +432,7 @@ def test_a_taken_login_is_told_through_a_collision(remote: DynamoStore, network:
 
 
 def test_a_transaction_that_is_wrong_passes(remote: DynamoStore, network: BadNetwork) -> None:
-    """A cancellation for any other reason is a fault of ours, neither a taken login nor an outage."""
+    """A cancellation for any other reason is our bug: neither a taken login nor an outage."""
     user = samples.user()
     network.spoil(Refusal(400, "TransactionCanceledException", reasons("ValidationError", "None")))
     with pytest.raises(ClientError, match="TransactionCanceledException"):
@@ -474,7 +474,7 @@ def test_lost_answer_to_a_deletion_that_begins(
 
 
 def test_lost_answer_to_a_deletion_that_ends(remote: DynamoStore, network: BadNetwork) -> None:
-    """The account is gone once, and who deleted it is told so."""
+    """The account is deleted once, and the caller is told so."""
     user = samples.user()
     remote.create_user(user, samples.credential(user))
     remote.begin_deletion(user, mail=None)
@@ -486,7 +486,7 @@ def test_lost_answer_to_a_deletion_that_ends(remote: DynamoStore, network: BadNe
 def test_lost_answer_to_the_waking_of_an_admin_counts_it_once(
     ministack_client: DynamoDBClient, network: BadNetwork
 ) -> None:
-    """Else a last admin could go."""
+    """The admin is counted once. Otherwise the last admin could be removed."""
     store = DynamoStore(connect_to(network.address), new_table(ministack_client))
     admin, late = samples.user(roles=("admin",)), replace(samples.user(roles=("admin",)), status=UserStatus.PENDING)
     for user in (admin, late):
@@ -500,7 +500,7 @@ def test_lost_answer_to_the_waking_of_an_admin_counts_it_once(
 
 
 def test_lost_answer_to_a_change_of_roles_is_no_conflict(remote: DynamoStore, network: BadNetwork) -> None:
-    """The roles are stored, and whoever stored them is told so."""
+    """The roles are stored, and the caller is told so."""
     before = remote.custom_roles()
     network.spoil(LOST)
     assert remote.replace_roles(CustomRoles(before.version + 1, {"desk": "users:read"}))
@@ -510,7 +510,7 @@ def test_lost_answer_to_a_change_of_roles_is_no_conflict(remote: DynamoStore, ne
 def test_page_that_lacks_a_part_is_asked_for_again(
     moto_client: DynamoDBClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """DynamoDB may give a part of a batch; the rest is asked for, and nobody is missing from the page."""
+    """DynamoDB may return part of a batch; the store requests the rest, and no user is missing from the page."""
     store = DynamoStore(moto_client, new_table(moto_client))
     users = [samples.user() for _ in range(3)]
     for user in users:
@@ -533,7 +533,7 @@ def test_page_that_lacks_a_part_is_asked_for_again(
 def test_a_session_that_a_batch_never_gives_is_not_taken_for_ended(
     moto_client: DynamoDBClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where DynamoDB keeps back a part of the batch, the answer is 503: no phone is signed out by a busy table."""
+    """If DynamoDB withholds part of a batch, the response is 503: a busy table signs no phone out."""
     store = DynamoStore(moto_client, new_table(moto_client))
 
     def nothing(RequestItems: dict[str, Any]) -> Any:  # noqa: N803 - the SDK's name
@@ -545,14 +545,14 @@ def test_a_session_that_a_batch_never_gives_is_not_taken_for_ended(
 
 
 def test_a_lost_answer_to_a_use_of_an_assertion(remote: DynamoStore, network: BadNetwork) -> None:
-    """The use knows that it was itself, and the next one that it was not."""
+    """The first use is told that it was the first, and the next one that it was not."""
     digest = samples.unique("")
     network.spoil(LOST)
     assert [remote.use_assertion(digest, until=NOW) for _ in range(2)] == [True, False]
 
 
 def test_a_lost_answer_to_an_account_just_in_time(remote: DynamoStore, network: BadNetwork) -> None:
-    """The account was made by this very call, whether or not DynamoDB still knows the request."""
+    """The caller is told that it made the account, whether or not DynamoDB still knows the request."""
     for fault in (LOST, Fault.FORGOTTEN):
         user = samples.external_user()
         network.spoil(fault)
@@ -561,7 +561,7 @@ def test_a_lost_answer_to_an_account_just_in_time(remote: DynamoStore, network: 
 
 
 def test_a_lost_answer_to_a_seat(remote: DynamoStore, network: BadNetwork) -> None:
-    """It is counted once."""
+    """A seat whose response is lost is counted once."""
     partner_id = samples.unique("prt_")
     network.spoil(LOST)
     assert [remote.take_seat(partner_id, 2) for _ in range(3)] == [True, True, False]

@@ -91,7 +91,7 @@ def test_own_address_is_accepted(site: Site) -> None:
 
 
 def test_retired_key_in_a_cache_is_no_reason_to_refuse(site: Site) -> None:
-    """A cache between may serve more keys than the stack has now."""
+    """A cache on the way may serve more keys than the stack has now."""
     assert check(site.address, FIRST) == ""
 
 
@@ -122,13 +122,13 @@ def test_metadata_of_another_stack_are_refused(site: Site) -> None:
 
 @pytest.mark.parametrize("status", [301, 302, 403, 404, 500])
 def test_any_other_status_is_no_answer(site: Site, status: int) -> None:
-    """A redirect is not followed, wherever it leads."""
+    """A redirect is not followed, whatever its target."""
     site.serve(status=status, Location=f"{site.address}/.well-known/jwks.json")
     assert check(site.address) == "422 iss: no_answer"
 
 
 def test_endless_document_is_no_answer(site: Site) -> None:
-    """Only so many bytes are read."""
+    """The number of bytes that are read is limited."""
     site.serve(keys=[FIRST, "x" * MAX_BYTES])
     assert check(site.address) == "422 iss: no_answer"
 

@@ -1,4 +1,4 @@
-"""An issuer's public keys, over HTTP: how often they are asked for, and what is believed."""
+"""An issuer's public keys over HTTP: how often they are fetched, and which of them are trusted."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ OLD, NEW = new_jwk(), new_jwk()
 
 
 class Issuer:
-    """An issuer on this machine: what it answers, and how often it was asked."""
+    """An issuer on this machine: its response, and the number of requests."""
 
     def __init__(self, port: int) -> None:
         self.uri = f"http://127.0.0.1:{port}/.well-known/jwks.json?stage=prod"
@@ -64,7 +64,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(self.issuer.status)
         for name, value in self.issuer.headers.items():
             self.send_header(name, value)
-        with suppress(ConnectionError):  # who waited too long has gone
+        with suppress(ConnectionError):  # a client that timed out has gone
             self.end_headers()
             self.wfile.write(self.issuer.body)
 
@@ -107,7 +107,7 @@ def test_a_key_is_found_by_its_id(keys: RemoteKeys, issuer: Issuer) -> None:
 
 
 def test_a_key_published_later_is_found_at_once(keys: RemoteKeys, issuer: Issuer) -> None:
-    """An unknown id is asked for once, so that an issuer that rotates in a hurry is followed."""
+    """An unknown id causes one fetch, so that an early rotation is noticed."""
     keys.find(OLD["kid"])
     issuer.publish(OLD, NEW)
     assert keys.find(NEW["kid"]) is not None
@@ -115,7 +115,7 @@ def test_a_key_published_later_is_found_at_once(keys: RemoteKeys, issuer: Issuer
 
 
 def test_a_flood_of_unknown_ids_causes_two_fetches(keys: RemoteKeys, issuer: Issuer, clock: Clock) -> None:
-    """A thousand strangers cause one fetch more than the owner, and one more every ten seconds."""
+    """A thousand unknown ids cause one extra fetch, and one more every ten seconds."""
     keys.find(OLD["kid"])
     assert not any(keys.find(f"stranger-{number}") for number in range(1000))
     assert len(issuer.asked) == 2
@@ -128,7 +128,7 @@ def test_a_flood_of_unknown_ids_causes_two_fetches(keys: RemoteKeys, issuer: Iss
 
 
 def test_a_flood_on_a_cold_start_causes_one_fetch(keys: RemoteKeys, issuer: Issuer) -> None:
-    """Keys that were fetched for the very question are not fetched again for it."""
+    """Keys that were fetched for a request are not fetched again for the same request."""
     assert not any(keys.find(f"stranger-{number}") for number in range(1000))
     assert len(issuer.asked) == 1
 
@@ -144,14 +144,14 @@ def test_a_flood_of_threads_causes_no_more(issuer: Issuer) -> None:
 
 
 def test_a_known_id_is_served_while_the_gate_is_closed(keys: RemoteKeys) -> None:
-    """Strangers do not stand in the owner's way."""
+    """Unknown ids do not block tokens with a known id."""
     assert keys.find("stranger") is None
     assert keys.find(OLD["kid"]) is not None
 
 
 @pytest.mark.parametrize("max_age", [1, 60])
 def test_keys_are_kept_for_as_long_as_was_said(issuer: Issuer, clock: Clock, max_age: int) -> None:
-    """A key that the issuer withdrew is believed for `max_age` seconds at most."""
+    """A key that the issuer withdrew is trusted for `max_age` seconds at most."""
     keys = RemoteKeys(issuer.uri, clock, max_age)
     keys.find(OLD["kid"])
     issuer.publish(NEW)
@@ -161,8 +161,8 @@ def test_keys_are_kept_for_as_long_as_was_said(issuer: Issuer, clock: Clock, max
     assert keys.find(OLD["kid"]) is None
 
 
-def test_keys_are_fetched_anew_after_five_minutes(keys: RemoteKeys, issuer: Issuer, clock: Clock) -> None:
-    """A key that the issuer withdrew is believed for 300 seconds at most."""
+def test_keys_are_fetched_again_after_five_minutes(keys: RemoteKeys, issuer: Issuer, clock: Clock) -> None:
+    """A key that the issuer withdrew is trusted for 300 seconds at most."""
     keys.find(OLD["kid"])
     issuer.publish(NEW)
     clock.now += 299
@@ -172,7 +172,7 @@ def test_keys_are_fetched_anew_after_five_minutes(keys: RemoteKeys, issuer: Issu
 
 
 def test_names_come_with_the_keys(keys: RemoteKeys, issuer: Issuer, clock: Clock) -> None:
-    """Which issuers and audiences tokens may name is as old as the keys, and nothing where none are published."""
+    """The accepted issuers and audiences are fetched with the keys, and are empty if none are published."""
     found = keys.find(OLD["kid"])
     assert (found and found.accepted) == Accepted()
     names = Accepted({"https://old.example": NOW, "https://id.example": None}, {"latchkey": None})
@@ -186,7 +186,7 @@ def test_names_come_with_the_keys(keys: RemoteKeys, issuer: Issuer, clock: Clock
 
 
 def test_an_issuer_may_have_no_key_left(keys: RemoteKeys, issuer: Issuer, clock: Clock) -> None:
-    """One that signs with shared secrets publishes none, and what it published before a reset must be forgotten."""
+    """A stack with shared secrets publishes no keys, and keys from before a reset must be dropped."""
     keys.find(OLD["kid"])
     issuer.publish()
     clock.now += 300
@@ -194,7 +194,7 @@ def test_an_issuer_may_have_no_key_left(keys: RemoteKeys, issuer: Issuer, clock:
 
 
 def broken(issuer: Issuer, how: str) -> None:
-    """Make the issuer answer with something that must not be believed, with a good key in it wherever possible."""
+    """Make the issuer return an invalid response, which contains a good key if possible."""
     good = {"keys": [OLD, NEW]}
     spoilt: dict[str, dict[str, Any]] = {
         "a server error": {"status": 500},
@@ -254,7 +254,7 @@ def test_a_broken_answer_keeps_the_old_keys(keys: RemoteKeys, issuer: Issuer, cl
 
 @pytest.mark.parametrize("how", BROKEN)
 def test_a_broken_answer_at_first_is_no_key(keys: RemoteKeys, issuer: Issuer, how: str) -> None:
-    """An authorizer that never saw a key says so, in place of refusing everybody."""
+    """An authorizer that never had a key reports an outage; it does not reject tokens."""
     broken(issuer, how)
     with pytest.raises(KeysUnavailable, match="JWKS"):
         keys.find(OLD["kid"])
@@ -262,7 +262,7 @@ def test_a_broken_answer_at_first_is_no_key(keys: RemoteKeys, issuer: Issuer, ho
 
 
 def test_a_redirect_is_not_followed(keys: RemoteKeys, issuer: Issuer) -> None:
-    """Nobody but the address given is asked."""
+    """The client asks the configured address alone."""
     issuer.status, issuer.headers = 302, {"Location": "/elsewhere"}
     with pytest.raises(KeysUnavailable, match="302"):
         keys.find(OLD["kid"])
@@ -281,7 +281,7 @@ def test_failed_fetches_are_rare(keys: RemoteKeys, issuer: Issuer, clock: Clock)
 
 
 def test_a_first_fetch_that_fails_is_repeated_after_a_second(keys: RemoteKeys, issuer: Issuer, clock: Clock) -> None:
-    """With nothing in hand a second attempt is worth a second's wait: the issuer may have been starting."""
+    """Without any keys the fetch is retried after one second, because the issuer may have been starting."""
     issuer.status = 500
     for _ in range(1000):
         with pytest.raises(KeysUnavailable):
@@ -293,7 +293,7 @@ def test_a_first_fetch_that_fails_is_repeated_after_a_second(keys: RemoteKeys, i
 
 
 def test_silence_is_a_failure(issuer: Issuer, clock: Clock) -> None:
-    """An issuer that does not answer is waited for as long as was said."""
+    """Waiting for an issuer that does not respond ends after the configured time."""
     keys = RemoteKeys(issuer.uri, clock, timeout=0.1)
     issuer.pause = 0.5
     with pytest.raises(KeysUnavailable, match="TimeoutError"):
@@ -339,7 +339,7 @@ def test_odd_keys_are_left_out(keys: RemoteKeys, issuer: Issuer) -> None:
     ],
 )
 def test_only_https_or_this_machine_is_asked(uri: str, clock: Clock) -> None:
-    """Keys that travel in the clear could be anybody's."""
+    """Keys sent over plain http could come from anyone."""
     with pytest.raises(ValueError, match="https"):
         RemoteKeys(uri, clock)
 
@@ -348,12 +348,12 @@ def test_only_https_or_this_machine_is_asked(uri: str, clock: Clock) -> None:
     "uri", ["https://issuer.example/j", "HTTPS://[2001:db8::1]/", "http://[::1]:80/", "http://localhost/"]
 )
 def test_https_and_this_machine_are_asked(uri: str, clock: Clock) -> None:
-    """Every https address is good, and this machine without."""
+    """Every https address is accepted, and plain http on this machine."""
     RemoteKeys(uri, clock)
 
 
 def test_a_certificate_must_be_trusted(issuer: Issuer, clock: Clock) -> None:
-    """An https address behind which nobody proves who they are gives no key."""
+    """A server without a trusted certificate provides no keys."""
     with pytest.raises(KeysUnavailable, match="SSL"):
         RemoteKeys(issuer.uri.replace("http:", "https:"), clock).find(OLD["kid"])
     assert issuer.asked == []

@@ -1,4 +1,4 @@
-"""The life of keys once more: longer, and with flaws planted that the world of the unit tests must notice."""
+"""The life of keys in longer runs, and planted flaws that the world of the unit tests must notice."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def quick_keys(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_keys_live_as_promised_at_length() -> None:
-    """Forty worlds with thirty moves each refuse nobody."""
+    """Forty worlds with thirty moves each reject no valid token."""
     run_state_machine_as_test(KeyLife, settings=AT_LENGTH)
 
 
@@ -60,7 +60,7 @@ def method(name: str, flawed: Callable[..., Any]) -> Plant:
 
 
 def heir_dropped(keys: KeySet, now: int, caches: Caches) -> KeySet:
-    """Forget an heir that somebody may still let begin."""
+    """Forget an heir that a later call may still let begin."""
     return key_set._waiting(keys, replace(keys.current, retire_at=None), keys.spare) if keys.heir else keys
 
 
@@ -73,13 +73,13 @@ def heir_dropped_too_soon(keys: KeySet, now: int, caches: Caches) -> KeySet:
 def heir_begins_at_once(  # noqa: PLR0913, PLR0917 - as `KeySet` has it
     keys: KeySet, now: int, ttl: int, heir: SigningKey, spare: SigningKey, caches: Caches
 ) -> KeySet:
-    """Let the first key of another algorithm sign before anybody has it."""
+    """Let the first key of another algorithm sign before any verifier has it."""
     heir = replace(heir, activates_at=now)
     return key_set._succeeded(keys.at(now).disinherited(now, caches), heir, ttl, spare, caches)
 
 
 def spare_begins_at_once(keys: KeySet, now: int, ttl: int, fresh: SigningKey, caches: Caches) -> KeySet:
-    """Let the spare key sign whenever somebody rotates."""
+    """Let the spare key sign at once after a rotation."""
     settled = keys.at(now)
     heir = replace(settled.spare, activates_at=now)
     return settled if settled.heir else key_set._succeeded(settled, heir, ttl, fresh, caches).at(now)
@@ -91,12 +91,12 @@ def longest_token_forgotten(key: SigningKey, ttl: int) -> SigningKey:
 
 
 def only_the_new_keys(before: SigningPolicy | None, after: SigningPolicy, now: int) -> PublishedKeys:
-    """Announce a change as if it had come about."""
+    """Announce a change as if it had been put in force."""
     return rotation.public_half(after, now)
 
 
 def with_an_end(before: SigningPolicy, after: SigningPolicy, now: int) -> PublishedKeys:
-    """Announce when keys end by a change that may never come about."""
+    """Announce the end of keys by a change that may never be put in force."""
     return replace(rotation.announcement(before, after, now), retire_at=rotation.public_half(after, now).retire_at)
 
 
@@ -128,7 +128,7 @@ def sessions_kept(made: SigningPolicy, moment: policy.Moment, *, end_sessions: b
 def bound_without_the_gateway(
     made: SigningPolicy, moment: policy.Moment, *, end_sessions: bool
 ) -> dict[str, int | bool]:
-    """Promise what the gateway's memory of the authorizer makes impossible."""
+    """Promise a bound that ignores the gateway's cache."""
     own = min(admin.OWN_JWKS_AGE, moment.caches.jwks)
     return IMPACT(made, moment, end_sessions=end_sessions) | {"verifiers_notice_within": own}
 
@@ -149,7 +149,7 @@ def names_begin_at_once(names: Name, name: str, *, now: int, longest: int, cache
 
 
 def names_begin_too_soon_for_verifiers(names: Name, name: str, *, now: int, longest: int, caches: Caches) -> Name:
-    """Let tokens carry a name that only the functions are sure to know."""
+    """Let tokens carry a name that only the functions certainly know."""
     moved = MOVED(names, name, now=now, longest=longest, caches=caches)
     planned = moved.planned
     begins_at = now + caches.staging + caches.policy + 1
@@ -157,19 +157,19 @@ def names_begin_too_soon_for_verifiers(names: Name, name: str, *, now: int, long
 
 
 def names_return_at_once(names: Name, name: str, *, now: int, longest: int, caches: Caches) -> Name:
-    """Take it that verifiers accept a previous name for as long as a new one."""
+    """Assume that verifiers accept a previous name for as long as a new one."""
     moved = MOVED(names, name, now=now, longest=longest, caches=caches)
     known = [each for each in names.at(now).previous if each.name == name]
     return replace(moved, planned=replace(moved.planned, at=now)) if known and moved.planned else moved
 
 
 def plan_forgotten(names: Name, **_: object) -> Name:
-    """Call a move off that some function may begin with."""
+    """Cancel a move that some function may already have begun."""
     return replace(names, planned=None)
 
 
 def early_plan_forgotten(names: Name, *, now: int, longest: int, caches: Caches) -> Name:
-    """Forget a name that no function can begin with any more, though some may have begun with it before."""
+    """Forget a name that no function can use first any more, though some may have used it before."""
     if names.planned and names.planned.at > now + caches.staging + caches.policy:
         return replace(names, planned=None)
     return CALLED_OFF(names, now=now, longest=longest, caches=caches)
@@ -225,7 +225,7 @@ FLAWS: dict[str, Plant] = {
 
 @pytest.mark.parametrize("flaw", FLAWS)
 def test_planted_flaw_is_noticed(flaw: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A rule of the key life that is broken makes some world refuse a good token, or accept a bad one."""
+    """A broken rule of the key life makes some world reject a good token, or accept a bad one."""
     FLAWS[flaw](monkeypatch)
     with pytest.raises(AssertionError):
         run_state_machine_as_test(KeyLife, settings=SAME_WORLDS)
@@ -235,7 +235,7 @@ def test_planted_flaw_is_noticed(flaw: str, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def a_rotation_dies(life: KeyLife) -> None:
-    """Announce a rotation that never comes about."""
+    """Announce a rotation that is never put in force."""
     life.rotate(AT_ONCE, "announced")
     life.wait(2 * DAY)
 
@@ -250,7 +250,7 @@ def tokens_become_shorter(life: KeyLife) -> None:
 
 
 def two_rotations_in_a_row(life: KeyLife) -> None:
-    """Rotate twice within what functions remember."""
+    """Rotate twice within the functions' cache time."""
     life.rotate(AT_ONCE, "")
     life.wait(1)
     life.rotate(AT_ONCE, "")
@@ -269,7 +269,7 @@ def a_longer_life_before_a_move(life: KeyLife, caches: Caches | None = None) -> 
 
 
 def a_move_called_off_twice(life: KeyLife) -> None:
-    """Call a move off when some functions have begun with it, plan it again, and call it off early."""
+    """Cancel a move that some functions have begun, plan it again, and cancel it early."""
     life.move_issuer(OTHER, AT_ONCE, "")
     life.wait(life.caches.publish_lead - 30)
     life.move_issuer(ISSUER, AT_ONCE, "")
@@ -281,7 +281,7 @@ def a_move_called_off_twice(life: KeyLife) -> None:
 
 
 def a_slow_change_back(life: KeyLife) -> None:
-    """Change the algorithm and change it back, so slowly that the heir begins before everybody has read of it."""
+    """Change the algorithm and change it back, so slowly that the heir begins before every reader knows it."""
     life.change_algorithm(Algorithm.ES256, AT_ONCE, "")
     life.wait(life.caches.publish_lead - life.caches.policy - 100)
     life.change_algorithm(Algorithm.EdDSA, AT_THE_LAST_MOMENT, "")
@@ -331,7 +331,7 @@ def live(moves: Moves) -> None:
 
 @pytest.mark.parametrize("flaw", RARE_FLAWS)
 def test_rare_flaw_is_noticed(flaw: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What needs several unlucky moves in a row is noticed when they come."""
+    """A flaw that needs several unlucky moves in a row is noticed when they come."""
     plant, moves = RARE_FLAWS[flaw]
     live(moves)
     plant(monkeypatch)

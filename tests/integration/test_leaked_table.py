@@ -1,4 +1,4 @@
-"""A leak of the table and of the signing secret together: no refresh token can be made of both."""
+"""A leak of the table and the signing secret together: no refresh token can be made from them."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ def refreshed(phones: Phones, times: int) -> list[TokenAnswer]:
 
 
 def leak(phones: Phones, *held: TokenAnswer) -> Leak:
-    """Return what is read of a table and its policy."""
+    """Return the whole table and its policy, as a thief reads them."""
     assert isinstance(phones.store, DynamoStore)
     return Leak(all_items(phones.store), phones.source.held.to_json(), tuple(answer.refresh_token for answer in held))
 
 
 def attack(phones: Phones, leaked: Leak, like: TokenAnswer) -> list[str | Errors]:
-    """Return what the thief's tokens get, one after the other."""
+    """Return the responses to the thief's tokens, in order."""
     return [
         outcome_of(lambda text=text: phones.refresh(replace(like, refresh_token=text), now=LATER))  # type: ignore[misc]
         for text in leaked.tokens()
@@ -63,7 +63,7 @@ def attack(phones: Phones, leaked: Leak, like: TokenAnswer) -> list[str | Errors
 
 @pytest.mark.parametrize("generation", [0, 1, 3])
 def test_no_refresh_token_can_be_made_of_the_table_and_all_keys(phones: Phones, generation: int) -> None:
-    """Each is refused and reported, the session stands, no mail goes out, and the phone goes on."""
+    """Each token is rejected and reported. The session goes on, and no mail is sent."""
     answer = refreshed(phones, generation)[-1]
     leaked, before = leak(phones), phones.session(answer)
     outcomes = attack(phones, leaked, answer)
@@ -77,7 +77,7 @@ def test_no_refresh_token_can_be_made_of_the_table_and_all_keys(phones: Phones, 
 
 
 def test_a_token_of_two_generations_ago_does_not_help(phones: Phones, answers: list[TokenAnswer]) -> None:
-    """It gives the family away, but the salt that led on from it is gone: the thief finds no link, and ends nothing."""
+    """It reveals the family, but its salt is deleted: the thief finds no link, and ends no session."""
     leaked = leak(phones, *answers[:2])
     outcomes = attack(phones, leaked, answers[-1])
     assert set(outcomes) == {Errors.INVALID_GRANT}
@@ -86,7 +86,7 @@ def test_a_token_of_two_generations_ago_does_not_help(phones: Phones, answers: l
     assert phones.token(phones.refresh(answers[-1], now=LATER)).generation == 4
 
 
-# The thief is good enough: what a weaker design would keep, he finds
+# The thief is good enough to find what a weaker design would keep
 
 
 def keep(phones: Phones, answer: TokenAnswer, **members: str) -> None:
@@ -133,13 +133,13 @@ def derived(key: bytes, token: RefreshToken) -> dict[str, str]:
 def test_what_a_weaker_design_keeps_is_found(
     phones: Phones, answers: list[TokenAnswer], flaw: Callable[[Phones, TokenAnswer], dict[str, str]]
 ) -> None:
-    """Where family and link can be made of what was read, the thief makes them and gets in: so the tries are real."""
+    """If family and link can be derived from the data, the thief gets in. This proves that the attempts are real."""
     keep(phones, answers[-1], **flaw(phones, answers[-1]))
     outcomes = attack(phones, leak(phones), answers[-1])
     assert [outcome for outcome in outcomes if not isinstance(outcome, Errors)]
 
 
 def test_the_token_before_the_present_one_is_the_present_one(phones: Phones, answers: list[TokenAnswer]) -> None:
-    """With it and the table, the thief makes the successor, which refresh itself would have given for it."""
+    """With it and the table, the thief derives the successor, which a refresh would return for it anyway."""
     outcomes = attack(phones, leak(phones, answers[2]), answers[-1])
     assert [outcome for outcome in outcomes if not isinstance(outcome, Errors)]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def test_one_call_at_a_time_is_answered_by_moto(moto_client: DynamoDBClient) -> None:
-    """Thirty-two threads that add one to one number make thirty-two, five times over."""
+    """Thirty-two threads that each add one to a number add thirty-two, in each of five rounds."""
     table = new_table(moto_client)
     start = Barrier(32)
 
@@ -48,7 +48,7 @@ def test_one_call_at_a_time_is_answered_by_moto(moto_client: DynamoDBClient) -> 
 def test_an_endpoint_of_ones_own_is_left_alone(
     ministack_address: str, monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
-    """A client that the environment sends elsewhere reads and writes there."""
+    """A client with another endpoint in the environment reads and writes there."""
     monkeypatch.setenv(variable, ministack_address)
     client = connect()
     assert client.meta.endpoint_url == ministack_address
@@ -60,7 +60,7 @@ def test_an_endpoint_of_ones_own_is_left_alone(
 
 
 def test_an_observer_is_told_of_what_has_succeeded() -> None:
-    """An observer hears each call after it is done and under the lock, in which it may call AWS itself."""
+    """An observer is called after each call, under the lock, and may call AWS itself."""
     told: list[tuple[str, Any]] = []
 
     def observe(client: BaseClient, operation: str, parameters: Mapping[str, Any]) -> None:
@@ -99,7 +99,7 @@ def test_the_table_is_the_templates(moto_client: DynamoDBClient) -> None:
 
 
 def test_refused_transaction_leaves_what_was_there(moto_client: DynamoDBClient) -> None:
-    """Items that it changed, deleted or put before the refusal stand as before; the rest of the table is untouched."""
+    """Items that it changed, deleted or put are restored, and the rest of the table is unchanged."""
     table = new_table(moto_client)
     for name in ("changed", "deleted", "other"):
         moto_client.put_item(TableName=table, Item=item(name) | {"n": {"N": "1"}})

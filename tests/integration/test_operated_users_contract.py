@@ -1,4 +1,4 @@
-"""What the store promises operators: a list of all accounts, what an account may do, and an admin who stays."""
+"""The store's contract for operators: the list of accounts, their status and roles, and the last admin."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ def made(store: Store, *roles: str, created_at: int = NOW) -> User:
     return user
 
 
-def test_nobody_is_listed_where_nobody_is(empty_store: Store) -> None:
+def test_an_empty_store_lists_no_users(empty_store: Store) -> None:
     """An empty store has one empty page."""
     page = empty_store.list_users(after="", limit=10)
     assert (page.items, page.after) == ((), "")
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3])
-def test_pages_hold_everybody_once_oldest_first(empty_store: Store, limit: int) -> None:
-    """Page after page every account comes once, in the order of age, none left out and no more than asked for."""
+def test_pages_hold_every_account_once_oldest_first(empty_store: Store, limit: int) -> None:
+    """The pages hold every account once, oldest first, and no page exceeds the limit."""
     users = [made(empty_store, created_at=NOW + age) for age in (4, 1, 3, 0, 2)]
     listed: list[User] = []
     after, pages = "", 0
@@ -47,14 +47,14 @@ def test_pages_hold_everybody_once_oldest_first(empty_store: Store, limit: int) 
 
 
 def test_list_shows_accounts_as_they_stand(empty_store: Store) -> None:
-    """What the owner changed is seen at once."""
+    """The list shows the owner's changes at once."""
     user = made(empty_store)
     empty_store.update_profile(user.sub, {"name": "Grace"})
     assert [each.name for each in empty_store.list_users(after="", limit=10).items] == ["Grace"]
 
 
 def test_a_refused_registration_is_not_listed(empty_store: Store) -> None:
-    """Who did not get the login is in no list."""
+    """A user whose registration was rejected is in no list."""
     first = made(empty_store)
     second = samples.user(first.login)
     with refuses(Errors.USER_EXISTS):
@@ -71,7 +71,7 @@ def test_standing_changes_and_is_found_so(store: Store) -> None:
 
 
 def test_credential_gets_the_epoch_of_its_account(store: Store) -> None:
-    """Else an account that is enabled again could never sign in."""
+    """Otherwise an account that is enabled again could never sign in."""
     user = made(store)
     store.set_standing(user, status=UserStatus.DISABLED, roles=user.roles, epoch=user.epoch + 1)
     credential = store.find_credential(user.login)
@@ -81,18 +81,18 @@ def test_credential_gets_the_epoch_of_its_account(store: Store) -> None:
 
 @pytest.mark.parametrize("change", [{"roles": ("privacy",)}, {"epoch": 7}, {"status": UserStatus.PENDING}])
 def test_standing_that_has_moved_is_left(store: Store, change: dict[str, object]) -> None:
-    """Who read something else changes nothing and is told so."""
+    """A caller who read an older state changes nothing and is told so."""
     user = made(store)
     read = replace(user, **change)  # type: ignore[arg-type]
     changed = store.set_standing(read, status=UserStatus.DISABLED, roles=("user",), epoch=user.epoch)
     assert (changed, store.find_user(user.sub)) == (None, user)
 
 
-def test_standing_of_nobody_makes_no_account(store: Store) -> None:
+def test_standing_of_a_missing_user_makes_no_account(store: Store) -> None:
     """An account that is not there is not made."""
-    nobody = samples.user()
-    changed = store.set_standing(nobody, status=UserStatus.ACTIVE, roles=("user",), epoch=nobody.epoch)
-    assert (changed, store.find_user(nobody.sub)) == (None, None)
+    missing = samples.user()
+    changed = store.set_standing(missing, status=UserStatus.ACTIVE, roles=("user",), epoch=missing.epoch)
+    assert (changed, store.find_user(missing.sub)) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_who_becomes_admin_or_comes_back_counts(empty_store: Store) -> None:
 
 
 def test_a_disabled_admin_does_not_count(empty_store: Store) -> None:
-    """Neither as one who stays nor when losing the role."""
+    """A disabled admin does not count, neither as the last one nor when losing the role."""
     made(empty_store, "admin")
     idle = made(empty_store, "admin")
     disabled = empty_store.set_standing(idle, status=UserStatus.DISABLED, roles=("admin",), epoch=idle.epoch)
@@ -147,7 +147,7 @@ def waiting_admin(store: Store) -> User:
 
 
 def may_go(store: Store, admin: User) -> bool:
-    """Take an admin's role, if the store lets one go; say whether it did."""
+    """Remove an admin's role if the store allows it, and return whether it did."""
     try:
         return store.set_standing(admin, status=admin.status, roles=("user",), epoch=admin.epoch) is not None
     except ServiceError as error:
@@ -157,14 +157,14 @@ def may_go(store: Store, admin: User) -> bool:
 
 
 def test_an_admin_who_waits_does_not_count(empty_store: Store) -> None:
-    """Who has not confirmed the address yet cannot stand in for the last admin."""
+    """An admin who has not confirmed the address does not count as the last admin."""
     admin = made(empty_store, "admin")
     waiting_admin(empty_store)
     assert not may_go(empty_store, admin)
 
 
 def test_an_admin_who_wakes_counts_once(empty_store: Store) -> None:
-    """However often the address is confirmed: one of two may go, and then nobody."""
+    """Confirming the address twice counts once: one of the two admins may go, and the last one stays."""
     admin, late = made(empty_store, "admin"), waiting_admin(empty_store)
     awake = [empty_store.activate_user(late.sub) for _ in range(2)]
     assert awake == [replace(late, status=UserStatus.ACTIVE)] * 2
@@ -173,7 +173,7 @@ def test_an_admin_who_wakes_counts_once(empty_store: Store) -> None:
 
 
 def test_an_admin_who_wakes_by_a_new_password_counts(empty_store: Store) -> None:
-    """That way too one of two may go, and then nobody."""
+    """A new password counts once as well: one of the two admins may go, and the last one stays."""
     admin, late = made(empty_store, "admin"), waiting_admin(empty_store)
     code = samples.code()
     empty_store.save_code(code)
@@ -184,7 +184,7 @@ def test_an_admin_who_wakes_by_a_new_password_counts(empty_store: Store) -> None
 
 
 def test_a_new_password_of_an_admin_changes_no_count(empty_store: Store) -> None:
-    """The one admin stays the one."""
+    """The number of admins stays one."""
     admin = made(empty_store, "admin")
     assert empty_store.change_password(samples.new_password(admin))
     changed = empty_store.find_user(admin.sub)
@@ -211,7 +211,7 @@ def test_who_does_not_give_way_stays_listed(empty_store: Store) -> None:
 
 
 def test_a_deleted_account_is_not_listed(empty_store: Store) -> None:
-    """While it is being deleted it is, so that no page hides what is there; then it is not, and pages are full."""
+    """An account is listed while its deletion runs, so no page hides it. Afterwards it is not, and pages are full."""
     user, other = made(empty_store), made(empty_store, created_at=NOW + 1)
     empty_store.begin_deletion(user, mail=None)
     marked = replace(user, status=UserStatus.DELETING, epoch=user.epoch + 1)
@@ -221,7 +221,7 @@ def test_a_deleted_account_is_not_listed(empty_store: Store) -> None:
 
 
 def test_the_last_admin_is_not_deleted(empty_store: Store) -> None:
-    """Not marked either, and no mail tells of it."""
+    """The last admin is not marked for deletion either, and no mail is sent."""
     admin, mail = made(empty_store, "admin"), samples.mail()
     with refuses(Errors.LAST_ADMIN):
         empty_store.begin_deletion(admin, mail=mail)
@@ -230,7 +230,7 @@ def test_the_last_admin_is_not_deleted(empty_store: Store) -> None:
 
 
 def test_a_deleted_admin_counts_no_more(empty_store: Store) -> None:
-    """From the moment of the mark, and once: one of three may still go after the first is deleted."""
+    """A deleted admin stops counting once, when marked: of three, a second may go after the first is deleted."""
     first, second, third = (made(empty_store, "admin") for _ in range(3))
     assert empty_store.begin_deletion(first, mail=None)
     assert empty_store.delete_user(replace(first, status=UserStatus.DELETING))
@@ -238,7 +238,7 @@ def test_a_deleted_admin_counts_no_more(empty_store: Store) -> None:
 
 
 def test_deletion_of_an_admin_who_does_not_count_changes_no_count(empty_store: Store) -> None:
-    """One who waits was never counted, so the last admin is not mistaken for one of none."""
+    """A pending admin was never counted, so their deletion does not lower the count."""
     admin, late = made(empty_store, "admin"), waiting_admin(empty_store)
     assert empty_store.begin_deletion(late, mail=None)
     other = made(empty_store, "admin")
@@ -249,14 +249,14 @@ def test_deletion_of_an_admin_who_does_not_count_changes_no_count(empty_store: S
 
 
 def first_admin(store: Store, login: str = "") -> User:
-    """Return an admin whom the store has taken as its first."""
+    """Return the admin that the store has accepted as its first."""
     user = samples.user(login, roles=("admin", "privacy"))
     store.create_first_admin(user, samples.credential(user))
     return user
 
 
 def test_the_first_admin_is_there_whole(empty_store: Store) -> None:
-    """Account, credential, line in the list, and the count that keeps the last one."""
+    """The account, its credential, its place in the list and the count of admins are stored."""
     admin = first_admin(empty_store)
     assert empty_store.find_user(admin.sub) == admin
     assert empty_store.find_credential(admin.login) == samples.credential(admin)
@@ -266,7 +266,7 @@ def test_the_first_admin_is_there_whole(empty_store: Store) -> None:
 
 @pytest.mark.parametrize("make", [first_admin, lambda store: made(store, "admin")], ids=["as first", "by an admin"])
 def test_there_is_one_first_admin(empty_store: Store, make: Callable[[Store], User]) -> None:
-    """However the first came to be, nobody else is taken as first, and nothing of the attempt is left."""
+    """A second first admin is rejected, however the first was created, and the attempt leaves nothing behind."""
     admin = make(empty_store)
     with refuses(Errors.ADMIN_EXISTS):
         first_admin(empty_store, "late@example.com")
@@ -275,7 +275,7 @@ def test_there_is_one_first_admin(empty_store: Store, make: Callable[[Store], Us
 
 
 def test_the_first_admin_stays_the_first_when_gone(empty_store: Store) -> None:
-    """When another admin stands in and the first goes, the way is not open again."""
+    """After the first admin has gone, no second one is accepted as first."""
     admin = first_admin(empty_store)
     made(empty_store, "admin")
     assert may_go(empty_store, admin)
@@ -284,7 +284,7 @@ def test_the_first_admin_stays_the_first_when_gone(empty_store: Store) -> None:
 
 
 def test_no_account_becomes_the_first_admin(empty_store: Store) -> None:
-    """A login that somebody holds is refused, and the way stays open for another."""
+    """A taken login is rejected, and another login can still become the first admin."""
     user = made(empty_store)
     with refuses(Errors.USER_EXISTS):
         first_admin(empty_store, user.login)
@@ -294,6 +294,6 @@ def test_no_account_becomes_the_first_admin(empty_store: Store) -> None:
 
 
 def test_a_further_admin_counts_beside_the_first(empty_store: Store) -> None:
-    """One of the two may go, and then nobody."""
+    """One of the two admins may go, and the last one stays."""
     admins = [first_admin(empty_store), made(empty_store, "admin")]
     assert [may_go(empty_store, admin) for admin in admins] == [True, False]

@@ -1,4 +1,4 @@
-"""Keys that partners publish: only the public internet is asked, and never for long."""
+"""Keys that partners publish are fetched from the public internet only, within a time limit."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PRIVATE = [
 
 @pytest.mark.parametrize("address", PRIVATE)
 def test_address_that_is_not_public_is_never_connected_to(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever name leads there, and even if the first address is a public one."""
+    """A private address is rejected for any host name, even if the first address is public."""
     connected: list[object] = []
     monkeypatch.setattr(f"{MODULE}.socket.create_connection", lambda *args: connected.append(args))
     for found in ([address], ["93.184.216.34", address]):
@@ -44,19 +44,19 @@ def test_address_that_is_not_public_is_never_connected_to(address: str, monkeypa
 
 @pytest.mark.parametrize("host", ["2130706433", "0x7f.1", "0177.0.0.1", "127.1", "0", "[::ffff:7f00:1]", "localhost"])
 def test_this_machine_is_known_by_every_spelling(host: str) -> None:
-    """What counts is where a name leads, as the system itself reads it."""
+    """The check looks at the address that the system resolves, not at the spelling."""
     with pytest.raises(KeysUnreachable, match="not public"):
         PublishedPartnerKeys(Clock()).find(f"https://{host}/jwks.json", "k1")
 
 
 @pytest.mark.parametrize("address", ["93.184.216.34", "8.8.8.8", "2606:4700::1111"])
 def test_public_address_is_public(address: str) -> None:
-    """Else no partner could be reached."""
+    """Public addresses are accepted."""
     assert is_public(ip_address(address))
 
 
 def test_address_that_was_looked_at_is_the_one_connected_to(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The name is resolved once: a second answer of its server would find nobody asking."""
+    """The name is resolved once, so a second DNS answer cannot redirect the connection."""
     asked: list[str] = []
     connected: list[tuple[str, int]] = []
 
@@ -76,13 +76,13 @@ def test_address_that_was_looked_at_is_the_one_connected_to(monkeypatch: pytest.
 
 @pytest.mark.parametrize("address", ["http://keys.example/jwks.json", "http://127.0.0.1:1/jwks.json", "ftp://x/"])
 def test_nothing_but_https_is_asked(address: str) -> None:
-    """Nor plain http to this machine, unless the twin says so."""
+    """Plain http is rejected, even to this machine, unless the twin allows it."""
     with pytest.raises(KeysUnreachable, match="not https"):
         PublishedPartnerKeys(Clock(), resolve=lambda *_: ["93.184.216.34"]).find(address, "k1")
 
 
 def test_certificate_must_be_the_hosts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """TLS proves the name, though the connection goes to an address: with another name there is no connection."""
+    """TLS verifies the host name, although the connection goes to an address."""
     with TlsFront(tmp_path) as front:
         trusting = ssl.create_default_context(cafile=front.certificate)
         monkeypatch.setattr(f"{MODULE}.ssl.create_default_context", lambda: trusting)
@@ -135,7 +135,7 @@ HOSTILE = {
 
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_hostile_answer_is_no_key(kind: str) -> None:
-    """It is refused with a reason, and followed nowhere."""
+    """A hostile response is rejected with a reason, and no redirect is followed."""
     answer, reason = HOSTILE[kind]
     with answering(answer) as address, pytest.raises(KeysUnreachable, match=reason):
         PublishedPartnerKeys(Clock(), local=True).find(address, "k1")
@@ -149,7 +149,7 @@ DRIPS = {
 
 @pytest.mark.parametrize("kind", DRIPS)
 def test_dripping_answer_is_given_up(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
-    """The time is for all of it, not for each byte, and nobody goes on listening."""
+    """The timeout covers the whole response, not each byte, and no thread is left waiting."""
     monkeypatch.setattr(f"{MODULE}.TIMEOUT", 0.2)
     began, before = time.monotonic(), threading.active_count()
     with answering(*DRIPS[kind], pause=0.1) as address, pytest.raises(KeysUnreachable, match="too slow"):
@@ -161,7 +161,7 @@ def test_dripping_answer_is_given_up(monkeypatch: pytest.MonkeyPatch, kind: str)
 
 
 def test_line_that_was_cut_takes_no_socket() -> None:
-    """A name that took too long to resolve leads nowhere any more."""
+    """A name that took too long to resolve opens no connection."""
     line = Line()
     line.cut()
     with socket.create_server(("127.0.0.1", 0)) as server, pytest.raises(TimeoutError):
@@ -169,7 +169,7 @@ def test_line_that_was_cut_takes_no_socket() -> None:
 
 
 def test_strangers_cause_one_fetch_in_ten_seconds_while_the_address_is_away() -> None:
-    """Whoever names a partner whose keys cannot be had."""
+    """Repeated requests for a partner whose keys are unreachable cause one fetch."""
     clock, asked = Clock(), 0
 
     def nowhere(_host: str, _port: int) -> list[str]:
@@ -187,7 +187,7 @@ def test_strangers_cause_one_fetch_in_ten_seconds_while_the_address_is_away() ->
 
 
 def test_keys_are_kept_and_strangers_cause_no_fetches() -> None:
-    """One fetch for everyone, and the last keys serve for an hour when the address is gone."""
+    """All callers share one fetch. While the address is unreachable, the last keys serve for an hour."""
     signer, clock = Signer(), Clock()
     keys = PublishedPartnerKeys(clock, local=True)
     with published(signer) as address:

@@ -1,4 +1,4 @@
-"""Thirty first sign-ins of one person at one moment, through the whole service, where two writers really meet."""
+"""Thirty parallel first sign-ins of one person, through the whole service, on a store with parallel writers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def test_one_person_who_comes_thirty_times_at_once_is_one_user(
     ministack_address: str, ministack_client: DynamoDBClient
 ) -> None:
-    """All are signed in to the same account, which one of them made; and it takes one seat."""
+    """All sign-ins get the same account, which one of them created, and it takes one seat."""
     world = PartnerWorld(DynamoStore(connect_to(ministack_address), new_table(ministack_client)))
     partner = world.partner()
     for round_ in range(3):

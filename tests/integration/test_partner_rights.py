@@ -1,4 +1,4 @@
-"""What partners cost at DynamoDB, and that the role of each function allows just that."""
+"""The DynamoDB calls for partners, and the function roles that allow exactly these."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ EVENT = "provide-client-params.dynamodb"
 
 
 class Watched(PartnerWorld):
-    """The services over DynamoDB, with a list of what was asked for, and of which items."""
+    """The services over DynamoDB, with a list of the operations and their items."""
 
     def __init__(self, client: DynamoDBClient) -> None:
         super().__init__(DynamoStore(client, new_table(client)))
@@ -123,7 +123,7 @@ DEEDS: dict[str, Callable[[Watched], None]] = {
 
 @pytest.mark.parametrize("function", DEEDS)
 def test_role_of_the_function_allows_what_it_does(world: Watched, function: str) -> None:
-    """Every action on every kind of item that its deeds need, as the template grants it."""
+    """The template grants every action on every kind of item that the function needs."""
     DEEDS[function](world)
     grants = source.grants(source.functions(source.load())[function])
 
@@ -144,7 +144,7 @@ def test_who_takes_tokens_changes_no_partner(world: Watched) -> None:
 
 
 def test_only_a_laptop_takes_keys_from_itself() -> None:
-    """The template never says the word that lets keys come over plain http."""
+    """The template never sets the variable that allows keys over plain http."""
     assert "LATCHKEY_LOCAL_JWKS" not in source.PATH.read_text()
 
 
@@ -157,7 +157,7 @@ def test_sign_in_of_a_known_user_costs_eight_reads_and_three_writes(world: Watch
 
 
 def test_forged_assertion_of_a_known_partner_costs_three_reads_and_a_count(world: Watched) -> None:
-    """Nothing of an account is looked at before the signature is proven."""
+    """No account is read before the signature is verified."""
     forged = Signer("k1").sign(claims(world.shop.issuer))
     with pytest.raises(Exception, match="invalid_grant"):
         world.enter(forged)

@@ -1,4 +1,4 @@
-"""What the store promises of partners and of the links with them."""
+"""The store's contract for partners and their links."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def test_partner_is_found_as_it_was_stored(store: Store) -> None:
-    """By its id and by its issuer, every member of it."""
+    """A partner is found by its id and by its issuer, with every member."""
     partner = samples.partner()
     assert store.create_partner(partner)
     assert store.find_partner(partner.partner_id) == store.find_issuer(partner.issuer) == partner
@@ -25,7 +25,7 @@ def test_partner_is_found_as_it_was_stored(store: Store) -> None:
 
 
 def test_issuer_has_one_partner(store: Store) -> None:
-    """The second that claims it is not stored at all."""
+    """A second partner with the same issuer is not stored."""
     first = samples.partner()
     second = samples.partner(first.issuer)
     assert (store.create_partner(first), store.create_partner(second)) == (True, False)
@@ -34,7 +34,7 @@ def test_issuer_has_one_partner(store: Store) -> None:
 
 
 def test_next_version_replaces_the_last(store: Store) -> None:
-    """A change of what is no longer there, or of nothing, changes nothing."""
+    """A change to an outdated or missing record changes nothing."""
     partner = samples.partner()
     store.create_partner(partner)
     changed = replace(partner, version=2, name="Other", status=Status.ACTIVE, keys={}, role_map={}, jwks_uri="")
@@ -61,7 +61,7 @@ def test_deleted_partner_is_gone_and_its_issuer_free(store: Store) -> None:
 
 
 def test_partners_are_listed_oldest_first(empty_store: Store) -> None:
-    """Page after page each comes once, and the deleted one no more."""
+    """The pages hold each partner once, and no deleted one."""
     partners = [replace(samples.partner(), created_at=NOW + number) for number in (2, 0, 1, 3)]
     for partner in partners:
         empty_store.create_partner(partner)
@@ -73,7 +73,7 @@ def test_partners_are_listed_oldest_first(empty_store: Store) -> None:
 
 
 def test_assertion_is_used_once(store: Store) -> None:
-    """However long ago its time has passed: an item that is still there is in the way."""
+    """An assertion is rejected while its item exists, even long after it has expired."""
     digest = samples.unique("")
     assert not store.was_used(digest)
     assert [store.use_assertion(digest, until=1) for _ in range(2)] == [True, False]
@@ -81,7 +81,7 @@ def test_assertion_is_used_once(store: Store) -> None:
 
 
 def test_seats_are_as_many_as_allowed(store: Store) -> None:
-    """One that is given back is free, a limit of 0 is none, and every seat counts where one is set later."""
+    """A seat given back is free, a limit of 0 means no limit, and a later limit counts every seat."""
     partner_id = samples.unique("prt_")
     assert [store.take_seat(partner_id, 2) for _ in range(3)] == [True, True, False]
     store.return_seat(partner_id)
@@ -101,7 +101,7 @@ def guest(store: Store) -> tuple[User, Link]:
 
 
 def test_user_without_a_login_is_stored_with_the_link(store: Store) -> None:
-    """Account, place in the list, link and where the external id leads."""
+    """The account, its place in the list, the link and the target of the external id are stored."""
     user, link = guest(store)
     assert store.find_user(user.sub) == user
     assert store.find_link(user.sub, link.partner_id) == link
@@ -110,13 +110,13 @@ def test_user_without_a_login_is_stored_with_the_link(store: Store) -> None:
 
 
 def test_user_without_a_login_is_listed(empty_store: Store) -> None:
-    """Among all others."""
+    """A user without a login is listed with all others."""
     user, _ = guest(empty_store)
     assert empty_store.list_users(after="", limit=9).items == (user,)
 
 
 def test_taken_external_id_stores_nothing(store: Store) -> None:
-    """And it is taken for one partner alone."""
+    """A taken external id stores nothing, and other partners may still use it."""
     user, link = guest(store)
     other = samples.external_user()
     assert not store.create_external_user(other, replace(link, sub=other.sub))
@@ -137,14 +137,14 @@ def test_links_are_no_sessions(store: Store) -> None:
 
 
 def test_user_without_a_login_is_disabled(store: Store) -> None:
-    """There is no credential whose epoch would rise with it."""
+    """The account has no credential, so only the account's epoch changes."""
     user, _ = guest(store)
     changed = store.set_standing(user, status=UserStatus.DISABLED, roles=("user",), epoch=4)
     assert changed == replace(user, status=UserStatus.DISABLED, roles=("user",), epoch=4) == store.find_user(user.sub)
 
 
 def test_user_without_a_login_is_deleted(empty_store: Store) -> None:
-    """Where the external id led is all that stays."""
+    """Only the link's target stays."""
     user, link = guest(empty_store)
     assert not empty_store.delete_user(user)
     assert empty_store.begin_deletion(user, mail=None)
@@ -157,14 +157,14 @@ def test_user_without_a_login_is_deleted(empty_store: Store) -> None:
 
 
 def ann(store: Store) -> User:
-    """Store somebody with a login."""
+    """Store a user with a login."""
     user = samples.user()
     store.create_user(user, samples.credential(user))
     return user
 
 
 def test_link_is_added_to_an_account(store: Store) -> None:
-    """Several, one of each partner."""
+    """An account can have several links, one for each partner."""
     user = ann(store)
     links = [samples.link(user), samples.link(user)]
     assert [store.add_link(user, link) for link in links] == [True, True]
@@ -174,7 +174,7 @@ def test_link_is_added_to_an_account(store: Store) -> None:
 
 @pytest.mark.parametrize("taken", ["external id", "place", "account changed", "account gone"])
 def test_link_that_does_not_fit_is_not_added(store: Store, taken: str) -> None:
-    """Then nothing changes."""
+    """A link that does not fit changes nothing."""
     user, (other, theirs) = ann(store), guest(store)
     link = samples.link(user)
     match taken:
@@ -194,7 +194,7 @@ def test_link_that_does_not_fit_is_not_added(store: Store, taken: str) -> None:
 
 
 def test_link_is_renewed_with_its_account(store: Store) -> None:
-    """Name, locale and roles of the account; roles and attributes of the link."""
+    """The account's name, locale and roles change together with the link's roles and attributes."""
     user, link = guest(store)
     renewed = replace(user, name="Eve", locale="ru", roles=("shop",))
     said = replace(link, roles=("shop",), attributes="{}")
@@ -203,7 +203,7 @@ def test_link_is_renewed_with_its_account(store: Store) -> None:
 
 
 def test_link_of_an_account_that_changed_is_not_renewed(store: Store) -> None:
-    """Nor is the account; and neither is one that has no such link."""
+    """Neither the link nor the account changes, and an account without that link does not either."""
     user, link = guest(store)
     assert store.set_standing(user, status=UserStatus.DISABLED, roles=user.roles, epoch=user.epoch)
     assert not store.renew_link(user, replace(user, name="Eve"), replace(link, attributes="{}"))
@@ -214,7 +214,7 @@ def test_link_of_an_account_that_changed_is_not_renewed(store: Store) -> None:
 
 
 def test_link_stays_where_the_other_is_gone(store: Store) -> None:
-    """So an account that nothing else opens keeps one of them."""
+    """An account without another way to sign in keeps one of its links."""
     user = ann(store)
     one, two = samples.link(user), samples.link(user)
     for link in (one, two):
@@ -225,7 +225,7 @@ def test_link_stays_where_the_other_is_gone(store: Store) -> None:
 
 
 def test_removed_link_sets_its_external_id_free(store: Store) -> None:
-    """And to remove it again does nothing."""
+    """A removed link frees its external id, and a second removal changes nothing."""
     user = ann(store)
     link = samples.link(user)
     store.add_link(user, link)

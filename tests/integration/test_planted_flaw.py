@@ -1,4 +1,4 @@
-"""The races prove something only if they catch a store that reads first and writes then."""
+"""The races are a proof only if they catch a store that reads first and then writes."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ NETWORK = 0.001
 
 
 class ReadThenWriteMemory(MemoryStore):
-    """A memory store that forgot its lock, as a store on a network does between two calls."""
+    """A memory store without a lock, like a store on a network between two calls."""
 
     def advance(self, step: Advance) -> Rotation:
         """Read where the session stands, then write where it goes."""
@@ -104,7 +104,7 @@ class ReadThenWriteMemory(MemoryStore):
         return self.count_attempt(counter, now).count
 
     def take_lease(self, name: str, owner: str, *, now: int, until: int) -> bool:
-        """Look whether somebody holds it, then take it."""
+        """Look whether the lease is held, then take it."""
         _, ends_at = self._leases.get(name, ("", 0))
         time.sleep(NETWORK)
         self._leases[name] = (owner, until)
@@ -209,7 +209,7 @@ class ReadThenWriteDynamo(DynamoStore):
         return self.count_attempt(counter, now).count
 
     def take_lease(self, name: str, owner: str, *, now: int, until: int) -> bool:
-        """Look whether somebody holds it, then take it."""
+        """Look whether the lease is held, then take it."""
         item = self._table.get(items.lease(name))
         time.sleep(NETWORK)
         self._table.update(items.lease(name), "SET #ends_at = :until", {"until": until})
@@ -248,7 +248,7 @@ def test_a_flawed_store_is_caught_by_the_storm_of_phones(backend: str, request: 
 
 @pytest.mark.parametrize("backend", ["moto", "ministack"])
 def test_a_flawed_first_admin_is_caught(backend: str, request: pytest.FixtureRequest) -> None:
-    """In one round, since a store has a first admin once, in memory and in either database."""
+    """One round finds the flaw, because a store has a first admin once. It runs on memory and on both databases."""
     client: DynamoDBClient = request.getfixturevalue(f"{backend}_client")
     for store in (ReadThenWriteMemory(), ReadThenWriteDynamo(client, new_table(client))):
         with pytest.raises(AssertionError):

@@ -1,4 +1,4 @@
-"""The contract of sessions proves something only if it catches a store that forgets a part of a condition."""
+"""The contract of sessions is a proof only if it catches a store that forgets part of a condition."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Flaw:
-    """What a store forgets: in memory a member of the session, on DynamoDB a text of its expression.
+    """The part that a store forgets: in memory a member of the session, on DynamoDB a text of its expression.
 
     `noticed_by` is the test of the contract that must notice, and `terms` are the values of its parameters.
     """
@@ -90,7 +90,7 @@ class IgnoringMemory(MemoryStore):
         self._member = member
 
     def advance(self, step: Advance) -> Rotation:
-        """Advance whatever the member is: to the store, the step always has the session's own."""
+        """Advance whatever the member is: the step always gets the session's own value."""
         held = self._sessions[step.sub, step.sid]
         own: Any = getattr(held, self._member) if self._member != "now" else min(step.now, held.expires_at - 1)
         return super().advance(replace(step, **{self._member: own}))
@@ -123,13 +123,13 @@ class SilentMemory(MemoryStore):
     """A store in memory whose refused advance returns nothing."""
 
     def advance(self, step: Advance) -> Rotation:
-        """Advance, and keep back what stood in the way."""
+        """Advance, and do not return the item that failed the condition."""
         rotation = super().advance(step)
         return rotation if rotation.advanced else Rotation(advanced=False, session=None)
 
 
 class RewrittenTable(Table):
-    """A table that reads its expressions wrongly."""
+    """A table that rewrites its expressions."""
 
     def __init__(self, client: DynamoDBClient, name: str, rewrite: Callable[[str], str]) -> None:
         super().__init__(client, name)
@@ -144,7 +144,7 @@ class SilentTable(Table):
     """A table whose refused update returns nothing."""
 
     def update(self, key: Key, change: str, values: Mapping[str, Value], *, only_if: str = "") -> Write:
-        """Update, and keep back what stood in the way."""
+        """Update, and do not return the item that failed the condition."""
         write = super().update(key, change, values, only_if=only_if)
         return write if write.applied else Write(applied=False, item=None)
 
@@ -165,7 +165,7 @@ def on_a_flawed_table(client: DynamoDBClient, rewrite: Callable[[str], str]) -> 
 
 
 def assert_noticed(flaw: Flaw, store: Store) -> None:
-    """Assert that the test of the contract fails on this store, and by an assertion."""
+    """Assert that the test of the contract fails on this store by an assertion."""
     with pytest.raises(AssertionError):
         flaw.noticed_by(store, *flaw.terms)
 
@@ -224,11 +224,11 @@ def test_a_refused_advance_on_dynamodb_that_tells_nothing_is_caught(client: Dyna
 
 @pytest.mark.parametrize("flaw", [*IGNORED_BY_AN_ADVANCE.values(), *NOT_MOVED_BY_AN_ADVANCE.values()])
 def test_the_contract_holds_where_nothing_is_forgotten(client: DynamoDBClient, flaw: Flaw) -> None:
-    """The same tests pass on the same tables with expressions as they are: the flaw alone is what they notice."""
+    """The same tests pass on the same tables with unchanged expressions, so they notice only the flaw."""
     for store in (MemoryStore(), on_a_flawed_table(client, str)):
         flaw.noticed_by(store, *flaw.terms)
 
 
 def always(condition: str) -> str:
-    """Return a condition that holds for every item; the values of the other are still used, as DynamoDB wants it."""
+    """Return a condition that holds for every item and uses all values, as DynamoDB requires."""
     return f"({condition} OR attribute_exists(#pk))"

@@ -1,4 +1,4 @@
-"""The public half of the signing policy: how long its last good copy serves while the table does not answer."""
+"""The public half of the signing policy: how long the last good copy is used during an outage of the table."""
 
 from __future__ import annotations
 

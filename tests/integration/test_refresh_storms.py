@@ -34,7 +34,7 @@ def phones(new_store: NewStore) -> Phones:
 
 @pytest.fixture(params=["memory", "ministack"])
 def many_phones(request: pytest.FixtureRequest) -> Phones:
-    """The services over an empty store where writers really meet: moto does one call after the other."""
+    """The services over an empty store with parallel writers: moto runs one call at a time."""
     if request.param == "memory":
         return Phones(MemoryStore())
     client = request.getfixturevalue("ministack_client")
@@ -44,7 +44,7 @@ def many_phones(request: pytest.FixtureRequest) -> Phones:
 def storm(
     phones: Phones, held: Sequence[TokenAnswer], *, now: int, networks: Sequence[str] = (NETWORK,), key: str = ""
 ) -> list[str | Errors]:
-    """Return what fifty refreshes at one moment get, which hold these tokens and come from these networks in turn."""
+    """Return the results of fifty parallel refreshes with these tokens, from these networks in turn."""
 
     def refresh(number: int) -> str | Errors:
         held_here, network = held[number % len(held)], networks[number % len(networks)]
@@ -54,7 +54,7 @@ def storm(
 
 
 def reports(phones: Phones) -> list[str]:
-    """Return what the journal says of refreshes that were not as they should be."""
+    """Return the journal's events about unusual refreshes."""
     return [name for name in phones.journal.names() if name.startswith(("refresh_", "session_"))]
 
 
@@ -74,7 +74,7 @@ def test_parallel_refreshes_agree(many_phones: Phones) -> None:
 
 
 def test_parallel_refreshes_with_one_key_agree_from_anywhere(many_phones: Phones) -> None:
-    """An app that sends its request again from another network, with the key of its first one, is one app."""
+    """An app that retries from another network with the same key gets the same successor."""
     answer = many_phones.signed_in()
     for generation in range(1, FEW_ROUNDS + 1):
         now, key = NOW + generation * HOUR, f"key-{generation}"
@@ -86,7 +86,7 @@ def test_parallel_refreshes_with_one_key_agree_from_anywhere(many_phones: Phones
 
 
 def test_parallel_late_repeats_agree_and_count_once(many_phones: Phones) -> None:
-    """Fifty repeats of a spent token an hour later get its successor, and fill the bucket by one, five times over."""
+    """Fifty repeats of a spent token an hour later get its successor and count once, in each of five rounds."""
     for _ in range(FEW_ROUNDS):
         first = many_phones.signed_in()
         second = many_phones.refresh(first, now=NOW + MINUTE)
@@ -114,7 +114,7 @@ def test_requests_that_arrive_out_of_order_end_nothing(many_phones: Phones) -> N
 
 
 def test_reuse_by_many_ends_the_session_and_tells_the_owner_once(many_phones: Phones) -> None:
-    """Fifty who hold a token of long ago get nothing, and the owner gets one mail, five times over."""
+    """Fifty callers with an old token get no token, and the owner gets one mail, in each of five rounds."""
     for sent in range(1, FEW_ROUNDS + 1):
         first = many_phones.signed_in()
         second = many_phones.refresh(first, now=NOW + MINUTE)
@@ -134,7 +134,7 @@ def rotated(policy: SigningPolicy) -> SigningPolicy:
 
 
 def reset_after_a_leak(policy: SigningPolicy) -> SigningPolicy:
-    """Return the policy after a reset that signs nobody out."""
+    """Return the policy after a reset that ends no session."""
     return reset(policy, Moment(NOW + DAY, secrets.token_bytes), end_sessions=False)
 
 
@@ -164,7 +164,7 @@ def test_parallel_refreshes_agree_while_keys_change(
 
 
 def test_a_rotation_changes_the_mac_of_the_successor(many_phones: Phones) -> None:
-    """The two halves of such a storm do get two texts, or the test above would show nothing."""
+    """The two halves of such a storm get two different texts. Otherwise the test above proves nothing."""
     before = many_phones.source.held
     after = rotated(before)
     answer = many_phones.signed_in()
@@ -180,7 +180,7 @@ def test_a_rotation_changes_the_mac_of_the_successor(many_phones: Phones) -> Non
 @pytest.mark.parametrize("network", [NETWORK, OTHER_NETWORK])
 @pytest.mark.parametrize("pause", [1, MINUTE, 20 * DAY])
 def test_a_refresh_whose_answer_is_lost_is_repeated(phones: Phones, pause: int, network: str) -> None:
-    """The function dies after its write: the phone gets the successor that was stored, however late it asks again."""
+    """The function dies after its write. The phone gets the stored successor at any later retry."""
     first = phones.signed_in()
     mend = sever(phones.store, "advance")
     assert outcome_of(lambda: phones.refresh(first, now=NOW + MINUTE)) is Errors.UNAVAILABLE
@@ -194,7 +194,7 @@ def test_a_refresh_whose_answer_is_lost_is_repeated(phones: Phones, pause: int, 
 
 
 def test_the_others_agree_where_the_one_that_advanced_dies(many_phones: Phones) -> None:
-    """Of fifty at once, the one that wrote loses its answer, five times over; its retry gets what the others got."""
+    """The request that wrote loses its response, and its retry gets the token of the others, in each of five rounds."""
     for _ in range(FEW_ROUNDS):
         first = many_phones.signed_in()
         mend = sever(many_phones.store, "advance")
@@ -208,7 +208,7 @@ def test_the_others_agree_where_the_one_that_advanced_dies(many_phones: Phones) 
 
 @pytest.mark.parametrize(("done", "level"), [(True, 1), (False, 0)])
 def test_a_repeat_whose_count_fails_gets_the_same_successor(phones: Phones, done: bool, level: int) -> None:
-    """Counting is not the phone's concern: where that write or its answer is lost, the answer stands."""
+    """If the write of the count or its response is lost, the phone still gets the successor."""
     first = phones.signed_in()
     second = phones.refresh(first, now=NOW + MINUTE)
     mend = sever(phones.store, "count_repeat", done=done)
@@ -237,7 +237,7 @@ def test_reuse_whose_end_is_lost_has_ended_the_session(phones: Phones) -> None:
 
 @pytest.mark.parametrize("ahead", [1, 2, 3])
 def test_a_phone_that_is_ahead_of_a_restored_table_is_refused_and_nothing_is_ended(phones: Phones, ahead: int) -> None:
-    """Its token is newer than the table: no alarm, no mail, and the session stands as it was."""
+    """Its token is newer than the table. No alarm or mail is sent, and the session is unchanged."""
     first = phones.signed_in()
     restore = back_up(phones.store)
     before, newer = phones.session(first), first
@@ -252,9 +252,9 @@ def test_a_phone_that_is_ahead_of_a_restored_table_is_refused_and_nothing_is_end
 
 
 def test_a_phone_on_another_branch_than_a_restored_table_is_refused_and_nothing_is_ended(phones: Phones) -> None:
-    """A request of before the restore is sent again and draws another salt: the token of the first draw is stale.
+    """A request from before the restore is sent again and gets another salt. The token with the first salt is stale.
 
-    So it is while it is as new as the session, and while it is one generation behind.
+    This holds while the token is as new as the session, and while it is one generation behind.
     """
     first = phones.signed_in()
     restore = back_up(phones.store)
@@ -271,7 +271,7 @@ def test_a_phone_on_another_branch_than_a_restored_table_is_refused_and_nothing_
 
 
 def test_many_phones_ahead_of_a_restored_table_end_nothing(many_phones: Phones) -> None:
-    """Fifty at once, newer than the table or as old as it is: the old one goes on and the new one is stale."""
+    """Of fifty parallel requests, the token as old as the table works, and the newer one is stale."""
     first = many_phones.signed_in()
     restore = back_up(many_phones.store)
     newer = many_phones.refresh(many_phones.refresh(first, now=NOW + MINUTE), now=NOW + 2 * MINUTE)

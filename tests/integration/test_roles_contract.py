@@ -1,4 +1,4 @@
-"""What the store promises of the roles of a stack's own."""
+"""The store's contract for the custom roles of a stack."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def test_what_is_stored_is_found(empty_store: Store) -> None:
 
 
 def test_the_next_version_replaces_the_last(empty_store: Store) -> None:
-    """The roles stored are those of the newest version, and none of before."""
+    """The stored roles are those of the newest version alone."""
     empty_store.replace_roles(FIRST)
     second = CustomRoles(2, {"desk": "audit:read"})
     assert (empty_store.replace_roles(second), empty_store.custom_roles()) == (True, second)
 
 
 def test_a_change_of_what_is_no_longer_there_is_refused(empty_store: Store) -> None:
-    """The same version twice, one too far ahead and one behind change nothing."""
+    """A repeated version, one too far ahead and one behind change nothing."""
     empty_store.replace_roles(FIRST)
     for version in (1, 3, 0):
         assert not empty_store.replace_roles(CustomRoles(version, {}))

@@ -1,4 +1,4 @@
-"""The signing policy in Secrets Manager: how long it is kept, and what a rotation does to it."""
+"""The signing policy in Secrets Manager: how long it is cached, and how a rotation changes it."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def source(client: SecretsManagerClient, secret: Secret, clock: Clock) -> Policy
 
 
 def outage() -> Exception:
-    """Return what botocore raises when no answer comes."""
+    """Return the error that botocore raises without a response."""
     return ReadTimeoutError(endpoint_url="https://secretsmanager.example")
 
 
@@ -98,7 +98,7 @@ def version(number: int) -> SigningPolicy:
 
 
 def test_a_policy_is_read_whole(source: PolicySource) -> None:
-    """What is read is what was stored."""
+    """A policy is read as it was stored."""
     assert source.policy() == POLICY
 
 
@@ -116,7 +116,7 @@ def test_a_policy_is_kept_for_a_minute(source: PolicySource, secret: Secret, clo
 def test_a_policy_is_kept_for_as_long_as_was_said(
     client: SecretsManagerClient, secret: Secret, clock: Clock, max_age: int
 ) -> None:
-    """What others may remember is a setting, and new keys wait for it."""
+    """The cache time is a setting, and new keys wait for it before they sign."""
     source = SecretPolicySource(client, secret.name, clock, max_age)
     source.policy()
     secret.put(version(2).to_json())
@@ -207,7 +207,7 @@ def test_a_version_never_goes_back(source: PolicySource, secret: Secret, clock: 
 def test_a_broken_policy_never_replaces_a_good_one(
     source: PolicySource, secret: Secret, clock: Clock, text: str
 ) -> None:
-    """A document that does not parse is as good as an outage."""
+    """A document that does not parse is treated as an outage."""
     source.policy()
     secret.client.put_secret_value(SecretId=secret.name, SecretString=text or "\n")
     clock.now += 2 * MINUTE
@@ -245,8 +245,8 @@ def test_one_read_is_under_way_at_a_time(secret: Secret, clock: Clock) -> None:
     assert (policies, slow.reads) == ([POLICY] * 30, 1)
 
 
-def test_nobody_waits_for_a_read_with_a_copy_in_hand(secret: Secret, clock: Clock) -> None:
-    """While one thread reads anew, another is served the copy at once."""
+def test_no_thread_with_a_copy_waits_for_a_read(secret: Secret, clock: Clock) -> None:
+    """While one thread reads again, another gets the copy at once."""
     source = SecretPolicySource(connect(), secret.name, clock)
     source.policy()
     clock.now += 2 * MINUTE
@@ -320,7 +320,7 @@ def test_names_are_those_of_the_policy(shared: Secret, clock: Clock) -> None:
     assert found.accepted.issuers_at(NOW) == {"https://issuer.example", "https://auth.example"}
 
 
-def test_a_secret_is_read_anew_after_its_time(shared: Secret, clock: Clock) -> None:
+def test_a_secret_is_read_again_after_its_time(shared: Secret, clock: Clock) -> None:
     """A key that was reset is believed for a minute at most."""
     keys = secret_keys(shared, clock)
     keys.find(OLD_KEY.kid)
@@ -332,7 +332,7 @@ def test_a_secret_is_read_anew_after_its_time(shared: Secret, clock: Clock) -> N
 
 
 def test_an_unknown_id_reads_the_secret_at_most_once_in_ten_seconds(shared: Secret, clock: Clock) -> None:
-    """Strangers do not run up a bill, and a key that is new is found at once."""
+    """Unknown ids cause no costs, and a new key is found at once."""
     keys = secret_keys(shared, clock)
     keys.find(OLD_KEY.kid)
     shared.put(ROTATED.to_json())
@@ -342,7 +342,7 @@ def test_an_unknown_id_reads_the_secret_at_most_once_in_ten_seconds(shared: Secr
 
 
 def test_a_retired_secret_is_not_found(shared: Secret, clock: Clock) -> None:
-    """A key that verifies no more is left out when the secret is read."""
+    """A key that no longer verifies is left out when the secret is read."""
     retire_at = ROTATED.keys.keys[-1].retire_at
     assert retire_at is not None
     shared.put(ROTATED.to_json())
@@ -351,7 +351,7 @@ def test_a_retired_secret_is_not_found(shared: Secret, clock: Clock) -> None:
 
 
 def test_old_secrets_are_served_while_reads_fail(shared: Secret, clock: Clock) -> None:
-    """For 15 minutes; and without any there is no verdict."""
+    """The last keys serve for 15 minutes. Without any keys no token is judged."""
     keys = secret_keys(shared, clock)
     keys.find(OLD_KEY.kid)
     shared.failure = outage()
@@ -421,7 +421,7 @@ def test_a_version_waits_for_its_document(client: SecretsManagerClient) -> None:
 
 
 def test_a_document_that_is_unstaged_waits_no_more(signing_secret: SigningSecret) -> None:
-    """It may be dropped twice; what is in force stays, and the next rotation stages its own."""
+    """Dropping it twice is allowed; the policy in force stays, and the next rotation stages its own."""
     token, following = new_token(), new_token()
     signing_secret.put_pending(token, version(2).to_json())
     for _ in range(2):
@@ -432,7 +432,7 @@ def test_a_document_that_is_unstaged_waits_no_more(signing_secret: SigningSecret
 
 
 def test_a_document_of_another_stays_staged(signing_secret: SigningSecret) -> None:
-    """Who drops what he has staged does not drop what somebody else has staged since."""
+    """A caller who drops their staged document does not drop one that another has staged since."""
     token, other = new_token(), new_token()
     signing_secret.put_pending(token, version(2).to_json())
     signing_secret.put_pending(other, version(3).to_json())
@@ -449,7 +449,7 @@ def test_a_document_in_force_still_waits_for_its_rotation(signing_secret: Signin
 
 
 def test_two_that_put_in_force_do_not_undo_each_other(client: SecretsManagerClient) -> None:
-    """The label is taken from the version that was seen to have it; where another was faster, AWS refuses."""
+    """The label is moved from the version that was read with it. If another caller was faster, AWS rejects the move."""
     token, seen = new_token(), new_token()
     move = {"SecretId": "s", "VersionStage": "AWSCURRENT", "MoveToVersionId": token, "RemoveFromVersionId": seen}
     with Stubber(client) as stub:
@@ -479,7 +479,7 @@ def test_a_version_in_force_is_not_moved(client: SecretsManagerClient) -> None:
 
 
 def test_the_description_says_whether_the_secret_rotates(client: SecretsManagerClient) -> None:
-    """What Secrets Manager says of a version is passed on by name."""
+    """The description returns the rotation settings of Secrets Manager by name."""
     token = new_token()
     stages = {token: ["AWSPENDING"], new_token(): ["AWSCURRENT"]}
     answer = {"RotationEnabled": True, "VersionIdsToStages": stages}

@@ -20,7 +20,7 @@ LETTER = Letter("Тема", "plain Ж", "<p>rich Ж</p>")
 
 
 def test_a_letter_goes_out_with_both_its_forms() -> None:
-    """Sender, reader, subject and both texts are as they were given."""
+    """The mail has the given sender, recipient, subject and both texts."""
     catcher = MailCatcher()
     with backend.running(catcher.observe), every_sender_verified():
         ses.SesPostman(ses.connect(), "no-reply@example.com").send("ann@example.com", LETTER)
@@ -55,7 +55,7 @@ def unavailable() -> AbstractContextManager[object]:
 def test_each_refusal_is_final_or_passes(
     code: str, status: int, expected: Callable[[], AbstractContextManager[object]]
 ) -> None:
-    """A letter that nobody takes is given up; everything else comes again."""
+    """A letter is given up if SES rejects it; after any other error it is retried."""
     client = boto3.client("sesv2", region_name="us-east-1", aws_access_key_id="test", aws_secret_access_key="test")
     with Stubber(client) as stubbed:
         stubbed.add_client_error("send_email", code, http_status_code=status)
@@ -64,7 +64,7 @@ def test_each_refusal_is_final_or_passes(
 
 
 def test_a_refusal_is_told_without_the_address() -> None:
-    """What reaches the log names the error and not the reader."""
+    """The log line names the error, and not the address."""
     client = boto3.client("sesv2", region_name="us-east-1", aws_access_key_id="test", aws_secret_access_key="test")
     with Stubber(client) as stubbed:
         stubbed.add_client_error("send_email", "MessageRejected", "ann@example.com is not verified")

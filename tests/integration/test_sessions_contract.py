@@ -1,4 +1,4 @@
-"""What `SessionStore` promises, held to by every store there is."""
+"""The contract of `SessionStore`, checked on every store."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def found(store: Store, session: Session) -> Session | None:
 
 
 def test_a_session_is_found_with_every_member(store: Store) -> None:
-    """What is found of a session is what was stored, its chain, its marks and its bucket too."""
+    """A session is found as it was stored, with its chain, its marks and its bucket."""
     session = opened(store, samples.worn_session())
     assert found(store, session) == session
 
@@ -126,7 +126,7 @@ def test_an_advance_moves_the_chain(store: Store) -> None:
 
 
 def test_the_times_and_keys_of_two_advances_are_kept(store: Store) -> None:
-    """What the last advance left moves to the place of the one before, and the mark of a network does not."""
+    """The values of the last advance move to the place of the one before; the network mark does not."""
     session = opened(store, samples.session())
     first = step_from(session, key_mark="k1", network_mark="n1", burst=0, burst_at=NOW)
     once = after(first, session)
@@ -140,7 +140,7 @@ def test_the_times_and_keys_of_two_advances_are_kept(store: Store) -> None:
 
 
 def test_an_advance_without_marks_clears_those_of_the_one_before(store: Store) -> None:
-    """A request without a key or an address leaves none of another's."""
+    """A request without a key or an address clears the marks of the request before."""
     session = opened(store, samples.worn_session())
     step = step_from(session, key_mark="", network_mark="")
     assert store.advance(step).session == after(step, session)
@@ -149,7 +149,7 @@ def test_an_advance_without_marks_clears_those_of_the_one_before(store: Store) -
 
 @pytest.mark.parametrize("generation", [0, 3, 5, 9])
 def test_an_advance_from_another_generation_changes_nothing(store: Store, generation: int) -> None:
-    """A generation before or after the session's own is told where the session stands, though its link is right."""
+    """A wrong generation gets the session's state and changes nothing, even if its link is right."""
     refuses_and_tells(store, generation=generation)
 
 
@@ -164,7 +164,7 @@ def test_an_advance_of_another_family_changes_nothing(store: Store) -> None:
 
 
 def test_an_advance_by_another_client_changes_nothing(store: Store) -> None:
-    """A session is bound to its client; another is told where it stands and moves nothing."""
+    """A session is bound to its client. Another client gets its state and changes nothing."""
     refuses_and_tells(store, client_id="cli_other")
 
 
@@ -205,7 +205,7 @@ def test_a_session_that_is_gone_does_not_advance(store: Store) -> None:
 
 
 def test_the_second_to_spend_a_token_gets_the_salt_of_the_first(store: Store) -> None:
-    """A refused advance returns the item that the first has written, never what the second has drawn."""
+    """A rejected advance returns the salt that the first has written, never that of the second."""
     session = opened(store, samples.session())
     first, second = step_from(session), step_from(session)
     store.advance(first)
@@ -214,14 +214,14 @@ def test_the_second_to_spend_a_token_gets_the_salt_of_the_first(store: Store) ->
 
 
 def test_a_token_is_spent_once(store: Store) -> None:
-    """The very same step is refused the second time: a repeated call is no lost answer."""
+    """The same step is rejected the second time: a repeated call is not taken for a lost response."""
     session = opened(store, samples.session())
     step = step_from(session)
     assert [store.advance(step) for _ in range(2)] == [Rotation(each, after(step, session)) for each in (True, False)]
 
 
 def refuses_and_tells(store: Store, **wrong: Any) -> None:
-    """Assert that a step with these wrong members is told where the session stands and moves nothing."""
+    """Assert that a step with these wrong members returns the session's state and changes nothing."""
     session = opened(store, samples.worn_session())
     assert store.advance(step_from(session, **wrong)) == Rotation(advanced=False, session=session)
     assert found(store, session) == session
@@ -232,7 +232,7 @@ def refuses_and_tells(store: Store, **wrong: Any) -> None:
 
 @pytest.mark.parametrize("worn", [False, True])
 def test_a_repeat_is_counted(store: Store, worn: bool) -> None:
-    """The bucket is set on a session that stands as it was read, the first time and the next; all else stands."""
+    """The bucket is set if the session is as it was read, the first time and the next. All else stays."""
     session = opened(store, samples.worn_session() if worn else samples.session())
     assert store.count_repeat(session, level=5, generation=3)
     assert found(store, session) == replace(session, late_level=5, late_generation=3)
@@ -249,7 +249,7 @@ def test_a_repeat_is_not_counted_on_a_session_that_moved(store: Store, member: s
 
 
 def test_a_repeat_is_not_counted_after_an_advance(store: Store) -> None:
-    """What was judged by the generation before is not counted on this one."""
+    """A repeat that was judged by the previous generation is not counted on this one."""
     session = opened(store, samples.worn_session())
     step = step_from(session)
     store.advance(step)
@@ -267,7 +267,7 @@ def test_an_advance_keeps_the_bucket(store: Store) -> None:
 
 
 def test_a_repeat_is_counted_once(store: Store) -> None:
-    """Of two that read the session alike, the second is told that it moved."""
+    """Of two callers that read the same session, the second is told that it has changed."""
     session = opened(store, samples.session())
     assert [count_repeat(store, session, level=level) for level in (1, 2)] == [True, False]
     stands = found(store, session)
@@ -292,7 +292,7 @@ def test_a_session_ends_once(store: Store) -> None:
 
 
 def test_all_sessions_end(store: Store) -> None:
-    """Every session of the subject ends, nobody else's, and the account stands."""
+    """Every session of the subject ends, no session of others does, and the account stays."""
     user, other = registered(store), samples.session()
     mine = [samples.session(user.sub), samples.session(user.sub)]
     for session in (*mine, other):

@@ -1,4 +1,4 @@
-"""Writers of the signing policy that die, or meet, at any call of a port."""
+"""Writers of the signing policy that die or run in parallel, at any call of a port."""
 
 from __future__ import annotations
 
@@ -36,24 +36,24 @@ Writer = Callable[[SigningWorld, str, Fate], bool]
 
 
 def rotates(world: SigningWorld, name: str, fate: Fate) -> bool:
-    """Rotate, as Secrets Manager does; say whether that succeeded."""
+    """Rotate as Secrets Manager does; return whether that succeeded."""
     return not conflicts(lambda: world.rotate(f"rotation-{name}", LATER, fate))
 
 
 def changes(world: SigningWorld, name: str, fate: Fate) -> bool:
-    """Change a lifetime, as an admin does; say whether that succeeded."""
+    """Change a lifetime as an admin does; return whether that succeeded."""
     change = Settings(None, {"access_ttl": 600 + int(name)})
     return not conflicts(lambda: world.admin(fate).change(f"usr_{name}", change, world.moment(LATER)))
 
 
 def moves(world: SigningWorld, name: str, fate: Fate) -> bool:
-    """Move the issuer, as an operator does; say whether that succeeded."""
+    """Move the issuer as an operator does; return whether that succeeded."""
     iss = f"https://auth-{name}.example"
     return not conflicts(lambda: world.issuer_move(fate).move(iss, world.moment(LATER)))
 
 
 def resets(world: SigningWorld, name: str, fate: Fate) -> bool:
-    """Reset, as an admin who has confirmed it does; say whether that succeeded."""
+    """Reset as an admin who has confirmed it; return whether that succeeded."""
     return not conflicts(lambda: confirmed_reset(world, fate))
 
 
@@ -73,7 +73,7 @@ RECOVERIES: dict[str, Callable[[SigningWorld, int], object]] = {
 @pytest.mark.parametrize("recovery", RECOVERIES)
 @pytest.mark.parametrize("wait", [LEASE, CACHES.staging + 1, 86_400])
 def test_nothing_is_stuck_after_a_death(recovery: str, wait: int) -> None:
-    """Once the dead one's lease has ended, anybody's change succeeds, and is what is published."""
+    """After the dead call's lease has ended, any change succeeds and is published."""
     for name, number in DEATHS:
         world = dead(name, number)
         before = world.policy.version
@@ -84,7 +84,7 @@ def test_nothing_is_stuck_after_a_death(recovery: str, wait: int) -> None:
 
 @pytest.mark.parametrize("number", deaths(ACTS["rotation"]))
 def test_rotation_that_died_is_finished_by_its_repetition(number: int) -> None:
-    """Secrets Manager tries again with the same token, in time."""
+    """Secrets Manager retries in time with the same token, which completes the rotation."""
     world = dead("rotation", number)
     world.rotate("t", LATER + LEASE)
     assert world.policy.version == 2
@@ -93,7 +93,7 @@ def test_rotation_that_died_is_finished_by_its_repetition(number: int) -> None:
 
 @pytest.mark.parametrize("number", deaths(ACTS["rotation"]))
 def test_rotation_that_died_is_not_finished_too_late(number: int) -> None:
-    """Too late with the same token it is finished already, or dropped; then a new one succeeds."""
+    """A late retry with the same token finds the rotation completed or dropped. A new rotation then succeeds."""
     world = dead("rotation", number)
     before, late = world.policy.version, LATER + CACHES.staging + 1
     finished = not conflicts(lambda: world.rotate("t", late))
@@ -109,7 +109,7 @@ REPEATED: dict[str, Callable[[SigningWorld], object]] = {
 
 @pytest.mark.parametrize("name", REPEATED)
 def test_move_that_died_is_finished_by_its_repetition(name: str) -> None:
-    """After any of its writes the operator repeats the command: one move is in force, and is what is published."""
+    """The call dies after one of its writes, and the operator repeats it: one move is in force and published."""
     for number in deaths(ACTS[name]):
         world = dead(name, number)
         REPEATED[name](world)
@@ -119,7 +119,7 @@ def test_move_that_died_is_finished_by_its_repetition(name: str) -> None:
 
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_reset_of_a_dead_call_is_never_carried_out_later(number: int) -> None:
-    """A staged reset is dropped by whoever finds it: no rotation, repeated or new, puts it in force."""
+    """The next caller drops a staged reset: no rotation, repeated or new, puts it in force."""
     world = dead("reset", number)
     current, late = world.policy.keys.current.kid, LATER + CACHES.staging + 1
     staged = world.secret.labels.get(PENDING, "")
@@ -133,7 +133,7 @@ def test_reset_of_a_dead_call_is_never_carried_out_later(number: int) -> None:
 
 
 def require_fair(world: SigningWorld, won: list[bool]) -> None:
-    """Assert that whoever was told that he won has won and nobody else, and that the next one finds everything well."""
+    """Assert that exactly the callers who were told so have won, and that the next call finds no damage."""
     assert world.policy.version == 1 + sum(won)
     world.require_sound(LATER)
     world.rotate("afterwards", LATER + LEASE)
@@ -156,7 +156,7 @@ def interrupted(first: Writer, second: Writer, call: int) -> int | None:
 
 
 def take_turns(turns: Iterable[int], *writers: Writer) -> list[bool]:
-    """Let the writers make their calls in this order, and in their own order when it is over; return who won."""
+    """Let the writers make their calls in this order, then in their own order. Return the winners."""
     world = begun()
     may_go, has_stopped = ([Semaphore(0) for _ in writers] for _ in range(2))
     running = set(range(len(writers)))
@@ -193,7 +193,7 @@ def _turns(turns: Iterable[int], running: set[int]) -> Iterator[int]:
 @pytest.mark.parametrize("first", [rotates, changes, resets, moves])
 @pytest.mark.parametrize("second", [rotates, changes, resets, moves])
 def test_writer_that_comes_between_is_not_undone(first: Writer, second: Writer) -> None:
-    """Whichever call of one writer another comes before, whole, every change that is told as made is made."""
+    """A second writer runs completely before any call of the first: every change that is reported as made is made."""
     tried = (interrupted(first, second, call) for call in itertools.count())
     outcomes = list(itertools.takewhile(lambda won: won is not None, tried))
     assert len(outcomes) >= 7
@@ -202,7 +202,7 @@ def test_writer_that_comes_between_is_not_undone(first: Writer, second: Writer) 
 
 @pytest.mark.parametrize("first", [rotates, changes, resets, moves])
 def test_rotation_and_another_stop_each_other_anywhere(first: Writer) -> None:
-    """One writer makes any number of calls, a rotation any number, then each goes on to its end."""
+    """One writer and a rotation each make any number of calls, and then each completes."""
     for calls in itertools.product(range(1, 17, 3), range(1, 19, 2)):
         take_turns([0] * calls[0] + [1] * calls[1], first, rotates)
 
@@ -210,5 +210,5 @@ def test_rotation_and_another_stop_each_other_anywhere(first: Writer) -> None:
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(0, 2), max_size=50))
 def test_two_rotations_and_a_change_in_any_order(turns: list[int]) -> None:
-    """However the calls of three writers mix, none undoes another."""
+    """Three writers run in any order, and none undoes the change of another."""
     take_turns(turns, rotates, rotates, changes)

@@ -1,4 +1,4 @@
-"""What `latchkey.adapters.store.Store` promises, held to by every store there is."""
+"""The contract of `latchkey.adapters.store.Store`, checked on every store."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 
 def test_a_created_user_is_found_with_every_member(store: Store) -> None:
-    """What is found of a user is what was stored."""
+    """A user is found as it was stored."""
     user = samples.user()
     store.create_user(user, samples.credential(user))
     assert store.find_user(user.sub) == user
 
 
 def test_a_created_credential_is_found_by_its_login(store: Store) -> None:
-    """What is found of a credential is what was stored."""
+    """A credential is found as it was stored."""
     user = samples.user()
     store.create_user(user, samples.credential(user))
     assert store.find_credential(user.login) == samples.credential(user)
@@ -62,7 +62,7 @@ def test_a_refused_user_leaves_nothing(store: Store) -> None:
 
 
 def test_the_same_registration_is_not_stored_twice(store: Store) -> None:
-    """Even the very same user is refused the second time: a repeated call is no lost answer."""
+    """The same user is rejected the second time: a repeated call is not taken for a lost response."""
     user = samples.user()
     store.create_user(user, samples.credential(user))
     with refuses(Errors.USER_EXISTS):
@@ -70,7 +70,7 @@ def test_the_same_registration_is_not_stored_twice(store: Store) -> None:
 
 
 def test_credentials_of_many_logins_are_found_at_once(store: Store) -> None:
-    """Those that are there, each under its login; a login that stands twice is found once, and none is no error."""
+    """Existing credentials are returned by login. A repeated login is found once, and an empty list is no error."""
     users = [samples.user() for _ in range(3)]
     for user in users:
         store.create_user(user, samples.credential(user))
@@ -82,13 +82,13 @@ def test_credentials_of_many_logins_are_found_at_once(store: Store) -> None:
 
 @pytest.mark.parametrize("login", ["", "nobody@example.com", "#", "a" * 5000, "ADA@example.com"])
 def test_an_unknown_login_has_no_credential(store: Store, login: str) -> None:
-    """A login that nobody has, however odd or long, is absent and no error."""
+    """An unknown login, however odd or long, is absent and causes no error."""
     assert store.find_credential(login) is None
 
 
-@pytest.mark.parametrize("name", ["", "usr_nobody", "#", "PROFILE", "x#PROFILE", "a" * 5000, "é"])
+@pytest.mark.parametrize("name", ["", "usr_unknown", "#", "PROFILE", "x#PROFILE", "a" * 5000, "é"])
 def test_an_unknown_id_finds_nothing(store: Store, name: str) -> None:
-    """An id that nobody has, however odd or long, is absent and no error, wherever it is asked for."""
+    """An unknown id, however odd or long, is absent and causes no error, in every query."""
     found = (
         store.find_user(name),
         store.find_session(name, name, NOW),
@@ -100,7 +100,7 @@ def test_an_unknown_id_finds_nothing(store: Store, name: str) -> None:
 
 
 def test_an_id_cannot_reach_into_another_item(store: Store) -> None:
-    """A session id that spells a key's separator names a session of its own subject, and no other item."""
+    """A session id with a key's separator finds a session of its own subject, and no other item."""
     user = samples.user()
     store.create_user(user, samples.credential(user))
     assert not store.end_session(user.sub, "x#../PROFILE")
@@ -123,7 +123,7 @@ def test_a_password_hash_that_has_changed_is_not_swapped(store: Store) -> None:
     assert store.find_credential(user.login) == samples.credential(user, "new")
 
 
-def test_the_password_hash_of_nobody_is_not_swapped(store: Store) -> None:
+def test_the_password_hash_of_an_unknown_login_is_not_swapped(store: Store) -> None:
     """A swap for an unknown login makes no credential."""
     login = samples.unique("nobody@")
     assert not store.replace_password_hash(login, "old", "new")
@@ -132,7 +132,7 @@ def test_the_password_hash_of_nobody_is_not_swapped(store: Store) -> None:
 
 @pytest.mark.parametrize("changes", [{}, {"name": "Grace"}, {"name": "", "locale": "fr"}])
 def test_a_profile_is_updated(store: Store, changes: dict[str, str]) -> None:
-    """The members named are set, the others stand, and the account is returned as it then is."""
+    """The named members are set, the others stay, and the updated account is returned."""
     user = samples.user()
     store.create_user(user, samples.credential(user))
     expected = replace(user, **changes)  # type: ignore[arg-type]
@@ -140,7 +140,7 @@ def test_a_profile_is_updated(store: Store, changes: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("changes", [{}, {"name": "Grace"}])
-def test_the_profile_of_nobody_is_not_made(store: Store, changes: dict[str, str]) -> None:
+def test_the_profile_of_an_unknown_user_is_not_made(store: Store, changes: dict[str, str]) -> None:
     """An update of an unknown account returns nothing and leaves nothing."""
     sub = samples.unique("usr_")
     assert store.update_profile(sub, changes) is None
@@ -149,7 +149,7 @@ def test_the_profile_of_nobody_is_not_made(store: Store, changes: dict[str, str]
 
 @pytest.mark.parametrize("member", ["roles", "status", "epoch", "login", "attempt"])
 def test_a_profile_update_sets_nothing_else(store: Store, member: str) -> None:
-    """A member that is not the owner's to change is refused loudly."""
+    """A member that the owner may not change raises an error."""
     user = samples.user()
     store.create_user(user, samples.credential(user))
     with pytest.raises(ValueError, match=member):
@@ -184,7 +184,7 @@ def test_a_code_that_lingers_past_its_expiry_is_absent(store: Store, now: int, u
 
 
 def test_an_unknown_code_is_absent(store: Store) -> None:
-    """A code that was never stored is nothing, and asking for it leaves nothing behind."""
+    """A code that was never stored is absent, and the query stores nothing."""
     code = samples.code()
     assert store.consume_code(code.code_hash, code.purpose, NOW) is None
     store.save_code(code)
@@ -205,7 +205,7 @@ def test_a_used_code_cannot_be_stored_again(store: Store) -> None:
 
 
 def test_a_client_is_found_with_every_member(store: Store) -> None:
-    """What is found of a client is what was stored, enabled or not."""
+    """A client is found as it was stored, active or disabled."""
     client = samples.client()
     store.create_client(client)
     assert store.find_client(client.client_id) == client
@@ -229,7 +229,7 @@ def test_a_client_id_is_never_stored_twice(store: Store) -> None:
 
 
 def test_an_api_key_is_found_with_every_member(store: Store) -> None:
-    """What is found of a key is what was stored."""
+    """A key is found as it was stored."""
     key = samples.owned_key(store)
     assert store.find_api_key(key.key_id, NOW) == key
 
@@ -253,8 +253,8 @@ def test_an_api_key_that_lingers_past_its_expiry_is_absent(store: Store, now: in
 # Attempts
 
 
-def test_nobody_has_made_an_attempt(store: Store) -> None:
-    """A window that nobody has used is empty, and reading it counts nothing."""
+def test_an_unused_window_has_no_attempts(store: Store) -> None:
+    """An unused window is empty, and reading it counts no attempt."""
     who = samples.unique("ada@")
     assert [store.attempts(Counter("login", who, RULE), NOW) for _ in range(2)] == [Attempts(), Attempts()]
 
@@ -281,7 +281,7 @@ def test_an_attempt_too_soon_is_refused_and_not_counted(store: Store) -> None:
     ("made", "wait"), [(2, 30), (3, 60), (4, 60), (9, 60)], ids=["first", "second", "last", "last, repeated"]
 )
 def test_every_step_of_a_rule_waits_its_time(store: Store, made: int, wait: int) -> None:
-    """The step that the counter stands on decides: a second before its time is refused, at its time let through."""
+    """The current step decides: an attempt a second before its time is rejected, and at its time allowed."""
     who = samples.unique("ada@")
     for _ in range(made):
         store.count_attempt(Counter("login", who, RULE), NOW)
@@ -301,7 +301,7 @@ def test_a_rule_whose_waits_shrink_is_kept_too(store: Store) -> None:
 
 
 def test_a_new_window_starts_empty(store: Store) -> None:
-    """No wait reaches into the next window, and the refusal before it says no longer time."""
+    """No wait extends into the next window, and a rejection never returns a longer wait."""
     who = samples.unique("ada@")
     last = NOW + RULE.window - 1
     for _ in range(9):
@@ -328,7 +328,7 @@ def test_counters_are_told_apart(store: Store) -> None:
 
 
 def test_a_new_session_forgets_the_attempts_it_took(store: Store) -> None:
-    """The counter is as new; where nothing was counted, nothing is missed; another counter stays."""
+    """The counter is reset, a missing counter is no error, and another counter stays."""
     mine, other = Counter("login", samples.unique("ada@"), RULE), Counter("address", samples.unique("ada@"), RULE)
     for counter in (mine, other):
         store.count_attempt(counter, NOW)
@@ -338,7 +338,7 @@ def test_a_new_session_forgets_the_attempts_it_took(store: Store) -> None:
 
 
 def test_a_session_that_is_not_stored_forgets_nothing(store: Store) -> None:
-    """Both happen or neither."""
+    """The session is stored and the attempts are reset in one transaction, or neither happens."""
     counter, session = Counter("login", samples.unique("ada@"), RULE), replace(samples.session(), created_at=NOW)
     store.create_session(session)
     store.count_attempt(counter, NOW)
@@ -362,7 +362,7 @@ def test_nothing_is_published_at_first(empty_store: Store) -> None:
 
 @pytest.mark.parametrize("later", [1, 2, 10], ids=["the same version", "the next", "a two-digit version"])
 def test_public_keys_are_replaced_by_their_own_or_a_later_version(empty_store: Store, later: int) -> None:
-    """Publishing again repeats harmlessly, and a newer version replaces an older one."""
+    """Publishing a version again changes nothing, and a newer version replaces an older one."""
     assert empty_store.publish_keys(published(1))
     assert empty_store.publish_keys(published(later, secrets.token_hex(30_000)))
     stored = empty_store.published_keys()
@@ -396,8 +396,8 @@ def test_public_keys_come_back_with_their_names(empty_store: Store) -> None:
 # Leases
 
 
-def test_a_lease_is_nobody_elses(store: Store) -> None:
-    """While one holds it, no other takes it, and another lease is another's."""
+def test_a_lease_has_one_holder(store: Store) -> None:
+    """While one caller holds a lease, no other takes it. A lease of another name is free."""
     name = samples.unique("lease-")
     assert store.take_lease(name, "ann", now=NOW, until=NOW + 60)
     assert not store.take_lease(name, "bob", now=NOW + 59, until=NOW + 119)
@@ -405,7 +405,7 @@ def test_a_lease_is_nobody_elses(store: Store) -> None:
 
 
 def test_a_lease_ends_by_itself(store: Store) -> None:
-    """At the second of its end it is free, also for who is third."""
+    """A lease is free at the second of its end, for a third caller too."""
     name = samples.unique("lease-")
     store.take_lease(name, "ann", now=NOW, until=NOW + 60)
     assert store.take_lease(name, "bob", now=NOW + 60, until=NOW + 120)
@@ -414,7 +414,7 @@ def test_a_lease_ends_by_itself(store: Store) -> None:
 
 
 def test_a_lease_may_be_taken_again_by_its_holder(store: Store) -> None:
-    """Who holds it holds it on, until the later end."""
+    """The holder extends the lease, until the later end."""
     name = samples.unique("lease-")
     assert store.take_lease(name, "ann", now=NOW, until=NOW + 60)
     assert store.take_lease(name, "ann", now=NOW + 30, until=NOW + 90)
@@ -422,7 +422,7 @@ def test_a_lease_may_be_taken_again_by_its_holder(store: Store) -> None:
 
 
 def test_a_lease_that_is_given_back_is_free(store: Store) -> None:
-    """The next one need not wait."""
+    """A lease that was given back can be taken at once."""
     name = samples.unique("lease-")
     store.take_lease(name, "ann", now=NOW, until=NOW + 60)
     store.return_lease(name, "ann")
@@ -430,7 +430,7 @@ def test_a_lease_that_is_given_back_is_free(store: Store) -> None:
 
 
 def test_a_lease_is_given_back_by_its_holder_alone(store: Store) -> None:
-    """Who comes back too late does not take it from the next; and what nobody holds can be given back."""
+    """A late holder does not take it from the next one. Giving back a free lease is allowed."""
     name = samples.unique("lease-")
     store.return_lease(name, "ann")
     store.take_lease(name, "ann", now=NOW, until=NOW + 60)

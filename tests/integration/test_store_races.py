@@ -76,17 +76,17 @@ def test_one_assertion_is_used_once(store: Store) -> None:
 
 
 def test_one_identity_is_linked_with_one_account(store: Store) -> None:
-    """Thirty accounts that claim one identity at once leave one that has it."""
+    """Of thirty accounts that claim one identity at once, one gets it."""
     races.race_to_link(store)
 
 
 def test_last_link_stays(store: Store) -> None:
-    """Thirty links that are removed at once, each while the next is there, leave one."""
+    """Of thirty links that are removed at once, each on condition that the next exists, one stays."""
     races.race_to_part(store)
 
 
 def test_one_issuer_belongs_to_one_partner(store: Store) -> None:
-    """Thirty partners who claim one issuer at once leave one who has it."""
+    """Of thirty partners that claim one issuer at once, one gets it."""
     races.race_for_an_issuer(store)
 
 

@@ -1,6 +1,6 @@
-"""Simulate the policies of refreshing, and write what came of it into `docs/`: `make bench-refresh`, and no test.
+"""Simulate the policies of refreshing and write the results to `docs/`: `make bench-refresh`. This is no test.
 
-Say with SCALE how much of the whole run to simulate: 0.1 is a tenth, for a look. It is printed, and not written.
+SCALE is the part of the whole run to simulate, such as 0.1 for a preview, which is printed and not written.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ class Keys(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Habits:
-    """What one kind of phone does. Shares are between 0 and 1, times are in seconds."""
+    """The behaviour of one kind of phone. Shares are between 0 and 1, times are in seconds."""
 
     refreshes_per_day: float
     same_use: float

@@ -1,4 +1,4 @@
-"""What is measured: how often honest people are signed out, and how long a thief lives."""
+"""The measures: how often honest people are signed out, and how long a thief lives."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each policy does with a past token: it lets the session live, or ends it."""
+"""The decision of each policy about a past token: the session goes on, or ends."""
 
 from __future__ import annotations
 

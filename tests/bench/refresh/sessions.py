@@ -27,7 +27,7 @@ class Repeat:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the server says: at which generation the session stands, whether tokens come with it, or the end of all."""
+    """The server's response: the generation of the session, with or without tokens, or the end of the session."""
 
     generation: int
     tokens: bool

@@ -20,7 +20,7 @@ HOUR = 3_600
 
 
 class Knows(Enum):
-    """What a thief knows about the times at which the owner refreshes."""
+    """The thief's knowledge of the times at which the owner refreshes."""
 
     NOTHING = "nothing: the thief refreshes by a clock of their own"
     PAST = "that the owner has just refreshed, as if an answer of ours showed it"
