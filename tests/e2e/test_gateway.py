@@ -418,7 +418,7 @@ def test_refusal_is_not_kept(sample: Sample) -> None:
     ],
 )
 def test_bad_answer_of_an_authorizer_is_a_500(sample: Sample, answer: Any) -> None:
-    """An answer that is not a policy with flat context grants access to nobody."""
+    """An answer that is not a policy with flat context grants no access."""
     sample.functions["Guard"] = lambda _: answer
     response = sample.get("/one", Authorization="Bearer abc")
     assert (response.status, response.json) == (500, {"code": "internal_error"})

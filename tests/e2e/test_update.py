@@ -1,4 +1,4 @@
-"""A running stack changes, and nobody is signed out: it gets a domain, another audience, each of its parameters."""
+"""A running stack changes, and no one is signed out: it gets a domain, another audience, each of its parameters."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def let_through(twin: RunningTwin, token: str) -> tuple[int, int]:
 # ---- The names that tokens carry -------------------------------------------------------------------------------------
 
 
-def test_domain_given_to_a_running_stack_signs_nobody_out(changing: ChangingTwin) -> None:
+def test_domain_given_to_a_running_stack_signs_no_one_out(changing: ChangingTwin) -> None:
     """The domain is an address until the issuer moves there; the old issuer ends when stated, and not before."""
     twin, someone = changing.twin, person(changing.twin)
     with Crowd(changing) as crowd:
@@ -89,7 +89,7 @@ def test_domain_given_to_a_running_stack_signs_nobody_out(changing: ChangingTwin
     assert changing.issuer()["previous_issuers"] == []
 
 
-def test_other_audience_signs_nobody_out(changing: ChangingTwin) -> None:
+def test_other_audience_signs_no_one_out(changing: ChangingTwin) -> None:
     """Tokens carry it after the next rotation; the old audience is published with its end, and then it is gone."""
     twin, someone = changing.twin, person(changing.twin)
     with Crowd(changing) as crowd:
@@ -121,7 +121,7 @@ def accepted_audiences(twin: RunningTwin) -> set[str]:
     return {each["aud"] for each in accepted["audiences"]}
 
 
-def test_shared_secret_comes_and_goes_and_signs_nobody_out(changing: ChangingTwin) -> None:
+def test_shared_secret_comes_and_goes_and_signs_no_one_out(changing: ChangingTwin) -> None:
     """`AllowHS256` turns true, HS256 signs, and false again as soon as no such key verifies any more."""
     operator, someone = SigningAdmin.of(changing.twin), person(changing.twin)
     with Crowd(changing) as crowd:
@@ -172,7 +172,7 @@ def first_only(value: str, member: str, stays: Any) -> Change:
 
 
 def registration(password: str = PASSWORD, **members: str) -> Probe:
-    """Return the probe that registers somebody new: the status."""
+    """Return the probe that opens a new account, and returns the status."""
 
     def register(changing: ChangingTwin) -> int:
         account = {"login": new_login(), "password": password} | members

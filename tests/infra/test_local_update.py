@@ -77,7 +77,7 @@ def test_line_is_written_once_after_an_update(capsys: pytest.CaptureFixture[str]
 
 
 def test_variable_that_is_gone_is_removed() -> None:
-    """And those of nobody's template stay."""
+    """And other names than the template's stay."""
     os.environ["OF_THE_SHELL"] = "kept"
     install_environment({"LATCHKEY_TABLE": "Table", "LATCHKEY_AUDIENCE": "shop"})
     install_environment({"LATCHKEY_TABLE": "Other"}, instead_of=["LATCHKEY_TABLE", "LATCHKEY_AUDIENCE"])
