@@ -83,12 +83,10 @@ class Errors(Enum):
         "conflict",
         409,
         "Conflict",
-        "Somebody else changed this at the same time. Read it and try again.",
+        "Someone else changed this at the same time. Read it and try again.",
         "invalid_request",
     )
-    LAST_ADMIN = ErrorKind(
-        "last_admin", 409, "Last admin", "Somebody must stay who is admin and active.", "invalid_request"
-    )
+    LAST_ADMIN = ErrorKind("last_admin", 409, "Last admin", "At least one active admin must remain.", "invalid_request")
     ADMIN_EXISTS = ErrorKind(
         "admin_exists",
         409,

@@ -6,8 +6,8 @@ each next one is derived from the one before and a salt that the session keeps:
     link(n+1) = HMAC-SHA-256(key = link(n), sid | n+1 | salt(n+1)), cut to 128 bits
 
 The store keeps the SHA-256 of `family` and of the present link, and the salt. So neither the table, nor the keys, nor
-both together make a refresh token: that takes a token of the same session. The MAC under a refresh key is the gate in
-front. It makes a string that we never handed out cost no read.
+both together are enough to make a refresh token. That also needs a token of the same session. The MAC under a refresh
+key is the gate in front. It makes a string that we never handed out cost no read.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _BODY = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class RefreshToken:
-    """What a refresh token says: whose, of which session, made at which generation, and its place in the chain."""
+    """The content of a refresh token: its subject, its session, its generation, and its place in the chain."""
 
     sub: str
     sid: str
@@ -109,7 +109,7 @@ def verify_refresh(text: str, keys: Sequence[RefreshKey], now: int) -> RefreshTo
 
 
 class WrongMac(InvalidToken):
-    """The text has the shape of a refresh token, and no key at hand has made it."""
+    """The text has the shape of a refresh token, but no known key has signed it."""
 
 
 def _read_link(text: str) -> bytes:
