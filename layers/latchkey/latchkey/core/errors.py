@@ -165,8 +165,8 @@ class FieldError:
 class ServiceError(Exception):
     """An error of the table, raised.
 
-    `private` is for the log and never leaves it. `fields` name the members at fault. `retry_after` is in seconds.
-    `members` are further members of the problem document (RFC 9457 section 3.2).
+    `private` is only for the log. `fields` name the members at fault. `retry_after` is in seconds. `members` are
+    further members of the problem document (RFC 9457 section 3.2).
     """
 
     def __init__(

@@ -27,9 +27,7 @@ WORDS = {
     ),
     "change_email": Words(
         "Confirm your new e-mail address",
-        (
-            "Someone asked to use this address for an account at {{ service }}. If it was you, confirm it within an hour:",
-        ),
+        ("Someone entered this address for an account at {{ service }}. If it was you, confirm it within an hour:",),
         ("If it was not you, do nothing.",),
     ),
     "password_changed": Words(

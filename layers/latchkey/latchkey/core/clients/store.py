@@ -9,7 +9,7 @@ from latchkey.core.model import ApiKey, Client, Status
 from latchkey.core.paging import Page
 
 MAX_API_KEYS = 100
-"""API keys that one client may have, expired ones that nobody has deleted included."""
+"""API keys that one client may have. Expired keys count until they are deleted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class ClientStore(Protocol):
         """Return the client, whatever its status."""
 
     def list_clients(self, *, after: str, limit: int) -> Page[Client]:
-        """Return the clients in the order of their ids, `limit` at most, from behind `after`."""
+        """Return at most `limit` clients in the order of their ids, starting after `after`."""
 
     def update_client(self, client_id: str, changes: ClientChanges) -> Client | None:
         """Change members of an existing client; return the client as it then stands, or `None`."""
@@ -79,7 +79,7 @@ class ClientStore(Protocol):
         """
 
     def delete_api_key(self, key: ApiKey) -> bool:
-        """Delete a key, expired or not, and count it no more; of many callers one is told that it did."""
+        """Delete a key, expired or not, and reduce the count. Of many callers, only one is told that it did."""
 
     def note_api_key_use(self, key_id: str, day: str) -> None:
         """Remember that the key was used on that day, unless the same day or a later one is remembered."""
