@@ -1,4 +1,4 @@
-"""How AWS is called: short time-outs, two attempts, and one error for "no answer".
+"""Calls to AWS: short time-outs, two attempts, and one error for "no answer".
 
 Endpoints are boto3's own affair: it reads `AWS_ENDPOINT_URL` and `AWS_ENDPOINT_URL_<SERVICE>` itself.
 """
@@ -15,7 +15,7 @@ from botocore.exceptions import ConnectionError as ConnectionFailedError
 from latchkey.core.errors import Errors, ServiceError
 
 CONFIG = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 2, "mode": "standard"})
-"""Seconds, and attempts in all: a caller hears of a failure while its own time-out is still far."""
+"""Seconds, and attempts in all: a caller gets the error long before its own time-out."""
 
 RETRY_AFTER = 1
 """Seconds after which a caller may try again."""

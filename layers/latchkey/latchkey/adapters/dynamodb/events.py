@@ -1,4 +1,4 @@
-"""The audit log: one item an event, read by its day or, through an index, by whom it is about."""
+"""The audit log: one item per event, read by its day or, through an index, by its subject."""
 
 from __future__ import annotations
 
