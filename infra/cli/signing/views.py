@@ -131,7 +131,7 @@ def _impact(effects: Mapping[str, object]) -> Iterator[str]:
 
 
 def _sessions(effects: Mapping[str, object], functions: str) -> Iterator[str]:
-    """Return what becomes of sessions, and what the other choice would do."""
+    """Return the effect on sessions, and the effect of the other choice."""
     if effects.get("sessions_end"):
         yield f"every session ends within {functions}: all users must log in again"
         yield "without --end-sessions, users stay logged in; leaked keys alone make no refresh token either way"

@@ -1,6 +1,6 @@
 """Calls to AWS: short time-outs, two attempts, and one error for "no answer".
 
-Endpoints are boto3's own affair: it reads `AWS_ENDPOINT_URL` and `AWS_ENDPOINT_URL_<SERVICE>` itself.
+boto3 itself chooses the endpoints: it reads `AWS_ENDPOINT_URL` and `AWS_ENDPOINT_URL_<SERVICE>` itself.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def unavailable(private: str) -> ServiceError:
 
 
 def reason(error: Exception) -> str:
-    """Return what failed, for the log: names alone, since AWS's messages may repeat what was sent."""
+    """Return the names of the failure, for the log. AWS's messages are left out: they may repeat the request."""
     if isinstance(error, ClientError):
         return f"{error.operation_name}: {error.response['Error']['Code']}"
     return type(error).__name__

@@ -155,7 +155,7 @@ class Errors(Enum):
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """What is wrong with one member of the request: its name, a stable code, a public sentence."""
+    """An error of one member of the request: its name, a stable code, a public sentence."""
 
     field: str
     code: str

@@ -27,7 +27,7 @@ if TYPE_CHECKING:  # only admin routes have operators
 
 
 class Access(Enum):
-    """What a route needs of its caller, if it needs no permission."""
+    """The requirement of a route that needs no permission."""
 
     PUBLIC = "public"  # nothing: if such a route takes a secret, its function checks it
     BEARER = "bearer"  # an access token

@@ -41,7 +41,7 @@ _ID_BYTES = 16
 
 
 class KeyState(StrEnum):
-    """What a signing key is for."""
+    """The state of a signing key."""
 
     NEXT = "next"  # published, signs nothing yet
     CURRENT = "current"  # signs
@@ -168,7 +168,7 @@ class KeySet:
         return next((key for key in self._of(KeyState.NEXT) if key.activates_at is not None), None)
 
     def at(self, now: int) -> KeySet:
-        """Return the set as it stands at that time: the heir has taken over if its time has come."""
+        """Return the set at that time: the heir has replaced the current key if its time has come."""
         heir = self.heir
         if heir is None or not _has_begun(heir, now):
             return self
@@ -248,7 +248,7 @@ def generate(
     state: KeyState = KeyState.NEXT,
     rsa_bits: int = RSA_BITS,
 ) -> SigningKey:
-    """Return a new key. Its `kid` is its thumbprint (RFC 7638) or, for HS256, 128 random bits that tell nothing.
+    """Return a new key. Its `kid` is its thumbprint (RFC 7638) or, for HS256, 128 random bits that reveal nothing.
 
     The octets of an HS256 key are the 43 characters in which 256 random bits are written. JWT libraries take a text as
     the key and use its bytes, so an operator can paste it as it is. Key pairs come from OpenSSL's own generator, which

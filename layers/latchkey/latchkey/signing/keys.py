@@ -34,9 +34,9 @@ MIN_RSA_EXPONENT = 65537
 MIN_SECRET_BYTES = 32
 _P256_OCTETS = 32
 
-# RFC 7518 section 6, RFC 8037 section 2: what a private or symmetric JWK has and a public one never does.
+# RFC 7518 section 6, RFC 8037 section 2: members that only a private or symmetric JWK has.
 PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
-# RFC 7638 section 3.2: the members that make a key what it is.
+# RFC 7638 section 3.2: the members that identify a key.
 _REQUIRED_MEMBERS = {"RSA": ("e", "kty", "n"), "EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x")}
 
 

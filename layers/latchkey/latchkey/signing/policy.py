@@ -244,9 +244,9 @@ def reset(policy: SigningPolicy, moment: Moment, *, end_sessions: bool) -> Signi
     """Return the next version after a leak. It has no old signing key, so every token that they signed is rejected.
 
     The new keys sign at once, before any verifier has them. Old refresh keys only verify, until the last of their
-    tokens has died: a thief of them lacks what a session's own tokens hold (`refresh.py`), so no session has to end.
-    With `end_sessions` they go too.
-    Unknown members that may hold secrets go too: a newer release then uses their defaults, as it must be able to.
+    tokens has expired. A thief of these keys lacks the secrets in the tokens of each session (`refresh.py`), so no
+    session has to end. With `end_sessions` they go too. Unknown members that may hold secrets go too: a newer release
+    then uses their defaults, as it must be able to.
     """
     key, spare = (_fresh_key(policy.algorithm, policy.rsa_bits, moment) for _ in range(2))
     return _next_version(

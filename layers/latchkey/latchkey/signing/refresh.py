@@ -56,7 +56,7 @@ class RefreshKey:
     """A MAC key. It verifies until `retire_at`, in seconds since the epoch, or without end. Raises `WeakKey`.
 
     `max_ttl` is the longest life, in seconds, of the sessions it signed for before `refresh_ttl` was last changed.
-    `unknown` holds what a newer release says of the key.
+    `unknown` holds the members that a newer release has added to the key.
     """
 
     key_id: str
@@ -81,7 +81,7 @@ def next_link(link: bytes, sid: str, generation: int, salt: bytes) -> bytes:
 
 
 def fingerprint(secret: bytes) -> str:
-    """Return what the store keeps of a family or a link: its SHA-256, in hex."""
+    """Return the hash of a family or a link that the store keeps: its SHA-256, in hex."""
     return hashlib.sha256(secret).hexdigest()
 
 
@@ -94,7 +94,7 @@ def mint_refresh(token: RefreshToken, keys: Sequence[RefreshKey]) -> str:
 
 
 def verify_refresh(text: str, keys: Sequence[RefreshKey], now: int) -> RefreshToken:
-    """Return what a refresh token proves under any of `keys` that still verifies; raise `InvalidToken` otherwise."""
+    """Return the content of a refresh token that one of the live `keys` has signed; raise `InvalidToken` otherwise."""
     if len(text) > MAX_REFRESH_TOKEN or not text.isascii():
         raise InvalidToken("too long or not ASCII")
     body, _, mac = text.rpartition(".")

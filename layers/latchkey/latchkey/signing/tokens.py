@@ -25,7 +25,7 @@ _SUBJECT_PREFIXES = ("usr_", "cli_")
 
 @dataclass(frozen=True, slots=True)
 class AccessClaims:
-    """What an access token says. Times are in seconds since the epoch; `scope` may be empty.
+    """The claims of an access token. Times are in seconds since the epoch; `scope` may be empty.
 
     `sid`, `roles`, `auth_time` and `amr` are there for sessions, `org` for a partner's users.
     `permissions` are those that the names of the roles do not imply: those of the stack's own roles.

@@ -89,7 +89,7 @@ def api_key_listed(client_id: str, key_id: str) -> Key:
 
 
 def api_keys_of(client_id: str) -> str:
-    """Return what the sort keys of all entries of one client's API keys begin with."""
+    """Return the prefix of the sort keys of one client's API keys in the list."""
     return f"{_identifier(client_id)}#"
 
 

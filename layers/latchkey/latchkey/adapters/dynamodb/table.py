@@ -253,7 +253,7 @@ class Table:
         }
 
     def _page(self, request: QueryInputTypeDef, start: Item | None, limit: int) -> tuple[list[Item], str]:
-        """Return what a query finds behind the key `start`, and the sort key to go on after."""
+        """Return the results of a query after the key `start`, and the sort key to continue after."""
         request = {**request, "Limit": limit + 1}  # one more than asked for tells whether there is more
         if start:
             request["ExclusiveStartKey"] = start

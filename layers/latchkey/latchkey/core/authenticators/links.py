@@ -17,7 +17,7 @@ from latchkey.core.partners.store import LinkStore
 
 @dataclass(frozen=True, slots=True)
 class NewLink:
-    """What a signed-in user gives to link a partner: the partner's token, and the password where there is one."""
+    """A user's request to link a partner: the partner's token, and the password if the account has one."""
 
     assertion: str
     issuer_id: str

@@ -14,7 +14,7 @@ MAX_API_KEYS = 100
 
 @dataclass(frozen=True, slots=True)
 class ClientChanges:
-    """What is to change about a client; `None` leaves a member as it is."""
+    """The changes of a client; `None` leaves a member unchanged."""
 
     name: str | None = None
     redirect_uris: tuple[str, ...] | None = None
@@ -26,7 +26,7 @@ class ClientChanges:
 
 @dataclass(frozen=True, slots=True)
 class ApiKeyChanges:
-    """What is to change about an API key; `None` leaves a member as it is."""
+    """The changes of an API key; `None` leaves a member unchanged."""
 
     name: str | None = None
     status: Status | None = None
@@ -45,7 +45,7 @@ class ClientStore(Protocol):
         """Return at most `limit` clients in the order of their ids, starting after `after`."""
 
     def update_client(self, client_id: str, changes: ClientChanges) -> Client | None:
-        """Change members of an existing client; return the client as it then stands, or `None`."""
+        """Change members of an existing client; return the changed client, or `None`."""
 
     def replace_secrets(self, client_id: str, old: tuple[str, ...], new: tuple[str, ...]) -> bool:
         """Swap the secret hashes of a client if they are still `old`; say whether they were."""
@@ -70,7 +70,7 @@ class ClientStore(Protocol):
         """Return the keys of one client, or of all for an empty `client_id`, expired ones too, `limit` at most."""
 
     def update_api_key(self, key_id: str, changes: ApiKeyChanges) -> ApiKey | None:
-        """Change members of an existing key; return the key as it then stands, or `None`."""
+        """Change members of an existing key; return the changed key, or `None`."""
 
     def rotate_api_key(self, key_id: str, successor: ApiKey, *, expires_at: int) -> bool:
         """Store a new key and let the one before it end at `expires_at`, both or neither; say whether it is done.

@@ -261,4 +261,4 @@ _KINDS: tuple[tuple[re.Pattern[str], Callable[..., ForeignHash]], ...] = (
     (re.compile(rf"\$pbkdf2-(sha1|sha256|sha512)\$i={_NUMBER},l={_NUMBER}\${_B64}\${_B64}"), _pbkdf2_phc),
     (re.compile(rf"pbkdf2_(sha1|sha256)\${_NUMBER}\${_SALT_TEXT}\${_PADDED}"), _pbkdf2_django),
 )
-"""Every kind: how its text is written, and what it is read into."""
+"""Every kind of hash: the pattern of its text, and its class."""

@@ -94,7 +94,7 @@ def _a_label(label: str) -> str:
     import idna
 
     try:
-        # No UTS 46 mapping: what IDNA 2008 does not allow as it stands is refused (RFC 5891 section 4.2).
+        # No UTS 46 mapping: a name that IDNA 2008 does not allow unchanged is rejected (RFC 5891 section 4.2).
         return idna.alabel(label).decode("ascii")
     except idna.IDNAError as error:
         raise BadLogin(_BAD_EMAIL) from error

@@ -82,7 +82,7 @@ class WrongPassword(Exception):
 
 @dataclass(frozen=True, slots=True)
 class PasswordRules:
-    """What a new password must satisfy: `min_length` in code points, `max_bytes` in UTF-8; no composition rules.
+    """The rules for a new password: `min_length` in code points, `max_bytes` in UTF-8; no composition rules.
 
     Raise `ValueError` when the numbers are out of bounds or a service word is empty.
     """
@@ -136,7 +136,7 @@ def fingerprint(password: str) -> bytes:
 def normalise(password: str) -> str:
     """Return a password as it is compared: in NFC, with plain blanks, cased as typed.
 
-    This is OpaqueString of RFC 8265 section 4.2. What it returns, it returns unchanged the second time. Unassigned code
+    This is OpaqueString of RFC 8265 section 4.2. Applied twice, it returns the same as once. Unassigned code
     points and joiners are let through: they are the emoji of a newer phone. Raise `WeakPassword` when it is empty,
     longer than 1024 bytes, or has control characters or lone surrogates.
     """

@@ -16,7 +16,7 @@ from latchkey.core.roles.grantable import ISSUE_PERMISSION
 from latchkey.core.roles.roles import Roles
 
 METHODS = ("api_key",)
-"""What an API key proves. RFC 8176 has no name for it."""
+"""The method that an API key proves. RFC 8176 has no name for it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ from latchkey.core.policy import PolicySource
 from latchkey.core.throttle import ADDRESS_RULE, Counter, ThrottleStore, login_attempts, require_no_wait
 
 METHODS = ("pwd",)
-"""What a password proves, as RFC 8176 section 2 names it."""
+"""The method that a password proves, by its name in RFC 8176 section 2."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ class PasswordGrant:
             raise self._refusal(reason, request, now, credential.sub) from None
 
     def _prove(self, credential: Credential, request: SignIn, now: int) -> PersonProof:
-        """Return what the right password proves."""
+        """Return the proof that the right password gives."""
         user = self.credentials.find_user(credential.sub)
         if user is None:
             raise self._refusal(Reason.ACCOUNT_NOT_ACTIVE, request, now, credential.sub)

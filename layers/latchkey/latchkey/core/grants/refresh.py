@@ -265,7 +265,7 @@ def _presented(token: RefreshToken, asked: RefreshRequest, now: int) -> Presente
 
 
 def _chain(session: Session) -> Chain:
-    """Return what a session remembers of its advances."""
+    """Return the advances that a session remembers."""
     if session.generation == 0:
         return Chain()
     last = Presented(session.generation - 1, session.rotated_at, session.network_mark, session.key_mark)

@@ -61,7 +61,7 @@ class Presented:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """What a session remembers of its advances.
+    """The advances that a session remembers.
 
     `last` is the request that advanced it to its generation, and `before_key` the key of the request that advanced it
     before that. The present burst began at `burst_at`, when generation `burst` was spent: an app that refreshes in
@@ -77,7 +77,7 @@ class Chain:
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """What a session remembers of its late repeats: how full the bucket is, and which generation was counted last."""
+    """The late repeats that a session remembers: how full the bucket is, and which generation was counted last."""
 
     level: int = 0
     generation: int = -1

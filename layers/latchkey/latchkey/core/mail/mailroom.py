@@ -85,7 +85,7 @@ class Mailroom:
             self.journal.record(Event("mail_sent", sub=sub, reason=mail.about))
 
     def _code(self, mail: Mail, to: str, user: User | None, now: int) -> dict[str, str]:
-        """Store a new code for the account and return what the letter says of it."""
+        """Store a new code for the account and return the values that the letter shows."""
         rule = CODES.get(mail.about)
         if rule is None or user is None:
             return {}

@@ -79,7 +79,7 @@ class LinkStore(Protocol):
         """Return the links of an account, by partner."""
 
     def renew_link(self, user: User, renewed: User, link: Link) -> bool:
-        """Store name, locale and roles of `renewed` and what the link now says, if `user` still stands as it was read.
+        """Store name, locale and roles of `renewed`, and the new link, if `user` is unchanged since it was read.
 
         Say whether both were stored.
         """

@@ -25,7 +25,7 @@ from latchkey.core.users.store import UserStore
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What is to change about an account; `None` leaves it."""
+    """The changes of an account; `None` leaves a member unchanged."""
 
     status: UserStatus | None = None
     roles: tuple[str, ...] | None = None
@@ -74,7 +74,7 @@ class UserAdmin:
         return user
 
     def change(self, operator: Operator, sub: str, wanted: Standing) -> User:
-        """Disable or enable an account, or give it other roles; return it as it then stands.
+        """Disable or enable an account, or give it other roles; return the changed account.
 
         A disabled account's sessions end at once. New roles take effect at the next refresh, and on our own routes at
         once. Raises `NOT_FOUND`, `FORBIDDEN`, `LAST_ADMIN`, and `CONFLICT` if another request changed the account

@@ -1,4 +1,4 @@
-"""The end of an account, and a copy of what it holds.
+"""The deletion of an account.
 
 An account is deleted in three steps, each of which may be the last before a crash, and all of which may be repeated:
 
