@@ -1,6 +1,6 @@
 """Routes. Each is declared once, at the function that answers it, with what it needs of its caller.
 
-    routes = Routes("Accounts in an operator's hands")
+    routes = Routes("Administration of accounts")
     handler = routes.handler
 
     @routes("GET /v1/admin/users/{sub}", needs="users:read")

@@ -43,7 +43,7 @@ class EmailChanges:
         if not is_email(to):
             raise invalid_field("email", "not_an_address", "This is not an e-mail address.")
         if to == user.login:
-            raise invalid_field("email", "unchanged", "This is the address of the account already.")
+            raise invalid_field("email", "unchanged", "The account already has this address.")
         self.ownership.prove(user, password, now=now)
         if may_mail(self.attempts, to, now=now):
             epoch = {"epoch": str(user.epoch)}

@@ -72,7 +72,7 @@ class Links:
             raise ServiceError(Errors.NOT_FOUND, "no such link")
         rest = [each for each in self.links.list_links(sub) if each.partner_id != partner_id]
         if not user.login and not rest:
-            fault = FieldError("partner_id", "only_way_in", "Nothing else opens this account.")
+            fault = FieldError("partner_id", "only_way_in", "This account has no other way to sign in.")
             raise ServiceError(Errors.VALIDATION_FAILED, "the only way in", fields=(fault,))
         own = tuple(role for role in user.roles if role not in link.roles)
         if (

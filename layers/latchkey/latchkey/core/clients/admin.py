@@ -1,4 +1,4 @@
-"""OAuth clients in an operator's hands."""
+"""Administration of OAuth clients."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""API keys in an operator's hands."""
+"""Administration of API keys."""
 
 from __future__ import annotations
 
@@ -172,6 +172,6 @@ def _check(key: ApiKey, owner: Client, now: int) -> None:
     if not set(key.scopes) <= set(owner.scopes):
         raise invalid_field("scopes", "beyond_client", "A key has no scope that its client lacks.")
     if key.expires_at is not None and key.expires_at <= now:
-        raise invalid_field("expires_at", "in_the_past", "This moment has passed.")
+        raise invalid_field("expires_at", "in_the_past", "This time is in the past.")
     if key.expires_at is not None and key.expires_at > LATEST_END:
-        raise invalid_field("expires_at", "out_of_range", "This moment is beyond the year 9999.")
+        raise invalid_field("expires_at", "out_of_range", "This time is beyond the year 9999.")

@@ -1,4 +1,4 @@
-"""Partners in an operator's hands.
+"""Administration of partners.
 
 The holder of a partner's key decides which users get the roles in the partner's map. So operators cannot map to a role
 with permissions that they lack, and no map can lead to a permission of operators or services.
@@ -52,7 +52,7 @@ def read_key(*, kid: str, alg: str, pem: str, jwk: Mapping[str, object] | None) 
         else:
             key = assertion_key_from_jwk(jwk, kid=kid or ("" if "kid" in jwk else "unnamed"), alg=alg)
     except InvalidKey as error:
-        raise invalid_field("jwk" if jwk is not None else "pem", "bad_key", f"This key is refused: {error}.") from None
+        raise invalid_field("jwk" if jwk is not None else "pem", "bad_key", f"This key is rejected: {error}.") from None
     if not kid and (jwk is None or "kid" not in jwk):
         key = replace(key, kid=thumbprint(key.to_jwk()))
     if not _KID.fullmatch(key.kid):

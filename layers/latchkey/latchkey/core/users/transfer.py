@@ -130,7 +130,7 @@ class UserTransfer:
         """Say whether the account is new; raise if it can neither be imported nor equal the existing one."""
         require_grantable(operator, record.roles, self.roles)
         if record.created_at is not None and record.created_at > now:
-            fault = FieldError("created_at", "bad_value", "This time is yet to come.")
+            fault = FieldError("created_at", "bad_value", "This time is in the future.")
             raise ServiceError(Errors.INVALID_REQUEST, "created_at", fields=(fault,))
         user = self._user(record, now)
         credential = Credential(record.login, user.sub, record.password_hash, user.epoch)
