@@ -1,4 +1,4 @@
-"""API keys in an operator's hands."""
+"""Administration of API keys."""
 
 import secrets
 from functools import cache, partial
@@ -15,7 +15,7 @@ from latchkey.edge.http import Request, Response
 from latchkey.edge.routing import Routes
 from latchkey.edge.telemetry import LogJournal
 
-routes = Routes("API keys in an operator's hands")
+routes = Routes("Administration of API keys")
 handler = routes.handler
 
 _MOST = 50
@@ -128,5 +128,5 @@ def _with_text(key: ApiKey, text: str) -> Response:
 
 @cache
 def api_key_admin() -> ApiKeyAdmin:
-    """Return the API keys in an operator's hands."""
+    """Return the administration of API keys."""
     return ApiKeyAdmin(bootstrap.store(), bootstrap.roles_now(), LogJournal(), secrets.token_bytes)

@@ -1,4 +1,4 @@
-"""OAuth clients in an operator's hands."""
+"""Administration of OAuth clients."""
 
 import secrets
 from functools import cache
@@ -16,7 +16,7 @@ from latchkey.edge.http import Request, Response
 from latchkey.edge.routing import Routes
 from latchkey.edge.telemetry import LogJournal
 
-routes = Routes("OAuth clients in an operator's hands")
+routes = Routes("Administration of OAuth clients")
 handler = routes.handler
 
 _MOST = 50
@@ -138,5 +138,5 @@ def _with_secret(client: Client, secret: str) -> Response:
 
 @cache
 def client_admin() -> ClientAdmin:
-    """Return the clients in an operator's hands."""
+    """Return the administration of clients."""
     return ClientAdmin(bootstrap.store(), bootstrap.roles_now(), LogJournal(), secrets.token_bytes)

@@ -1,4 +1,4 @@
-"""Partners in an operator's hands."""
+"""Administration of partners."""
 
 import json
 import os
@@ -20,7 +20,7 @@ from latchkey.edge.settings import Environment
 from latchkey.edge.telemetry import LogJournal
 from latchkey.signing.assertion_keys import AssertionAlgorithm, AssertionKey
 
-routes = Routes("Partners in an operator's hands")
+routes = Routes("Administration of partners")
 handler = routes.handler
 
 _MOST = 32
@@ -174,7 +174,7 @@ def _shown(partner: Partner) -> dict[str, Any]:
 
 @cache
 def partner_admin() -> PartnerAdmin:
-    """Return the partners in an operator's hands."""
+    """Return the administration of partners."""
     return PartnerAdmin(
         partners=bootstrap.store(),
         clients=bootstrap.store(),

@@ -62,5 +62,5 @@ def _shown(name: str, permissions: tuple[str, ...]) -> dict[str, Any]:
 
 @cache
 def role_admin() -> RoleAdmin:
-    """Return the roles in an admin's hands."""
+    """Return the administration of roles."""
     return RoleAdmin(bootstrap.store(), LogJournal())

@@ -1,4 +1,4 @@
-"""The signing policy in an admin's hands."""
+"""Administration of the signing policy."""
 
 import os
 from functools import cache
@@ -12,7 +12,7 @@ from latchkey.edge.routing import Routes
 from latchkey.edge.settings import Environment
 from latchkey.signing.keys import Algorithm
 
-routes = Routes("The signing policy in an admin's hands")
+routes = Routes("Administration of the signing policy")
 handler = routes.handler
 
 _LIFETIMES = ("access_ttl", "refresh_ttl", "refresh_idle_ttl", "refresh_retry_limit")
@@ -76,6 +76,6 @@ def _settings(request: Request) -> Settings:
 
 @cache
 def policy_admin() -> PolicyAdmin:
-    """Return the signing policy in an admin's hands."""
+    """Return the administration of the signing policy."""
     allow_hs256 = Environment(os.environ).flag("LATCHKEY_ALLOW_HS256")
     return PolicyAdmin(bootstrap.policy_writer(), bootstrap.seal_writer(), bootstrap.store(), allow_hs256)

@@ -96,7 +96,7 @@ def _refused(refusal: Refusal) -> dict[str, Any]:
     error = refusal.error
     fault = error.fields[0] if error.fields else FieldError("", error.kind.code, error.kind.detail)
     if error.error is Errors.FORBIDDEN:
-        fault = FieldError("roles", error.kind.code, "A role permits what you may not do yourself.")
+        fault = FieldError("roles", error.kind.code, "A role has permissions that you lack.")
     named = {"field": fault.field} if fault.field else {}
     return {"index": refusal.index, "code": fault.code, **named, "message": fault.message}
 

@@ -1,4 +1,4 @@
-"""Accounts in an operator's hands."""
+"""Administration of accounts."""
 
 from functools import cache
 from typing import Any
@@ -14,7 +14,7 @@ from latchkey.edge.http import Request, Response
 from latchkey.edge.routing import Routes
 from latchkey.edge.telemetry import LogJournal
 
-routes = Routes("Accounts in an operator's hands")
+routes = Routes("Administration of accounts")
 handler = routes.handler
 
 
@@ -104,7 +104,7 @@ def _shown(user: User) -> dict[str, Any]:
 
 @cache
 def user_admin() -> UserAdmin:
-    """Return the accounts in an operator's hands."""
+    """Return the administration of accounts."""
     store = bootstrap.store()
     return UserAdmin(
         users=store,

@@ -72,7 +72,7 @@ app.add_typer(signing.signing, name="signing")
 app.add_typer(issuer.issuer, name="issuer")
 act(app, "audit", example="latchkey audit --local --day 2026-11-28")(audit.show)
 act(app, "import", example="latchkey import users.jsonl --local --dry-run")(transfer.bring_in)
-act(app, "export", example="latchkey export all-users.jsonl --local")(transfer.hand_out)
+act(app, "export", example="latchkey export everyone.jsonl --local")(transfer.hand_out)
 act(app, "init-admin", example="latchkey init-admin --stack auth --login boss@example.com")(init_admin.init_admin)
 tool(app, "hash-key", example="latchkey hash-key --strip-newline < nightly.key")(hash_key.hash_key)
 

@@ -95,7 +95,7 @@ def check(root: Path = ROOT) -> list[str]:
 
 
 def make(*options: str, root: Path = ROOT) -> None:
-    """Make every lock anew; versions already locked stay unless `--upgrade` is among the options."""
+    """Write every lock again. Locked versions stay unless `--upgrade` is among the options."""
     project = _project(root)
     for lock in LOCKS:
         command = [sys.executable, "-m", "uv", "pip", "compile", *_UV_ARGUMENTS, *options, *lock.arguments]

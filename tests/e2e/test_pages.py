@@ -183,7 +183,7 @@ def test_the_commands_for_moving_users_work(run: Run) -> None:
     moved = run("docs/import.md")
     assert "1 would be imported" in moved.text
     assert "1 imported" in moved.text
-    assert "iris@example.com" in (moved.folder / "all-users.jsonl").read_text()
+    assert "iris@example.com" in (moved.folder / "everyone.jsonl").read_text()
 
 
 def test_the_commands_for_accounts_and_clients_work(run: Run) -> None:

@@ -131,13 +131,13 @@ def _impact(effects: Mapping[str, object]) -> Iterator[str]:
 
 
 def _sessions(effects: Mapping[str, object], functions: str) -> Iterator[str]:
-    """Return what becomes of sessions, and what the other choice would do."""
+    """Return the effect on sessions, and the effect of the other choice."""
     if effects.get("sessions_end"):
         yield f"every session ends within {functions}: all users must log in again"
         yield "without --end-sessions, users stay logged in; leaked keys alone make no refresh token either way"
         return
     until = _duration(effects, "old_refresh_tokens_accepted_for")
-    yield f"sessions continue: nobody logs in again, and refresh tokens of the old keys are accepted for up to {until}"
+    yield f"sessions continue: no one signs in again, and refresh tokens of the old keys are accepted for up to {until}"
     yield "leaked keys alone make no refresh token; if refresh tokens themselves have leaked, use --end-sessions"
 
 

@@ -1,1 +1,1 @@
-"""What stands behind the ports of `latchkey.core.ports`: AWS, memory, HTTPS."""
+"""Implementations of the ports of `latchkey.core`: AWS and HTTPS."""

@@ -1,6 +1,6 @@
-"""How AWS is called: short time-outs, two attempts, and one error for "no answer".
+"""Calls to AWS: short time-outs, two attempts, and one error for "no answer".
 
-Endpoints are boto3's own affair: it reads `AWS_ENDPOINT_URL` and `AWS_ENDPOINT_URL_<SERVICE>` itself.
+boto3 itself chooses the endpoints: it reads `AWS_ENDPOINT_URL` and `AWS_ENDPOINT_URL_<SERVICE>` itself.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from botocore.exceptions import ConnectionError as ConnectionFailedError
 from latchkey.core.errors import Errors, ServiceError
 
 CONFIG = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 2, "mode": "standard"})
-"""Seconds, and attempts in all: a caller hears of a failure while its own time-out is still far."""
+"""Seconds, and attempts in all: a caller gets the error long before its own time-out."""
 
 RETRY_AFTER = 1
 """Seconds after which a caller may try again."""
@@ -53,7 +53,7 @@ def unavailable(private: str) -> ServiceError:
 
 
 def reason(error: Exception) -> str:
-    """Return what failed, for the log: names alone, since AWS's messages may repeat what was sent."""
+    """Return the names of the failure, for the log. AWS's messages are left out: they may repeat the request."""
     if isinstance(error, ClientError):
         return f"{error.operation_name}: {error.response['Error']['Code']}"
     return type(error).__name__

@@ -30,13 +30,13 @@ K = TypeVar("K")
 
 
 class KeysUnavailable(Exception):
-    """The keys cannot be fetched, and none in hand decides. The token may be good. The message is for the log."""
+    """The keys cannot be fetched, and no cached key decides. The token may be valid. The message is for the log."""
 
 
 class KeyCache(Generic[K]):
     """Keys by id from a source that may fail: read on use when older than `max_age`, kept for `last_good` if it fails.
 
-    All times are in seconds. While there is no key, a read that failed is the last one for `pause_empty`.
+    All times are in seconds. While there is no key, no read follows a failed one for `pause_empty`.
     """
 
     def __init__(
@@ -170,7 +170,7 @@ def read_keys(document: Mapping[str, object]) -> dict[str, TrustedKey]:
 
 
 def members_of(body: bytes) -> list[object]:
-    """Return what stands in the list of a JWKS. Raises `Unreadable`."""
+    """Return the entries in the list of a JWKS. Raises `Unreadable`."""
     return _members(_document(body))
 
 

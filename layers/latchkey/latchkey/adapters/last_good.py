@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class Unreadable(Exception):
-    """The source gives nothing that can be used. The message is for the log."""
+    """The source returns nothing usable. The message is for the log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +24,9 @@ class Copy(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long, in seconds, a copy is `fresh` and may be served `stale`, and no read follows one that failed.
+    """How long, in seconds, a copy is `fresh`, may be served `stale`, and how long to pause after a failed read.
 
-    With nothing in hand to serve, the pause is `pause_empty`.
+    If there is no copy to serve, the pause is `pause_empty`.
     """
 
     fresh: float
@@ -38,7 +38,7 @@ class Patience:
 class LastGood(Generic[T]):
     """Reads a value on use. At most one read is under way; `read` is given the value held, and raises `Unreadable`.
 
-    Whoever needs the value while another thread reads gets the copy in hand, and waits only if there is none.
+    A thread that needs the value while another thread reads gets the present copy. It waits only if there is none.
     """
 
     def __init__(self, read: Callable[[T | None], T], clock: Callable[[], float], patience: Patience) -> None:
@@ -100,5 +100,5 @@ class LastGood(Generic[T]):
         return copy is not None and self._clock() - copy.read_at < self._patience.stale
 
     def _is_within(self, since: float, seconds: float) -> bool:
-        """Say whether that time is not over; a clock set back must not stretch it."""
+        """Say whether that time is not over. A clock that is set back must not extend it."""
         return 0 <= self._clock() - since < seconds

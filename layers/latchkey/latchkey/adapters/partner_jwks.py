@@ -1,8 +1,8 @@
 """The keys that partners publish as a JWKS, fetched from the public internet alone.
 
-An operator types the address, and whoever owns its name decides where that leads. So the name is resolved once, every
-address it has must be public, and the connection goes to the very address that was looked at, while TLS still proves
-the name: a second answer of the name server (DNS rebinding) is never asked for.
+An operator enters the URL, and the owner of its host name decides which IP address the name has. So the name is
+resolved once, every address of it must be public, and the connection goes to an address that was checked, while TLS
+still proves the name. The name server is never asked twice, which prevents DNS rebinding.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _MOST_PARTNERS = 100
 
 _UNICAST = ip_network("2000::/3")
 _WRAPPED = (ip_network("2002::/16"), ip_network("2001::/23"), ip_network("3fff::/20"))
-"""What Python takes for public, in one release or another, and what may stand for an IPv4 address that is not."""
+"""Networks that some releases of Python treat as public, or that can embed a private IPv4 address."""
 
 Address: TypeAlias = IPv4Address | IPv6Address
 T = TypeVar("T")
@@ -43,7 +43,7 @@ Resolve = Callable[[str, int], list[str]]
 
 
 def is_public(address: Address) -> bool:
-    """Say whether an address is one of the public internet (RFC 6890), spelled plainly."""
+    """Say whether an address belongs to the public internet (RFC 6890), in its plain form."""
     if isinstance(address, IPv6Address):
         return address in _UNICAST and address.is_global and not any(address in network for network in _WRAPPED)
     return address.is_global and not address.is_multicast
@@ -81,7 +81,7 @@ class PublishedPartnerKeys:
                     self._clock,
                     _MAX_AGE,
                     last_good=_LAST_GOOD,
-                    pause_empty=UNKNOWN_KID_PAUSE,  # any stranger may name a partner whose address is away
+                    pause_empty=UNKNOWN_KID_PAUSE,  # anyone can send a token of a partner whose server is down
                 )
             return self._caches[jwks_uri]
 
@@ -112,7 +112,7 @@ class Line:
         self._is_cut = False
 
     def hold(self, opened: socket.socket) -> None:
-        """Keep hold of a socket, though its owner may wrap or forget it. Raises `TimeoutError` after a cut."""
+        """Hold a socket, even if its owner wraps or drops it. Raises `TimeoutError` after a cut."""
         with self._lock:
             if self._is_cut:
                 opened.close()
@@ -120,15 +120,15 @@ class Line:
             self._socket = opened.dup()
 
     def cut(self) -> None:
-        """End what goes over the socket, now or whenever it is there."""
+        """Shut the socket down, now or as soon as there is one."""
         with self._lock:
             self._is_cut = True
             if self._socket is not None:
-                with suppress(OSError):  # the other side was first
+                with suppress(OSError):  # the other side closed first
                     self._socket.shutdown(socket.SHUT_RDWR)
 
     def release(self) -> None:
-        """Let go."""
+        """Release the socket."""
         with self._lock:
             if self._socket is not None:
                 self._socket.close()
@@ -155,7 +155,7 @@ class PinnedConnection(HTTPConnection):
 
 
 def within(seconds: float, read: Callable[[Line], Mapping[str, T]]) -> Mapping[str, T]:
-    """Return what is read within that time, and end the reading, however slowly its source drips.
+    """Return the result of a read within that time, or cut it off, even if the source sends slowly.
 
     Raises `Unreadable`.
     """
@@ -176,7 +176,7 @@ def within(seconds: float, read: Callable[[Line], Mapping[str, T]]) -> Mapping[s
     try:
         outcome = answer.get(timeout=seconds)
     except Empty:
-        line.cut()  # else each would go on for as long as its source likes
+        line.cut()  # otherwise each read would last as long as its source wants
         raise Unreadable("JWKS: too slow") from None
     if isinstance(outcome, str):
         raise Unreadable(outcome)

@@ -1,4 +1,4 @@
-"""The roles of a stack's own, kept for a while: they change by hand, and every sign-in may ask for them."""
+"""A cache of the stack's own roles: they change rarely, and every sign-in may need them."""
 
 from __future__ import annotations
 

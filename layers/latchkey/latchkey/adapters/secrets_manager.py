@@ -28,7 +28,7 @@ _PATIENCE = Patience(fresh=60, stale=3600, pause=5, pause_empty=5)
 _RETRY_AFTER = 5
 
 REREAD_PAUSE = 10
-"""Seconds between two reads that unknown keys cause, so that a stranger's junk causes few."""
+"""Seconds between two reads that unknown keys cause, so that forged tokens cause few reads."""
 
 
 def connect() -> SecretsManagerClient:
@@ -128,7 +128,7 @@ class SecretKeys(KeyCache[TrustedKey]):
 
 @dataclass(frozen=True, slots=True)
 class SecretVersion:
-    """What a rotation must know of its version: whether the secret rotates, and the version's staging labels."""
+    """The state of the version of a rotation: whether the secret rotates, and the version's staging labels."""
 
     rotation_enabled: bool
     stages: frozenset[str]
@@ -151,7 +151,7 @@ class SigningSecret:
         self._not_found = client.exceptions.ResourceNotFoundException
 
     def describe(self, token: str) -> SecretVersion:
-        """Return how this version stands; one that does not exist yet has no stages."""
+        """Return the state of this version. A version that does not exist yet has no stages."""
         with answered():
             answer = self._client.describe_secret(SecretId=self._secret_id)
         stages = answer.get("VersionIdsToStages", {}).get(token, [])
@@ -164,8 +164,8 @@ class SigningSecret:
         return answer["SecretString"]
 
     def pending(self, token: str) -> str | None:
-        """Return the document that waits under this version, or `None` before it is put and when it waits no more."""
-        if _PENDING not in self.describe(token).stages:  # to ask for a version by a label it has not is an error
+        """Return the document staged under this version, or `None` if it is not staged yet, or no longer."""
+        if _PENDING not in self.describe(token).stages:  # asking for a version by a label that it lacks is an error
             return None
         try:
             with answered():
@@ -175,14 +175,14 @@ class SigningSecret:
         return answer["SecretString"]
 
     def put_pending(self, token: str, text: str) -> None:
-        """Put a document under this version, to wait; the same again is harmless, another one is refused."""
+        """Stage a document under this version. Repeating it is harmless; another document is rejected."""
         with answered():
             self._client.put_secret_value(
                 SecretId=self._secret_id, ClientRequestToken=token, SecretString=text, VersionStages=[_PENDING]
             )
 
     def unstage(self, token: str) -> None:
-        """Take the label off this version, unless another has it."""
+        """Remove the label from this version, unless another version has it."""
         if _PENDING in self.describe(token).stages:
             with answered():
                 self._client.update_secret_version_stage(
@@ -217,7 +217,7 @@ class SealSecret:
         return answer["SecretString"]
 
     def put(self, text: str) -> None:
-        """Put a document in force. Its version is named after its content, so the same again is no new version."""
+        """Put a document in force. Its version is named after its content, so repeating it makes no new version."""
         version = hashlib.sha256(text.encode()).hexdigest()
         with answered():
             self._client.put_secret_value(SecretId=self._secret_id, ClientRequestToken=version, SecretString=text)

@@ -35,4 +35,4 @@ class Store(
     LinkStore,
     Protocol,
 ):
-    """One table. Each service takes the parts that it uses, and none takes this."""
+    """One table. Each service takes only the ports that it uses, never this union."""

@@ -74,7 +74,7 @@ class Errors(Enum):
     ACCOUNT_DISABLED = ErrorKind(
         "account_disabled", 403, "Account disabled", "This account is disabled or deleted.", "invalid_grant"
     )
-    NOT_FOUND = ErrorKind("not_found", 404, "Not found", "There is nothing here.", "invalid_request")
+    NOT_FOUND = ErrorKind("not_found", 404, "Not found", "This resource does not exist.", "invalid_request")
     USER_EXISTS = ErrorKind("user_exists", 409, "User exists", "This login is taken.", "invalid_request")
     CODE_USED_OR_EXPIRED = ErrorKind(
         "code_used_or_expired", 410, "Code used or expired", "This code is used, expired or unknown.", "invalid_request"
@@ -83,37 +83,35 @@ class Errors(Enum):
         "conflict",
         409,
         "Conflict",
-        "Somebody else changed this at the same time. Read it and try again.",
+        "Someone else changed this at the same time. Read it and try again.",
         "invalid_request",
     )
-    LAST_ADMIN = ErrorKind(
-        "last_admin", 409, "Last admin", "Somebody must stay who is admin and active.", "invalid_request"
-    )
+    LAST_ADMIN = ErrorKind("last_admin", 409, "Last admin", "At least one active admin must remain.", "invalid_request")
     ADMIN_EXISTS = ErrorKind(
         "admin_exists",
         409,
         "Admin exists",
-        "This stack has had its first admin already. Its admins make the others.",
+        "This stack already has its first admin. Its admins open the other accounts.",
         "invalid_request",
     )
     NO_MAIL = ErrorKind(
         "no_mail",
         409,
         "No mail",
-        "No mail can go out: the stack sends none, the login is no e-mail address, or the account is disabled.",
+        "No mail can be sent: the stack sends none, the login is not an e-mail address, or the account is disabled.",
         "invalid_request",
     )
     BUILT_IN_ROLE = ErrorKind(
-        "built_in_role", 409, "Built-in role", "This role is built in and stays as it is.", "invalid_request"
+        "built_in_role", 409, "Built-in role", "This role is built in and cannot be changed.", "invalid_request"
     )
     LIMIT_REACHED = ErrorKind(
-        "limit_reached", 409, "Limit reached", "There are as many of these as there may be.", "invalid_request"
+        "limit_reached", 409, "Limit reached", "The maximum number of these is reached.", "invalid_request"
     )
     ISSUER_TAKEN = ErrorKind(
         "issuer_taken", 409, "Issuer taken", "This issuer belongs to another partner.", "invalid_request"
     )
     ALREADY_LINKED = ErrorKind(
-        "already_linked", 409, "Already linked", "This identity, or this partner, is linked already.", "invalid_request"
+        "already_linked", 409, "Already linked", "This identity or this partner is already linked.", "invalid_request"
     )
     CONFIRMATION_REQUIRED = ErrorKind(
         "confirmation_required",
@@ -157,7 +155,7 @@ class Errors(Enum):
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """What is wrong with one member of the request: its name, a stable code, a public sentence."""
+    """An error of one member of the request: its name, a stable code, a public sentence."""
 
     field: str
     code: str
@@ -167,8 +165,8 @@ class FieldError:
 class ServiceError(Exception):
     """An error of the table, raised.
 
-    `private` is for the log and never leaves it. `fields` name the members at fault. `retry_after` is in seconds.
-    `members` are further members of the problem document (RFC 9457 section 3.2).
+    `private` is only for the log. `fields` name the members at fault. `retry_after` is in seconds. `members` are
+    further members of the problem document (RFC 9457 section 3.2).
     """
 
     def __init__(

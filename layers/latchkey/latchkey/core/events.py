@@ -11,12 +11,15 @@ from latchkey.core.paging import Page
 
 _MILLISECONDS = 1000
 _TIME_DIGITS = 13
-"""Milliseconds since the epoch have so many digits until the year 2286: in order as text, they are in order of time."""
+"""Digits of the milliseconds since the epoch until the year 2286: the order as text is the order in time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A security event, for the log: never a secret in it. `actor` is the operator, where it is not the subject."""
+    """A security event, for the log.
+
+    It never contains a secret. `actor` is the operator, if they are not the subject.
+    """
 
     name: str
     sub: str = ""
@@ -50,7 +53,7 @@ class RecordedEvent:
 
     @property
     def subject(self) -> str:
-        """Whom it is found by: the account, else client, operator or partner; empty where nobody is known."""
+        """The subject in the index: the account, else client, operator or partner; empty if none is known."""
         return self.sub or self.client_id or self.actor or self.partner_id
 
     @property
@@ -74,12 +77,12 @@ class AuditStore(Protocol):
     """The audit log."""
 
     def record_events(self, events: Sequence[RecordedEvent]) -> None:
-        """Keep all; to keep one again changes nothing. Where it fails, some may be kept, and it is to be repeated."""
+        """Store all events. Storing an event twice changes nothing. If it fails, some may be stored: call it again."""
 
     def events_of_day(self, day: str, *, after: str, limit: int, now: int) -> Page[RecordedEvent]:
         """Return the events of a day (UTC, ISO 8601) behind a position, newest first; an empty one is the beginning.
 
-        A page may have fewer than `limit`, or none, where more follow: those whose time has passed are left out.
+        A page may have fewer than `limit` events, or none, even if more follow: expired events are left out.
         """
 
     def events_of(self, subject: str, *, after: str, limit: int, now: int) -> Page[RecordedEvent]:

@@ -30,7 +30,7 @@ def with_checksum(text: str) -> str:
 
 
 def checksum_holds(text: str) -> bool:
-    """Say whether the text ends in its own checksum: a guard against typing errors, not against anybody."""
+    """Say whether the text ends in its own checksum: it protects against typing errors, not against attacks."""
     return text.isascii() and with_checksum(text[:-_CHECKSUM]) == text
 
 
@@ -40,7 +40,7 @@ def fingerprint(secret: str) -> str:
 
 
 def same_fingerprint(secret: str, fingerprints: tuple[str, ...]) -> bool:
-    """Say whether the secret is one of those stored, in a time that tells nothing about them."""
+    """Say whether the secret is one of those stored. The time taken reveals nothing about them."""
     mine = fingerprint(secret)
     return sum(hmac.compare_digest(mine, other) for other in fingerprints) > 0  # a sum: every one is compared
 

@@ -63,7 +63,7 @@ class Grant(StrEnum):
 class User:
     """An account. `sub` is `usr_` + 128 random bits; `login` is canonical; `epoch` rises when sessions must end.
 
-    A user whom a partner brought has no login, an empty one, and so no password.
+    A user from a partner has an empty login, and so no password.
     """
 
     sub: str
@@ -84,7 +84,7 @@ def is_active_admin(user: User) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """What a login proves itself with. `password_hash` is a PHC string."""
+    """The credential of a login. `password_hash` is a PHC string."""
 
     login: str
     sub: str
@@ -175,7 +175,7 @@ class ApiKey:
 
 
 class ProfileUpdates(StrEnum):
-    """When what a partner says of a user's name and locale is taken over."""
+    """When a user's name and locale are copied from the partner's token."""
 
     FIRST = "first"
     ALWAYS = "always"
@@ -185,11 +185,11 @@ class ProfileUpdates(StrEnum):
 class Partner:
     """An outside issuer whose signed JWTs sign its users in (RFC 7523). `partner_id` is `prt_` + 128 random bits.
 
-    `keys` are public JWKs as JSON, by `kid`; instead of them there may be a `jwks_uri`. `audience` is what its tokens
-    must say under `aud`; empty is this stack's issuer. `tenant` is what they must say of a tenant or project where the
-    profile has such a claim. `role_map` leads from the partner's roles to ours. `allow_missing` names the claims that
-    may be absent. A limit of 0 is none. `closed_until` is when it was last disabled or enabled again: the sessions that
-    it opened up to then are over. `version` rises with every change.
+    `keys` are public JWKs as JSON, by `kid`; instead of them there may be a `jwks_uri`. `audience` is the `aud` that
+    its tokens must have; empty means this stack's issuer. `tenant` is the tenant or project that they must name, if the
+    profile has such a claim. `role_map` maps the partner's roles to ours. `allow_missing` names the claims that may be
+    absent. A limit of 0 means no limit. `closed_until` is when the partner was last disabled or enabled again: the
+    sessions that it opened before that have ended. `version` rises with every change.
     """
 
     partner_id: str
@@ -217,9 +217,10 @@ class Partner:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """The identity that an account has with a partner. `roles` are those that the partner's token gave last.
+    """The identity that an account has with a partner.
 
-    `attributes` is what else that token said, as JSON, `first` what only the first one could say.
+    `roles` are those that the partner's last token gave. `attributes` holds the other claims of that token, as JSON;
+    `first` holds the claims that only the first token may set.
     """
 
     sub: str
@@ -232,7 +233,7 @@ class Link:
 
 
 class CodePurpose(StrEnum):
-    """What a one-time code is for; a code of one purpose is nothing to another."""
+    """The purpose of a one-time code. A code is valid only for its own purpose."""
 
     CONFIRM = "confirm"
     RESET = "reset"
@@ -242,7 +243,7 @@ class CodePurpose(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class OneTimeCode:
-    """A code that works once, until `expires_at`. `code_hash` is the SHA-256, in hex, of what the owner holds."""
+    """A code that works once, until `expires_at`. `code_hash` is the SHA-256, in hex, of the code in the mail."""
 
     code_hash: str
     purpose: CodePurpose
@@ -252,7 +253,7 @@ class OneTimeCode:
 
 
 class MailKind(StrEnum):
-    """What a mail tells its reader."""
+    """The kinds of mail."""
 
     CONFIRM = "confirm"
     ALREADY_REGISTERED = "already_registered"
@@ -266,9 +267,10 @@ class MailKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """A mail that waits to be sent. It never holds a code: the mailer makes that, so no code lies in any store.
+    """A mail that waits to be sent.
 
-    `to` is a canonical e-mail address; where it is empty, the mail goes to the login of the account `sub`.
+    It never holds a code: the mailer makes the code, so no store contains it. `to` is a canonical e-mail address; if it
+    is empty, the mail goes to the login of the account `sub`.
     """
 
     mail_id: str

@@ -49,7 +49,7 @@ class ThrottleRule:
 
 @dataclass(frozen=True, slots=True)
 class Counter:
-    """A counter of attempts: `what` is tried, by or against `who`, under a rule. The store hashes `who`."""
+    """A counter of attempts: the action `what`, by or against `who`, under a rule. The store hashes `who`."""
 
     what: str
     who: str
@@ -63,10 +63,10 @@ ADDRESS_RULE = ThrottleRule(free=100, waits=(1, 2, 5, 10, 30, 60), window=900)
 """Per address, failures only: many people may share one (a mobile carrier's NAT), so it is wide and ends soon."""
 
 MAIL_RULE = ThrottleRule(free=1, waits=(60,), window=86_400)
-"""Per login: one mail a minute, so that nobody fills another's mailbox."""
+"""Per login: one mail a minute, so that no caller can fill the mailbox of another person."""
 
 MAIL_ADDRESS_RULE = ThrottleRule(free=30, waits=(1, 2, 5, 10, 30, 60), window=900)
-"""Per address: requests for mail, to whomever."""
+"""Per address: requests for mail, to any login."""
 
 CLIENT_RULE = ThrottleRule(free=20, waits=(1, 2, 5, 10, 30, 60), window=900)
 """Per client or API key, failures only: the secrets have 256 bits, so this saves work and never locks the owner out."""
@@ -83,7 +83,7 @@ class ThrottleStore(Protocol):
         """
 
     def count_attempt(self, counter: Counter, now: int) -> Attempts:
-        """Count an attempt whatever the rule says; return the state with it."""
+        """Count an attempt even if the rule does not allow it; return the state with it."""
 
     def attempts(self, counter: Counter, now: int) -> Attempts:
         """Return the state of this window without counting."""

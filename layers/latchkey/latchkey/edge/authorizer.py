@@ -136,7 +136,7 @@ def _keys(issuer: str) -> KeyCache[TrustedKey]:
 
 
 def _context(claims: AccessClaims) -> dict[str, str]:
-    """Return what the handlers are told: flat strings, no token, no e-mail address."""
+    """Return the context for the handlers: flat strings, no token, no e-mail address."""
     return {
         "sub": claims.sub,
         "client_id": claims.client_id,

@@ -10,7 +10,10 @@ from latchkey.edge.http import Request
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """What the authorizer proved. `sid` is empty for a client that acts for itself; `auth_time` is in seconds."""
+    """A caller, as the authorizer proved it.
+
+    `sid` is empty for a client that acts for itself; `auth_time` is in seconds.
+    """
 
     sub: str
     client_id: str

@@ -9,10 +9,10 @@ from functools import cache
 from latchkey.edge.settings import Environment
 
 _HEADERS = "Authorization, Content-Type, X-API-Key, Idempotency-Key, DPoP, traceparent, baggage, sentry-trace"
-"""What a page may send: what routes read, and what libraries that trace requests add to each of them."""
+"""Headers that a page may send: those that routes read, and those that tracing libraries add to each request."""
 
 _EXPOSED = "WWW-Authenticate, Retry-After, X-Request-Id"
-"""What a page may read of a response, besides its body."""
+"""Headers of a response that a page may read."""
 
 PREFLIGHT_AGE = 600
 """Seconds for which a browser may remember that a request is allowed."""

@@ -1,6 +1,6 @@
 """Routes. Each is declared once, at the function that answers it, with what it needs of its caller.
 
-    routes = Routes("Accounts in an operator's hands")
+    routes = Routes("Administration of accounts")
     handler = routes.handler
 
     @routes("GET /v1/admin/users/{sub}", needs="users:read")
@@ -27,7 +27,7 @@ if TYPE_CHECKING:  # only admin routes have operators
 
 
 class Access(Enum):
-    """What a route needs of its caller, if it needs no permission."""
+    """The requirement of a route that needs no permission."""
 
     PUBLIC = "public"  # nothing: if such a route takes a secret, its function checks it
     BEARER = "bearer"  # an access token

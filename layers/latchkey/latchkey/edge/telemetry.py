@@ -90,7 +90,7 @@ class LogJournal:
 
 
 def log_crash(error: BaseException) -> None:
-    """Log where an unexpected error happened, and its type. Its text may hold what the user sent."""
+    """Log where an unexpected error happened, and its type. Its text is left out: it may repeat input of the user."""
     frames = traceback.extract_tb(error.__traceback__)
     where = [f"{frame.filename.rpartition('/')[2]}:{frame.lineno} {frame.name}" for frame in frames]
     logger().error("crash", extra={"error": type(error).__name__, "where": where})

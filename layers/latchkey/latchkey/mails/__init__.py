@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Words(NamedTuple):
-    """A mail in one language: what stands before its code and link, if it has them, and after."""
+    """A mail in one language: the text before its code and link, if it has them, and the text after."""
 
     subject: str
     before: tuple[str, ...]

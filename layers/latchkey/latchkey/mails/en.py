@@ -9,25 +9,25 @@ CLOSING = "{{ service }}"
 WORDS = {
     "confirm": Words(
         "Confirm your e-mail address",
-        ("Somebody opened an account at {{ service }} with this address. If it was you, confirm it within a day:",),
+        ("Someone opened an account at {{ service }} with this address. If it was you, confirm it within a day:",),
         ("If it was not you, do nothing: without this the account stays closed.",),
     ),
     "already_registered": Words(
         "You already have an account",
         (
-            "Somebody, perhaps you, tried to open an account at {{ service }} with this address. You have one.",
+            "Someone, perhaps you, tried to open an account at {{ service }} with this address. You already have one.",
             "Sign in as before. If you do not know the password, ask the app for a new one.",
         ),
         ("If it was not you, do nothing: nothing has changed.",),
     ),
     "reset": Words(
         "Set a new password",
-        ("Somebody asked for a new password for your account at {{ service }}. Set it with this within half an hour:",),
-        ("If it was not you, do nothing: your password stays as it is. Give this code to nobody.",),
+        ("Someone asked for a new password for your account at {{ service }}. Set it with this within half an hour:",),
+        ("If it was not you, do nothing: your password stays as it is. Do not share this code with anyone.",),
     ),
     "change_email": Words(
         "Confirm your new e-mail address",
-        ("Somebody wants this address for an account at {{ service }}. If it was you, confirm it within an hour:",),
+        ("Someone entered this address for an account at {{ service }}. If it was you, confirm it within an hour:",),
         ("If it was not you, do nothing.",),
     ),
     "password_changed": Words(
@@ -47,12 +47,12 @@ WORDS = {
     "refresh_reuse": Words(
         "A device was signed out",
         (
-            "Somebody used an old key of one of your devices at {{ service }}, so that device was signed out.",
-            "It may have been a fault of the device. If you did not expect it, set a new password.",
+            "Someone used an old key of one of your devices at {{ service }}, so that device was signed out.",
+            "The cause may be a fault of the device. If you did not expect this, set a new password.",
         ),
     ),
     "account_deleted": Words(
         "Your account was deleted",
-        ("Your account at {{ service }} was deleted, as was asked with its password.",),
+        ("Your account at {{ service }} was deleted, as requested.",),
     ),
 }

@@ -16,7 +16,7 @@ _CLOSINGS = {"en": en.CLOSING, "ru": ru.CLOSING}
 
 
 class JinjaWriter:
-    """Implements `LetterWriter`. Whatever stands in a letter is escaped in its HTML; nothing undefined passes."""
+    """Implements `LetterWriter`. Every value is escaped in the HTML of a letter. An undefined value is an error."""
 
     def __init__(self) -> None:
         layout = files("latchkey.mails")

@@ -1,7 +1,7 @@
 """The public keys of partners: each verifies with one algorithm, which it was registered with (RFC 7518, RFC 8037).
 
-Partners choose among more algorithms than Latchkey signs with, and never a shared secret: whoever could verify with one
-could sign with it.
+Partners may use more algorithms than Latchkey signs with, but never a shared secret: anyone who can verify with a
+shared secret can also sign with it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from latchkey.signing.strict_json import string_member
 PublicKey: TypeAlias = RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey
 
 _MAX_RSA_BITS = 8192
-"""Verifying grows with the square of this, and who registers a key chooses it."""
+"""The cost of verifying grows with the square of this, and the operator who registers a key chooses it."""
 
 
 class AssertionAlgorithm(StrEnum):

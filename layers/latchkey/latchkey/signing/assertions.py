@@ -1,4 +1,4 @@
-"""Assertions: the JWTs of partners (RFC 7523), read without belief and then proven; one of two importers of PyJWT."""
+"""Assertions: the JWTs of partners (RFC 7523), first parsed and then proven. One of two modules that import PyJWT."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Assertion:
 
     @property
     def digest(self) -> str:
-        """The SHA-256, in hex, of what is signed: a signature can be spelled in more than one way, this cannot."""
+        """The SHA-256, in hex, of the signed part: a signature can be spelled in more than one way, but this cannot."""
         return hashlib.sha256(self.text.rpartition(".")[0].encode()).hexdigest()
 
 
@@ -68,7 +68,7 @@ def parse(text: str) -> Assertion:
 
 def prove(assertion: Assertion, key: AssertionKey) -> None:
     """Prove that the holder of `key` signed this; raise `InvalidToken` otherwise."""
-    # The algorithm is a fact of the key; the header may agree, never choose (RFC 8725 section 3.1).
+    # The key decides the algorithm. The header must agree and cannot choose (RFC 8725 section 3.1).
     if assertion.alg != key.alg.value:
         raise InvalidToken("wrong_algorithm")
     try:

@@ -20,7 +20,7 @@ def b64url_decode(text: str) -> bytes:
         data = urlsafe_b64decode(text + "==")
     except ValueError:
         data = b""
-    # The decoder of the standard library skips what it does not know; encoding again shows whatever it forgave.
+    # The decoder of the standard library skips unknown characters. Encoding the result again shows whether it did.
     if b64url_encode(data) != text:
         raise ValueError("not canonical base64url")
     return data

@@ -1,6 +1,6 @@
 """JSON Web Signature, compact serialisation (RFC 7515), in the one strict form that Latchkey issues.
 
-`parse` reads without believing; `verify` proves. Nothing else here looks inside the payload.
+`parse` reads a token without proving anything; `verify` proves it. Nothing else here looks inside the payload.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def parse(token: str, *, typ: str) -> Jws:
 
 def verify(jws: Jws, key: VerificationKey) -> None:
     """Prove that the holder of `key` signed this; raise `InvalidToken` otherwise (RFC 7515 section 5.2)."""
-    # The algorithm is a fact of the key; the header may agree, never choose (RFC 8725 section 3.1).
+    # The key decides the algorithm. The header must agree and cannot choose (RFC 8725 section 3.1).
     if jws.alg != key.alg:
         raise InvalidToken("alg is not the key's")
     try:

@@ -1,12 +1,12 @@
 """Keys that sign, and their life: `next`, `current`, `previous`, gone.
 
-A key is published before it signs and verifies after it has signed, so that nobody's cache ever misses:
+A key is published before it signs, and still verifies after it has stopped signing. So no cache ever lacks a key:
 
     published_at        activates_at             its heir activates          retire_at
          |---- next ---------|------- current -------|------- previous ----------|  gone
          |-- publish_lead at least --|               |-- longest token + retire_margin --|
 
-A change of keys is written once, ahead of time; what a key is at a moment follows from the times alone (`at`).
+A change of keys is written once, ahead of time. The state of a key at a moment follows from the times alone (`at`).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _ID_BYTES = 16
 
 
 class KeyState(StrEnum):
-    """What a signing key is for."""
+    """The state of a signing key."""
 
     NEXT = "next"  # published, signs nothing yet
     CURRENT = "current"  # signs
@@ -50,7 +50,7 @@ class KeyState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Caches:
-    """How long, in seconds, others may go on with what they know.
+    """How long, in seconds, others may use an earlier copy.
 
     `policy`: a function, with the policy it has read. `jwks`: a verifier, with the public keys. `authorizer`: API
     Gateway, with an authorizer's answer.
@@ -83,8 +83,8 @@ class Caches:
     def name_margin(self) -> int:
         """Seconds that an issuer or an audience is accepted beyond the life of the last token that should carry it.
 
-        Its end is published, which a key's is not. A change may postpone the end, or call it off, while verifiers still
-        hold the earlier one; so the end comes only after their copies are gone.
+        The end of a name is published, unlike the end of a key. A change may postpone or cancel the end while verifiers
+        still hold the earlier one. So the end comes only after their copies have expired.
         """
         return self.retire_margin + self.jwks
 
@@ -93,10 +93,10 @@ class Caches:
 class SigningKey:
     """A key that signs. `private` is a PKCS #8 PEM or, for HS256, the secret in base64url.
 
-    `activates_at` is when a `next` key will begin to sign, if that is decided. `retire_at` is when a key stops to
-    verify: every `previous` key has one, and a `current` one whose heir's time is decided. `max_ttl` is the longest
-    life, in seconds, of any token it has signed or may sign. `unknown` holds what a newer release says of the key.
-    Raises `InvalidKey` or `WeakKey` when made of a `private` that cannot serve.
+    `activates_at` is when a `next` key begins to sign, if that is decided. `retire_at` is when the key stops verifying:
+    every `previous` key has one, and so has a `current` key with an heir. `max_ttl` is the longest life, in seconds, of
+    any token it has signed or may sign. `unknown` holds the members that a newer release has added to the key. Raises
+    `InvalidKey` or `WeakKey` if `private` is not usable.
     """
 
     kid: str
@@ -135,10 +135,10 @@ class SigningKey:
 
 @dataclass(frozen=True)
 class KeySet:
-    """The signing keys. Raises `InvalidKey` unless they are the following.
+    """The signing keys. Raises `InvalidKey` unless the following holds.
 
-    One `current`; one spare `next` whose time is not decided; at most one `next` that is the heir, whose time is; any
-    number of `previous` ones. The current key retires if and only if there is an heir.
+    There are one `current` key, one spare `next` key without a time to sign, at most one heir (a `next` key with a time
+    to sign), and any number of `previous` keys. The current key has a time to retire if and only if there is an heir.
     """
 
     keys: tuple[SigningKey, ...]
@@ -168,7 +168,7 @@ class KeySet:
         return next((key for key in self._of(KeyState.NEXT) if key.activates_at is not None), None)
 
     def at(self, now: int) -> KeySet:
-        """Return the set as it stands at that time: the heir has taken over if its time has come."""
+        """Return the set at that time: the heir has replaced the current key if its time has come."""
         heir = self.heir
         if heir is None or not _has_begun(heir, now):
             return self
@@ -197,9 +197,9 @@ class KeySet:
         return _waiting(self, _retiring(current, heir, caches), heir, self.spare)
 
     def rotate(self, now: int, ttl: int, fresh: SigningKey, caches: Caches) -> KeySet:
-        """Return the set in which the spare key is to sign as soon as every verifier has it, and `fresh` is the spare.
+        """Return the set in which the spare key signs as soon as every verifier has it, and `fresh` is the new spare.
 
-        `ttl` is the life of access tokens in seconds. Where an heir waits already, nothing changes.
+        `ttl` is the life of access tokens in seconds. If there is an heir already, nothing changes.
         """
         settled = self.at(now)
         if settled.heir:
@@ -208,15 +208,15 @@ class KeySet:
         return _succeeded(settled, replace(settled.spare, activates_at=ready), ttl, fresh, caches).at(now)
 
     def hand_over(self, now: int, ttl: int, heir: SigningKey, spare: SigningKey, caches: Caches) -> KeySet:
-        """Return the set in which two fresh keys, of another algorithm, take the places of those that wait."""
+        """Return the set in which two fresh keys of another algorithm replace the keys that wait."""
         heir = replace(heir, activates_at=now + caches.publish_lead)
         return _succeeded(self.at(now).disinherited(now, caches), heir, ttl, spare, caches)
 
     def disinherited(self, now: int, caches: Caches) -> KeySet:
         """Return the set without an heir.
 
-        A function that has read of the heir before this is in force may let it begin before it reads again; then what
-        it signs is verified.
+        A function may have read about the heir before this change, and let it sign until it reads again. So the key
+        still verifies.
         """
         heir = self.heir
         if heir is None:
@@ -229,7 +229,7 @@ class KeySet:
         return KeySet((self.spare, stays, verifies, *self._of(KeyState.PREVIOUS)))
 
     def stocked(self, spare: SigningKey) -> KeySet:
-        """Return the set with another spare key; the one that was has signed nothing."""
+        """Return the set with another spare key. The old spare key has signed nothing."""
         return KeySet((spare, *(key for key in self.keys if key is not self.spare)))
 
     def without_dead(self, now: int) -> KeySet:
@@ -248,7 +248,7 @@ def generate(
     state: KeyState = KeyState.NEXT,
     rsa_bits: int = RSA_BITS,
 ) -> SigningKey:
-    """Return a new key. Its `kid` is its thumbprint (RFC 7638) or, for HS256, 128 random bits that tell nothing.
+    """Return a new key. Its `kid` is its thumbprint (RFC 7638) or, for HS256, 128 random bits that reveal nothing.
 
     The octets of an HS256 key are the 43 characters in which 256 random bits are written. JWT libraries take a text as
     the key and use its bytes, so an operator can paste it as it is. Key pairs come from OpenSSL's own generator, which
@@ -288,7 +288,7 @@ def _succeeded(keys: KeySet, heir: SigningKey, ttl: int, spare: SigningKey, cach
 
 
 def _waiting(keys: KeySet, *live: SigningKey) -> KeySet:
-    """Return a set of the keys that sign or wait to, oldest last, before the previous ones that were."""
+    """Return a set of the keys that sign or wait to sign, oldest last, followed by the previous keys."""
     return KeySet((*reversed(live), *(key for key in keys.keys if key.state is KeyState.PREVIOUS)))
 
 
@@ -301,7 +301,7 @@ def _has_begun(heir: SigningKey, now: int) -> bool:
 
 
 def _retiring(key: SigningKey, heir: SigningKey, caches: Caches) -> SigningKey:
-    """Return the key with the time at which the last token it signs before its heir has surely died."""
+    """Return the key with the time at which the last token that it signs before its heir has certainly expired."""
     return replace(key, retire_at=(heir.activates_at or 0) + key.max_ttl + caches.retire_margin)
 
 

@@ -1,7 +1,7 @@
 """Keys that verify, and their public form (RFC 7517, RFC 7518 section 6, RFC 8037).
 
-A key knows its one algorithm and cannot be made too weak for it: whatever loads one fails closed. This is all a
-verifier needs; the code that opens private keys is in `keyset`, and never loads with it.
+A key knows its one algorithm, and a key too weak for it cannot be created: loading it raises an error. A verifier needs
+only this module. The code that opens private keys is in `key_set`, which this module never imports.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ MIN_RSA_EXPONENT = 65537
 MIN_SECRET_BYTES = 32
 _P256_OCTETS = 32
 
-# RFC 7518 section 6, RFC 8037 section 2: what a private or symmetric JWK has and a public one never does.
+# RFC 7518 section 6, RFC 8037 section 2: members that only a private or symmetric JWK has.
 PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
-# RFC 7638 section 3.2: the members that make a key what it is.
+# RFC 7638 section 3.2: the members that identify a key.
 _REQUIRED_MEMBERS = {"RSA": ("e", "kty", "n"), "EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x")}
 
 
@@ -54,7 +54,7 @@ class InvalidKey(ValueError):
 
 
 class WeakKey(InvalidKey):
-    """A key that is well-formed and has not the strength its algorithm needs."""
+    """A key that is well-formed but too weak for its algorithm."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Where access tokens are signed; one of two importers of PyJWT."""
+"""Signs access tokens. One of two modules that import PyJWT."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from latchkey.signing.tokens import TYP, AccessClaims
 def mint_access(claims: AccessClaims, key: SigningKey) -> str:
     """Return the signed access token (RFC 9068 section 2).
 
-    Raises `ValueError` for claims that our own verifier would refuse whatever the time.
+    Raises `ValueError` for claims that our own verifier would reject at any time.
     """
     payload = claims.to_payload()
     AccessClaims.from_payload(payload)

@@ -33,7 +33,7 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class Previous:
-    """A name that no new token carries, and that is accepted until `until`."""
+    """A name that new tokens no longer carry. It is accepted until `until`."""
 
     name: str
     until: int
@@ -59,7 +59,7 @@ class Name:
         return (self.current, *([self.planned.name] if self.planned else []), *(each.name for each in self.previous))
 
     def at(self, now: int) -> Name:
-        """Return the names as they stand at that time: without a move that has come about, and without ended names."""
+        """Return the names as they stand at that time: without a completed move, and without ended names."""
         if self.planned and self.planned.at <= now:
             before = Previous(self.current, self.planned.previous_until)
             return Name(self.planned.name, None, (before, *self.previous)).at(now)
@@ -67,7 +67,7 @@ class Name:
         return self if live == self.previous else replace(self, previous=live)
 
     def minted(self, now: int) -> str:
-        """Return the name that tokens carry which are minted at that time."""
+        """Return the name that tokens minted at that time carry."""
         return self.at(now).current
 
     def accepted(self, now: int) -> dict[str, int | None]:
@@ -101,7 +101,7 @@ class Name:
         return replace(self, planned=replace(self.planned, previous_until=until))
 
     def called_off(self, *, now: int, longest: int, caches: Caches) -> Name:
-        """Return the names without the planned one, whose time has not come.
+        """Return the names without the planned move, which has not begun.
 
         That name stays accepted for a while. A function that holds the plan may use it before it reads again; tokens
         may carry it since an earlier move; and verifiers hold it without an end.

@@ -1,7 +1,8 @@
 """The signing policy: algorithm, lifetimes, keys. One JSON document, the one secret of a stack.
 
-Keys of refresh tokens stand in the order of their life: the first signs, the second will after the next rotation, the
-rest have signed; all verify. So every copy of the policy, however stale, knows a key before it signs.
+Keys of refresh tokens are in the order of their life: the first signs, the second signs after the next rotation, and
+the rest have signed before. All of them verify. So every copy of the policy, however old, knows a key before that key
+signs.
 
 Releases share the document: during a canary deployment and after a roll-back, an older release reads what a newer one
 wrote. So these rules hold for every release:
@@ -11,8 +12,8 @@ wrote. So these rules hold for every release:
 - A writer keeps the members that it does not know. A reset is the exception: it drops unknown members at the top whose
   name ends in `keys`, because they may hold secrets that have leaked. A member that holds secrets gets such a name.
 - A new member stays right while a release that does not know it changes everything else.
-- `format` rises only where an older release must not read on: a known member gets a new meaning, or a value of a new
-  kind, such as another algorithm. The release before the one that raises it must read it already.
+- `format` rises only if an older release must stop reading: a known member gets a new meaning, or a value of a new
+  kind, such as another algorithm. The release before that one must already be able to read the new format.
 """
 
 from __future__ import annotations
@@ -56,15 +57,15 @@ BOUNDS: Mapping[str, range] = {
     "refresh_retry_limit": range(101),
     "rsa_bits": range(2048, 4096 + 1, 1024),
 }
-"""What each number of a policy may be; lifetimes are in seconds."""
+"""The bounds of each number of a policy. Lifetimes are in seconds."""
 
 _ISSUER_MEMBERS = ("issuer", "next_issuer", "previous_issuers", "iss")
 _AUDIENCE_MEMBERS = ("audience", "next_audience", "previous_audiences", "aud")
 _OTHER_MEMBERS = ("format", *_ISSUER_MEMBERS[:3], *_AUDIENCE_MEMBERS[:3])
 _REFRESH_SECRET_BYTES = 32
 _ID_BYTES = 16
-_SECRETS = "keys"  # how the names of members end that hold secrets
-_LIVE_REFRESH_KEYS = 2  # the one that signs and the one that will
+_SECRETS = "keys"  # members whose names end like this hold secrets
+_LIVE_REFRESH_KEYS = 2  # the key that signs, and the key that signs next
 
 
 class BadPolicy(ValueError):
@@ -163,7 +164,7 @@ def parse(text: str) -> SigningPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """When a policy is made or changed, where new secrets come from, and what others may still remember."""
+    """The time at which a policy is changed, the source of new secrets, and the ages of copies that others may hold."""
 
     now: int
     entropy: Callable[[int], bytes]
@@ -179,7 +180,7 @@ def first_policy(  # noqa: PLR0913 - the parameters of a stack, by name
     audience: str = "",
     rsa_bits: int = RSA_BITS,
 ) -> SigningPolicy:
-    """Return version 1. Its keys are as good as published long ago: nobody has cached anything without them."""
+    """Return version 1. Its keys count as published long ago, because no cache exists that lacks them."""
     key = _fresh_key(algorithm, rsa_bits, moment)
     spare = replace(_fresh_key(algorithm, rsa_bits, moment), published_at=moment.now - moment.caches.publish_lead)
     return SigningPolicy(
@@ -196,9 +197,9 @@ def first_policy(  # noqa: PLR0913 - the parameters of a stack, by name
 
 
 def rotate(policy: SigningPolicy, moment: Moment) -> SigningPolicy:
-    """Return the next version, in which the spare keys sign as soon as everybody has them, and new ones are published.
+    """Return the next version: spare keys sign as soon as every verifier has them, and new spares are published.
 
-    The policy itself comes back where an heir waits already. Raises `PolicyTooLong`.
+    Returns the policy itself if a rotation is already waiting. Raises `PolicyTooLong`.
     """
     settled = _settled(policy, moment)
     if settled.heir:
@@ -213,10 +214,10 @@ def rotate(policy: SigningPolicy, moment: Moment) -> SigningPolicy:
 
 
 def change(policy: SigningPolicy, algorithm: Algorithm, lifetimes: Lifetimes, moment: Moment) -> SigningPolicy:
-    """Return the next version with these settings, which touch new tokens only; the policy itself if it has them.
+    """Return the next version with these settings, for new tokens only; or the policy itself if it has them already.
 
-    A change of algorithm publishes keys of the new one, which sign as soon as everybody has them. Raises `BadPolicy`
-    for a setting out of bounds.
+    A change of algorithm publishes keys of the new algorithm, which sign as soon as every verifier has them. Raises
+    `BadPolicy` for a setting out of bounds.
     """
     if (algorithm, lifetimes) == (policy.algorithm, policy.lifetimes):
         return policy
@@ -240,12 +241,12 @@ def change(policy: SigningPolicy, algorithm: Algorithm, lifetimes: Lifetimes, mo
 
 
 def reset(policy: SigningPolicy, moment: Moment, *, end_sessions: bool) -> SigningPolicy:
-    """Return the next version after a leak: no old signing key is left, so what they signed is worth nothing.
+    """Return the next version after a leak. It has no old signing key, so every token that they signed is rejected.
 
     The new keys sign at once, before any verifier has them. Old refresh keys only verify, until the last of their
-    tokens has died: a thief of them lacks what a session's own tokens hold (`refresh.py`), so no session has to end.
-    With `end_sessions` they go too.
-    Unknown members that may hold secrets go too: a newer release then uses their defaults, as it must be able to.
+    tokens has expired. A thief of these keys lacks the secrets in the tokens of each session (`refresh.py`), so no
+    session has to end. With `end_sessions` they go too. Unknown members that may hold secrets go too: a newer release
+    then uses their defaults, as it must be able to.
     """
     key, spare = (_fresh_key(policy.algorithm, policy.rsa_bits, moment) for _ in range(2))
     return _next_version(
@@ -258,7 +259,7 @@ def reset(policy: SigningPolicy, moment: Moment, *, end_sessions: bool) -> Signi
 
 
 def retired_refresh_keys(policy: SigningPolicy, moment: Moment) -> tuple[RefreshKey, ...]:
-    """Return the refresh keys as they are when others take over at once: each verifies as long as its tokens live."""
+    """Return the refresh keys for the moment when new keys replace them: each verifies as long as its tokens live."""
     memory = moment.caches.staging + moment.caches.policy
     ends = (key.retire_at or moment.now + max(key.max_ttl, policy.refresh_ttl) + memory for key in policy.refresh_keys)
     retired = (replace(key, retire_at=end) for key, end in zip(policy.refresh_keys, ends, strict=True))
@@ -266,18 +267,19 @@ def retired_refresh_keys(policy: SigningPolicy, moment: Moment) -> tuple[Refresh
 
 
 def plan_issuer_move(policy: SigningPolicy, iss: str, moment: Moment) -> SigningPolicy:
-    """Return the next version, whose tokens carry this `iss` as soon as every verifier accepts it.
+    """Return the next version: its tokens carry this `iss` as soon as every verifier accepts it.
 
-    Returns the policy itself where tokens carry it already, or will after the planned move. Only one move is planned at
-    a time: a second one replaces a move that has not come about, and a move to the present issuer calls that off. A
-    move back is a move like any other. Raises `BadPolicy` for an `iss` of the wrong form, and `PolicyTooLong`.
+    Returns the policy itself if tokens already carry that issuer, or will carry it after the planned move. Only one
+    move is planned at a time: a second one replaces a move that has not come about, and a move to the present issuer
+    calls that off. A move back is a move like any other. Raises `BadPolicy` for an `iss` of the wrong form, and
+    `PolicyTooLong`.
     """
     moved = _moved(policy.issuers, iss, policy, moment)
     return policy if moved is policy.issuers else _next_version(policy, moment, issuers=moved)
 
 
 def plan_audience_move(policy: SigningPolicy, aud: str, moment: Moment) -> SigningPolicy:
-    """Return the next version, whose tokens carry this `aud` as soon as every verifier accepts it, as with issuers.
+    """Return the next version: its tokens carry this `aud` as soon as every verifier accepts it, as with issuers.
 
     A policy without an audience adopts this one at once, because every part uses the stack's parameter already.
     """

@@ -6,8 +6,8 @@ each next one is derived from the one before and a salt that the session keeps:
     link(n+1) = HMAC-SHA-256(key = link(n), sid | n+1 | salt(n+1)), cut to 128 bits
 
 The store keeps the SHA-256 of `family` and of the present link, and the salt. So neither the table, nor the keys, nor
-both together make a refresh token: that takes a token of the same session. The MAC under a refresh key is the gate in
-front. It makes a string that we never handed out cost no read.
+both together are enough to make a refresh token. That also needs a token of the same session. The MAC under a refresh
+key is the gate in front. It makes a string that we never handed out cost no read.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _BODY = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class RefreshToken:
-    """What a refresh token says: whose, of which session, made at which generation, and its place in the chain."""
+    """The content of a refresh token: its subject, its session, its generation, and its place in the chain."""
 
     sub: str
     sid: str
@@ -56,7 +56,7 @@ class RefreshKey:
     """A MAC key. It verifies until `retire_at`, in seconds since the epoch, or without end. Raises `WeakKey`.
 
     `max_ttl` is the longest life, in seconds, of the sessions it signed for before `refresh_ttl` was last changed.
-    `unknown` holds what a newer release says of the key.
+    `unknown` holds the members that a newer release has added to the key.
     """
 
     key_id: str
@@ -81,7 +81,7 @@ def next_link(link: bytes, sid: str, generation: int, salt: bytes) -> bytes:
 
 
 def fingerprint(secret: bytes) -> str:
-    """Return what the store keeps of a family or a link: its SHA-256, in hex."""
+    """Return the hash of a family or a link that the store keeps: its SHA-256, in hex."""
     return hashlib.sha256(secret).hexdigest()
 
 
@@ -94,7 +94,7 @@ def mint_refresh(token: RefreshToken, keys: Sequence[RefreshKey]) -> str:
 
 
 def verify_refresh(text: str, keys: Sequence[RefreshKey], now: int) -> RefreshToken:
-    """Return what a refresh token proves under any of `keys` that still verifies; raise `InvalidToken` otherwise."""
+    """Return the content of a refresh token that one of the live `keys` has signed; raise `InvalidToken` otherwise."""
     if len(text) > MAX_REFRESH_TOKEN or not text.isascii():
         raise InvalidToken("too long or not ASCII")
     body, _, mac = text.rpartition(".")
@@ -109,7 +109,7 @@ def verify_refresh(text: str, keys: Sequence[RefreshKey], now: int) -> RefreshTo
 
 
 class WrongMac(InvalidToken):
-    """The text has the shape of a refresh token, and no key at hand has made it."""
+    """The text has the shape of a refresh token, but no known key has signed it."""
 
 
 def _read_link(text: str) -> bytes:

@@ -1,8 +1,8 @@
-"""Seals: texts that we hand out and want back unread and unchanged, and secrets that we keep and must read again.
+"""Seals: texts that clients carry but can neither read nor change, and secrets that the table stores encrypted.
 
 AES-256-GCM under the newest seal key. The purpose and the context (the route and the caller, or the key of an item) are
 associated data, so a seal of one purpose or place opens in no other. The keys are a list: the newest seals, all open.
-They lie in a secret of their own, so a function that only seals cannot sign.
+They are in a separate secret, so a function that only seals cannot sign.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class BadSealKeys(ValueError):
 class SealKey:
     """A seal key. `secret` has 256 bits, `key_id` is its name in a seal.
 
-    `at_rest_only` is set by a reset: what a client carries no longer opens, what lies in the table still does.
+    A reset sets `at_rest_only`: the key no longer opens texts that clients carry, but still opens those in the table.
     """
 
     key_id: bytes
@@ -78,7 +78,7 @@ class SealKeys:
         return b64url_encode(key.key_id + nonce + sealed)
 
     def open(self, purpose: str, context: str, text: str, *, at_rest: bool = False) -> bytes:
-        """Return what was sealed; `at_rest` where the table keeps it and not a client. Raises `BadSeal`."""
+        """Return the sealed content. Set `at_rest` if the table keeps it, and not a client. Raises `BadSeal`."""
         if len(text) > MAX_SEALED or not text.isascii():
             raise BadSeal("too long or not ASCII")
         try:
@@ -124,7 +124,7 @@ def rotate_seal_keys(held: SealKeys, now: int, entropy: Callable[[int], bytes], 
 
 
 def reset_seal_keys(held: SealKeys, now: int, entropy: Callable[[int], bytes]) -> SealKeys:
-    """Return the next version after a leak: what clients carry under the old keys is refused from now on."""
+    """Return the next version after a leak: seals of the old keys that clients carry are rejected from now on."""
     old = (replace(key, at_rest_only=True) for key in held.keys)
     return SealKeys(held.version + 1, (_new_key(now, entropy), *old))
 

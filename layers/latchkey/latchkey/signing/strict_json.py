@@ -1,4 +1,4 @@
-"""JSON as RFC 8259 and RFC 7493 (I-JSON) mean it: one reading of every text, at a bounded cost.
+"""JSON by RFC 8259 and RFC 7493 (I-JSON): every text has one reading, at a bounded cost.
 
 The standard library takes the last of two equal members, `NaN`, lone surrogates, and numbers of any length; each has
 let two programs read one text in two ways.
@@ -36,7 +36,7 @@ class StrictJsonError(ValueError):
 
 
 def loads(data: bytes | str) -> object:
-    """Return what a JSON text says; raise `StrictJsonError` unless it says it in only one way."""
+    """Return the value of a JSON text; raise `StrictJsonError` if the text has more than one reading."""
     text = _utf8(data)
     _require_shallow(text)
     try:

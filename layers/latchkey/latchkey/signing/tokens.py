@@ -12,7 +12,7 @@ from latchkey.signing.keys import VerificationKey
 from latchkey.signing.strict_json import StrictJsonError, integer_member, loads, string_member
 
 TYP = "at+jwt"
-"""The type of an access token, so that no other kind of token passes for one (RFC 9068 section 2.1)."""
+"""The type of an access token, so that no other kind of token is accepted as one (RFC 9068 section 2.1)."""
 
 MAX_LEEWAY = 30
 """Seconds that two clocks may differ."""
@@ -25,10 +25,10 @@ _SUBJECT_PREFIXES = ("usr_", "cli_")
 
 @dataclass(frozen=True, slots=True)
 class AccessClaims:
-    """What an access token says. Times are in seconds since the epoch; `scope` may be empty.
+    """The claims of an access token. Times are in seconds since the epoch; `scope` may be empty.
 
     `sid`, `roles`, `auth_time` and `amr` are there for sessions, `org` for a partner's users.
-    `permissions` are those that the names of the roles do not tell, as of roles of a stack's own.
+    `permissions` are those that the names of the roles do not imply: those of the stack's own roles.
     """
 
     iss: str
@@ -145,7 +145,7 @@ def _read(payload: Mapping[str, object]) -> AccessClaims:
 
 
 def _scope(payload: Mapping[str, object]) -> str:
-    """Return the scope, which alone of the strings may be empty: a service may act by its roles only."""
+    """Return the scope. It is the only string that may be empty: a service may act by its roles alone."""
     return "" if payload.get("scope") == "" else string_member(payload, "scope")
 
 
@@ -166,7 +166,7 @@ def _require_time(payload: Mapping[str, object], claims: AccessClaims, now: int,
 
 
 def _not_before(payload: Mapping[str, object]) -> int:
-    """Return `nbf`, which Latchkey never sets and honours all the same (RFC 7519 section 4.1.5)."""
+    """Return `nbf`. Latchkey never sets it, but obeys it (RFC 7519 section 4.1.5)."""
     try:
         return integer_member(payload, "nbf")
     except StrictJsonError:
@@ -174,6 +174,6 @@ def _not_before(payload: Mapping[str, object]) -> int:
 
 
 def _require_bearer(payload: Mapping[str, object]) -> None:
-    """Refuse a token that is bound to a key: whoever sends it must prove more than that they hold it (RFC 7800)."""
+    """Reject a token that is bound to a key: its sender would have to prove that they hold that key (RFC 7800)."""
     if "cnf" in payload:
         raise InvalidToken("sender-constrained")

@@ -1,4 +1,4 @@
-"""Changes of what opens an account. Each touches several items, and is one transaction."""
+"""Changes of the authenticators of an account. Each changes several items in one transaction."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Authenticators(TablePart):
     """Implements `AuthenticatorStore`."""
 
     def change_password(self, change: NewPassword) -> bool:
-        """Replace hash and epoch with all that belongs to it, or nothing."""
+        """Replace hash and epoch, and make the changes that belong to it, or do nothing."""
         user, held = change.user, change.held
         status = UserStatus.ACTIVE if user.status is UserStatus.PENDING else user.status
         changed = replace(user, epoch=change.epoch, status=status)
@@ -38,7 +38,7 @@ class Authenticators(TablePart):
         return all(self._table.change_all(changes, waiting(change.mail)))
 
     def change_login(self, change: NewLogin) -> bool:
-        """Move an account to another login with all that belongs to it, or nothing."""
+        """Move an account to another login, and make the changes that belong to it, or do nothing."""
         user, held = change.user, change.held
         changes = (
             Change(items.login(held.login), _as_read(held), _CREDENTIAL_STANDS),
@@ -55,7 +55,7 @@ class Authenticators(TablePart):
         return all(self._table.change_all(changes, new))
 
     def set_standing(self, user: User, *, status: UserStatus, roles: tuple[str, ...], epoch: int) -> User | None:
-        """Change what an account may do if it still stands as it was read, and some admin stays."""
+        """Change the rights of an account if it is unchanged since it was read, and an active admin remains."""
         changed = replace(user, status=status, roles=roles, epoch=epoch)
         changes = [standing.restood(user, changed), *standing.recounted(user, changed)]
         if epoch != user.epoch and user.login:

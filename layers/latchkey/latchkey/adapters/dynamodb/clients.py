@@ -1,8 +1,8 @@
 """OAuth clients and API keys.
 
-The lists of all clients and of all keys are partitions of their own that hold ids alone, written in the transaction
-that makes or deletes what they name: so no list needs a Scan, is behind the truth, or has a copy to keep in step. Few
-write here: an operator now and then.
+The lists of all clients and of all keys are separate partitions that hold only ids. The transaction that creates or
+deletes a client or a key also writes its entry. So no list needs a Scan, is out of date, or holds copies. Writes are
+rare: only operators make them.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ class Clients(TablePart):
         return self._table.update(key, change, members, only_if=_EXISTS).item
 
     def _require_new(self, key: ApiKey, has_room: bool, *new: bool) -> None:  # noqa: FBT001 - an outcome among outcomes
-        """Raise why a new key was refused, if it was."""
+        """Raise the reason if a new key was rejected."""
         if not all(new):
             raise ServiceError(Errors.CONFLICT, "the key id is taken")
         if not has_room and self.find_client(key.client_id) is None:
@@ -143,7 +143,7 @@ class Clients(TablePart):
 
 
 def _one_key_more(client_id: str) -> Change:
-    """Return the step that counts a key of a client that is there and has room: the count is a part of its item."""
+    """Return the step that counts a key of an existing client with room: the count is a part of its item."""
     return Change(items.client(client_id), {"one": 1, "most": MAX_API_KEYS}, _ROOM, add="#api_keys :one")
 
 

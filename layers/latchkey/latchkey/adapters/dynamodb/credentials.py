@@ -1,4 +1,4 @@
-"""Accounts and what they sign in with, as they are read."""
+"""Reads of accounts and their credentials."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The audit log: one item an event, read by its day or, through an index, by whom it is about."""
+"""The audit log: one item per event, read by its day or, through an index, by its subject."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class AuditItems(TablePart):
 
 
 def _item(event: RecordedEvent) -> Item:
-    """Return the item of an event. Without a subject it is in no index; what is unknown has no attribute."""
+    """Return the item of an event. Without a subject it is in no index. Unknown members have no attribute."""
     item = items.encode(items.event(event.day, event.position), event, ttl=event.expires_at + LINGER)
     item["subject"] = {"S": event.subject}
     return {name: value for name, value in item.items() if value != _EMPTY}

@@ -22,7 +22,7 @@ Value: TypeAlias = "str | int | bool | tuple[str, ...] | Mapping[str, str] | Map
 Record = TypeVar("Record", bound="DataclassInstance")
 
 LINGER = 86_400
-"""Seconds that an item outlives its expiry, so that no clock that runs ahead sweeps it early."""
+"""Seconds that an item stays after its expiry, so that a fast clock does not delete it early."""
 
 _OUR_IDENTIFIER = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _ENUMERATIONS: Mapping[str, type[StrEnum]] = {
@@ -44,7 +44,7 @@ def user(sub: str) -> Key:
 
 
 def session(sub: str, sid: str) -> Key:
-    """Return the key of a session: apart from its account, so that IAM can let a function write the one alone."""
+    """Return the key of a session: apart from its account, so that IAM can let a function write only sessions."""
     return Key(sessions(sub), f"SESSION#{_identifier(sid)}")
 
 
@@ -54,7 +54,7 @@ def sessions(sub: str) -> str:
 
 
 def login(canonical: str) -> Key:
-    """Return the key of what a canonical login proves itself with."""
+    """Return the key of the credential of a canonical login."""
     return Key(f"LOGIN#{_digest(canonical)}", "LOGIN")
 
 
@@ -89,7 +89,7 @@ def api_key_listed(client_id: str, key_id: str) -> Key:
 
 
 def api_keys_of(client_id: str) -> str:
-    """Return what the sort keys of all entries of one client's API keys begin with."""
+    """Return the prefix of the sort keys of one client's API keys in the list."""
     return f"{_identifier(client_id)}#"
 
 
@@ -99,12 +99,12 @@ def partner(partner_id: str) -> Key:
 
 
 def seats(partner_id: str) -> Key:
-    """Return the key of the number of a partner's users: apart, so that who counts them cannot change the partner."""
+    """Return the key of the number of users of a partner: apart, so that counting needs no right to change it."""
     return Key(f"SEATS#{_identifier(partner_id)}", "SEATS")
 
 
 def issuer(iss: str) -> Key:
-    """Return the key of what an issuer belongs to."""
+    """Return the key of the claim of an issuer."""
     return Key(f"ISSUER#{_digest(iss)}", "ISSUER")
 
 
@@ -114,7 +114,7 @@ def listed_partner(position: str) -> Key:
 
 
 def external(partner_id: str, external_id: str) -> Key:
-    """Return the key of where an external id leads."""
+    """Return the key of an external id."""
     return Key(f"EXTERNAL#{_identifier(partner_id)}#{_digest(external_id)}", "EXTERNAL")
 
 
@@ -141,10 +141,11 @@ def lease(name: str) -> Key:
 JWKS = Key("CONFIG", "JWKS")
 ROLES = Key("CONFIG", "ROLES")
 ADMINS = Key("ADMINS", "ADMINS")
-"""How many active admins there are: apart from `CONFIG`, so that who counts admins can publish no keys."""
+"""The key of the number of active admins. It is apart from `CONFIG`, so that a function that counts admins cannot
+publish keys."""
 
 BY_SUBJECT = "by_subject"
-"""The index of events by their attribute `subject`: one item is read by its day, and by whom it is about."""
+"""The index of events by their attribute `subject`: an event can be read by its day and by its subject."""
 
 USERS = "USERS"
 """The partition that lists all accounts, by age."""
@@ -185,7 +186,10 @@ def encode(key: Key, record: DataclassInstance, *, ttl: int | None = None) -> It
 
 
 def decode(kind: type[Record], item: AnyItem) -> Record:
-    """Return the record of an item; attributes that the record does not know, as of a newer release, are left out."""
+    """Return the record of an item.
+
+    Attributes that the record does not know, such as those of a newer release, are ignored.
+    """
     return kind(
         **{field.name: _member(str(field.type), item[field.name]) for field in fields(kind) if field.name in item}
     )
@@ -222,9 +226,9 @@ def _plain(value: AttributeValueTypeDef) -> Any:
 
 
 def _identifier(text: str) -> str:
-    """Return an identifier as it stands if it could be ours; else its hash, which names nothing that we made.
+    """Return an identifier unchanged if it could be ours; otherwise its hash, which matches none of ours.
 
-    So no separator, no odd byte and no length that a stranger chooses ever reaches a key.
+    So a caller cannot put a separator, an odd byte or a long text into a key.
     """
     return text if _OUR_IDENTIFIER.fullmatch(text) else _digest(text)
 

@@ -48,7 +48,7 @@ class Codes(TablePart):
             raise ServiceError(Errors.CONFLICT, "the code is taken")
 
     def find_code(self, code_hash: str, purpose: str, now: int) -> OneTimeCode | None:
-        """Return a live code that nobody has used."""
+        """Return a live, unused code."""
         item = self._table.get(items.code(code_hash, purpose))
         if item is None or "used_at" in item:
             return None
@@ -56,13 +56,13 @@ class Codes(TablePart):
         return code if code.expires_at > now else None
 
     def consume_code(self, code_hash: str, purpose: str, now: int) -> OneTimeCode | None:
-        """Use a code, if nobody has: the purpose is part of the key."""
+        """Use a code, if it is unused: the purpose is part of the key."""
         write = self._table.update(items.code(code_hash, purpose), "SET #used_at = :now", {"now": now}, only_if=USABLE)
         return items.decode(OneTimeCode, write.item) if write.applied and write.item else None
 
 
-# A code in time. Using it leaves a mark, and the item lies there until DynamoDB sweeps it: were it deleted instead,
-# a caller whose first answer was lost could not tell its own use from a stranger's.
+# A code in time. Using it sets a mark, and the item stays until DynamoDB deletes it. If the code were deleted at once,
+# a caller whose first response was lost could not tell its own use from another caller's.
 #
 #   saved          now          expires_at                    ttl
 #   --|-------------|---------------|--------------------------|---->

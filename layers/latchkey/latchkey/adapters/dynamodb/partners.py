@@ -15,7 +15,7 @@ _FIXED = frozenset({"partner_id", "issuer", "created_at"})
 _CHANGEABLE = tuple(field.name for field in fields(Partner) if field.name not in _FIXED)
 _READ = "#version = :read"
 
-# An assertion in time. The mark is there or it is not: nobody reads its time, so no clock that runs ahead can lose it.
+# An assertion in time. Only the presence of the mark counts, not its time, so a fast clock cannot lose it.
 #
 #   used          until                    ttl
 #   --|-------------|-----------------------|---->
@@ -30,7 +30,7 @@ class Partners(TablePart):
     """Implements `PartnerStore`."""
 
     def create_partner(self, partner: Partner) -> bool:
-        """Store a new partner and claim its issuer, or neither; the issuer's key is what makes it unique."""
+        """Store a new partner and claim its issuer, or neither. The key of the issuer makes it unique."""
         pointer = {"partner_id": items.attribute(partner.partner_id)}
         records = (
             items.key_item(items.issuer(partner.issuer)) | pointer,
@@ -50,7 +50,7 @@ class Partners(TablePart):
         return self.find_partner(item["partner_id"]["S"]) if item else None
 
     def list_partners(self, *, after: str, limit: int) -> Page[Partner]:
-        """Return the partners behind a position, oldest first: one query for who, one read for all of them."""
+        """Return the partners behind a position, oldest first: one query for the ids, one read for all records."""
         listed, last = self._table.page(items.PARTNERS, after=after, limit=limit)
         ids = [item["partner_id"]["S"] for item in listed]
         found = [items.decode(Partner, item) for item in self._table.get_all([items.partner(each) for each in ids])]
@@ -111,7 +111,7 @@ class Links(TablePart):
         return item["sub"]["S"] if item else None
 
     def create_external_user(self, user: User, link: Link) -> bool:
-        """Store an account without a login, and its link; the external id's key is what makes them unique."""
+        """Store an account without a login, and its link. The key of the external id makes them unique."""
         records = (*_linked(link), items.encode(items.user(user.sub), user), standing.line(user))
         return self._table.put_all_new(records, also=standing.counted(user))
 
@@ -139,7 +139,7 @@ class Links(TablePart):
         return tuple(items.decode(Link, item) for item in self._table.query(items.user(sub).pk, items.LINK))
 
     def renew_link(self, user: User, renewed: User, link: Link) -> bool:
-        """Store what a partner says anew, if the account still stands as it was read."""
+        """Store the data of a new token, if the account is unchanged since it was read."""
         values: dict[str, items.Value] = {"roles": renewed.roles, "name": renewed.name, "locale": renewed.locale}
         changes = (
             Change(
@@ -158,7 +158,7 @@ class Links(TablePart):
         return all(self._table.change_all(changes))
 
     def remove_link(self, link: Link, *, besides: Link | None = None) -> bool:
-        """Take a link away and set its external id free."""
+        """Remove a link and free its external id."""
         changes = (
             *([_still_there(besides)] if besides else []),
             Change(items.link(link.sub, link.partner_id), {"id": link.external_id}, "#external_id = :id"),
@@ -167,7 +167,7 @@ class Links(TablePart):
         return all(self._table.change_all(changes))
 
     def forget_links(self, sub: str) -> int:
-        """Delete the links of an account, all but where its external ids lead."""
+        """Delete the links of an account, but keep its external ids reserved."""
         return sum(self._table.delete(items.link(sub, link.partner_id)) for link in self.list_links(sub))
 
 

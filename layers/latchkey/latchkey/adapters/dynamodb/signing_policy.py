@@ -1,4 +1,4 @@
-"""The public half of the signing policy, and the leases of those who change it."""
+"""The public half of the signing policy, and the leases of its writers."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from latchkey.core.signing_policy.store import PublishedKeys
 
 _NOT_NEWER = "attribute_not_exists(#pk) OR #version <= :version"
 
-# A lease in time. Whoever dies with it in hand holds nobody up for longer than it lasts.
+# A lease in time. If its owner crashes, others wait only until the lease ends.
 #
 #   taken          now           ends_at
 #   --|-------------|---------------|---->
-#     |<-- nobody else's ---------->|<-- free
+#     |<-- of its owner alone ----->|<-- free
 #
 _FREE = "attribute_not_exists(#pk) OR #owner = :owner OR #ends_at <= :now"
 
@@ -35,7 +35,7 @@ class Leases(TablePart):
     """Implements `LeaseStore`."""
 
     def take_lease(self, name: str, owner: str, *, now: int, until: int) -> bool:
-        """Take the lease if nobody holds it."""
+        """Take the lease if it is free."""
         write = self._table.update(
             items.lease(name),
             "SET #owner = :owner, #ends_at = :ends_at, #ttl = :ttl",

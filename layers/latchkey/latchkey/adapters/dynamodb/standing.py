@@ -1,4 +1,4 @@
-"""How an account stands, and what must move with that: its line in the list of all, and the count of active admins."""
+"""The standing of an account, and the items that change with it: its list entry, and the count of active admins."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ def no_line(user: User) -> Change:
 
 
 def counted(user: User) -> tuple[Change, ...]:
-    """Return what a new account changes about the count."""
+    """Return the change of the count for a new account."""
     return (ONE_ADMIN_MORE,) if is_active_admin(user) else ()
 
 
 def recounted(before: User, after: User) -> tuple[Change, ...]:
-    """Return what the step from one standing to another changes about the count; it fails for the last admin."""
+    """Return the change of the count for the step from one standing to another. It fails for the last admin."""
     if is_active_admin(before) == is_active_admin(after):
         return ()
     return (ONE_ADMIN_MORE,) if is_active_admin(after) else (_ONE_ADMIN_LESS,)

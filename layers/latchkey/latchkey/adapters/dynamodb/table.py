@@ -1,8 +1,9 @@
-"""The table: consistent reads, and writes that happen once however often they are sent.
+"""The table: consistent reads, and writes that take effect once, even if they are sent repeatedly.
 
-A write whose answer is lost is sent again, by the SDK or by us, and would then be refused by its own effect. So every
-conditional write leaves an attempt id in the item, and a refusal by an item with our own attempt id is a success.
-In conditions and changes an attribute is written `#name`, since DynamoDB reserves some 570 words; `:name` is a value.
+If the response to a write is lost, the SDK or we send it again. Its condition then fails because of its own effect. So
+every conditional write stores an attempt id in the item: if the condition fails on an item with our own attempt id, the
+write has succeeded. In conditions and changes an attribute is written `#name`, since DynamoDB reserves some 570 words;
+`:name` is a value.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 
 _TRIES = 3
 _LONGEST_PAUSE = 100
-"""Milliseconds between two tries of a write that collided: a random part of it, so that those who collided part."""
+"""The most milliseconds between two tries of a write that collided. The pause is random, so that the writers do not
+collide again."""
 
 T = TypeVar("T")
 
@@ -112,9 +114,9 @@ class Table:
         return self._page(request, after | {attribute: {"S": value}} if after else None, limit)
 
     def put_all(self, items: Sequence[Item]) -> None:
-        """Store at most 25 items with different keys, whatever was there. To repeat it must be harmless.
+        """Store at most 25 items with different keys, replacing existing ones.
 
-        Raise `UNAVAILABLE` when some are not stored after a few tries.
+        Repeating it must be harmless. Raise `UNAVAILABLE` when some are not stored after a few tries.
         """
         waiting: list[WriteRequestTypeDef] = [{"PutRequest": {"Item": item}} for item in items]
         for tries_left in reversed(range(_TRIES)):
@@ -165,7 +167,7 @@ class Table:
         return True
 
     def put_all_new(self, items: Sequence[Item], *, also: Sequence[Change] = ()) -> bool:
-        """Store all items, if the keys of all are free, and make the changes of `also`, or do nothing; say which."""
+        """Store all items if all their keys are free, and make the changes of `also`, or do nothing; say which."""
         attempt = _new_attempt()
         writes = [self._new(item | {"attempt": {"S": attempt}}) for item in items]
         writes += [self._changed(change, attempt) for change in also]
@@ -178,8 +180,8 @@ class Table:
     def change_all(self, changes: Sequence[Change], new: Sequence[Item] = ()) -> tuple[bool, ...]:
         """Make all changes and store the new items, or do nothing.
 
-        Say of each change, then of each new item, whether its condition held: all of them, and it is done. An update or
-        a new item keeps the attempt id that a repeated write meets; deletions alone keep none, and one that is repeated
+        Return for each change, then for each new item, whether its condition held. If all did, it is done. An update or
+        a new item keeps the attempt id that a repeated write meets; deletions alone keep none, so a deletion repeated
         after ten minutes says that it did nothing.
         """
         attempt = _new_attempt()
@@ -188,14 +190,14 @@ class Table:
         try:
             self._patiently(lambda: self._client.transact_write_items(TransactItems=writes, ClientRequestToken=attempt))
         except self._cancelled as cancelled:
-            # Some item with our own attempt id: an earlier sending of this very transaction has landed, wholly.
+            # An item has our own attempt id: an earlier request of this transaction has succeeded completely.
             landed = any(_is_of(attempt, item) for item in _refusals(cancelled))
             reasons = cancelled.response["CancellationReasons"]
             return tuple(landed or reason["Code"] != "ConditionalCheckFailed" for reason in reasons)
         return (True,) * len(writes)
 
     def put_if(self, item: Item, only_if: str, values: Mapping[str, Value]) -> bool:
-        """Replace an item if the condition holds; say whether it did. To repeat it must be harmless."""
+        """Replace an item if the condition holds; say whether it did. Repeating it must be harmless."""
         try:
             with answered():
                 self._client.put_item(
@@ -235,8 +237,8 @@ class Table:
     def delete(self, key: Key) -> bool:
         """Delete an item; say whether this call did.
 
-        A deleted item keeps no attempt id. Where the SDK had to ask twice, a missing item may be its own doing and is
-        taken for it: to say so once too often is better than to have nobody say it.
+        A deleted item keeps no attempt id. If the SDK had to send the request twice, a missing item counts as deleted
+        by this call. Two callers may then both report the deletion, but it is never unreported.
         """
         with answered():
             answer = self._client.delete_item(TableName=self._name, Key=key_item(key), ReturnValues="ALL_OLD")
@@ -251,20 +253,20 @@ class Table:
         }
 
     def _page(self, request: QueryInputTypeDef, start: Item | None, limit: int) -> tuple[list[Item], str]:
-        """Return what a query finds behind the key `start`, and the sort key to go on after."""
+        """Return the results of a query after the key `start`, and the sort key to continue after."""
         request = {**request, "Limit": limit + 1}  # one more than asked for tells whether there is more
         if start:
             request["ExclusiveStartKey"] = start
         with answered():
             answer = self._client.query(**request)
         found = answer["Items"]
-        if len(found) > limit or "LastEvaluatedKey" in answer:  # the latter alone where a megabyte is full
+        if len(found) > limit or "LastEvaluatedKey" in answer:  # only the key, if the megabyte limit was reached
             found = found[:limit]
             return found, found[-1]["sk"]["S"]
         return found, ""
 
     def _patiently(self, call: Callable[[], T]) -> T:
-        """Call, and again after a random pause while somebody else's transaction holds the item."""
+        """Call, and repeat after a random pause while another transaction holds the item."""
         for tries_left in reversed(range(_TRIES)):
             try:
                 with answered():
@@ -342,21 +344,21 @@ def _is_of(attempt: str, item: AnyItem | None) -> bool:
 
 
 def _is_momentary(collision: ClientError) -> bool:
-    """Say whether only the moment stood in the way: no condition failed, but somebody was writing the same items."""
+    """Say whether a retry may succeed: no condition failed, but another writer was changing the same items."""
     reasons = collision.response.get("CancellationReasons")
-    if reasons is None:  # a single write, refused for a transaction under way
+    if reasons is None:  # a single write, rejected because of a running transaction
         return True
     codes = {reason["Code"] for reason in reasons} - {"None"}
     return bool(codes) and codes <= _MOMENTARY
 
 
 def _is_own_effect(cancelled: ClientError, attempt: str) -> bool:
-    """Say whether the items that stood in the way are this attempt's own; raise if it was not a taken key at all."""
+    """Say whether this attempt itself wrote the conflicting items; raise if the cause was not a taken key."""
     return all(_is_of(attempt, item) for item in _refusals(cancelled))
 
 
 def _refusals(cancelled: ClientError) -> list[Item | None]:
-    """Return the items whose condition did not hold; raise if it was no condition at all."""
+    """Return the items whose condition did not hold; raise if the cause was not a condition."""
     reasons = cancelled.response["CancellationReasons"]
     refused = [reason for reason in reasons if reason["Code"] == "ConditionalCheckFailed"]
     if not refused:

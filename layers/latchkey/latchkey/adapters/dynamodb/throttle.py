@@ -29,7 +29,7 @@ class AttemptCounters(TablePart):
         return attempts.count
 
     def count_attempt(self, counter: Counter, now: int) -> Attempts:
-        """Count an attempt whatever the rule says."""
+        """Count an attempt, even if the rule does not allow it."""
         return _attempts(self._count(counter, now, {}).item)
 
     def attempts(self, counter: Counter, now: int) -> Attempts:

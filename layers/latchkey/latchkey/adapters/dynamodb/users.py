@@ -27,7 +27,7 @@ class Users(TablePart):
     """Implements `UserStore`."""
 
     def create_user(self, user: User, credential: Credential, *, mail: Mail | None = None) -> None:
-        """Store both or neither; the login's key is what makes it unique."""
+        """Store both or neither. The key of the login makes it unique."""
         records = (
             items.encode(items.login(credential.login), credential),
             items.encode(items.user(user.sub), user),
@@ -38,7 +38,7 @@ class Users(TablePart):
             raise ServiceError(Errors.USER_EXISTS, "the login is taken")
 
     def create_first_admin(self, user: User, credential: Credential) -> None:
-        """Store account, credential and line with the count of admins, which nothing ever deletes."""
+        """Store account, credential, list entry and the count of admins. The count is never deleted."""
         records = (
             standing.FIRST_ADMIN,
             items.encode(items.login(credential.login), credential),
@@ -68,7 +68,7 @@ class Users(TablePart):
         return items.decode(User, write.item) if write.item else None
 
     def list_users(self, *, after: str, limit: int) -> Page[User]:
-        """Return the accounts behind a position, oldest first: one query for who, one read for all of them."""
+        """Return the accounts behind a position, oldest first: one query for the ids, one read for all records."""
         listed, last = self._table.page(items.USERS, after=after, limit=limit)
         subs = [item["sub"]["S"] for item in listed]
         found = [items.decode(User, item) for item in self._table.get_all([items.user(sub) for sub in subs])]
@@ -76,7 +76,7 @@ class Users(TablePart):
         return Page(tuple(by_sub[sub] for sub in subs if sub in by_sub), last)
 
     def replace_pending_user(self, old: User, user: User, credential: Credential, *, mail: Mail | None) -> bool:
-        """Put another account in the place of a pending one; its login's item stays and changes hands."""
+        """Replace a pending account with another one. The item of the login stays and names the new account."""
         taken_over = Change(
             items.login(credential.login),
             {"old": old.sub, "sub": credential.sub, "hash": credential.password_hash, "epoch": credential.epoch},
@@ -100,7 +100,7 @@ class Users(TablePart):
         return items.decode(User, item) if item else None
 
     def begin_deletion(self, user: User, *, mail: Mail | None) -> bool:
-        """Mark an account as `deleting`, if some admin stays."""
+        """Mark an account as `deleting`, if an active admin remains."""
         marked = replace(user, status=UserStatus.DELETING, epoch=user.epoch + 1)
         return standing.change(
             self._table, (standing.restood(user, marked), *standing.recounted(user, marked)), waiting(mail)

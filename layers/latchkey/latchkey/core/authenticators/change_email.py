@@ -1,4 +1,4 @@
-"""Another e-mail address: asked for with the password, made real by a code sent to the new address."""
+"""Changes of the e-mail address: the password starts a change, and a code sent to the new address completes it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class EmailChanges:
         if not is_email(to):
             raise invalid_field("email", "not_an_address", "This is not an e-mail address.")
         if to == user.login:
-            raise invalid_field("email", "unchanged", "This is the address of the account already.")
+            raise invalid_field("email", "unchanged", "The account already has this address.")
         self.ownership.prove(user, password, now=now)
         if may_mail(self.attempts, to, now=now):
             epoch = {"epoch": str(user.epoch)}
@@ -52,7 +52,8 @@ class EmailChanges:
     def confirm(self, text: str, *, now: int) -> None:
         """Move the account to the address that the code was sent to, and tell the old one. Sessions go on.
 
-        Raises `CODE_USED_OR_EXPIRED`, and `USER_EXISTS` to who reads that mailbox when it has an account by now.
+        Raises `CODE_USED_OR_EXPIRED`, and `USER_EXISTS` if the address has an account by now; only the reader of that
+        mailbox sees this.
         """
         code = live_code(self.codes, text, CodePurpose.CHANGE_EMAIL, now)
         user, login = self._owner(code), code.data["to"]

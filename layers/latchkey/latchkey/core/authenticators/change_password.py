@@ -1,4 +1,4 @@
-"""A new password: by a code from a mail, or by who is signed in and knows the present one."""
+"""Changes of the password: with a code from a mail, or by a signed-in user who knows the present password."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from latchkey.core.model import CodePurpose, Credential, Mail, MailKind, OneTime
 
 @dataclass(frozen=True, slots=True)
 class PasswordChanges:
-    """Changes passwords. Every change ends the sessions of before, by the epoch, in the very write that makes it."""
+    """Changes passwords. The write that changes a password also raises the epoch, which ends the earlier sessions."""
 
     authenticators: AuthenticatorStore
     credentials: CredentialStore
@@ -32,7 +32,7 @@ class PasswordChanges:
     journal: Journal
 
     def reset(self, text: str, password: str, *, now: int) -> None:
-        """Set a new password by a code from a mail, and sign nobody in.
+        """Set a new password with a code from a mail. This opens no session.
 
         A weak password does not use the code up. Raises `CODE_USED_OR_EXPIRED` or `WEAK_PASSWORD`.
         """
@@ -60,7 +60,7 @@ class PasswordChanges:
         self.journal.record(Event("password_changed", sub=sub, sid=sid))
 
     def _owner(self, code: OneTimeCode) -> tuple[User, Credential]:
-        """Return the account of a code, if nothing has ended the code's use since it was made."""
+        """Return the account of a code, unless a later change has made the code invalid."""
         user = self.credentials.find_user(code.sub)
         if user is None or user.status is UserStatus.DELETING:
             raise spent("the account is gone")

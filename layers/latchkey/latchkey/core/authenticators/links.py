@@ -1,4 +1,4 @@
-"""Links: an account of one's own, opened by a partner's token as well. Nobody but its owner makes one."""
+"""Links: a partner's token may open an existing account too. Only the owner of the account can create a link."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from latchkey.core.partners.store import LinkStore
 
 @dataclass(frozen=True, slots=True)
 class NewLink:
-    """What a signed-in user gives to link a partner: the partner's token, and the password where there is one."""
+    """A user's request to link a partner: the partner's token, and the password if the account has one."""
 
     assertion: str
     issuer_id: str
@@ -27,7 +27,7 @@ class NewLink:
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """Links accounts with partners and parts them again, at the wish of their owners."""
+    """Links accounts with partners, and removes links, at the request of their owners."""
 
     links: LinkStore
     standing: StandingStore
@@ -37,9 +37,9 @@ class Links:
     journal: Journal
 
     def add(self, sub: str, sid: str, asked: NewLink, *, now: int) -> Link:
-        """Link the identity that a partner's token proves, and return the link, also where it was there before.
+        """Link the identity that a partner's token proves, and return the link, even if it existed before.
 
-        Raises `INVALID_TOKEN`, `INVALID_REQUEST` for want of proof, `INVALID_CREDENTIALS`, `INVALID_GRANT`,
+        Raises `INVALID_TOKEN`, `INVALID_REQUEST` if the proof is missing, `INVALID_CREDENTIALS`, `INVALID_GRANT`,
         `ALREADY_LINKED` or `RATE_LIMITED`.
         """
         user, session = require_live_session(self.sessions, sub, sid, now=now)
@@ -61,10 +61,10 @@ class Links:
         return self.links.list_links(sub)
 
     def remove(self, sub: str, sid: str, partner_id: str, *, now: int) -> None:
-        """Part an account from a partner, and end the sessions that the partner opened.
+        """Remove the link of an account with a partner, and end the sessions that the partner opened.
 
         The roles that the partner gave go with it. Raises `INVALID_TOKEN`, `NOT_FOUND`, `CONFLICT`, and
-        `VALIDATION_FAILED` where there is no other way in.
+        `VALIDATION_FAILED` if the account has no other way to sign in.
         """
         user, _ = require_live_session(self.sessions, sub, sid, now=now)
         link = self.links.find_link(sub, partner_id)
@@ -72,7 +72,7 @@ class Links:
             raise ServiceError(Errors.NOT_FOUND, "no such link")
         rest = [each for each in self.links.list_links(sub) if each.partner_id != partner_id]
         if not user.login and not rest:
-            fault = FieldError("partner_id", "only_way_in", "Nothing else opens this account.")
+            fault = FieldError("partner_id", "only_way_in", "This account has no other way to sign in.")
             raise ServiceError(Errors.VALIDATION_FAILED, "the only way in", fields=(fault,))
         own = tuple(role for role in user.roles if role not in link.roles)
         if (
@@ -88,13 +88,13 @@ class Links:
                 self.sessions.end_session(sub, session.sid)
 
     def _prove(self, user: User, session: Session, password: str, now: int) -> None:
-        """Ask for the password or a recent sign-in of one's own: a partner's does not stand in for a password."""
+        """Require the password, or a recent sign-in without a partner: a partner cannot replace a password."""
         if password:
             self.ownership.prove(user, password, now=now)
             return
         recent = now - session.auth_time <= RECENT_SIGN_IN
         if not recent or (user.login and session.partner_id):
-            raise invalid_field("password", "required", "Give the password, or sign in anew.")
+            raise invalid_field("password", "required", "Give the password, or sign in again.")
 
 
 def _new_link(user: User, proven: Proven, now: int) -> Link:

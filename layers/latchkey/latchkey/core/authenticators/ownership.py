@@ -1,4 +1,4 @@
-"""Proof of ownership: whoever changes what an account is opened with must know its password once more."""
+"""Proof of ownership: a user must repeat the password to change the authenticators of an account."""
 
 from __future__ import annotations
 

@@ -10,10 +10,10 @@ from latchkey.core.model import Credential, Mail, OneTimeCode, User, UserStatus
 
 @dataclass(frozen=True, slots=True)
 class NewPassword:
-    """A change of password, as one write makes it.
+    """A change of password, made by one write.
 
-    `held` and `user` are the credential and the account as they were read. `code` is what allows the change, where a
-    mail did; `keep` names the session that goes on, `mail` the notice that goes out.
+    `held` and `user` are the credential and the account as they were read. `code` is the code that allows the change,
+    if it came by mail. `keep` names the session that continues, and `mail` is the notice to send.
     """
 
     held: Credential
@@ -32,7 +32,7 @@ class NewPassword:
 
 @dataclass(frozen=True, slots=True)
 class NewLogin:
-    """A change of login, as one write makes it. The members are those of `NewPassword`; `code` is always needed."""
+    """A change of login, made by one write. The members are those of `NewPassword`; `code` is always needed."""
 
     held: Credential
     user: User
@@ -43,10 +43,10 @@ class NewLogin:
 
 
 class StandingStore(Protocol):
-    """What an account may do: its status and its roles."""
+    """The rights of an account: its status and its roles."""
 
     def set_standing(self, user: User, *, status: UserStatus, roles: tuple[str, ...], epoch: int) -> User | None:
-        """Change what an account may do if it still stands as it was read; return it as it then is, or `None`.
+        """Change the rights of an account if it is unchanged since it was read; return the new account, or `None`.
 
         Its credential gets the epoch with it. Raise `LAST_ADMIN` when no active admin would be left, however many
         admins go at once: one write, or one transaction with the credential and the count of active admins.
@@ -59,8 +59,8 @@ class AuthenticatorStore(StandingStore, Protocol):
     def change_password(self, change: NewPassword) -> bool:
         """Replace hash and epoch, use the code, carry the kept session over and post the mail: all or nothing.
 
-        A pending account becomes active, since its code came by mail. Say whether it happened: not when anything that
-        was read has changed, or the code is used or expired.
+        A pending account becomes active, since its code came by mail. Say whether it happened. It does not if anything
+        that was read has changed, or if the code is used or expired.
         """
 
     def change_login(self, change: NewLogin) -> bool:

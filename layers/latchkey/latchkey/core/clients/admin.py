@@ -1,4 +1,4 @@
-"""OAuth clients in an operator's hands."""
+"""Administration of OAuth clients."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MAX_SECRETS = 2
 """Live secrets of a client: the one in use, and the one that takes over."""
 
 FINGERPRINT_LENGTH = 16
-"""Hex digits of a secret's SHA-256 that tell it from the other."""
+"""Hex digits of a secret's SHA-256 that distinguish it from the other secret."""
 
 GRANTS: Mapping[ClientKind, tuple[Grant, ...]] = {
     ClientKind.PUBLIC: (Grant.AUTHORIZATION_CODE, Grant.REFRESH_TOKEN, Grant.JWT_BEARER),
@@ -33,7 +33,7 @@ GRANTS: Mapping[ClientKind, tuple[Grant, ...]] = {
     ),
     ClientKind.SERVICE: (Grant.CLIENT_CREDENTIALS,),
 }
-"""What a client of each kind may be allowed: who keeps no secret acts for users alone, and a service has no user."""
+"""The grants that each kind of client may have: a public client acts only for users, and a service has no user."""
 
 SCOPE = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]{1,64}")
 """One scope (RFC 6749 section 3.3), of at most 64 characters."""
@@ -101,8 +101,8 @@ class ClientAdmin:
     def change(self, operator: Operator, client_id: str, changes: ClientChanges) -> Client:
         """Change some members of a client and return it.
 
-        An operator who lacks what the client may do can disable it and change nothing else: its secret, its address or
-        its status could serve them. Raises as `create` does, and `NOT_FOUND`.
+        An operator who lacks a permission of the client can only disable it: with its secret, its address or its
+        status, the operator could gain that permission. Raises as `create` does, and `NOT_FOUND`.
         """
         client = self.get(client_id)
         wanted = replace(client, **given(changes))
@@ -118,9 +118,9 @@ class ClientAdmin:
         return changed
 
     def delete(self, operator: Operator, client_id: str) -> None:
-        """Delete a client and all its API keys, the client last: a crash in between leaves it there to delete again.
+        """Delete a client and all its API keys. The client goes last, so that a deletion can be repeated after a crash.
 
-        Raises `NOT_FOUND`; `CONFLICT` when somebody goes on making keys for it.
+        Raises `NOT_FOUND`; `CONFLICT` if other requests keep creating keys for it.
         """
         client = self.get(client_id)
         for tries_left in reversed(range(_TRIES)):
@@ -137,8 +137,9 @@ class ClientAdmin:
     def add_secret(self, operator: Operator, client_id: str) -> tuple[Client, str]:
         """Return the client and a second secret for it, shown this once.
 
-        Anyone who holds a secret acts as the client, so an operator makes none for a client that may do more. Raises
-        `NOT_FOUND`, `FORBIDDEN`, `LIMIT_REACHED`, `CONFLICT`, and `INVALID_REQUEST` for a public client.
+        Anyone who holds a secret acts as the client, so operators cannot create one for a client with permissions that
+        they lack. Raises `NOT_FOUND`, `FORBIDDEN`, `LIMIT_REACHED`, `CONFLICT`, and `INVALID_REQUEST` for a public
+        client.
         """
         client = self.get(client_id)
         require_held(operator, client.roles, self.roles, free=OF_MACHINES)
@@ -152,7 +153,9 @@ class ClientAdmin:
         return client, text
 
     def remove_secret(self, operator: Operator, client_id: str, named: str) -> None:
-        """End the secret with this fingerprint at once. The last one stays: to lock a client out, disable it.
+        """Revoke the secret with this fingerprint at once.
+
+        The last secret cannot be revoked: disable the client instead.
 
         Raises `NOT_FOUND`, `CONFLICT`, and `INVALID_REQUEST` for the last one.
         """
@@ -186,7 +189,7 @@ class ClientAdmin:
 
 
 def check_scopes(scopes: Iterable[str]) -> None:
-    """Raise `INVALID_REQUEST` for what is no scope (RFC 6749 section 3.3)."""
+    """Raise `INVALID_REQUEST` for a malformed scope (RFC 6749 section 3.3)."""
     if not all(SCOPE.fullmatch(scope) for scope in scopes):
         raise invalid_field(
             "scopes", "bad_scope", "A scope is 1 to 64 visible characters, without blank, quote, backslash."
@@ -194,7 +197,7 @@ def check_scopes(scopes: Iterable[str]) -> None:
 
 
 def _check(client: Client) -> None:
-    """Raise `INVALID_REQUEST` for what a client of this kind may not have."""
+    """Raise `INVALID_REQUEST` for a member that a client of this kind may not have."""
     check_scopes(client.scopes)
     if not set(client.grants) <= set(GRANTS[client.kind]):
         allowed = ", ".join(GRANTS[client.kind])

@@ -1,4 +1,4 @@
-"""API keys in an operator's hands."""
+"""Administration of API keys."""
 
 from __future__ import annotations
 
@@ -42,7 +42,10 @@ class NewApiKey:
 
 @dataclass(frozen=True, slots=True)
 class ApiKeyAdmin:
-    """Makes, shows, changes, rotates and deletes API keys. A key never may do more than the operator who makes it."""
+    """Creates, shows, changes, rotates and deletes API keys.
+
+    A key never has more rights than the operator who creates it.
+    """
 
     store: ClientStore
     roles: Roles
@@ -52,8 +55,8 @@ class ApiKeyAdmin:
     def create(self, operator: Operator, asked: NewApiKey, *, now: int) -> tuple[ApiKey, str]:
         """Return the new key and its text, which is shown this once.
 
-        Raises `INVALID_REQUEST` for what its client lacks, `VALIDATION_FAILED` for a role that is not known,
-        `FORBIDDEN` for what the operator lacks, and `LIMIT_REACHED` when its client has a hundred keys that live.
+        Raises `INVALID_REQUEST` for rights that its client lacks, `VALIDATION_FAILED` for an unknown role, `FORBIDDEN`
+        for rights that the operator lacks, and `LIMIT_REACHED` if its client has a hundred live keys.
         """
         owner = self._owner(asked.client_id)
         key_id, text, stored = new_api_key(self.entropy)
@@ -86,10 +89,10 @@ class ApiKeyAdmin:
         return key
 
     def change(self, operator: Operator, key_id: str, changes: ApiKeyChanges) -> ApiKey:
-        """Change the name or the status of a key and return it. A disabled key is refused until it is enabled again.
+        """Change the name or the status of a key and return it.
 
-        An operator who lacks what the key may do can disable it and change nothing else. Raises `NOT_FOUND` and
-        `FORBIDDEN`.
+        A disabled key is rejected until it is enabled again. An operator who lacks a permission of the key can only
+        disable it. Raises `NOT_FOUND` and `FORBIDDEN`.
         """
         key = self.get(key_id)
         if changes != ApiKeyChanges(status=Status.DISABLED):
@@ -101,7 +104,7 @@ class ApiKeyAdmin:
         return changed
 
     def delete(self, operator: Operator, key_id: str) -> None:
-        """Delete a key: its next use is refused, and so is the next refresh of a session that it opened.
+        """Delete a key: its next use is rejected, and so is the next refresh of a session that it opened.
 
         Raises `NOT_FOUND`.
         """
@@ -140,7 +143,7 @@ class ApiKeyAdmin:
         return owner
 
     def _with_room(self, client_id: str, now: int, store_it: Callable[[], T]) -> T:
-        """Store a key; where there is no room, delete the expired ones, which count until they are gone, and retry."""
+        """Store a key. If the client has no room, delete its expired keys, which still count, and retry."""
         try:
             return store_it()
         except ServiceError as error:
@@ -157,18 +160,18 @@ class ApiKeyAdmin:
 
 
 def _renewed(old: ApiKey, now: int) -> int | None:
-    """Return when the successor expires: as long after its making as the old key."""
+    """Return when the successor expires: it lives as long as the old key did."""
     return None if old.expires_at is None else now + (old.expires_at - old.created_at)
 
 
 def _check(key: ApiKey, owner: Client, now: int) -> None:
-    """Raise `INVALID_REQUEST` for what the key's client lacks, and for a life that is over before it begins."""
+    """Raise `INVALID_REQUEST` for rights that the key's client lacks, and for an expiry in the past."""
     check_scopes(key.scopes)
     if not set(key.roles) <= set(owner.roles):
         raise invalid_field("roles", "beyond_client", "A key has no role that its client lacks.")
     if not set(key.scopes) <= set(owner.scopes):
         raise invalid_field("scopes", "beyond_client", "A key has no scope that its client lacks.")
     if key.expires_at is not None and key.expires_at <= now:
-        raise invalid_field("expires_at", "in_the_past", "This moment has passed.")
+        raise invalid_field("expires_at", "in_the_past", "This time is in the past.")
     if key.expires_at is not None and key.expires_at > LATEST_END:
-        raise invalid_field("expires_at", "out_of_range", "This moment is beyond the year 9999.")
+        raise invalid_field("expires_at", "out_of_range", "This time is beyond the year 9999.")

@@ -1,4 +1,4 @@
-"""OAuth clients, and the API keys of services: who they are, and what their secrets prove."""
+"""OAuth clients, and the API keys of services: finds them, and verifies their secrets."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _KEY_LENGTH = len(_KEY_PREFIX) + 26 + 1 + 52 + 7  # id of 128 bits, secret of 25
 
 
 def new_client_secret(entropy: Entropy) -> tuple[str, str]:
-    """Return a client secret, to be shown once, and what is stored of it."""
+    """Return a client secret, to be shown once, and its hash, to be stored."""
     text = new_secret(_SECRET_PREFIX, entropy)
     return text, fingerprint(text)
 
 
 def new_api_key(entropy: Entropy) -> tuple[str, str, str]:
-    """Return the id of a new API key, its text, to be shown once, and what is stored of it."""
+    """Return the id of a new API key, its text, to be shown once, and its hash, to be stored."""
     key_id = new_id("", entropy)
     text = new_secret(f"{_KEY_PREFIX}{key_id}_", entropy)
     return key_id, text, fingerprint(text)
@@ -31,7 +31,7 @@ def new_api_key(entropy: Entropy) -> tuple[str, str, str]:
 
 @dataclass(frozen=True, slots=True)
 class ServiceRights:
-    """A proven API key, with what it may do at this moment: what it was given and its owner still has."""
+    """A proven API key, with its present rights: those that it was given and its client still has."""
 
     key: ApiKey
     roles: tuple[str, ...]
@@ -40,7 +40,7 @@ class ServiceRights:
 
 @dataclass(frozen=True, slots=True)
 class ClientDirectory:
-    """Knows machines by their secrets."""
+    """Authenticates machines by their secrets."""
 
     store: ClientStore
     attempts: ThrottleStore
@@ -49,7 +49,7 @@ class ClientDirectory:
     def authenticate(self, client_id: str, secret: str, *, now: int) -> Client:
         """Return the client that this secret proves, or the public client that has none (RFC 6749 section 2.3).
 
-        Raises `INVALID_CLIENT`; `RATE_LIMITED` after many wrong secrets, which never holds up the right one.
+        Raises `INVALID_CLIENT`, and `RATE_LIMITED` after many wrong secrets; the right secret is never rejected.
         """
         client = self.store.find_client(client_id)
         if client is None or client.status is not Status.ACTIVE:
@@ -61,7 +61,7 @@ class ClientDirectory:
         return client
 
     def api_key(self, text: str, *, now: int) -> ApiKey:
-        """Return the live API key that this text is, or raise `INVALID_API_KEY`. Junk costs no read."""
+        """Return the live API key of this text, or raise `INVALID_API_KEY`. A malformed key costs no read."""
         if len(text) != _KEY_LENGTH or not text.startswith(_KEY_PREFIX) or not checksum_holds(text):
             raise ServiceError(Errors.INVALID_API_KEY, "not the shape of a key")
         key_id = text[len(_KEY_PREFIX) :].partition("_")[0]
@@ -72,7 +72,7 @@ class ClientDirectory:
         return key
 
     def service(self, text: str, *, now: int) -> ServiceRights:
-        """Return what this API key may do now, and note the day. Raises `INVALID_API_KEY`."""
+        """Return the present rights of this API key, and record the day of use. Raises `INVALID_API_KEY`."""
         key = self.api_key(text, now=now)
         owner = self.store.find_client(key.client_id)
         if owner is None or owner.status is not Status.ACTIVE:
@@ -88,7 +88,7 @@ class ClientDirectory:
         return _shared(key.roles, owner.roles) if owner and owner.status is Status.ACTIVE else None
 
     def _note_use(self, key: ApiKey, now: int) -> None:
-        """Remember the day of use, once a day; a store that cannot is no reason to turn the service away."""
+        """Record the day of use, once a day. If the store fails, the key is accepted all the same."""
         day = datetime.fromtimestamp(now, UTC).date().isoformat()
         if key.last_used_on >= day:
             return
@@ -98,7 +98,7 @@ class ClientDirectory:
             self.journal.record(Event("api_key_use_not_noted", client_id=key.client_id, reason=error.private))
 
     def _refusal(self, error: Errors, who: str, reason: str, now: int, client_id: str = "") -> ServiceError:
-        """Count and report an attempt; only a client that there is gets named, never what somebody has typed."""
+        """Count and report an attempt. The report names only clients that exist, never the text that a caller sent."""
         self.journal.record(Event("client_refused", client_id=client_id, reason=reason))
         seen = self.attempts.count_attempt(Counter("client", who, CLIENT_RULE), now)
         if seen.count > CLIENT_RULE.free:
@@ -107,5 +107,5 @@ class ClientDirectory:
 
 
 def _shared(given: tuple[str, ...], owned: tuple[str, ...]) -> tuple[str, ...]:
-    """Return what a key was given and its owner has."""
+    """Return the rights that the key was given and its client has."""
     return tuple(item for item in given if item in owned)

@@ -9,12 +9,12 @@ from latchkey.core.model import ApiKey, Client, Status
 from latchkey.core.paging import Page
 
 MAX_API_KEYS = 100
-"""API keys that one client may have, expired ones that nobody has deleted included."""
+"""API keys that one client may have. Expired keys count until they are deleted."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClientChanges:
-    """What is to change about a client; `None` leaves a member as it is."""
+    """The changes of a client; `None` leaves a member unchanged."""
 
     name: str | None = None
     redirect_uris: tuple[str, ...] | None = None
@@ -26,7 +26,7 @@ class ClientChanges:
 
 @dataclass(frozen=True, slots=True)
 class ApiKeyChanges:
-    """What is to change about an API key; `None` leaves a member as it is."""
+    """The changes of an API key; `None` leaves a member unchanged."""
 
     name: str | None = None
     status: Status | None = None
@@ -42,10 +42,10 @@ class ClientStore(Protocol):
         """Return the client, whatever its status."""
 
     def list_clients(self, *, after: str, limit: int) -> Page[Client]:
-        """Return the clients in the order of their ids, `limit` at most, from behind `after`."""
+        """Return at most `limit` clients in the order of their ids, starting after `after`."""
 
     def update_client(self, client_id: str, changes: ClientChanges) -> Client | None:
-        """Change members of an existing client; return the client as it then stands, or `None`."""
+        """Change members of an existing client; return the changed client, or `None`."""
 
     def replace_secrets(self, client_id: str, old: tuple[str, ...], new: tuple[str, ...]) -> bool:
         """Swap the secret hashes of a client if they are still `old`; say whether they were."""
@@ -70,7 +70,7 @@ class ClientStore(Protocol):
         """Return the keys of one client, or of all for an empty `client_id`, expired ones too, `limit` at most."""
 
     def update_api_key(self, key_id: str, changes: ApiKeyChanges) -> ApiKey | None:
-        """Change members of an existing key; return the key as it then stands, or `None`."""
+        """Change members of an existing key; return the changed key, or `None`."""
 
     def rotate_api_key(self, key_id: str, successor: ApiKey, *, expires_at: int) -> bool:
         """Store a new key and let the one before it end at `expires_at`, both or neither; say whether it is done.
@@ -79,7 +79,7 @@ class ClientStore(Protocol):
         """
 
     def delete_api_key(self, key: ApiKey) -> bool:
-        """Delete a key, expired or not, and count it no more; of many callers one is told that it did."""
+        """Delete a key, expired or not, and reduce the count. Of many callers, only one is told that it did."""
 
     def note_api_key_use(self, key_id: str, day: str) -> None:
         """Remember that the key was used on that day, unless the same day or a later one is remembered."""

@@ -1,7 +1,7 @@
-"""Password hashes that other systems made: read strictly, bounded in cost, checked as those systems did.
+"""Password hashes of other systems: read strictly, bounded in cost, and checked as those systems check them.
 
-Each kind has one form of text, and that is what a credential keeps until its owner signs in. What a sign-in could not
-afford is refused when it is imported: the bounds are about a second of one CPU, and a quarter of a gigabyte.
+Each kind has one text form, which a credential keeps until its owner signs in. The import rejects a hash that is too
+expensive to check: the bounds are about a second of one CPU, and a quarter of a gigabyte.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ MAX_SCRYPT_WORK = 2**29
 """Bytes that all lanes of scrypt together fill."""
 
 MAX_PBKDF2_WORK = 3_000_000
-"""Iterations times blocks of output: who asks for two digests iterates twice (RFC 8018 section 5.2)."""
+"""Iterations times blocks of output: an output of two digests iterates twice (RFC 8018 section 5.2)."""
 
 BCRYPT_READS = 72
 """Bytes of a password that bcrypt has ever looked at."""
@@ -51,7 +51,7 @@ _DIGESTS = MappingProxyType({"sha1": 20, "sha256": 32, "sha512": 64})
 
 
 class UnusableHash(ValueError):
-    """A hash that nobody could sign in with here: `code` is stable, `message` a public sentence."""
+    """A hash that cannot be used to sign in here: `code` is stable, `message` is a public sentence."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(code)
@@ -63,7 +63,7 @@ class ForeignHash(Protocol):
     """What proves a password of another system."""
 
     def matches(self, password: bytes) -> bool:
-        """Say whether the octets are those that were hashed, in a time that does not tell how far they are."""
+        """Say whether the octets are those that were hashed. The time taken does not reveal how similar they are."""
 
 
 def parse(text: str) -> ForeignHash:
@@ -244,10 +244,10 @@ def _afford(holds: bool) -> None:  # noqa: FBT001 - a condition is what it takes
         raise UnusableHash("hash_too_costly", "To check this password hash would take more work than a sign-in may.")
 
 
-_SALT_TEXT = "([!-#%-~]{1,128})"  # what is printed in ASCII, but for the dollar
+_SALT_TEXT = "([!-#%-~]{1,128})"  # printable ASCII, without the dollar
 _KINDS: tuple[tuple[re.Pattern[str], Callable[..., ForeignHash]], ...] = (
     (re.compile(rf"\$(argon2id|argon2i|argon2d)\$v=19\$m={_NUMBER},t={_NUMBER},p={_NUMBER}\${_B64}\${_B64}"), _argon2),
-    # The last characters of salt and tag carry two and four bits more than there are: they are nought.
+    # The last characters of salt and tag hold two and four unused bits, which must be zero.
     (re.compile(r"(\$2[aby]\$(0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{31})"), _bcrypt),
     (re.compile(rf"\$scrypt\$ln=([1-9]|[12][0-9]),r={_NUMBER},p={_NUMBER}\${_B64}\${_B64}"), _scrypt_phc),
     (re.compile(rf"scrypt\${_NUMBER}\${_SALT_TEXT}\${_NUMBER}\${_NUMBER}\${_PADDED}"), _scrypt_django),
@@ -261,4 +261,4 @@ _KINDS: tuple[tuple[re.Pattern[str], Callable[..., ForeignHash]], ...] = (
     (re.compile(rf"\$pbkdf2-(sha1|sha256|sha512)\$i={_NUMBER},l={_NUMBER}\${_B64}\${_B64}"), _pbkdf2_phc),
     (re.compile(rf"pbkdf2_(sha1|sha256)\${_NUMBER}\${_SALT_TEXT}\${_PADDED}"), _pbkdf2_django),
 )
-"""Every kind: how its text is written, and what it is read into."""
+"""Every kind of hash: the pattern of its text, and its class."""

@@ -1,4 +1,4 @@
-"""From what other systems export to the one text that a credential keeps of a password."""
+"""Converts the hashes that other systems export into the text that a credential stores."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _URL_SAFE = str.maketrans("-_", "+/")
 
 
 def canonical_hash(exported: object) -> str:
-    """Return the text that is kept of a hash, as a text or as an object of Keycloak's or Firebase's.
+    """Return the text to store for a hash, given as a text or as an object of Keycloak or Firebase.
 
-    Raises `UnusableHash` for what is not understood, or what a sign-in could not afford to check.
+    Raises `UnusableHash` for an unknown format, or a hash that is too expensive to check.
     """
     text = _of_object(exported) if isinstance(exported, Mapping) else exported
     if not isinstance(text, str):
@@ -74,7 +74,7 @@ def _keycloak_argon2(data: Mapping[str, object], iterations: int, salt: bytes, t
 
 
 def _of_firebase(members: Mapping[str, object]) -> str:
-    """Join what Firebase exports of a user with the parameters of the project, as Supabase Auth writes them."""
+    """Join the Firebase hash of a user with the parameters of the project, as Supabase Auth writes them."""
     signer_key, salt, tag = (_standard(members, name) for name in ("signerKey", "salt", "passwordHash"))
     separator = _standard(members, "saltSeparator") if members.get("saltSeparator") else ""
     rounds, memory = _number(members, "rounds"), _number(members, "memCost")

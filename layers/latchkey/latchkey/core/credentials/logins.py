@@ -1,7 +1,7 @@
-"""Canonical logins: one spelling per account, so that none is registered twice or reached by another's name.
+"""Canonical logins: one spelling per account, so that a login cannot be registered twice or open another account.
 
-Nothing is folded but ASCII case. Unicode folding would let a foreign letter turn into an ASCII one and open somebody
-else's account (CVE-2019-19844), and plus tags and dots are distinct mailboxes for all that RFC 5321 says.
+Only ASCII case is folded. Unicode folding would turn a foreign letter into an ASCII one and so open another user's
+account (CVE-2019-19844). Plus tags and dots stay, because RFC 5321 treats them as distinct mailboxes.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class BadLogin(ValueError):
 def canonical_login(text: str) -> str:
     """Return the one spelling of an e-mail address or a user name; raise `BadLogin` when it is neither.
 
-    A user name cannot hold an "@", so none can pass for somebody's address (CVE-2022-39229).
+    A user name cannot contain an "@", so it can never look like another user's address (CVE-2022-39229).
     """
     # Not str.lower(): U+212A KELVIN SIGN would become the ASCII letter k.
     lowered = text.translate(_ASCII_LOWER)
@@ -94,7 +94,7 @@ def _a_label(label: str) -> str:
     import idna
 
     try:
-        # No UTS 46 mapping: what IDNA 2008 does not allow as it stands is refused (RFC 5891 section 4.2).
+        # No UTS 46 mapping: a name that IDNA 2008 does not allow unchanged is rejected (RFC 5891 section 4.2).
         return idna.alabel(label).decode("ascii")
     except idna.IDNAError as error:
         raise BadLogin(_BAD_EMAIL) from error

@@ -1,4 +1,4 @@
-"""Passwords: which ones are good enough, and how they are kept."""
+"""Passwords: the rules that they must satisfy, and their hashes."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ MIN_LENGTH_CEILING = 64
 """A password of 64 characters must always be allowed (NIST SP 800-63B-4 section 3.1.1.2)."""
 
 MAX_BYTES = 1024
-"""No more is ever normalised or hashed, in UTF-8."""
+"""The most bytes, in UTF-8, that are ever normalised or hashed."""
 
 FINGERPRINT_BYTES = 6
-"""With 26,000 entries, one good password in ten billion is taken for a listed one."""
+"""With 26,000 entries, one good password in ten billion is wrongly rejected as a listed one."""
 
 NO_PASSWORD = "!"  # noqa: S105 - what stands where a hash would
-"""The hash of an account that nobody can sign in to before a password is set."""
+"""The hash of an account without a password: it opens only after a password is set."""
 
 SALT_BYTES = 16
 TAG_BYTES = 32
@@ -72,7 +72,7 @@ class WeakPassword(ValueError):
 class WrongPassword(Exception):
     """The password is not the one that was hashed.
 
-    `corrupt` is for the log and never leaves it: what is stored is no hash of ours.
+    `corrupt` is only for the log: it says that the stored text is not a known hash.
     """
 
     def __init__(self, *, corrupt: bool = False) -> None:
@@ -82,7 +82,7 @@ class WrongPassword(Exception):
 
 @dataclass(frozen=True, slots=True)
 class PasswordRules:
-    """What a new password must satisfy: `min_length` in code points, `max_bytes` in UTF-8; no composition rules.
+    """The rules for a new password: `min_length` in code points, `max_bytes` in UTF-8; no composition rules.
 
     Raise `ValueError` when the numbers are out of bounds or a service word is empty.
     """
@@ -129,14 +129,14 @@ class BlockList:
 
 
 def fingerprint(password: str) -> bytes:
-    """Return what a block list keeps of a password: a truncated SHA-256, blind to case."""
+    """Return the fingerprint that a block list stores of a password: a truncated SHA-256 that ignores case."""
     return sha256(_folded(password).encode()).digest()[:FINGERPRINT_BYTES]
 
 
 def normalise(password: str) -> str:
     """Return a password as it is compared: in NFC, with plain blanks, cased as typed.
 
-    This is OpaqueString of RFC 8265 section 4.2. What it returns, it returns unchanged the second time. Unassigned code
+    This is OpaqueString of RFC 8265 section 4.2. Applied twice, it returns the same as once. Unassigned code
     points and joiners are let through: they are the emoji of a newer phone. Raise `WeakPassword` when it is empty,
     longer than 1024 bytes, or has control characters or lone surrogates.
     """
@@ -181,10 +181,10 @@ def _is_affordable(memory_kib: int, iterations: int, lanes: int) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Argon2Cost:
-    """How hard a password is to hash, in the terms of RFC 9106 section 3.1: m in KiB, t iterations, p lanes.
+    """The cost of hashing a password, in the terms of RFC 9106 section 3.1: m in KiB, t iterations, p lanes.
 
-    The defaults are OWASP's minimum (Password Storage Cheat Sheet). Raise `ValueError` below it, unless it is
-    `for_tests_only`, and above what a stored hash may ask for.
+    The defaults are OWASP's minimum (Password Storage Cheat Sheet). Raise `ValueError` below it, unless
+    `for_tests_only` is set, and above the highest cost that a stored hash may have.
     """
 
     memory_kib: int = OWASP_MEMORY_KIB
@@ -222,8 +222,8 @@ def hash_password(password: str, cost: Argon2Cost, salt: bytes) -> str:
 def verify_password(password: str, phc: str, cost: Argon2Cost) -> bool:
     """Prove a password against its stored hash; return whether a rehash is due, because `cost` has risen since.
 
-    A hash of another system is always due. Raise `WrongPassword` otherwise, `corrupt` when the hash is of no kind that
-    is known or asks for more work than is allowed; that takes the same time, so it tells a caller nothing.
+    A hash of another system is always due. Raise `WrongPassword` if the password is wrong. It is `corrupt` if the hash
+    is of an unknown kind or asks for more work than is allowed. That takes the same time, so callers cannot notice it.
     """
     stored = _parse(phc)
     if stored is None:
@@ -234,10 +234,10 @@ def verify_password(password: str, phc: str, cost: Argon2Cost) -> bool:
 
 
 def spend_time(password: str, cost: Argon2Cost) -> None:
-    """Do the work of `verify_password` for a login that does not exist, so that time does not tell (ASVS 5.0 6.3.8).
+    """Do the work of `verify_password` for an unknown login, so that the time does not reveal it (ASVS 5.0 6.3.8).
 
     A hash older than the last rise of `cost`, or of another system, is checked at its own cost until its owner signs
-    in: until then, such accounts answer in another time than absent ones.
+    in. Until then, the time of a response may reveal that such an account exists.
     """
     for guess in _guesses(password):
         _argon2id(cost.memory_kib, cost.iterations, cost.lanes, bytes(SALT_BYTES)).derive(guess)
@@ -264,7 +264,7 @@ def _parse(phc: str) -> _StoredHash | None:
     if match is None:
         return None
     memory_kib, iterations, lanes = map(int, match.group(1, 2, 3))
-    # Whoever can write to the store must not be able to make a login take gigabytes.
+    # Someone who can write to the store must not be able to make a login take gigabytes.
     if not _is_affordable(memory_kib, iterations, lanes):
         return None
     return _StoredHash(memory_kib, iterations, lanes, b64decode(match[4] + "=="), b64decode(match[5] + "="))
@@ -288,14 +288,14 @@ def _verify_foreign(password: str, text: str, cost: Argon2Cost) -> bool:
 
 
 def _guesses(password: str) -> tuple[bytes, ...]:
-    """Return what may have been hashed: the password as we normalise it and, where that differs, as it was typed.
+    """Return the octets that may have been hashed: the normalised password and, if it differs, the password as typed.
 
-    The latter is how other systems hashed it, whose hashes of our own kind nobody can tell from ours.
+    Other systems hashed the password as typed, and their Argon2id hashes look exactly like ours.
     """
     try:
         normal = normalise(password)
     except WeakPassword:
-        return (b"",)  # nobody's password: `hash_password` refuses it
+        return (b"",)  # no account has this password: `hash_password` rejects it
     return tuple(dict.fromkeys((normal.encode(), password.encode())))
 
 

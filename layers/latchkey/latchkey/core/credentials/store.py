@@ -8,7 +8,7 @@ from latchkey.core.model import Credential, User
 
 
 class CredentialStore(Protocol):
-    """Accounts and what they sign in with, as every package that proves somebody's identity reads them."""
+    """Accounts and their credentials, for every package that proves an identity."""
 
     def find_user(self, sub: str) -> User | None:
         """Return the account, read consistently."""

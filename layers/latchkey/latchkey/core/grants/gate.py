@@ -36,7 +36,7 @@ class Reason(StrEnum):
 
 
 class NotAdmitted(Exception):
-    """The proof is right, and opens no session all the same. Each grant has its own answer to that."""
+    """The proof is right, but it opens no session. Each grant answers this in its own way."""
 
     def __init__(self, reason: Reason) -> None:
         super().__init__(reason)
@@ -45,10 +45,10 @@ class NotAdmitted(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a proof asks for.
+    """The request of a proof.
 
-    `live` are the live sessions of the account, oldest first. `clears` is the counter of attempts that a session
-    clears when it is stored.
+    `live` are the live sessions of the account, oldest first. `clears` is the counter of attempts that a session clears
+    when it is stored.
     """
 
     scope: str
@@ -109,7 +109,10 @@ class Gate:
 
 
 def carried_roles(registry: Roles, roles: tuple[str, ...], *, by_partner: bool) -> tuple[str, ...]:
-    """Return the roles that the tokens of a session carry. What a partner opened never carries an operator's."""
+    """Return the roles that the tokens of a session carry.
+
+    A session from a partner never carries an operator's roles.
+    """
     effective = registry.effective_roles(roles)
     return below_operators(registry, effective) if by_partner else effective
 

@@ -1,4 +1,4 @@
-"""What a successful grant answers with (RFC 6749 section 5.1)."""
+"""The answer to a successful grant (RFC 6749 section 5.1)."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ class TokenAnswer:
 class Issuer:
     """Mints token answers. `audience` is the audience of the tokens where the policy names none.
 
-    What a built-in role permits every verifier knows by its name. What a stack's own roles permit beyond that, only
-    `registry` knows, so a token of such a role says it itself: every permission there is, together, is under 1 KB.
+    Every verifier knows the permissions of the built-in roles by their names. Only `registry` knows those of a stack's
+    own roles, so a token lists them: all permissions together take less than 1 KB.
     """
 
     audience: str

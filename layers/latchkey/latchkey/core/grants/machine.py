@@ -1,4 +1,4 @@
-"""What machines get for their secrets: tokens of their own."""
+"""Grants for machines: tokens in exchange for their secrets."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from latchkey.core.roles.grantable import ISSUE_PERMISSION
 from latchkey.core.roles.roles import Roles
 
 METHODS = ("api_key",)
-"""What an API key proves. RFC 8176 has no name for it."""
+"""The method that an API key proves. RFC 8176 has no name for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class MachineGrants:
         rights = self.clients.service(text, now=now)
         if ISSUE_PERMISSION not in self.roles.permissions(rights.roles):
             raise ServiceError(Errors.FORBIDDEN, f"the key lacks {ISSUE_PERMISSION}")
-        policy = self.policies.policy()  # before a session is stored for tokens that cannot be made
+        policy = self.policies.policy()  # before a session is stored whose tokens cannot be minted
         admitted = self.gate.admit(MachineProof(rights, METHODS, now), Asked("", policy, ()))
         session = admitted.session
         return self.issuer.for_session(session, admitted.refresh, admitted.roles, policy, scope=session.scope, now=now)

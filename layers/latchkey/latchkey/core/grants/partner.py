@@ -1,7 +1,7 @@
-"""Sign in by a partner's assertion; who comes for the first time gets an account just then.
+"""Sign-in with a partner's assertion. The first sign-in of a user creates their account.
 
-An account is found by (partner, external id) and by nothing else: an e-mail address in a token is never looked at. One
-that is disabled or deleted is never revived.
+Only (partner, external id) identifies an account: an e-mail address in a token is ignored. A disabled or deleted
+account is never reactivated.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ from latchkey.core.policy import PolicySource
 from latchkey.core.roles.roles import Roles, below_operators
 
 METHODS = ("partner",)
-"""What an assertion proves: that the partner has signed the user in. RFC 8176 has no name for it."""
+"""The method that an assertion proves: the partner has signed the user in. RFC 8176 has no name for it."""
 
 _TRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """What somebody gives for a session. `client` is the authenticated one, or `None` for the first-party app."""
+    """A request for a session. `client` is the authenticated client, or `None` for the first-party app."""
 
     assertion: str
     address: str
@@ -51,7 +51,7 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class PartnerAnswer:
-    """The tokens of a new session, whose it is, and whether the account was made for it."""
+    """The tokens of a new session, its account, and whether the account was created for it."""
 
     tokens: TokenAnswer
     sub: str
@@ -92,7 +92,7 @@ class PartnerGrant:
 
         Raises `INVALID_GRANT`, `ACCOUNT_DISABLED`, `UNAUTHORIZED_CLIENT`, `INVALID_SCOPE` or `RATE_LIMITED`.
         """
-        policy = self.policies.policy()  # before anything is used up for tokens that cannot be made
+        policy = self.policies.policy()  # before the assertion is used up for tokens that cannot be minted
         proven = self.check(asked.assertion, issuer_id=asked.issuer_id, address=asked.address, now=now)
         client_id, scope = _granted(asked, proven.partner)
         held = self._held(proven)
@@ -110,7 +110,7 @@ class PartnerGrant:
         return PartnerAnswer(tokens, held.user.sub, proven.identity.external_id, created)
 
     def _held(self, proven: Proven) -> _Held | None:
-        """Return the account that the external id leads to, or `None` where it leads nowhere yet."""
+        """Return the account of the external id, or `None` if it has none yet."""
         partner = proven.partner
         sub = self.links.find_external(partner.partner_id, proven.identity.external_id)
         if sub is None:
@@ -125,10 +125,10 @@ class PartnerGrant:
         return _Held(user, link)
 
     def _first_sight(self, proven: Proven, now: int) -> tuple[_Held, bool]:
-        """Make the account, or return the one that somebody else has made at the same time; say whether it was made."""
+        """Create the account, or return the one that a parallel request has created; say whether it was created."""
         partner, identity = proven.partner, proven.identity
-        # The seat is a write of its own: DynamoDB refuses transactions that meet in one item, so all newcomers of a
-        # moment would stand in each other's way. A crash before the account is made costs a seat, never the limit.
+        # The seat is a separate write: DynamoDB rejects concurrent transactions on one item, so parallel first sign-ins
+        # would block each other. A crash before the account is created loses a seat, but never exceeds the limit.
         if not self.links.take_seat(partner.partner_id, partner.max_users):
             held = self._held(proven)
             if held is None:
@@ -167,7 +167,7 @@ class PartnerGrant:
         )
 
     def _renewed(self, held: _Held, proven: Proven) -> _Held:
-        """Give the account the roles that the token says, and no longer those that only an earlier one did."""
+        """Give the account the roles of this token, and remove those that only an earlier token gave."""
         for _ in range(_TRIES):
             user, link = self._as_token_says(held, proven)
             if (user, link) == (held.user, held.link):
@@ -188,12 +188,12 @@ class PartnerGrant:
         user = replace(user, roles=(*own, *link.roles))
         if proven.partner.profile_updates is ProfileUpdates.ALWAYS:
             link = replace(link, attributes=identity.attributes)
-            if not user.login:  # the profile of an account of one's own is one's own
+            if not user.login:  # users who have their own login edit their own profile
                 user = replace(user, name=identity.name or user.name, locale=identity.locale or user.locale)
         return user, link
 
     def _given(self, partner: Partner, identity: Identity) -> tuple[str, ...]:
-        """Return the roles that the partner's map gives now: known ones, and none that reaches up to operators."""
+        """Return the known roles that the partner's map gives now, without any that has an operator's permissions."""
         mapped = [partner.role_map[role] for role in identity.roles if role in partner.role_map]
         known = {role for role in (*partner.default_roles, *mapped) if self.roles.effective_roles((role,))}
         return below_operators(self.roles, sorted(known))
@@ -218,7 +218,7 @@ def _proof(user: User, partner: Partner, client_id: str, now: int) -> PersonProo
 
 
 def _granted(asked: Exchange, partner: Partner) -> tuple[str, str]:
-    """Return the client of the session and its scope: within the partner's, the client's and what was asked for."""
+    """Return the client of the session and its scope: within the partner's, the client's and the requested scope."""
     client_id = asked.client.client_id if asked.client else FIRST_PARTY_CLIENT
     if client_id not in partner.clients:
         raise ServiceError(Errors.UNAUTHORIZED_CLIENT, "not among the partner's clients")

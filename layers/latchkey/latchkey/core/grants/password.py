@@ -1,9 +1,8 @@
 """Sign in with a password.
 
-An observer learns nothing from the answers: a wrong password, an unknown login and a disabled account get the same
-answer after the same store calls and the same hash (OWASP ASVS 5.0 6.3.8). Every attempt is reserved before anything
-is hashed, so that parallel guesses never get more than the rule gives. A counter that is read first and written later
-is CVE-2023-47111.
+The answers reveal nothing: a wrong password, an unknown login and a disabled account get the same answer after the same
+store calls and the same hash (OWASP ASVS 5.0 6.3.8). Every attempt is counted before anything is hashed, so that
+parallel guesses never exceed the limit. A counter that is read first and written later led to CVE-2023-47111.
 """
 
 from __future__ import annotations
@@ -33,12 +32,12 @@ from latchkey.core.policy import PolicySource
 from latchkey.core.throttle import ADDRESS_RULE, Counter, ThrottleStore, login_attempts, require_no_wait
 
 METHODS = ("pwd",)
-"""What a password proves, as RFC 8176 section 2 names it."""
+"""The method that a password proves, by its name in RFC 8176 section 2."""
 
 
 @dataclass(frozen=True, slots=True)
 class SignIn:
-    """What a person gives to sign in, and the address it came from. `device` is a label of the app's choosing."""
+    """The credentials that a person sends, and the address they come from. `device` is a label chosen by the app."""
 
     login: str
     password: str
@@ -48,7 +47,7 @@ class SignIn:
 
 @dataclass(frozen=True, slots=True)
 class PasswordGrant:
-    """Turns a right password into a session."""
+    """Opens a session for a right password."""
 
     credentials: CredentialStore
     sessions: SessionStore
@@ -63,16 +62,16 @@ class PasswordGrant:
     def __call__(self, request: SignIn, *, now: int) -> TokenAnswer:
         """Return the tokens of a new session.
 
-        Raises `RATE_LIMITED` before any hash is computed, `INVALID_CREDENTIALS` whatever was wrong, and
-        `ACCOUNT_NOT_CONFIRMED` only where the password was right. Four reads and two writes, plus one write for each
-        of these: a hash to renew, one session too many.
+        Raises `RATE_LIMITED` before any hash is computed, `INVALID_CREDENTIALS` for every other failure, and
+        `ACCOUNT_NOT_CONFIRMED` only if the password was right. Four reads and two writes, plus one write for each of
+        these: a hash to renew, one session too many.
         """
         login = parse_login(request.login)
-        policy = self.policies.policy()  # before anything is counted, hashed or ended for tokens that cannot be made
+        policy = self.policies.policy()  # before anything is counted, hashed or ended for tokens that cannot be minted
         self._reserve(login, request.address, now)
         credential, stale_hash = self._verify(login, request, now)
         proof = self._prove(credential, request, now)
-        # Right passwords are no guesses: were they left in the count, it would tell who has an account.
+        # Right passwords are not guesses. If they stayed in the count, it would reveal which accounts exist.
         live = self.sessions.list_sessions(proof.user.sub, now)
         asked = Asked(FIRST_PARTY_SCOPE, policy, live, clears=login_attempts(login))
         admitted = self._admit(proof, asked, request, now)
@@ -99,7 +98,7 @@ class PasswordGrant:
             raise self._refusal(reason, request, now, credential.sub) from None
 
     def _prove(self, credential: Credential, request: SignIn, now: int) -> PersonProof:
-        """Return what the right password proves."""
+        """Return the proof that the right password gives."""
         user = self.credentials.find_user(credential.sub)
         if user is None:
             raise self._refusal(Reason.ACCOUNT_NOT_ACTIVE, request, now, credential.sub)

@@ -1,4 +1,4 @@
-"""What a sign-in has proven: who, by which methods, and when.
+"""The proof of a sign-in: who signed in, by which methods, and when.
 
 Every way to sign in ends in a proof. A proof is not a session yet: `gate.py` decides whether it opens one.
 """
@@ -14,7 +14,7 @@ from latchkey.core.model import Partner, User
 
 @dataclass(frozen=True, slots=True)
 class PersonProof:
-    """A person has proven to be the owner of an account.
+    """A person has proven that they own an account.
 
     `user` is the account as it was read. `methods` are names of RFC 8176 section 2, as `amr` has them. `at` is when it
     was proven, in seconds. `epoch` is that of the credential, so that a session never outlives it. `partner` is the one
@@ -32,7 +32,7 @@ class PersonProof:
 
 @dataclass(frozen=True, slots=True)
 class MachineProof:
-    """A service has proven to hold an API key, with the rights that key and client have at this moment."""
+    """A service has proven that it holds an API key. The rights are those that key and client have at this moment."""
 
     rights: ServiceRights
     methods: tuple[str, ...]

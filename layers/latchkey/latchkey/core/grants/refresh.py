@@ -1,7 +1,7 @@
 """Refresh: the next tokens of a session (RFC 6749 section 6).
 
-A session's refresh tokens are a hash chain (`signing/refresh.py`). The session in the store knows where the chain
-stands, and cannot make a token of it. What a token of generation `n` gets when the session stands at `g`:
+A session's refresh tokens are a hash chain (`signing/refresh.py`). The session in the store says where the chain
+stands, but it is not enough to make a token. What a token of generation `n` gets when the session stands at `g`:
 
     wrong family                 refused and reported: a key has leaked. The session goes on, or its thief could end it
     n > g, or a wrong link       refused: the table was restored from a backup
@@ -10,7 +10,7 @@ stands, and cannot make a token of it. What a token of generation `n` gets when 
     older, of this burst         503: a delayed duplicate of a request that was answered
     older than that              the session ends: reuse (RFC 9700 section 4.14.2)
 
-So parallel refreshes agree, a lost answer logs nobody out, and two holders of one session are noticed.
+So parallel refreshes get the same tokens, a lost response signs no one out, and a copied token is detected.
 """
 
 from __future__ import annotations
@@ -47,12 +47,12 @@ from latchkey.signing.jws import InvalidToken
 from latchkey.signing.policy import SigningPolicy
 from latchkey.signing.refresh import LINK_BYTES, RefreshToken, WrongMac, fingerprint, verify_refresh
 
-_MARK = 32  # hex digits of a hash that tells two keys, or two networks, of one session apart
+_MARK = 32  # hex digits of a hash that distinguishes two keys, or two networks, of one session
 
 
 @dataclass(frozen=True, slots=True)
 class RefreshRequest:
-    """What a client gives to refresh.
+    """A request to refresh.
 
     `network` is the caller's address cut to /24 or /48. `idempotency_key` is empty where the request has none.
     `client_id` is the authenticated client, or the public one that the request names; without one, the session must be
@@ -68,7 +68,7 @@ class RefreshRequest:
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Who a session speaks for at this moment: the epoch its sessions must not be older than, and its roles."""
+    """The subject of a session at this moment: its present epoch, and its roles."""
 
     epoch: int
     roles: tuple[str, ...]
@@ -103,7 +103,7 @@ class RefreshGrant:
         return self.issuer.for_session(session, successor, roles, policy, scope=granted or session.scope, now=now)
 
     def _verified(self, text: str, now: int) -> tuple[SigningPolicy, RefreshToken]:
-        """Return what the token says, and the policy whose keys prove it."""
+        """Return the content of the token, and the policy whose keys prove it."""
         policy = self.policies.policy()
         try:
             try:
@@ -115,7 +115,7 @@ class RefreshGrant:
             raise ServiceError(Errors.INVALID_GRANT, f"refresh token: {error}") from None
 
     def _holder(self, token: RefreshToken, now: int) -> tuple[Holder, Session]:
-        """Return who the session speaks for, or end it when its account or API key is gone."""
+        """Return the subject of the session, or end the session if its account or API key is gone."""
         if token.sub.startswith("cli_"):
             session = self.store.find_session(token.sub, token.sid, now)
             roles = self.clients.service_roles(session.api_key_id, token.sub, now=now) if session else None
@@ -134,7 +134,7 @@ class RefreshGrant:
         return Holder(holder.epoch, self.roles.effective_roles(holder.roles)), session
 
     def _within_partner(self, session: Session, roles: tuple[str, ...]) -> tuple[str, ...]:
-        """Return the roles that a session may carry; end it when the partner who opened it no longer may."""
+        """Return the roles that a session may carry; end the session if its partner may no longer open one."""
         if not session.partner_id:
             return roles
         if not self._is_upheld(session):
@@ -143,11 +143,11 @@ class RefreshGrant:
         return below_operators(self.roles, roles)
 
     def _is_upheld(self, session: Session) -> bool:
-        """Say whether the partner who opened a session still stands by it, and the account by the partner."""
+        """Say whether the partner still accepts the session that it opened, and the account is still linked to it."""
         partner, link = self.links.find_partner_and_link(session.sub, session.partner_id)
         if partner is None or partner.status is not Status.ACTIVE or session.created_at <= partner.closed_until:
             return False
-        # A session that began at the moment of parting was not there to be ended with the others.
+        # A session that began while the link was removed was not ended with the others.
         return link is not None
 
     def _advance(  # noqa: PLR0913, PLR0917 - as many as decide where the chain goes
@@ -192,7 +192,7 @@ class RefreshGrant:
         return self._past(token, rotation.session, presented, rule)
 
     def _require_own(self, token: RefreshToken, session: Session, client_id: str, holder: Holder) -> None:
-        """Refuse a token whose session is another client's, of another family, or older than the credential."""
+        """Reject a token whose session belongs to another client or family, or is older than the credential."""
         if session.client_id != client_id:
             raise ServiceError(Errors.INVALID_GRANT, "the session is another client's")
         if fingerprint(token.family) != session.family_hash:
@@ -204,9 +204,9 @@ class RefreshGrant:
     def _past(
         self, token: RefreshToken, session: Session, presented: Presented, rule: Rule
     ) -> tuple[Session, RefreshToken]:
-        """Answer a token that does not stand where its session does."""
+        """Answer a token of another generation than that of its session."""
         behind = session.generation - token.generation
-        if behind <= 0:  # what is current and did not advance has another link
+        if behind <= 0:  # a current token that did not advance the session has another link
             raise self._stale(token, session)
         successor = token.successor(b64url_decode(session.salt))
         if behind == 1 and fingerprint(successor.link) != session.link_hash:
@@ -221,7 +221,7 @@ class RefreshGrant:
         return session, successor
 
     def _count(self, token: RefreshToken, session: Session, now: int, rule: Rule) -> None:
-        """Count a late repeat; end the session whose bucket runs over."""
+        """Count a late repeat; end the session if its bucket is full."""
         before = Bucket(session.late_level, session.late_generation)
         after = counted(before, token.generation, rule)
         if after == before:
@@ -244,7 +244,7 @@ class RefreshGrant:
         return ServiceError(Errors.INVALID_GRANT, "the store is behind this token, as after a restored backup")
 
     def _reuse(self, token: RefreshToken, session: Session, reason: str, now: int) -> ServiceError:
-        """End the session, report the reuse and tell the owner once, however many requests saw it."""
+        """End the session, report the reuse, and notify the owner once, even if several requests detect it."""
         if self.store.end_session(token.sub, token.sid):
             self._report("refresh_reuse", token, session, reason)
             if token.sub.startswith("usr_"):
@@ -265,7 +265,7 @@ def _presented(token: RefreshToken, asked: RefreshRequest, now: int) -> Presente
 
 
 def _chain(session: Session) -> Chain:
-    """Return what a session remembers of its advances."""
+    """Return the advances that a session remembers."""
     if session.generation == 0:
         return Chain()
     last = Presented(session.generation - 1, session.rotated_at, session.network_mark, session.key_mark)
@@ -273,5 +273,5 @@ def _chain(session: Session) -> Chain:
 
 
 def _mark(sid: str, text: str) -> str:
-    """Return what is kept of a text that only has to be told from another one of the same session."""
+    """Return a short hash of a text, which distinguishes it from other texts of the same session."""
     return hashlib.sha256(f"{sid}\n{text}".encode()).hexdigest()[:_MARK] if text else ""

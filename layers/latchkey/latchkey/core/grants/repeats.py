@@ -25,8 +25,8 @@ from enum import Enum
 class Rule:
     """The numbers that decide. Times are in seconds.
 
-    `limit` is the highest level that a bucket may reach. With 0, no token works twice, as OAuth 2.1 has it: parallel
-    requests and lost answers sign people out.
+    `limit` is the highest level that a bucket may reach. With 0, no token works twice, as OAuth 2.1 requires: then
+    parallel requests and lost responses sign people out.
     """
 
     limit: int
@@ -61,7 +61,7 @@ class Presented:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """What a session remembers of its advances.
+    """The advances that a session remembers.
 
     `last` is the request that advanced it to its generation, and `before_key` the key of the request that advanced it
     before that. The present burst began at `burst_at`, when generation `burst` was spent: an app that refreshes in
@@ -77,14 +77,14 @@ class Chain:
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """What a session remembers of its late repeats: how full the bucket is, and which generation was counted last."""
+    """The late repeats that a session remembers: how full the bucket is, and which generation was counted last."""
 
     level: int = 0
     generation: int = -1
 
 
 class Verdict(Enum):
-    """What a presented token is taken for."""
+    """How a presented token is classified."""
 
     AHEAD = "ahead of the store: refuse, end nothing"
     CURRENT = "the current token: advance"
@@ -103,7 +103,7 @@ def advanced(chain: Chain, request: Presented, rule: Rule) -> Chain:
 
 
 def classify(request: Presented, chain: Chain, rule: Rule) -> Verdict:
-    """Say what a presented token is, by the chain that the same read or refused write returned."""
+    """Classify a presented token by the chain that the same read or rejected write returned."""
     behind = chain.generation - request.generation
     if behind <= 0:
         return Verdict.CURRENT if behind == 0 else Verdict.AHEAD
@@ -118,7 +118,7 @@ def classify(request: Presented, chain: Chain, rule: Rule) -> Verdict:
 
 def _is_free(request: Presented, last: Presented, before_key: str, rule: Rule) -> bool:
     """Say whether a repeat of the last generation is certainly, or almost certainly, a retry of `last`."""
-    # A key that does not change is no key: it would make every repeat free, a thief's too.
+    # A key that never changes does not count: it would make every repeat free, even a thief's.
     key, last_key = ("" if each == before_key else each for each in (request.key, last.key))
     if key and key == last_key:
         return True

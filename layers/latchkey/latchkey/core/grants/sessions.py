@@ -84,10 +84,10 @@ def _first_token(sub: str, entropy: Entropy) -> RefreshToken:
 
 
 def require_live_session(store: SessionStore, sub: str, sid: str, *, now: int) -> tuple[User, Session]:
-    """Return the account behind a verified token, and its session.
+    """Return the account of a verified token, and its session.
 
-    An access token outlives a logout, a disabled account and a change of password by its own life. Our own routes do
-    not accept it any longer than that: raises `INVALID_TOKEN` when its session or account is gone.
+    An access token stays valid after a logout, a disabled account or a change of password, until it expires. Our own
+    routes reject it at once: raises `INVALID_TOKEN` if its session or account is gone.
     """
     user, session = store.find_user_and_session(sub, sid, now)
     if user is None or user.status is not UserStatus.ACTIVE:
@@ -100,9 +100,9 @@ def require_live_session(store: SessionStore, sub: str, sid: str, *, now: int) -
 def require_live_client(
     store: SessionStore, clients: ClientDirectory, client_id: str, sid: str, *, now: int
 ) -> tuple[str, ...]:
-    """Return the roles of the client behind a verified token, as they are at this moment.
+    """Return the present roles of the client of a verified token.
 
-    In a session they are those of the API key that opened it. Raises `INVALID_TOKEN` when the client, the session or
+    In a session, they are those of the API key that opened it. Raises `INVALID_TOKEN` when the client, the session or
     the key is gone, expired or disabled.
     """
     if sid:
@@ -138,7 +138,7 @@ class Sessions:
         return ended
 
     def end_all(self, sub: str, *, reason: str, keep: str = "", actor: str = "") -> int:
-        """End every session of this subject but the one named `keep`; return how many there were.
+        """End every session of this subject except `keep`; return how many there were.
 
         `actor` is the operator who ends them, where one does.
         """

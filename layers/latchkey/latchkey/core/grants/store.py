@@ -11,7 +11,7 @@ from latchkey.core.throttle import Counter
 
 @dataclass(frozen=True, slots=True)
 class Advance:
-    """One step of a session's chain, as one write makes it.
+    """One step of a session's chain, made by one write.
 
     `generation`, `family_hash` and `link_hash` are those of the token that is spent. `next_link_hash` and `salt` belong
     to its successor. The other members are those of `Session` and of the request.
@@ -64,7 +64,7 @@ class SessionStore(Protocol):
         """Return the live sessions of a subject, oldest first."""
 
     def advance(self, step: Advance) -> Rotation:
-        """Move the session to its next generation if it is still where the spent token was made, and lives.
+        """Move the session to its next generation, if it is alive and still at the generation of the spent token.
 
         Generation, link and family must be those of the spent token. The session must also belong to the client and be
         of the epoch or later. If not, nothing changes and the session is returned as it stands. It then lives until

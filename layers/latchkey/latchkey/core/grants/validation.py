@@ -1,4 +1,4 @@
-"""Say whether an access token is good, for services that hold no key and for those that want to know of a logout."""
+"""Validation of access tokens, for services that hold no key or that must notice a logout at once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from latchkey.signing.tokens import AccessClaims, parse, prove
 
 @dataclass(frozen=True, slots=True)
 class TokenCheck:
-    """Checks tokens against the signing policy and the store: a token whose session has ended is no good.
+    """Checks tokens against the signing policy and the store: a token whose session has ended is rejected.
 
     `audience` counts only while nothing else is published.
     """

@@ -1,4 +1,4 @@
-"""The codes in mails: what each is for, how long it lives, and how a flow finds one."""
+"""The codes in mails: their purposes, how long they live, and how to look one up."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CODE_PREFIX = "lkc_"
 
 @dataclass(frozen=True, slots=True)
 class CodeRule:
-    """What a code in a mail is for, the seconds it lives, and where its link leads, behind the stack's own base."""
+    """The rule of one kind of code: its purpose, its life in seconds, and the path of its link below the base."""
 
     purpose: CodePurpose
     life: int
@@ -26,7 +26,7 @@ class CodeRule:
 CODES: Mapping[MailKind, CodeRule] = MappingProxyType(
     {
         MailKind.CONFIRM: CodeRule(CodePurpose.CONFIRM, 86_400, "/v1/user/confirm/"),
-        # Behind a "#", a code reaches no server and no log: the page or the app that opens the link reads it there.
+        # A code behind a "#" reaches no server and no log. The page or app that opens the link reads it.
         MailKind.RESET: CodeRule(CodePurpose.RESET, 1_800, "/v1/user/password/reset#"),
         MailKind.CHANGE_EMAIL: CodeRule(CodePurpose.CHANGE_EMAIL, 3_600, "/v1/user/email/confirm#"),
     }
@@ -34,7 +34,7 @@ CODES: Mapping[MailKind, CodeRule] = MappingProxyType(
 
 
 def live_code(store: CodeStore, text: str, purpose: CodePurpose, now: int) -> OneTimeCode:
-    """Return the code that somebody holds. Raises `CODE_USED_OR_EXPIRED`."""
+    """Return the record of a code that a user presents. Raises `CODE_USED_OR_EXPIRED`."""
     code = store.find_code(fingerprint(text), purpose, now)
     if code is None:
         raise spent("no such code")

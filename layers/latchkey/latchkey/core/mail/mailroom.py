@@ -1,7 +1,7 @@
-"""The mailer: makes codes and letters of what lies in the outbox, and has them sent.
+"""The mailer: it turns each mail in the outbox into a code and a letter, and sends the letter.
 
-A code is made here and sent from here; the store gets its SHA-256. What a request asks for by login alone is looked up
-here as well, so that the request takes the same time whether there is an account or not.
+The mailer makes the code and stores only its SHA-256. If a request names only a login, the mailer also looks up the
+account, so that the request takes the same time whether or not the account exists.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ _FIT: Mapping[MailKind, frozenset[UserStatus]] = MappingProxyType(
         MailKind.ALREADY_REGISTERED: frozenset({UserStatus.ACTIVE, UserStatus.PENDING}),
     }
 )
-"""The status that an account must have for a mail to make sense; notices of what has happened always do."""
+"""The status that an account must have for a mail to be sent. Notices of completed changes are always sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mailroom:
-    """Sends what lies in the outbox. `link_base` comes from the stack's settings and never from a request."""
+    """Sends the mails in the outbox. `link_base` comes from the stack's settings and never from a request."""
 
     outbox: OutboxStore
     codes: CodeStore
@@ -44,9 +44,10 @@ class Mailroom:
     service_name: str
 
     def deliver(self, mail: Mail, *, now: int) -> None:
-        """Send a mail and take it out of the outbox; one that is out already was sent before.
+        """Send a mail and remove it from the outbox. A mail that is no longer there was sent before.
 
-        Raises `UNAVAILABLE` when a later try may succeed. A mailer that dies between the two sends the mail again.
+        Raises `UNAVAILABLE` when a later try may succeed. If the mailer crashes between the two steps, the mail is sent
+        again.
         """
         if self.outbox.find_mail(mail.mail_id, now) is None:
             return
@@ -59,7 +60,7 @@ class Mailroom:
         self.outbox.remove_mail(mail.mail_id)
 
     def _reader(self, mail: Mail) -> User | None:
-        """Return the account that a mail speaks of: named by its subject, or by the login it goes to."""
+        """Return the account that a mail is about: its `sub`, or the login that it goes to, identifies it."""
         if mail.sub:
             return self.credentials.find_user(mail.sub)
         credential = self.credentials.find_credential(mail.to)
@@ -69,7 +70,7 @@ class Mailroom:
         fit = _FIT.get(mail.about)
         if fit is None:
             return True
-        # Where the account had another password when the mail was asked for, it is not its owner's wish any more.
+        # If the password has changed since the mail was requested, the request is out of date.
         return user is not None and user.status in fit and mail.data.get("epoch") in {None, str(user.epoch)}
 
     def _send(self, mail: Mail, to: str, user: User | None, now: int) -> None:
@@ -84,7 +85,7 @@ class Mailroom:
             self.journal.record(Event("mail_sent", sub=sub, reason=mail.about))
 
     def _code(self, mail: Mail, to: str, user: User | None, now: int) -> dict[str, str]:
-        """Store a new code for the account and return what the letter says of it."""
+        """Store a new code for the account and return the values that the letter shows."""
         rule = CODES.get(mail.about)
         if rule is None or user is None:
             return {}

@@ -1,6 +1,6 @@
 """The outbox: where a flow leaves a mail, so that no caller waits for one to be sent.
 
-A mail that tells of a change is stored in the same write as the change, so neither is ever without the other.
+The write of a change also stores the mail that announces it, so a committed change never loses its mail.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ MAIL_LIFE = 3_600
 
 @dataclass(frozen=True, slots=True)
 class Outbox:
-    """Makes and posts mails. `sends` is off in a stack that has no address to send from: then there are none."""
+    """Makes and posts mails. `sends` is false in a stack without a sender address: it sends no mail."""
 
     store: OutboxStore
     entropy: Entropy
@@ -35,7 +35,7 @@ class Outbox:
         data: Mapping[str, str] | None = None,
         now: int,
     ) -> Mail | None:
-        """Return a mail for a change to be stored with, or `None` where none can be sent."""
+        """Return a mail to store together with a change, or `None` if the stack cannot send mail."""
         if not self.sends or not (to or sub) or (to and not is_email(to)):
             return None
         return Mail(new_id("mail_", self.entropy), about, now, now + MAIL_LIFE, to, sub, locale, data or {})
@@ -50,7 +50,7 @@ class Outbox:
         data: Mapping[str, str] | None = None,
         now: int,
     ) -> bool:
-        """Post a mail that tells of no change in the store; say whether one can be sent."""
+        """Post a mail that announces no change in the store; say whether the stack can send it."""
         mail = self.mail(about, to=to, sub=sub, locale=locale, data=data, now=now)
         if mail is not None:
             self.store.post_mail(mail)

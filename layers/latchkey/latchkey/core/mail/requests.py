@@ -1,7 +1,7 @@
-"""Requests for mail by who has only a login: confirm it again, or set a new password.
+"""Requests for mail that need only a login: to confirm the address again, or to set a new password.
 
-Neither looks at an account. Both count, leave a note in the outbox and are done; who reads the note finds out whether
-there is an account. So the answer and its time are the same for everybody (OWASP ASVS 5.0 6.3.8).
+Neither looks at an account. Both count the request and leave a mail in the outbox. The mailer then finds out whether
+there is an account. So the answer and its time are the same for every login (OWASP ASVS 5.0 6.3.8).
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ class MailRequests:
     outbox: Outbox
 
     def __call__(self, about: MailKind, login: str, *, address: str, now: int) -> None:
-        """Leave a note for the mailer, at most one a minute for a login: one more is dropped, and nobody is told.
+        """Leave a mail for the mailer, at most one a minute for a login: further ones are dropped silently.
 
-        Raises `INVALID_REQUEST`, and `RATE_LIMITED` for an address that asks too often, whomever it asks about.
+        Raises `INVALID_REQUEST`, and `RATE_LIMITED` for an address that asks too often, for any logins.
         """
         canonical = parse_login(login)
         self.attempts.reserve_attempt(Counter("mail_from", address, MAIL_ADDRESS_RULE), now)

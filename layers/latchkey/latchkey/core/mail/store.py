@@ -13,17 +13,17 @@ class CodeStore(Protocol):
     """One-time codes."""
 
     def save_code(self, code: OneTimeCode) -> None:
-        """Store a code that nobody has used."""
+        """Store an unused code."""
 
     def find_code(self, code_hash: str, purpose: str, now: int) -> OneTimeCode | None:
-        """Return a live code of that purpose that nobody has used, and leave it so."""
+        """Return a live, unused code of that purpose, and leave it unused."""
 
     def consume_code(self, code_hash: str, purpose: str, now: int) -> OneTimeCode | None:
         """Take a live code of that purpose out of the store; of many callers at most one gets it."""
 
 
 class OutboxStore(Protocol):
-    """Mails that wait to be sent. Each one that is stored is handed to the mailer, once or more often."""
+    """Mails that wait to be sent. Each stored mail is delivered to the mailer at least once."""
 
     def post_mail(self, mail: Mail) -> None:
         """Store a mail to be sent; raise `CONFLICT` when its id is taken."""
@@ -32,12 +32,12 @@ class OutboxStore(Protocol):
         """Return the mail if it still waits."""
 
     def remove_mail(self, mail_id: str) -> bool:
-        """Take a mail out; say whether this call did."""
+        """Remove a mail; say whether this call did."""
 
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A mail as it is read: a subject, and one text in two forms."""
+    """A finished mail: a subject, and one text in two forms."""
 
     subject: str
     text: str
@@ -45,14 +45,14 @@ class Letter:
 
 
 class LetterWriter(Protocol):
-    """Puts mails into words."""
+    """Writes the text of mails."""
 
     def write(self, about: MailKind, locale: str, values: Mapping[str, str]) -> Letter:
         """Return the letter in the language of `locale`, or in English."""
 
 
 class Undeliverable(Exception):
-    """A mail that will never be taken, however often it is sent. The message is for the log."""
+    """A mail that the service will never accept. The message is for the log."""
 
 
 class Postman(Protocol):

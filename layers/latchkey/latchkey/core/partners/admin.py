@@ -1,7 +1,7 @@
-"""Partners in an operator's hands.
+"""Administration of partners.
 
-Whoever signs a partner's tokens decides who has the roles that the partner's map leads to. So nobody maps to a role
-that permits more than they may themselves, and nothing that an operator or a service may do is ever mapped to.
+The holder of a partner's key decides which users get the roles in the partner's map. So operators cannot map to a role
+with permissions that they lack, and no map can lead to a permission of operators or services.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ MAX_KEYS = 8
 """Registered keys of one partner: enough to rotate, and they share its item."""
 
 _TRUST = frozenset({"jwks_uri", "audience", "tenant", "allow_missing"})
-"""What decides, like a key, whose tokens are believed: who changes that could take every role of the map himself."""
+"""Members that decide, like a key, which tokens are accepted: changing one could give an operator every role of the
+map."""
 
 _KID = re.compile(r"[A-Za-z0-9._~-]{1,128}")
 _PATH = r"(/[A-Za-z0-9._~%!$&'()*+,;=:@/?-]*)?"
@@ -39,7 +40,10 @@ _LOCAL_JWKS_URI = re.compile(rf"http://127\.0\.0\.1:[0-9]{{1,5}}{_PATH}")
 
 
 def read_key(*, kid: str, alg: str, pem: str, jwk: Mapping[str, object] | None) -> AssertionKey:
-    """Return a public key given as PEM or JWK; without a `kid`, its thumbprint is that. Raises `INVALID_REQUEST`."""
+    """Return a public key given as PEM or JWK; without a `kid`, its thumbprint becomes the `kid`.
+
+    Raises `INVALID_REQUEST`.
+    """
     if bool(pem) == (jwk is not None):
         raise invalid_field("pem", "required", "Give one of pem, jwk.")
     try:
@@ -48,7 +52,7 @@ def read_key(*, kid: str, alg: str, pem: str, jwk: Mapping[str, object] | None) 
         else:
             key = assertion_key_from_jwk(jwk, kid=kid or ("" if "kid" in jwk else "unnamed"), alg=alg)
     except InvalidKey as error:
-        raise invalid_field("jwk" if jwk is not None else "pem", "bad_key", f"This key is refused: {error}.") from None
+        raise invalid_field("jwk" if jwk is not None else "pem", "bad_key", f"This key is rejected: {error}.") from None
     if not kid and (jwk is None or "kid" not in jwk):
         key = replace(key, kid=thumbprint(key.to_jwk()))
     if not _KID.fullmatch(key.kid):
@@ -58,7 +62,7 @@ def read_key(*, kid: str, alg: str, pem: str, jwk: Mapping[str, object] | None) 
 
 @dataclass(frozen=True, slots=True)
 class PartnerChanges:
-    """What is to be set of a partner, as it is registered or later; `None` leaves a member as it is."""
+    """The members of a partner to set, at registration or later; `None` leaves a member as it is."""
 
     name: str | None = None
     status: Status | None = None
@@ -111,7 +115,10 @@ class PartnerAdmin:
         return self.partners.list_partners(after=after, limit=limit)
 
     def create(self, operator: Operator, asked: NewPartner, *, now: int) -> Partner:
-        """Store a new partner. Raises `FORBIDDEN` for a role too high, `VALIDATION_FAILED` and `ISSUER_TAKEN`."""
+        """Store a new partner.
+
+        Raises `FORBIDDEN` for a role that permits too much, `VALIDATION_FAILED` and `ISSUER_TAKEN`.
+        """
         made = Partner(new_id("prt_", self.entropy), asked.name, asked.issuer, now, profile=asked.profile)
         partner = replace(made, **given(asked.settings))
         for key in asked.keys:
@@ -143,8 +150,8 @@ class PartnerAdmin:
     def add_key(self, operator: Operator, partner_id: str, key: AssertionKey) -> Partner:
         """Register one more key.
 
-        Raises `NOT_FOUND`, `VALIDATION_FAILED` where it does not fit, `FORBIDDEN` where the partner gives roles that
-        are too high for the operator, `CONFLICT`.
+        Raises `NOT_FOUND`, `VALIDATION_FAILED` if the key is not usable, `FORBIDDEN` if the partner gives permissions
+        that the operator lacks, and `CONFLICT`.
         """
         changed = _with_key(self.find(partner_id), key)
         self._require_sound(changed)
@@ -154,7 +161,7 @@ class PartnerAdmin:
         return stored
 
     def remove_key(self, operator: Operator, partner_id: str, kid: str) -> Partner:
-        """Take a key away: from now on it proves nothing. Raises `NOT_FOUND`, `CONFLICT`."""
+        """Remove a key: from now on, tokens signed with it are rejected. Raises `NOT_FOUND`, `CONFLICT`."""
         partner = self.find(partner_id)
         if kid not in partner.keys:
             raise ServiceError(Errors.NOT_FOUND, "no such key")
@@ -180,7 +187,7 @@ class PartnerAdmin:
         self.journal.record(Event(event, reason=what, actor=operator.sub, partner_id=partner.partner_id))
 
     def _require_sound(self, partner: Partner) -> None:
-        """Raise `VALIDATION_FAILED` unless the members fit each other, and what they name is there."""
+        """Raise `VALIDATION_FAILED` unless the members fit each other, and the roles and keys that they name exist."""
         if bool(partner.tenant) != bool(PROFILES[partner.profile].tenant):
             raise _fault("tenant", "bad_value", "A tenant goes with the profiles that have one, and with no other.")
         if partner.jwks_uri and partner.keys:
@@ -209,7 +216,7 @@ class PartnerAdmin:
         require_held(operator, roles, self.roles)
 
     def _require_holder(self, operator: Operator, partner: Partner) -> None:
-        """Raise `FORBIDDEN` unless the operator may do all that the partner's tokens can give."""
+        """Raise `FORBIDDEN` unless the operator holds every permission that the partner's tokens can give."""
         require_held(operator, below_operators(self.roles, _reached(partner)), self.roles)
 
 

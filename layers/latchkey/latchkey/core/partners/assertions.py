@@ -1,7 +1,7 @@
-"""Whether a partner's assertion holds (RFC 7521 section 5.2, RFC 7523 section 3).
+"""Checks of a partner's assertion (RFC 7521 section 5.2, RFC 7523 section 3).
 
-From outside every refusal is one and the same; the log has the reason. An assertion is used up only when all else is
-known to hold, and before anything is made of it.
+Every rejection looks the same to the caller; the log has the reason. An assertion is marked as used only after all
+other checks have passed, and before anything is created from it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from latchkey.signing.strict_json import StrictJsonError, string_member
 
 @dataclass(frozen=True, slots=True)
 class Proven:
-    """An assertion of which all is proven, but not that nobody has used it. `until` is the last second it holds."""
+    """An assertion that is proven, except that it may have been used before. `until` is the last second it is valid."""
 
     partner: Partner
     identity: Identity
@@ -37,7 +37,7 @@ class Proven:
 
 @dataclass(frozen=True, slots=True)
 class AssertionCheck:
-    """Checks assertions, and uses them up."""
+    """Checks assertions, and marks them as used."""
 
     partners: PartnerStore
     used: AssertionStore
@@ -47,7 +47,7 @@ class AssertionCheck:
     journal: Journal
 
     def __call__(self, text: str, *, issuer_id: str, address: str, now: int) -> Proven:
-        """Return what an assertion proves; `issuer_id` names the partner where the token itself need not.
+        """Return the content of an assertion; `issuer_id` names the partner if the token does not.
 
         Raises `INVALID_GRANT`, and `RATE_LIMITED` after many bad ones from one address.
         """
@@ -63,10 +63,11 @@ class AssertionCheck:
             raise self.refusal(str(error), partner) from None
 
     def use(self, proven: Proven, *, now: int) -> None:
-        """Use an assertion up. Raises `INVALID_GRANT` if it was before, `RATE_LIMITED` above the partner's limit."""
+        """Mark an assertion as used. Raises `INVALID_GRANT` if it already is, and `RATE_LIMITED` above the limit."""
         partner = proven.partner
         if partner.tokens_per_minute:
-            if self.used.was_used(proven.digest):  # or one stolen token, sent again and again, would lock out all
+            # Otherwise one stolen token, sent repeatedly, would lock out all users of the partner.
+            if self.used.was_used(proven.digest):
                 raise self.refusal("replayed", partner)
             rule = ThrottleRule(free=partner.tokens_per_minute, waits=(60,), window=60)
             self.attempts.reserve_attempt(Counter("partner", partner.partner_id, rule), now)
@@ -77,13 +78,13 @@ class AssertionCheck:
             self.journal.record(Event("assertion_relaxed", reason=lacking, partner_id=partner.partner_id))
 
     def refusal(self, reason: str, partner: Partner | None) -> ServiceError:
-        """Log why an assertion is refused, and return the error that says nothing of it."""
+        """Log why an assertion is rejected, and return an error that does not reveal the reason."""
         partner_id = partner.partner_id if partner else ""
         self.journal.record(Event("assertion_refused", reason=reason, partner_id=partner_id))
         return ServiceError(Errors.INVALID_GRANT, f"assertion: {reason}")
 
     def _partner(self, assertion: Assertion, issuer_id: str) -> Partner:
-        """Return the partner that the request names, or the token does; nothing else of it is believed yet."""
+        """Return the partner that the request or the token names. Nothing else in the token is trusted yet."""
         issuer = assertion.claims.get("iss")
         if issuer_id:
             partner = self.partners.find_partner(issuer_id)
@@ -108,13 +109,16 @@ class AssertionCheck:
         return Proven(partner, identity, digest, until, lacks)
 
     def _audiences(self, partner: Partner, now: int) -> AbstractSet[str]:
-        """Return the audiences that an assertion may have: the partner's own word for us, or any of our issuers."""
+        """Return the audiences that an assertion may have: the partner's configured audience, or any of our issuers."""
         if partner.audience:
             return frozenset({partner.audience})
         return self.names.accepted(now).issuers_at(now)
 
     def _key(self, assertion: Assertion, partner: Partner, issuer_id: str) -> AssertionKey:
-        """Return the key of exactly this `kid`; without one, the only key there is, where both may be left out."""
+        """Return the key with exactly this `kid`.
+
+        If the partner may omit the `kid`, an absent one means its only key.
+        """
         key = self._find(assertion.kid, partner) if assertion.kid else None
         if not assertion.kid and issuer_id and "kid" in partner.allow_missing and len(partner.keys) == 1:
             key = _registered(partner, next(iter(partner.keys)))
@@ -137,13 +141,13 @@ def _registered(partner: Partner, kid: str) -> AssertionKey | None:
 
 
 def _lacks(assertion: Assertion, partner: Partner) -> tuple[str, ...]:
-    """Return what the assertion lacks and may lack; what is there must be right all the same."""
+    """Return the claims that the assertion lacks and may lack. A claim that is present must still be right."""
     there = {*assertion.claims, *(["kid"] if assertion.kid else [])}
     return tuple(name for name in RELAXATIONS if name in partner.allow_missing and name not in there)
 
 
 def _digest(assertion: Assertion, partner: Partner, *, by_token: bool) -> str:
-    """Return what an assertion is remembered by: its `jti`, which is one partner's own, or all that is signed."""
+    """Return the id that marks an assertion as used: its `jti` within its partner, or a hash of the signed part."""
     if by_token:
         mark = f"token {assertion.digest}"
     else:

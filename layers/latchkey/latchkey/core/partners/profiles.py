@@ -1,4 +1,4 @@
-"""What the tokens of each kind of partner say, and under which names: the one table. A new kind is a new row."""
+"""The claims of each kind of partner, in one table. A new kind is a new row."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from types import MappingProxyType
 from latchkey.signing.jws import InvalidToken
 
 RELAXATIONS = ("jti", "iss", "aud", "kid", "iat")
-"""What a partner's tokens may lack, where its record says so."""
+"""The claims that a partner's tokens may lack, if its record says so."""
 
 MAX_ATTRIBUTES = 2048
-"""Bytes of what a token says beyond what the profile knows."""
+"""Bytes of the claims that the profile does not know."""
 
 _LONGEST_ID, _LONGEST_TEXT, _MOST_ROLES = 256, 128, 32
 _REGISTERED = frozenset({"iss", "aud", "sub", "exp", "iat", "nbf", "jti"})
@@ -21,7 +21,7 @@ _REGISTERED = frozenset({"iss", "aud", "sub", "exp", "iat", "nbf", "jti"})
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """Which claim says what. `roles` is a claim and, where it is a list of objects, the member that holds the role.
+    """The claims of a profile. `roles` is a claim and, where it is a list of objects, the member that holds the role.
 
     `names` are joined to one. `once` are kept from the first token alone. `unless` is a claim that must be there where
     another is true.
@@ -61,7 +61,7 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who a token speaks of, in our terms. `roles` are still the partner's; the last two are JSON."""
+    """The user that a token describes. `roles` are still the partner's; the last two are JSON."""
 
     external_id: str
     roles: tuple[str, ...]
@@ -72,7 +72,7 @@ class Identity:
 
 
 def read_identity(claims: Mapping[str, object], profile: Profile, *, tenant: str) -> Identity:
-    """Return who the claims speak of; raise `InvalidToken` where they do not fit the profile or the tenant."""
+    """Return the user that the claims describe; raise `InvalidToken` if they do not fit the profile or the tenant."""
     if profile.tenant and _spelled(claims.get(profile.tenant)) != tenant:
         raise InvalidToken("wrong_tenant")
     condition, needed = profile.unless
@@ -115,7 +115,7 @@ def _spelled(value: object) -> str:
 
 
 def _text(claims: Mapping[str, object], name: str) -> str:
-    """Return a claim for people, which may be absent; one that is no plain text is left out, as it decides nothing."""
+    """Return an optional claim for display. A claim that is not plain text is left out, since nothing depends on it."""
     value = claims.get(name, "")
     return value if isinstance(value, str) and value.isprintable() else ""
 

@@ -13,7 +13,10 @@ class PartnerStore(Protocol):
     """Partners. An issuer belongs to one of them at a time."""
 
     def create_partner(self, partner: Partner) -> bool:
-        """Store a new partner and claim its issuer, or neither; say whether the issuer was free, whoever else tries."""
+        """Store a new partner and claim its issuer, or neither; say whether the issuer was free.
+
+        One parallel call wins.
+        """
 
     def find_partner(self, partner_id: str) -> Partner | None:
         """Return the partner, enabled or not, read consistently."""
@@ -35,17 +38,20 @@ class AssertionStore(Protocol):
     """The assertions that were used."""
 
     def use_assertion(self, digest: str, *, until: int) -> bool:
-        """Remember an assertion until at least that second; of many callers one is told that it was the first."""
+        """Mark an assertion as used until at least that second.
+
+        Of many callers, only one is told that it was the first.
+        """
 
     def was_used(self, digest: str) -> bool:
         """Say whether an assertion is remembered as used, read consistently. `use_assertion` alone decides."""
 
 
 class LinkStore(Protocol):
-    """Which account belongs to which of a partner's users, and how many users a partner has.
+    """The links between accounts and the users of partners, and the number of users of each partner.
 
-    An external id leads to one account, and an account has one per partner. Where an external id leads stays when its
-    account is deleted, so that no one comes back under it.
+    An external id leads to one account, and an account has one per partner. An external id stays reserved after its
+    account is deleted, so that it never opens another account.
     """
 
     def take_seat(self, partner_id: str, most: int) -> bool:
@@ -73,19 +79,19 @@ class LinkStore(Protocol):
         """Return the links of an account, by partner."""
 
     def renew_link(self, user: User, renewed: User, link: Link) -> bool:
-        """Store name, locale and roles of `renewed` and what the link now says, if `user` still stands as it was read.
+        """Store name, locale and roles of `renewed`, and the new link, if `user` is unchanged since it was read.
 
         Say whether both were stored.
         """
 
     def remove_link(self, link: Link, *, besides: Link | None = None) -> bool:
-        """Take a link away and set its external id free, in one write; say whether this call did.
+        """Remove a link and free its external id, in one write; say whether this call did.
 
-        With `besides`, only while that link of the account is there: of two that are removed at once one stays.
+        With `besides`, only if that other link of the account exists: if two links are removed at once, one stays.
         """
 
     def forget_links(self, sub: str) -> int:
-        """Delete what is kept of an account's links, all but where its external ids lead; return how many it had."""
+        """Delete the links of an account, but keep its external ids reserved; return how many links it had."""
 
 
 class PartnerKeys(Protocol):
@@ -96,4 +102,4 @@ class PartnerKeys(Protocol):
 
 
 class KeysUnreachable(Exception):
-    """A partner's keys cannot be had. The message is for the log."""
+    """A partner's keys cannot be fetched. The message is for the log."""

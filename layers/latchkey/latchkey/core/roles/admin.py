@@ -1,4 +1,4 @@
-"""The roles of a stack's own, in an admin's hands."""
+"""Administration of the stack's own roles."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 
 @dataclass(frozen=True, slots=True)
 class RoleAdmin:
-    """Shows and changes what roles there are."""
+    """Shows and changes the roles."""
 
     store: RoleStore
     journal: Journal
@@ -29,18 +29,18 @@ class RoleAdmin:
         return registry_with(self.store.custom_roles())
 
     def permissions(self, name: str) -> tuple[str, ...]:
-        """Return what one role itself permits, sorted. Raises `NOT_FOUND`."""
+        """Return the permissions of one role itself, sorted. Raises `NOT_FOUND`."""
         permissions = self.registry().roles.get(name)
         if permissions is None:
             raise ServiceError(Errors.NOT_FOUND, "no such role")
         return tuple(sorted(permissions))
 
     def put(self, operator: Operator, name: str, permissions: tuple[str, ...]) -> bool:
-        """Make a role or change what it permits; say whether it is new.
+        """Create a role or change its permissions; say whether it is new.
 
-        Raises `FORBIDDEN` where the operator lacks one of the permissions, before or after: nobody gives, or takes
-        from others, what is not theirs. Raises `BUILT_IN_ROLE`, `INVALID_REQUEST`, `VALIDATION_FAILED`,
-        `LIMIT_REACHED`, `CONFLICT`.
+        Raises `FORBIDDEN` if the operator lacks one of the old or new permissions: operators cannot give or remove
+        permissions that they lack. Raises `BUILT_IN_ROLE`, `INVALID_REQUEST`, `VALIDATION_FAILED`, `LIMIT_REACHED`,
+        `CONFLICT`.
         """
         _require_own(name)
         _require_known(permissions)

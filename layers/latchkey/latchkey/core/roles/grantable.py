@@ -1,4 +1,4 @@
-"""Which roles an operator may give: to accounts, clients, API keys and whoever else holds roles."""
+"""The roles that an operator may give: to accounts, clients, API keys and partners."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from latchkey.core.errors import Errors, FieldError, ServiceError
 from latchkey.core.roles.roles import Operator, Roles
 
 ISSUE_PERMISSION = "token:issue"
-"""What lets a machine open sessions. No operator has it, and it adds no right to those of a machine's roles."""
+"""The permission that lets a machine open sessions. No operator has it, and it adds no other right."""
 
 OF_MACHINES = frozenset({ISSUE_PERMISSION})
 
@@ -30,7 +30,7 @@ def require_grantable(
 
 
 def require_known(roles: Iterable[str], registry: Roles, *, field: str = "roles") -> None:
-    """Raise `VALIDATION_FAILED` for roles that nobody knows, with a fault of the member `field` for each."""
+    """Raise `VALIDATION_FAILED` for unknown roles, with an error of the member `field` for each."""
     unknown = sorted(role for role in set(roles) if not registry.effective_roles((role,)))
     if unknown:
         faults = tuple(FieldError(field, "unknown_role", f"{role[:_NAMED]} is not known.") for role in unknown)
@@ -40,9 +40,9 @@ def require_known(roles: Iterable[str], registry: Roles, *, field: str = "roles"
 def require_held(
     operator: Operator, roles: Iterable[str], registry: Roles, *, free: frozenset[str] = frozenset()
 ) -> None:
-    """Raise `FORBIDDEN` when the roles permit what the operator lacks, but for what is `free` to give.
+    """Raise `FORBIDDEN` if the roles have permissions that the operator lacks, except those in `free`.
 
-    A role that nobody knows permits nothing.
+    An unknown role permits nothing.
     """
     if not operator.holds(set(registry.permissions(roles)) - free):
         raise ServiceError(Errors.FORBIDDEN, "a role with permissions that the operator lacks")

@@ -18,7 +18,7 @@ _PERMISSION = re.compile(r"[a-z][a-z_]*:[a-z][a-z_]*")
 
 
 class Roles(Protocol):
-    """Who knows the roles: the registry itself, or what reads it from the store."""
+    """A source of roles: the registry itself, or a reader of the store."""
 
     def effective_roles(self, roles: Iterable[str]) -> tuple[str, ...]:
         """Return the known ones among `roles` and, if there are any, `user`; sorted."""
@@ -53,7 +53,9 @@ class Operator:
 
 @dataclass(frozen=True, slots=True)
 class RoleRegistry:
-    """What every known role permits. Names match exactly or not at all: there are no wildcards, and no case is folded.
+    """The permissions of every known role.
+
+    Names match exactly or not at all: there are no wildcards, and no case is folded.
 
     Raise `ValueError` when a permission is not spelled `area:action`, or when the role that all others imply is
     missing.
@@ -62,7 +64,7 @@ class RoleRegistry:
     roles: Mapping[str, frozenset[str]]
 
     def __post_init__(self) -> None:
-        """Check the names, and keep a copy that nobody else can change."""
+        """Check the names, and keep a private copy."""
         if IMPLIED_ROLE not in self.roles:
             message = f"the registry lacks the role {IMPLIED_ROLE!r}"
             raise ValueError(message)
@@ -118,31 +120,31 @@ PERMISSIONS = frozenset[str]().union(*BUILT_IN.roles.values())
 
 
 OPERATOR_PERMISSIONS = BUILT_IN.roles["admin"] | BUILT_IN.roles["service"]
-"""What only operators and services may do: nothing of it ever comes from a partner."""
+"""The permissions of operators and services: a partner can never give them."""
 
 
 def below_operators(registry: Roles, roles: Iterable[str]) -> tuple[str, ...]:
-    """Return those among the roles that permit nothing of an operator's, in their order."""
+    """Return the roles that have none of an operator's permissions, in their order."""
     return tuple(role for role in roles if OPERATOR_PERMISSIONS.isdisjoint(registry.permissions((role,))))
 
 
 def registry_with(custom: CustomRoles) -> RoleRegistry:
-    """Return the built-in roles and those of a stack's own.
+    """Return the built-in roles and the stack's own.
 
-    A built-in role stays what it is whatever is stored, and a permission that no release knows any more is dropped.
+    A stored role never changes a built-in one, and a permission that this release does not know is dropped.
     """
     own = {name: PERMISSIONS.intersection(permissions.split()) for name, permissions in custom.roles.items()}
     return RoleRegistry({**own, **BUILT_IN.roles})
 
 
 def beyond_built_in(registry: Roles, roles: Iterable[str]) -> tuple[str, ...]:
-    """Return what only a stack's own roles among `roles` permit: what nobody can tell from the names of the roles."""
+    """Return the permissions that only the stack's own roles among `roles` give: their names do not reveal them."""
     held = tuple(roles)
     return tuple(sorted(set(registry.permissions(held)) - set(BUILT_IN.permissions(held))))
 
 
 class StoredRoles:
-    """Roles that are looked up when they are asked for: what is built in is known without a look."""
+    """Roles that are looked up on use. Built-in roles need no look-up."""
 
     def __init__(self, read: Callable[[], RoleRegistry]) -> None:
         self._read = read

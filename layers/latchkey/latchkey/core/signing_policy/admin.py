@@ -1,4 +1,4 @@
-"""What an admin may do with the signing policy: see it, change it, rotate, reset."""
+"""Administration of the signing policy: show it, change it, rotate, reset."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ OWN_JWKS_AGE = 60
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What is to change: the algorithm, if it is named, and lifetimes by the names that `Lifetimes` has for them."""
+    """The settings to change: the algorithm, if any, and lifetimes by their names in `Lifetimes`."""
 
     algorithm: Algorithm | None
     lifetimes: Mapping[str, int]
@@ -37,9 +37,10 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class PolicyAdmin:
-    """The signing policy in an admin's hands. `sub` is who asks; every change is journaled under that name.
+    """Administration of the signing policy.
 
-    `allow_hs256` is the stack's word on shared secrets: whoever can verify with one can also mint.
+    `sub` is the admin who asks; every change is journaled under it. `allow_hs256` says whether the stack allows shared
+    secrets: anyone who can verify with one can also mint tokens.
     """
 
     writer: PolicyWriter
@@ -76,7 +77,7 @@ class PolicyAdmin:
         return self._done("signing_rotated", sub, rotated, moment)
 
     def propose_reset(self, sub: str, moment: Moment, *, end_sessions: bool) -> ServiceError:
-        """Return the error that asks for a confirmation, with what a reset would break, in numbers, and a code."""
+        """Return the error that asks for a confirmation, with a code and the numbers of what a reset would break."""
         policy = self.writer.read()
         text = new_secret("", moment.entropy)
         data = {"version": str(policy.version), "end_sessions": str(end_sessions)}
@@ -89,8 +90,8 @@ class PolicyAdmin:
     def reset(self, sub: str, confirmation: str, moment: Moment) -> dict[str, Any]:
         """Carry out the reset that this admin has confirmed; return the policy.
 
-        Raises `CONFIRMATION_FAILED` for a code that is used, old or another admin's, and `CONFLICT` when the policy has
-        changed since.
+        Raises `CONFIRMATION_FAILED` for a code that is used, expired or another admin's, and `CONFLICT` if the policy
+        has changed since.
         """
         code = self.codes.consume_code(fingerprint(confirmation), CodePurpose.RESET_SIGNING, moment.now)
         if code is None or code.sub != sub:
@@ -106,12 +107,12 @@ class PolicyAdmin:
         return self._done("signing_reset", sub, changed, moment)
 
     def validation_key(self, sub: str, *, may_read_secret: bool, auth_time: int, now: int) -> dict[str, Any]:
-        """Return what verifies the tokens signed now, and under `next` what verifies those of the next key.
+        """Return the key that verifies tokens signed now and, under `next`, the key for tokens of the next key.
 
-        That is a public key or, for HS256, the shared secret. `next` is the key that is going to sign or, where none is
-        decided, the one that will after the next rotation: services that copy keys need it before then.
-        A secret needs `may_read_secret` and a sign-in within ten minutes. Without them a shared key of now is
-        `FORBIDDEN`, and a shared `next` has no key in it. Each key that is shown is journaled.
+        That is a public key or, for HS256, the shared secret. `next` is the key that will sign or, if none is decided,
+        the key that will sign after the next rotation: services that copy keys need it before then. A secret needs
+        `may_read_secret` and a sign-in within ten minutes. Without them, a shared present key raises `FORBIDDEN`, and a
+        shared `next` contains no key. Every key shown is journaled.
         """
         keys = self.writer.read().keys.at(now)
         signer, successor = keys.current, keys.heir or keys.spare
@@ -160,7 +161,7 @@ def _describe_key(key: SigningKey) -> dict[str, Any]:
 
 
 def _impact(policy: SigningPolicy, moment: Moment, *, end_sessions: bool) -> dict[str, int | bool]:
-    """Return what a reset breaks for whom, in numbers; times are in seconds."""
+    """Return the effects of a reset in numbers; times are in seconds."""
     live, caches = [key for key in policy.keys.keys if key.lives(moment.now)], moment.caches
     kept = () if end_sessions else retired_refresh_keys(policy, moment)
     ends = [key.retire_at - moment.now for key in kept if key.retire_at is not None]
@@ -192,7 +193,7 @@ def _verifying_half(key: SigningKey) -> dict[str, Any]:
 
 
 def _pasted(secret: bytes) -> str | None:
-    """Return the text whose bytes are the secret, or `None` for octets that are no visible text."""
+    """Return the text whose bytes are the secret, or `None` if they are not printable text."""
     text = secret.decode("ascii", "replace")
     return text if text.isascii() and text.isprintable() else None
 

@@ -1,9 +1,9 @@
 """The one writer of the signing policy: changes by an admin, and the four steps of Secrets Manager's rotation.
 
-Whoever writes holds a lease, so that two never build on the same version. The public half is published before the
-private half is put in force, so that no key signs that a verifier could not know; the keys of before go only after
-that. A writer may die after any of its writes: what it published serves the policy of before as well, and what it
-staged is dropped when it has grown old.
+A writer holds a lease, so that two writers never build on the same version. It publishes the public half before it puts
+the private half in force, so that no key signs before verifiers can know it. It removes old keys only after that. A
+writer may crash after any of its writes: its published keys also serve the earlier policy, and a staged policy is
+dropped once it is out of date.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _TOKEN_BYTES = 16  # in hex, the 32 characters that Secrets Manager asks for at 
 
 @dataclass(frozen=True, slots=True)
 class FirstPolicy:
-    """What the stack's parameters say about its very first signing policy.
+    """The stack's parameters for its very first signing policy.
 
     Only `audience` matters later too: each rotation plans a move to it, unless it is empty.
     """
@@ -74,10 +74,10 @@ class PolicyWriter:
         return parse(text)
 
     def change(self, make: Callable[[SigningPolicy], SigningPolicy], *, expected: int, moment: Moment) -> SigningPolicy:
-        """Put in force what `make` makes of the policy, if its version is still the one expected; return it.
+        """Put the policy that `make` returns in force, if the version is still the expected one; return that policy.
 
-        Raises `CONFLICT` when somebody else is writing or has written, and `RATE_LIMITED` when so many keys still
-        verify that one more does not fit in.
+        Raises `CONFLICT` if another writer is writing or has written, and `RATE_LIMITED` if there is no room for
+        another key, because too many still verify.
         """
         with self.alone(moment):
             policy = self.read()
@@ -108,15 +108,15 @@ class PolicyWriter:
         self.publish(public_half(policy, now))
 
     def publish_again(self, moment: Moment) -> None:
-        """Publish the public half of the policy in force again, in case its writer died before it did so.
+        """Publish the public half of the policy in force again, in case its writer crashed before doing so.
 
-        Where the announcement of a newer policy is published, nothing changes: it serves the policy in force as well.
+        If the keys of a newer policy are already published, nothing changes: they also serve the policy in force.
         """
         with self.alone(moment):
             self.keys.publish_keys(public_half(self.read(), moment.now))
 
     def publish(self, keys: PublishedKeys) -> None:
-        """Publish these keys. Raises `CONFLICT` when those of a newer policy are out."""
+        """Publish these keys. Raises `CONFLICT` if keys of a newer policy are published."""
         if not self.keys.publish_keys(keys):
             raise ServiceError(Errors.CONFLICT, "a newer policy is published")
 
@@ -130,7 +130,7 @@ def _made(make: Callable[[SigningPolicy], SigningPolicy], policy: SigningPolicy,
 
 
 def public_half(policy: SigningPolicy, now: int) -> PublishedKeys:
-    """Return what verifiers may know of a policy."""
+    """Return the public half of a policy."""
     keys, issuers = policy.keys.published(now), policy.issuers.at(now)
     return PublishedKeys(
         version=policy.version,
@@ -145,9 +145,9 @@ def public_half(policy: SigningPolicy, now: int) -> PublishedKeys:
 
 
 def announcement(before: SigningPolicy | None, policy: SigningPolicy, now: int) -> PublishedKeys:
-    """Return what verifiers need while either policy may turn out to be in force: the keys of both, and no end of any.
+    """Return the public half for the time when either policy may come into force: the keys of both, without any end.
 
-    An end of a key is part of the change: where the change never comes about, the key goes on signing. For the same
+    The end of a key is part of the change: if the change never happens, the key goes on signing. For the same
     reason the names of both are accepted, each until its later end, and tokens carry the issuer of the policy before.
     """
     keys = {key.kid: key for each in (policy, before) if each for key in each.keys.published(now)}
@@ -170,8 +170,8 @@ def _jwks(keys: Iterable[SigningKey]) -> str:
 class Rotation:
     """Carries out `createSecret`, `setSecret`, `testSecret` and `finishSecret`; `token` names the rotation.
 
-    Each step may run twice. A step that finds the staged policy out of date, because somebody changed the policy
-    meanwhile or the rotation was left lying, drops it and raises `CONFLICT`; the next rotation begins anew.
+    Each step may run twice. A staged policy is out of date if the policy has changed meanwhile, or if the rotation was
+    abandoned. Then the step drops it and raises `CONFLICT`, and the next rotation starts again.
     """
 
     writer: PolicyWriter
@@ -187,7 +187,7 @@ class Rotation:
         """Publish the public half of the staged policy, beside that of the policy in force."""
         with self.writer.alone(moment):
             staged = self._staged(token, moment)
-            self.seals.rotate(moment)  # first of all: a function that can sign may need to seal
+            self.seals.rotate(moment)  # first, because a function that can sign may need to seal
             self.writer.publish(announcement(*staged, moment.now))
 
     def test(self, token: str, moment: Moment) -> None:
@@ -216,17 +216,17 @@ class Rotation:
         successor = rotate(policy, moment)
         if self.first.audience:
             successor = plan_audience_move(successor, self.first.audience, moment)
-        # The rotation has one version, whether there are two changes or, where an heir waits already, none.
+        # The rotation makes one version, even if it makes two changes or, if an heir is already waiting, none.
         return replace(successor, version=policy.version + 1, made_at=moment.now)
 
     def _staged(self, token: str, moment: Moment) -> tuple[SigningPolicy | None, SigningPolicy]:
-        """Return the policy in force, if there is one, and the staged policy if it still follows that one, or is it."""
+        """Return the policy in force, if any, and the staged policy, if it follows or equals the policy in force."""
         text, current = self.writer.secret.pending(token), self.writer.secret.current()
         if text is None:
             raise ServiceError(Errors.CONFLICT, "nothing is staged under this token")
         before, policy = None if current.strip() == NOT_YET else parse(current), parse(text)
         follows = policy.version == (before.version if before else 0) + 1
-        # Before the first policy nobody has cached anything, so that one may take its time.
+        # Before the first policy, no cache exists, so the first rotation may take longer.
         fresh = before is None or moment.now - policy.made_at <= moment.caches.staging
         if text != current and not (follows and fresh):
             self.writer.secret.unstage(token)

@@ -33,7 +33,7 @@ class SealWriter:
             self._secret.put(rotate_seal_keys(held, moment.now, moment.entropy, keep=SEAL_LIFE).to_json())
 
     def reset(self, moment: Moment) -> None:
-        """Make a new key after a leak. What clients carry under the old ones is refused from now on."""
+        """Make a new key after a leak. Seals of the old keys that clients carry are rejected from now on."""
         held = self._read()
         keys = (
             reset_seal_keys(held, moment.now, moment.entropy) if held else first_seal_keys(moment.now, moment.entropy)

@@ -13,9 +13,9 @@ from latchkey.signing.strict_json import loads
 
 @dataclass(frozen=True, slots=True)
 class PublishedKeys:
-    """What verifiers may know: the policy's version, the issuer, the signing algorithm and a JWKS (RFC 7517), as JSON.
+    """The public half of a policy: its version, the issuer, the signing algorithm and a JWKS (RFC 7517), as JSON.
 
-    `retire_at` says of the keys that have an end when that is. `names` is the JWKS's list of issuers and audiences, as
+    `retire_at` holds the ends of those keys that have one. `names` is the JWKS's list of issuers and audiences, as
     JSON; it is empty where an older release has published. From `next_issuer_at` on, tokens carry `next_issuer`, if
     there is one.
     """
@@ -81,14 +81,14 @@ class SigningSecret(Protocol):
         """Put the staged text in force; harmless when it already is."""
 
     def unstage(self, token: str) -> None:
-        """Drop the staged text, so that the next rotation begins anew; harmless when it is not staged."""
+        """Drop the staged text, so that the next rotation starts again; harmless if nothing is staged."""
 
 
 class LeaseStore(Protocol):
-    """Leases: what only one may do at a time, for a time that ends by itself."""
+    """Leases: only one owner at a time, for a time that ends by itself."""
 
     def take_lease(self, name: str, owner: str, *, now: int, until: int) -> bool:
-        """Take the lease if nobody holds it; say whether `owner` holds it now. It ends at `until`."""
+        """Take the lease if it is free; say whether `owner` holds it now. It ends at `until`."""
 
     def return_lease(self, name: str, owner: str) -> None:
         """Give the lease back if `owner` still holds it."""

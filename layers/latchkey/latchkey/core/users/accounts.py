@@ -1,4 +1,4 @@
-"""Accounts: open one, and change one's own profile."""
+"""Accounts: opening one, and changing its profile."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from latchkey.core.users.store import UserStore
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """What opens an account, as typed. A `password` of `None` is an account that no password opens yet."""
+    """The members of a registration, as typed. With a `password` of `None`, the account has no password yet."""
 
     login: str
     password: str | None
@@ -48,7 +48,7 @@ class Accounts:
         return user
 
     def create(self, registration: Registration, *, roles: tuple[str, ...], now: int) -> User:
-        """Store a new account with these roles, whoever asked for it."""
+        """Store a new account with these roles, without asking who requested it."""
         user, credential = self.draft(registration, roles=roles, status=UserStatus.ACTIVE, now=now)
         self.users.create_user(user, credential)
         return user
@@ -72,7 +72,7 @@ class Accounts:
         return user, Credential(login, user.sub, self._hash(registration.password, login), user.epoch)
 
     def update_profile(self, sub: str, sid: str, changes: Mapping[str, str], *, now: int) -> User:
-        """Set `name` or `locale` of one's own profile, and return the account as it then stands.
+        """Set `name` or `locale` of the caller's profile, and return the changed account.
 
         Raises `INVALID_TOKEN` when the session or the account is gone.
         """

@@ -1,7 +1,7 @@
-"""Accounts in an operator's hands.
+"""Administration of accounts.
 
-Nobody gets more than an operator has: no role is given whose permissions the operator lacks, nobody adds a role to
-their own account, and an admin's account is touched only by who has all that admins have. One active admin stays.
+Operators cannot give a role with permissions that they lack, or add a role to their own account. Only an operator with
+all permissions of an admin can change an admin's account. At least one active admin must remain.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from latchkey.core.users.store import UserStore
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What is to change about an account; `None` leaves it."""
+    """The changes of an account; `None` leaves a member unchanged."""
 
     status: UserStatus | None = None
     roles: tuple[str, ...] | None = None
@@ -52,7 +52,7 @@ class UserAdmin:
         return user
 
     def find_login(self, login: str) -> tuple[User, ...]:
-        """Return the account of a login as typed, or nothing. Raises `INVALID_REQUEST` where it cannot be one."""
+        """Return the account of a login as typed, or `None`. Raises `INVALID_REQUEST` for a malformed login."""
         credential = self.credentials.find_credential(parse_login(login))
         user = self.credentials.find_user(credential.sub) if credential else None
         return (user,) if user else ()
@@ -62,10 +62,10 @@ class UserAdmin:
         return self.users.list_users(after=after, limit=limit)
 
     def create(self, operator: Operator, registration: Registration, roles: tuple[str, ...], *, now: int) -> User:
-        """Open an account; without a password its owner can sign in once one is set.
+        """Open an account. Without a password, its owner can sign in only after one is set.
 
-        Raises `VALIDATION_FAILED` for a role that nobody knows, `FORBIDDEN` for one above the operator's, and what a
-        registration raises.
+        Raises `VALIDATION_FAILED` for an unknown role, `FORBIDDEN` for permissions that the operator lacks, and the
+        errors of a registration.
         """
         roles = roles or ("user",)
         require_grantable(operator, roles, self.roles)
@@ -74,17 +74,17 @@ class UserAdmin:
         return user
 
     def change(self, operator: Operator, sub: str, wanted: Standing) -> User:
-        """Disable or enable an account, or give it other roles; return it as it then stands.
+        """Disable or enable an account, or give it other roles; return the changed account.
 
-        A disabled account's sessions end at once. Roles act at the next refresh, and on our own routes at once.
-        Raises `NOT_FOUND`, `FORBIDDEN`, `LAST_ADMIN`, and `CONFLICT` when somebody else was faster, or its owner has
-        deleted it.
+        A disabled account's sessions end at once. New roles take effect at the next refresh, and on our own routes at
+        once. Raises `NOT_FOUND`, `FORBIDDEN`, `LAST_ADMIN`, and `CONFLICT` if another request changed the account
+        first, or its owner has deleted it.
         """
         user = self.find(sub)
         roles = user.roles if wanted.roles is None else wanted.roles
         status = wanted.status or user.status
         self._require_allowed(operator, user, roles)
-        if user.status is UserStatus.DELETING:  # what its owner was told is not undone
+        if user.status is UserStatus.DELETING:  # its owner was told that the account is deleted
             raise ServiceError(Errors.CONFLICT, "the account is being deleted")
         disabling = status is UserStatus.DISABLED and user.status is not UserStatus.DISABLED
         if (status, roles) == (user.status, user.roles):
@@ -105,7 +105,7 @@ class UserAdmin:
     def send_reset(self, operator: Operator, sub: str, *, now: int) -> None:
         """Mail the owner of an account a code for a new password, as if the owner had asked for it.
 
-        Raises `NOT_FOUND`, `FORBIDDEN` for an admin's account, and `NO_MAIL` where none could arrive.
+        Raises `NOT_FOUND`, `FORBIDDEN` for an admin's account, and `NO_MAIL` if the account cannot receive mail.
         """
         user = self.find(sub)
         self._require_may_touch(operator, user)
@@ -120,7 +120,7 @@ class UserAdmin:
         added = set(roles) - {*user.roles, *self.roles.effective_roles(user.roles)}  # `user` comes with any other
         require_known(added, self.roles)
         if added and operator.sub == user.sub:
-            raise ServiceError(Errors.FORBIDDEN, "nobody promotes themselves")
+            raise ServiceError(Errors.FORBIDDEN, "operators cannot grant themselves roles")
         require_held(operator, added, self.roles)
 
     def _require_may_touch(self, operator: Operator, user: User) -> None:

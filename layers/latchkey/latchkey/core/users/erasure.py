@@ -1,14 +1,14 @@
-"""The end of an account, and a copy of what it holds.
+"""The deletion of an account.
 
 An account is deleted in three steps, each of which may be the last before a crash, and all of which may be repeated:
 
     1  marked `deleting`, with a new epoch: from here on nothing signs in, refreshes or uses a code
-    2  its sessions and its links with partners deleted; where the external ids led is kept, so that nobody comes back
+    2  its sessions and its links with partners deleted; the external ids stay reserved, so that no one comes back
        under one of them
-    3  profile, login and line in the list deleted in one write: the login is free again only when nobody is left
+    3  profile, login and line in the list deleted in one write: the login is free again only when no data is left
        behind it
 
-A code of the account finds nobody, and its time sweeps it.
+A code of the account then finds no account, and it expires.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from latchkey.core.users.store import UserStore
 
 @dataclass(frozen=True, slots=True)
 class Erasure:
-    """Deletes accounts at their owners' wish."""
+    """Deletes accounts at the request of their owners."""
 
     users: UserStore
     sessions: SessionStore
@@ -37,9 +37,9 @@ class Erasure:
     journal: Journal
 
     def __call__(self, sub: str, sid: str, password: str, *, auth_time: int = 0, now: int) -> None:
-        """Delete the account, or finish a deletion that was broken off; one that is done is no error.
+        """Delete the account, or finish an interrupted deletion. Deleting it again is not an error.
 
-        A partner's user has no password and must have signed in of late; `auth_time` is when. Raises `INVALID_TOKEN`,
+        A partner's user has no password and must have signed in recently, at `auth_time`. Raises `INVALID_TOKEN`,
         `INVALID_REQUEST`, `RATE_LIMITED`, `INVALID_CREDENTIALS`, `LAST_ADMIN` or `CONFLICT`.
         """
         user, session = self.sessions.find_user_and_session(sub, sid, now)

@@ -1,4 +1,4 @@
-"""The first admin of a stack: without one, nobody could make one."""
+"""The first admin of a stack, who then creates the others."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from latchkey.core.users.accounts import Accounts, Registration
 from latchkey.core.users.store import UserStore
 
 ROLES = (ADMIN_ROLE, "privacy")
-"""Roles of the first admin. Who lacks a permission cannot give it, and `privacy` comes with no other built-in role."""
+"""Roles of the first admin. Operators cannot give a permission that they lack, so the first one needs all of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class FirstAdmin:
-    """Opens one account per stack, for whoever may invoke the function that asks for it."""
+    """Opens one account per stack, for anyone who may invoke the function that calls it."""
 
     users: UserStore
     accounts: Accounts
     journal: Journal
 
     def create(self, registration: Registration, *, now: int) -> User:
-        """Open the account, active whatever the stack asks of strangers.
+        """Open the account.
 
-        An account that is there is never promoted: who opened it knows its password. Raises `ADMIN_EXISTS`,
-        `USER_EXISTS`, `INVALID_REQUEST` or `WEAK_PASSWORD`.
+        It is active at once, even if the stack confirms addresses. An existing account is never promoted: its owner
+        knows the password. Raises `ADMIN_EXISTS`, `USER_EXISTS`, `INVALID_REQUEST` or `WEAK_PASSWORD`.
         """
         user, credential = self.accounts.draft(registration, roles=ROLES, status=UserStatus.ACTIVE, now=now)
         self.users.create_first_admin(user, credential)

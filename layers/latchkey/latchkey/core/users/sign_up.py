@@ -1,4 +1,4 @@
-"""Registration by mail: nobody but the reader of the mailbox learns whether the address has an account."""
+"""Registration by mail: only the reader of the mailbox learns whether the address has an account."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from latchkey.core.users.store import UserStore
 
 @dataclass(frozen=True, slots=True)
 class MailedSignUp:
-    """Opens accounts that sleep until the code in a mail wakes them."""
+    """Opens accounts that are pending until the code in a mail activates them."""
 
     users: UserStore
     credentials: CredentialStore
@@ -31,7 +31,7 @@ class MailedSignUp:
     journal: Journal
 
     def register(self, registration: Registration, *, now: int) -> None:
-        """Open a pending account, or write to the owner of the one there is. Both hash, and both answer alike.
+        """Open a pending account, or write to the owner of the existing one. Both hash, and both give the same answer.
 
         A registration that was never confirmed gives way to a new one after a day, when its code has died. Raises
         `INVALID_REQUEST` or `WEAK_PASSWORD`.
@@ -50,14 +50,14 @@ class MailedSignUp:
             self.journal.record(Event("user_registered", sub=user.sub))
 
     def status(self, text: str, *, now: int) -> UserStatus:
-        """Return how the account of a code stands, and change nothing: programs that scan mail follow links too.
+        """Return the status of the account of a code, and change nothing: programs that scan mail follow links too.
 
         Raises `CODE_USED_OR_EXPIRED`.
         """
         return self._account(live_code(self.codes, text, CodePurpose.CONFIRM, now)).status
 
     def confirm(self, text: str, *, now: int) -> None:
-        """Wake the account of a code; once it is awake, to do it again is harmless. Raises `CODE_USED_OR_EXPIRED`."""
+        """Activate the account of a code. Repeating it is harmless. Raises `CODE_USED_OR_EXPIRED`."""
         code = live_code(self.codes, text, CodePurpose.CONFIRM, now)
         if self._account(code).status is UserStatus.ACTIVE:
             return

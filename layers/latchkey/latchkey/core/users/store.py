@@ -29,7 +29,7 @@ class UserStore(Protocol):
         """Put another account in the place of one that is still pending and has the same login; say whether it was."""
 
     def activate_user(self, sub: str) -> User | None:
-        """Make a pending account active; return the account as it then stands, whatever its status, or `None`."""
+        """Make a pending account active; return the account with its present status, or `None`."""
 
     def begin_deletion(self, user: User, *, mail: Mail | None) -> bool:
         """Mark an account as `deleting`, raise its epoch and post the mail, if it still stands as it was read.

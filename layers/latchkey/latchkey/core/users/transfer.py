@@ -1,7 +1,8 @@
 """Accounts on the move: in from another system, out to another stack.
 
-An account is imported once, however often its record is sent: it is one conditional transaction, and who has no id of
-ours yet gets one that is made of the record itself. So a lost answer is asked for again, and changes nothing.
+An account is imported once, even if its record is sent repeatedly: the import is one conditional transaction, and a
+record without an id gets one derived from the record itself. So a client can safely repeat a request whose response was
+lost.
 """
 
 from __future__ import annotations
@@ -28,7 +29,10 @@ MAX_BATCH = 100
 
 @dataclass(frozen=True, slots=True)
 class ImportRecord:
-    """An account as it comes: the login canonical, the hash in its canonical text. An empty `sub` is none of ours."""
+    """An account to import: a canonical login, and a hash in its canonical text.
+
+    An empty `sub` means that it has no id.
+    """
 
     login: str
     password_hash: str = NO_PASSWORD
@@ -51,7 +55,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class ImportReport:
-    """What became of a batch: how many accounts are new, how many were there already, and which were refused."""
+    """The result of a batch: the number of new accounts and of existing ones, and the rejected records."""
 
     imported: int
     present: int
@@ -68,7 +72,7 @@ class Exported:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The records of one request by their places, and what was wrong with those that could not be read."""
+    """The records of one request by their places, and the errors of those that could not be read."""
 
     records: Mapping[int, ImportRecord]
     refused: tuple[Refusal, ...] = field(default=())
@@ -85,9 +89,9 @@ class UserTransfer:
     entropy: Entropy
 
     def bring_in(self, operator: Operator, batch: Batch, *, now: int, dry_run: bool) -> ImportReport:
-        """Import the accounts of a batch; a record that is refused keeps out nobody but itself.
+        """Import the accounts of a batch. A rejected record does not affect the others.
 
-        A dry run says what would become of each, and changes nothing. Raises `UNAVAILABLE`: then send it all again.
+        A dry run returns the same results, and changes nothing. After `UNAVAILABLE`, send the whole batch again.
         """
         held = self.users.find_credentials([record.login for record in batch.records.values()])
         fresh = 0
@@ -105,7 +109,8 @@ class UserTransfer:
     def hand_out(self, operator: Operator, *, after: str, limit: int, now: int) -> Page[Exported]:
         """Return some of all accounts with their hashes, oldest first. Raises `FORBIDDEN` long after a sign-in.
 
-        Who guesses a password becomes its owner, so the hash of who may do more than the operator stays here.
+        Anyone who guesses a password can use that account. So the export omits the hash of a user with permissions that
+        the operator lacks.
         """
         if now - operator.auth_time >= RECENT_SIGN_IN:
             raise ServiceError(Errors.FORBIDDEN, "a fresh sign-in is needed")
@@ -122,10 +127,10 @@ class UserTransfer:
     def _bring_in(
         self, operator: Operator, record: ImportRecord, held: Credential | None, *, now: int, dry_run: bool
     ) -> bool:
-        """Say whether the account is new; raise where it can be neither imported nor be the one that is there."""
+        """Say whether the account is new; raise if it can neither be imported nor equal the existing one."""
         require_grantable(operator, record.roles, self.roles)
         if record.created_at is not None and record.created_at > now:
-            fault = FieldError("created_at", "bad_value", "This time is yet to come.")
+            fault = FieldError("created_at", "bad_value", "This time is in the future.")
             raise ServiceError(Errors.INVALID_REQUEST, "created_at", fields=(fault,))
         user = self._user(record, now)
         credential = Credential(record.login, user.sub, record.password_hash, user.epoch)
@@ -141,7 +146,7 @@ class UserTransfer:
         return True
 
     def _is_present(self, record: ImportRecord, wanted: Credential, held: Credential | None) -> bool:
-        """Say whether the record's account is there; raise `USER_EXISTS` where another has its login or its id."""
+        """Say whether the record's account exists; raise `USER_EXISTS` if another account has its login or its id."""
         if held is not None:
             if held.sub == wanted.sub or held.password_hash == wanted.password_hash:
                 return True
@@ -166,7 +171,10 @@ class UserTransfer:
         )
 
     def _new_sub(self, record: ImportRecord) -> str:
-        """Return the id of who had none: the same for the same login and hash, whose salt nobody guesses."""
+        """Return an id for a record without one: always the same for a login and hash.
+
+        The salt makes it unguessable.
+        """
         if record.password_hash == NO_PASSWORD:
             return new_id("usr_", self.entropy)
         digest = hashlib.sha256(f"latchkey import\n{record.login}\n{record.password_hash}".encode()).digest()
@@ -185,5 +193,5 @@ class UserTransfer:
                 yield Exported(user, credential.password_hash)
 
 
-_TAKEN_LOGIN = FieldError("login", "user_exists", "Somebody else has this login.")
-_TAKEN_ID = FieldError("id", "user_exists", "Somebody else has this id.")
+_TAKEN_LOGIN = FieldError("login", "user_exists", "Another account has this login.")
+_TAKEN_ID = FieldError("id", "user_exists", "Another account has this id.")
