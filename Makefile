@@ -40,7 +40,7 @@ format: .venv/.installed ## Format the code, and mend what the linter can mend
 	@$(PY) -m ruff check --fix --quiet || true
 	@$(PY) -m ruff format
 
-lock: .venv/.installed ## Make the lock files anew; UPGRADE=1 takes newer versions
+lock: .venv/.installed ## Make the lock files again; UPGRADE=1 takes newer versions
 	@$(PY) -m infra.packaging.locks $(if $(UPGRADE),--upgrade)
 
 build: .venv-sam/.installed ## Build for Lambda, in .aws-sam

@@ -89,9 +89,10 @@ def test_code_is_plain_english(folder: str) -> None:
     assert list(chain.from_iterable(map(faults_of_module, found))) == []
 
 
-def test_template_is_plain_english() -> None:
-    """No comment or description in template.yaml has one of the words."""
-    path = ROOT / "template.yaml"
+@pytest.mark.parametrize("name", ["template.yaml", "Makefile", "pyproject.toml", "samconfig.toml"])
+def test_file_of_the_top_level_is_plain_english(name: str) -> None:
+    """No comment, description or help text has one of the words."""
+    path = ROOT / name
     assert faults(path, path.read_text(), WORDS) == []
 
 
