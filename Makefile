@@ -20,7 +20,7 @@ run: .venv/.installed ## Run the whole service on this machine
 	@exec $(PY) -m infra.local
 
 test: .venv/.installed ## Run all tests
-	@$(PY) -m pytest --numprocesses auto --dist loadfile
+	@HYPOTHESIS_PROFILE=$${HYPOTHESIS_PROFILE:-thorough} $(PY) -m pytest --numprocesses auto --dist loadfile
 
 bench-import: .venv/.installed ## Import 100,000 users into a twin and measure; USERS=… and DATA=1
 	@$(PY) -m tests.bench.import_users

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from latchkey.signing.jws import InvalidToken, Jws, b64url_decode, b64url_encode, parse, verify
@@ -77,7 +77,6 @@ def test_parse_returns_the_parts() -> None:
 
 
 @pytest.mark.parametrize("alg", Algorithm)
-@settings(max_examples=25)
 @given(data=st.data())
 def test_flipped_bit_is_refused(alg: Algorithm, data: st.DataObject) -> None:
     """A token with any one bit changed is refused."""
@@ -89,14 +88,12 @@ def test_flipped_bit_is_refused(alg: Algorithm, data: st.DataObject) -> None:
         verify(parse(changed, typ="at+jwt"), signing_key(alg).verification_key())
 
 
-@settings(max_examples=50)
 @given(st.binary(max_size=40))
 def test_base64url_comes_back(data: bytes) -> None:
     """Any octets are spelt in one way, and read back."""
     assert b64url_decode(b64url_encode(data)) == data
 
 
-@settings(max_examples=100)
 @given(st.text("AQgw-_+/= \n.é", max_size=8))
 def test_base64url_has_one_spelling(text: str) -> None:
     """A text is refused unless it is how its octets are spelt."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from latchkey.signing.key_set import Caches
@@ -139,7 +139,6 @@ def test_unsound_names_cannot_be_made(current: str, planned: Planned | None, pre
         Name(current, planned, previous)
 
 
-@settings(max_examples=200, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from("ABC"), st.integers(0, 2000)), max_size=8), st.integers(0, 5000))
 def test_what_tokens_carry_is_always_accepted_and_has_no_end_that_comes_too_soon(
     moves: list[tuple[str, int]], later: int

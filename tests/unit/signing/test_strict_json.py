@@ -6,7 +6,7 @@ import json
 import sys
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from latchkey.signing import strict_json
@@ -121,14 +121,12 @@ SCALAR = st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.sampl
 JSON = st.recursive(SCALAR, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3))
 
 
-@settings(max_examples=30)
 @given(value=JSON, escape=st.booleans())
 def test_what_json_writes_is_read_back(value: object, escape: bool) -> None:
     """Every text that the standard library writes, in either spelling, reads back unchanged."""
     assert loads(json.dumps(value, ensure_ascii=escape)) == value
 
 
-@settings(max_examples=60)
 @given(st.binary(max_size=40) | st.text('[]{}",:\\u0d8fe+-.1NaInfity', max_size=40))
 def test_nothing_but_its_own_error_comes_out(data: bytes | str) -> None:
     """Any input is read or rejected. The standard library reads accepted input in the same way."""

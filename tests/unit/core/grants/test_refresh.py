@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields, replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from latchkey.core.errors import Errors, ServiceError
@@ -332,7 +332,6 @@ def test_ending_all_sessions_may_keep_one(world: World) -> None:
     assert [session.sid for session in world.store.list_sessions(claims.sub, NOW)] == [claims.sid]
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 3), st.sampled_from([0, 1, RETRY_WINDOW, LATER, 3_600])), max_size=25))
 def test_an_owner_alone_is_never_logged_out(policy: SigningPolicy, moves: list[tuple[int, int]]) -> None:
     """A phone that repeats its newest token keeps its session, whatever answers the network loses.
