@@ -268,7 +268,7 @@ def _as_text(value: Any) -> Any:
     return [_as_text(member) for member in value] if isinstance(value, list) else str(value)
 
 
-@pytest.mark.parametrize("parameters", [{"Nobody": "1"}, {"LogLevel": "LOUD"}, {"RotationDays": "0"}])
+@pytest.mark.parametrize("parameters", [{"NoSuchParameter": "1"}, {"LogLevel": "LOUD"}, {"RotationDays": "0"}])
 def test_parameter_that_cloudformation_rejects_is_rejected(parameters: dict[str, str], tmp_path: Path) -> None:
     """Also when the expanded template comes from the cache."""
     expand(template.PATH, tmp_path, {})
