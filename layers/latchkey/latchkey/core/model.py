@@ -64,6 +64,10 @@ class User:
     """An account. `sub` is `usr_` + 128 random bits; `login` is canonical; `epoch` rises when sessions must end.
 
     A user from a partner has an empty login, and so no password.
+
+    `verified_at` is when the owner proved that they read the mail of `login`; 0 means never. `reset_at` is when a code
+    from a mail last set the password; 0 means never. `can_sign_in` says whether the account has an authenticator of its
+    own, such as a password; links with partners do not count.
     """
 
     sub: str
@@ -75,6 +79,9 @@ class User:
     name: str = ""
     locale: str = ""
     source: str = ""
+    verified_at: int = 0
+    reset_at: int = 0
+    can_sign_in: bool = False
 
 
 def is_active_admin(user: User) -> bool:
@@ -139,7 +146,10 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """An OAuth client. `client_id` is `cli_` + 128 random bits; `secret_hashes` are SHA-256 in hex, two at most."""
+    """An OAuth client. `client_id` is `cli_` + 128 random bits; `secret_hashes` are SHA-256 in hex, two at most.
+
+    `first_party` marks an app of the team itself: its tokens may do all that their users may do.
+    """
 
     client_id: str
     kind: ClientKind
@@ -151,6 +161,7 @@ class Client:
     grants: tuple[str, ...] = ()
     roles: tuple[str, ...] = ()
     status: Status = Status.ACTIVE
+    first_party: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +200,8 @@ class Partner:
     its tokens must have; empty means this stack's issuer. `tenant` is the tenant or project that they must name, if the
     profile has such a claim. `role_map` maps the partner's roles to ours. `allow_missing` names the claims that may be
     absent. A limit of 0 means no limit. `closed_until` is when the partner was last disabled or enabled again: the
-    sessions that it opened before that have ended. `version` rises with every change.
+    sessions that it opened before that have ended. `managed` marks an employer's sign-in: a reset of the password does
+    not suspend its links. `version` rises with every change.
     """
 
     partner_id: str
@@ -213,6 +225,7 @@ class Partner:
     max_users: int = 0
     allow_missing: tuple[str, ...] = ()
     profile_updates: ProfileUpdates = ProfileUpdates.FIRST
+    managed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +233,8 @@ class Link:
     """The identity that an account has with a partner.
 
     `roles` are those that the partner's last token gave. `attributes` holds the other claims of that token, as JSON;
-    `first` holds the claims that only the first token may set.
+    `first` holds the claims that only the first token may set. `confirmed_at` is when the owner last proved that the
+    link is theirs.
     """
 
     sub: str
@@ -230,6 +244,7 @@ class Link:
     roles: tuple[str, ...] = ()
     attributes: str = "{}"
     first: str = "{}"
+    confirmed_at: int = 0
 
 
 class CodePurpose(StrEnum):
