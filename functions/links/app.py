@@ -7,28 +7,28 @@ from latchkey.edge import bootstrap, documents
 from latchkey.edge.callers import Caller
 from latchkey.edge.forms import Members
 from latchkey.edge.http import MAX_BODY, Request, Response
-from latchkey.edge.routing import USER, Routes
+from latchkey.edge.routing import Routes, person
 from latchkey.edge.telemetry import LogJournal
 
 routes = Routes("The partners of a person's own account")
 handler = routes.handler
 
 
-@routes("GET /v1/auth/me/links", needs=USER)
+@routes("GET /v1/auth/me/links", needs=person("profile:read"))
 def list_links(request: Request, caller: Caller) -> Response:
     """Return 200 with the links."""
     found = links().of(caller.sub, caller.sid, now=request.now)
     return Response(200, {"links": [documents.link(each) for each in found]})
 
 
-@routes("POST /v1/auth/me/links", needs=USER)
+@routes("POST /v1/auth/me/links", needs=person("profile:write"))
 def add(request: Request, caller: Caller) -> Response:
     """Link the account with the partner that issued the token, and return 201 with the link."""
     added = links().add(caller.sub, caller.sid, _new_link(request), now=request.now)
     return Response(201, documents.link(added))
 
 
-@routes("DELETE /v1/auth/me/links/{partner_id}", needs=USER)
+@routes("DELETE /v1/auth/me/links/{partner_id}", needs=person("profile:write"))
 def remove(request: Request, caller: Caller) -> Response:
     """Remove a link, and return 204. The last way to open the account stays."""
     request.require_empty()

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from latchkey.core.roles.roles import BUILT_IN
-from latchkey.edge.routing import API_KEY, BEARER, PUBLIC, USER, Access
+from latchkey.edge.routing import API_KEY, BEARER, PUBLIC, Need, Person
 from tests.e2e.accounts import PASSWORD, admin, bearer, person, sign_in
 from tests.e2e.client import Response, RunningTwin
 from tests.routes import declared
@@ -29,7 +29,7 @@ class Crowd:
 
     def headers(self, who: str, route: str) -> dict[str, str]:
         """Return the headers that a caller sends to a route."""
-        if NEEDED[route] is USER and not route.startswith(READ_ONLY):
+        if isinstance(NEEDED[route], Person) and not route.startswith(READ_ONLY):
             self.signed_in.pop(who, None)  # it may end their other sessions too
             return self._shown("other user" if who == "user" else who)
         if who not in self.signed_in:
@@ -117,7 +117,7 @@ CALLERS = [
 ]
 
 
-def expected(needed: Access | str, who: str) -> Callable[[Response], bool]:
+def expected(needed: Need, who: str) -> Callable[[Response], bool]:
     """Return the check for a route's required access and a kind of caller."""
     if needed is PUBLIC:
         return is_decided_by_the_function
@@ -127,7 +127,7 @@ def expected(needed: Access | str, who: str) -> Callable[[Response], bool]:
         return NO_TOKEN
     if needed is BEARER:
         return is_let_in
-    if needed is USER:
+    if isinstance(needed, Person):
         return NO_RIGHT if who == "service" else is_let_in
     return is_let_in if who in {"admin", "operator by an own role"} else NO_RIGHT
 
