@@ -23,7 +23,6 @@ from infra.cli.terminal.tables import Columns
 users = Noun("Accounts: their status, roles and sessions.")
 
 _USERS = path_of("users")
-_ME = "/v1/auth/me"
 _SUB = re.compile(r"usr_[a-z2-7]{26}")
 _IN_LISTS = {"id": "Id", "login": "Login", "status": "Status", "roles": "Roles", "created_at": "Created"}
 _LISTING = Listing(_USERS, "users", Columns(_IN_LISTS))
@@ -119,7 +118,7 @@ def disable(ctx: typer.Context, who: _Who, *, yes: Yes = False, as_json: AsJson 
     """
     api = connect(ctx)
     path = _path(api, who)
-    if path == path_of("users", printable_text(api.get(_ME).members, "id")):
+    if api.caller and path == path_of("users", api.caller):
         confirm("This is your own account: you cannot enable it again.", yes=yes)
     _set_status(api, path, "disabled", as_json=as_json)
 

@@ -107,7 +107,9 @@ class Errors(Enum):
         "Someone else changed this at the same time. Read it and try again.",
         "invalid_request",
     )
-    LAST_ADMIN = ErrorKind("last_admin", 409, "Last admin", "At least one active admin must remain.", "invalid_request")
+    LAST_ADMIN = ErrorKind(
+        "last_admin", 409, "Last admin", "At least one active admin who can sign in must remain.", "invalid_request"
+    )
     ADMIN_EXISTS = ErrorKind(
         "admin_exists",
         409,
