@@ -401,6 +401,20 @@ def test_only_way_in_stays(world: PartnerWorld, shop: Partner) -> None:
     assert len(world.links.of(answer.sub, sid, now=NOW)) == 1
 
 
+def test_link_with_a_disabled_partner_is_no_other_way_in(world: PartnerWorld, shop: Partner) -> None:
+    """It opens nothing, so the one that does must stay."""
+    other = world.partner("https://other.example")
+    answer = world.come(shop)
+    sid = world.claims(answer.tokens).sid or ""
+    token = world.signer.sign(claims(other.issuer, "me-there"))
+    world.links.add(answer.sub, sid, NewLink(token, "", "", ADDRESS), now=NOW)
+    world.set_partner(other, status=Status.DISABLED)
+    with refuses(Errors.VALIDATION_FAILED):
+        world.links.remove(answer.sub, sid, shop.partner_id, "", now=NOW)
+    world.links.remove(answer.sub, sid, other.partner_id, "", now=NOW)
+    assert world.come(shop).sub == answer.sub
+
+
 def test_last_two_ways_in_do_not_go_at_once(
     world: PartnerWorld, shop: Partner, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,7 +13,7 @@ from latchkey.core.events import Event, Journal
 from latchkey.core.grants.sessions import require_live_session
 from latchkey.core.grants.store import SessionStore
 from latchkey.core.mail.outbox import Outbox
-from latchkey.core.model import Link, Mail, MailKind, Partner, User, is_live
+from latchkey.core.model import Link, Mail, MailKind, Partner, Status, User, is_live
 from latchkey.core.partners.assertions import AssertionCheck, Proven
 from latchkey.core.partners.store import LinkStore
 
@@ -123,8 +123,8 @@ class Links:
         """Return the link that must stay if the account has no authenticator of its own."""
         if user.can_sign_in:
             return None
-        for each in self.links.list_links(user.sub):
-            if each.partner_id != partner_id:
+        for each, partner in self.links.list_links_and_partners(user.sub):
+            if each.partner_id != partner_id and partner is not None and partner.status is Status.ACTIVE:
                 return each
         fault = FieldError("partner_id", "only_way_in", "This account has no other way to sign in.")
         raise ServiceError(Errors.VALIDATION_FAILED, "the only way in", fields=(fault,))
