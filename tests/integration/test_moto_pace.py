@@ -32,7 +32,13 @@ _STEP = {
     "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
 }
 _CALLS: tuple[tuple[str, Mapping[str, Any]], ...] = (
-    ("put_item", {"TableName": "t", "Item": _KEY | {"n": {"N": "1"}, "gone": {"BOOL": True}, "m": {"M": {}}}}),
+    (
+        "put_item",
+        {
+            "TableName": "t",
+            "Item": _KEY | {"n": {"N": "1"}, "gone": {"BOOL": True}, "m": {"M": {}}, "b": {"B": b"\xff"}},
+        },
+    ),
     ("put_item", {"TableName": "t", "Item": _OTHER, "ConditionExpression": "attribute_not_exists(pk)"}),
     ("put_item", {"TableName": "t", "Item": _OTHER, "ConditionExpression": "attribute_not_exists(pk)"}),
     ("get_item", {"TableName": "t", "Key": _KEY, "ConsistentRead": True}),

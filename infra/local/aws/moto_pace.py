@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from base64 import b64encode
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -65,7 +66,15 @@ def _write_json(handler: Any, answer: Any) -> Any:
     if isinstance(answer.result, Exception) or handler._get_action() not in _DATA:  # noqa: SLF001 - as above
         return _serialized(handler, answer)
     body = {name: value for name, value in answer.result.items() if value is not None}
-    return 200, {"Content-Type": "application/x-amz-json-1.0", **handler.response_headers}, json.dumps(body)
+    return (
+        200,
+        {"Content-Type": "application/x-amz-json-1.0", **handler.response_headers},
+        json.dumps(body, default=_text),
+    )
+
+
+def _text(octets: bytes) -> str:
+    return b64encode(octets).decode()
 
 
 def _tokens(expression: str) -> list[Any]:
