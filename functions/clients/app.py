@@ -101,7 +101,7 @@ def _changes(request: Request) -> ClientChanges:
     changes = ClientChanges(
         name=members.optional("name", longest=128),
         status=None if status is None else Status(status),
-        first_party=members.optional_flag("first_party"),
+        first_party=members.flag_or_none("first_party"),
         **_lists(members),
     )
     members.nothing_else()

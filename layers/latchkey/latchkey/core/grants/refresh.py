@@ -40,7 +40,17 @@ from latchkey.core.grants.sessions import Sessions
 from latchkey.core.grants.store import Advance, SessionStore
 from latchkey.core.ids import Entropy
 from latchkey.core.mail.outbox import Outbox
-from latchkey.core.model import FIRST_PARTY_CLIENT, Client, MailKind, Partner, Session, Status, User, UserStatus
+from latchkey.core.model import (
+    FIRST_PARTY_CLIENT,
+    Client,
+    MailKind,
+    Partner,
+    Session,
+    Status,
+    User,
+    UserStatus,
+    upholds,
+)
 from latchkey.core.partners.store import LinkStore
 from latchkey.core.policy import PolicySource
 from latchkey.core.roles.roles import Roles
@@ -154,15 +164,13 @@ class RefreshGrant:
         if isinstance(holder, Rights):
             scopes = [each for each in scope.split() if each in holder.scopes]
             return Carried(self.roles.effective_roles(holder.roles), " ".join(scopes))
-        partner = self._require_partner(session) if session.partner_id else None
+        partner = self._require_partner(session, holder.user) if session.partner_id else None
         return what_tokens_carry(self.roles, holder.user, holder.client, partner, scope=scope)
 
-    def _require_partner(self, session: Session) -> Partner:
+    def _require_partner(self, session: Session, user: User) -> Partner:
         """Return the partner that opened the session; end the session if that may no longer open it."""
         partner, link = self.links.find_partner_and_link(session.sub, session.partner_id)
-        if partner is None or partner.status is not Status.ACTIVE or session.created_at <= partner.closed_until:
-            raise self._ended(session, "partner_not_active")
-        if link is None:  # a session that began while the link was removed was not ended with the others
+        if partner is None or not upholds(partner, link, session, reset_at=user.reset_at):
             raise self._ended(session, "partner_not_active")
         return partner
 

@@ -110,10 +110,10 @@ class UserTransfer:
         """Return some of all accounts with their hashes, oldest first.
 
         Anyone who guesses a password can use that account. So the export omits the hash of a user with permissions that
-        the operator lacks. Raises `FRESH_SIGN_IN_REQUIRED` long after a sign-in, and for a machine.
+        the operator lacks. Raises `RECENT_SIGN_IN_REQUIRED` long after a sign-in, and for a machine.
         """
         if now - operator.auth_time >= RECENT_SIGN_IN:
-            raise ServiceError(Errors.FRESH_SIGN_IN_REQUIRED)
+            raise ServiceError(Errors.RECENT_SIGN_IN_REQUIRED)
         page = self.users.list_users(after=after, limit=limit)
         accounts = tuple(self._guarded(each, operator) for each in self._with_credentials(page.items))
         self.journal.record(Event("users_exported", actor=operator.sub, reason=f"{len(accounts)} accounts"))
@@ -168,6 +168,7 @@ class UserTransfer:
             name=record.name,
             locale=record.locale,
             source=record.source,
+            can_sign_in=record.password_hash != NO_PASSWORD,
         )
 
     def _new_sub(self, record: ImportRecord) -> str:
