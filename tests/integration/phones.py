@@ -56,7 +56,7 @@ class Phones(World):
     def session(self, answer: TokenAnswer) -> Session:
         """Return the session of a phone as the store has it."""
         token = self.token(answer)
-        session = self.store.find_session(token.sub, token.sid, NOW)
+        session = self.store.find_user_and_session(token.sub, token.sid, NOW)[1]
         assert session is not None
         return session
 

@@ -66,7 +66,6 @@ OPERATIONS: dict[str, tuple[Callable[[Store], object], list[str]]] = {
         ["BatchGetItem"],
     ),
     "find_partner_and_link": (lambda store: store.find_partner_and_link(USER.sub, "prt_a"), ["BatchGetItem"]),
-    "find_session": (lambda store: store.find_session(SESSION.sub, SESSION.sid, NOW), ["GetItem"]),
     "list_sessions": (lambda store: store.list_sessions(SESSION.sub, NOW), ["Query"]),
     "count_repeat": (lambda store: count_repeat(store, SESSION), ["UpdateItem"]),
     "advance": (lambda store: store.advance(step_from(SESSION)), ["UpdateItem"]),

@@ -91,7 +91,7 @@ def test_an_unknown_id_finds_nothing(store: Store, name: str) -> None:
     """An unknown id, however odd or long, is absent and causes no error, in every query."""
     found = (
         store.find_user(name),
-        store.find_session(name, name, NOW),
+        store.find_user_and_session(name, name, NOW)[1],
         store.find_client(name),
         store.find_api_key(name, NOW),
         store.consume_code(name, CodePurpose.RESET, NOW),

@@ -46,10 +46,6 @@ class SessionItems(TablePart):
         if not stored:
             raise ServiceError(Errors.CONFLICT, "the session id is taken")
 
-    def find_session(self, sub: str, sid: str, now: int) -> Session | None:
-        """Return the session if it is alive."""
-        return _live_session(self._table.get(items.session(sub, sid)), now)
-
     def find_user_and_session(self, sub: str, sid: str, now: int) -> tuple[User | None, Session | None]:
         """Return account and session: two items, one batch, however many sessions the account has."""
         account, session = items.user(sub), items.session(sub, sid)

@@ -54,9 +54,6 @@ class SessionStore(Protocol):
         With `clears`, the attempts counted in the window of its creation are forgotten in the same write.
         """
 
-    def find_session(self, sub: str, sid: str, now: int) -> Session | None:
-        """Return the session if it is alive, read consistently."""
-
     def find_user_and_session(self, sub: str, sid: str, now: int) -> tuple[User | None, Session | None]:
         """Return the account, and the session if it is alive, in one consistent read."""
 
