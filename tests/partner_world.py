@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from latchkey.adapters.store import Store
 from latchkey.core.authenticators.links import Links
+from latchkey.core.clients.first_party import BUILT_IN_APP
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.grants.gate import Gate
 from latchkey.core.grants.issuing import Issuer
@@ -132,7 +133,7 @@ class PartnerWorld(World):
 
     def enter(self, assertion: str, *, now: int = NOW, **asked: Any) -> PartnerAnswer:
         """Sign in by an assertion from the usual address."""
-        return self.partner_grant(Exchange(assertion, ADDRESS, **asked), now=now)
+        return self.partner_grant(Exchange(assertion, ADDRESS, **{"client": BUILT_IN_APP} | asked), now=now)
 
     def come(self, partner: Partner, sub: str = "u-1", *, now: int = NOW, **members: Any) -> PartnerAnswer:
         """Sign a user in by a fresh assertion of the standard profile."""

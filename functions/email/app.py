@@ -7,14 +7,14 @@ from latchkey.edge import bootstrap, forms
 from latchkey.edge.callers import Caller
 from latchkey.edge.forms import LONGEST_LOGIN, LONGEST_PASSWORD, Members
 from latchkey.edge.http import Request, Response
-from latchkey.edge.routing import PUBLIC, USER, Routes
+from latchkey.edge.routing import PUBLIC, Routes, person
 from latchkey.edge.telemetry import LogJournal
 
 routes = Routes("A new e-mail address")
 handler = routes.handler
 
 
-@routes("POST /v1/user/email/change", needs=USER)
+@routes("POST /v1/user/email/change", needs=person("profile:write"))
 def change(request: Request, caller: Caller) -> Response:
     """Send a code to the new address and return 202, whether or not the address is taken."""
     email, current = _change(request)

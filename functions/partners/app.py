@@ -123,7 +123,7 @@ def _changeable(members: Members) -> PartnerChanges:
         max_users=_limit(members, "max_users"),
         allow_missing=members.texts("allow_missing", most=len(RELAXATIONS)),
         profile_updates=None if updates is None else ProfileUpdates(updates),
-        managed=members.flag_or_none("managed"),
+        managed=members.optional_flag("managed"),
     )
     if changes.name == "":
         raise invalid_field("name", "required", "This member must not be empty.")

@@ -38,6 +38,7 @@ def operators_of_the_stack(monkeypatch: pytest.MonkeyPatch) -> None:
     """One may read, one may write, one may also read secrets, and one is a user."""
     roles = {sub: frozenset(permissions) for sub, permissions in GRANTED.items()} | {USER: frozenset({"profile:read"})}
     monkeypatch.setattr(bootstrap, "store", object)
+    monkeypatch.setattr(bootstrap, "clients", object)
     monkeypatch.setattr(operators, "require_live_session", account)
     monkeypatch.setattr(bootstrap, "roles_now", lambda: RoleRegistry({"user": frozenset(), **roles}))
 
@@ -51,7 +52,7 @@ def world() -> SigningWorld:
 def ask(world: SigningWorld, sub: str, method: str, path: str, body: Any = None, **more: Any) -> dict[str, Any]:
     """Ask a route. A body that is not a string is sent as JSON."""
     text = "" if body is None else body if isinstance(body, str) else json.dumps(body)
-    caller = {"sub": sub, "sid": "ses_a", "auth_time": str(LATER)}
+    caller = {"sub": sub, "sid": "ses_a", "client_id": "cli_app", "auth_time": str(LATER)}
     headers = {"content-type": "application/json"}
     request = Request(method, f"/v1/admin/signing{path}", headers, text.encode(), {}, "192.0.2.7", caller, "r-1", LATER)
     with pytest.MonkeyPatch.context() as patch:

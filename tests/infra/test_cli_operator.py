@@ -117,9 +117,24 @@ COMMANDS: dict[str, tuple[list[str], Call, Any]] = {
         ),
         CLIENT,
     ),
+    "client create of the team": (
+        ["client", "create", "--kind", "public", "--name", "App", "--first-party"],
+        Call("POST", CLIENTS, "", {"kind": "public", "name": "App", "first_party": True}),
+        CLIENT,
+    ),
     "client set": (
         ["client", "set", "cli_x", "--name", "Shop", "--role", "", "--scope", "a", "--scope", "b"],
         Call("PATCH", f"{CLIENTS}/cli_x", "", {"name": "Shop", "scopes": ["a", "b"], "roles": []}),
+        CLIENT,
+    ),
+    "client set of the team": (
+        ["client", "set", "cli_x", "--first-party"],
+        Call("PATCH", f"{CLIENTS}/cli_x", "", {"first_party": True}),
+        CLIENT,
+    ),
+    "client set of others": (
+        ["client", "set", "cli_x", "--no-first-party"],
+        Call("PATCH", f"{CLIENTS}/cli_x", "", {"first_party": False}),
         CLIENT,
     ),
     "client disable": (

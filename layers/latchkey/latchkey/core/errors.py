@@ -71,6 +71,13 @@ class Errors(Enum):
     FORBIDDEN = ErrorKind(
         "forbidden", 403, "Forbidden", "This token does not carry the permission needed.", "insufficient_scope"
     )
+    FRESH_SIGN_IN_REQUIRED = ErrorKind(
+        "fresh_sign_in_required",
+        403,
+        "Fresh sign-in required",
+        "This needs a person who has signed in within the last 10 minutes. A service cannot do it.",
+        "insufficient_user_authentication",
+    )
     ACCOUNT_DISABLED = ErrorKind(
         "account_disabled", 403, "Account disabled", "This account is disabled or deleted.", "invalid_grant"
     )
@@ -126,6 +133,13 @@ class Errors(Enum):
     )
     BUILT_IN_ROLE = ErrorKind(
         "built_in_role", 409, "Built-in role", "This role is built in and cannot be changed.", "invalid_request"
+    )
+    IN_USE = ErrorKind(
+        "in_use",
+        409,
+        "In use",
+        "The service itself needs this, so it cannot be deleted or disabled.",
+        "invalid_request",
     )
     LIMIT_REACHED = ErrorKind(
         "limit_reached", 409, "Limit reached", "The maximum number of these is reached.", "invalid_request"

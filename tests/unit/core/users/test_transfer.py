@@ -234,7 +234,7 @@ def test_hashes_go_out_soon_after_a_sign_in_alone(movers: Movers, age: int, allo
     if allowed:
         movers.transfer.hand_out(operator, after="", limit=1, now=NOW)
     else:
-        with refuses(Errors.FORBIDDEN):
+        with refuses(Errors.FRESH_SIGN_IN_REQUIRED):
             movers.transfer.hand_out(operator, after="", limit=1, now=NOW)
 
 

@@ -107,13 +107,13 @@ class UserTransfer:
         return ImportReport(fresh, present, tuple(sorted(refused, key=lambda refusal: refusal.index)))
 
     def hand_out(self, operator: Operator, *, after: str, limit: int, now: int) -> Page[Exported]:
-        """Return some of all accounts with their hashes, oldest first. Raises `FORBIDDEN` long after a sign-in.
+        """Return some of all accounts with their hashes, oldest first.
 
         Anyone who guesses a password can use that account. So the export omits the hash of a user with permissions that
-        the operator lacks.
+        the operator lacks. Raises `FRESH_SIGN_IN_REQUIRED` long after a sign-in, and for a machine.
         """
         if now - operator.auth_time >= RECENT_SIGN_IN:
-            raise ServiceError(Errors.FORBIDDEN, "a fresh sign-in is needed")
+            raise ServiceError(Errors.FRESH_SIGN_IN_REQUIRED)
         page = self.users.list_users(after=after, limit=limit)
         accounts = tuple(self._guarded(each, operator) for each in self._with_credentials(page.items))
         self.journal.record(Event("users_exported", actor=operator.sub, reason=f"{len(accounts)} accounts"))
