@@ -109,7 +109,7 @@ def _changeable(members: Members) -> PartnerChanges:
     status = members.choice("status", tuple(Status))
     updates = members.choice("profile_updates", tuple(ProfileUpdates))
     changes = PartnerChanges(
-        name=members.optional("name", longest=128),
+        name=members.label("name"),
         status=None if status is None else Status(status),
         audience=members.optional("audience", longest=512),
         tenant=members.optional("tenant", longest=256),
@@ -132,7 +132,7 @@ def _changeable(members: Members) -> PartnerChanges:
 
 
 def _limit(members: Members, name: str) -> int | None:
-    value = members.number(name)
+    value = members.number(name, cleared=0)
     if value is not None and not 0 <= value <= _HIGHEST:
         raise invalid_field(name, "bad_value", "This must be 0, which means no limit, or a number above it.")
     return value

@@ -83,9 +83,9 @@ class Request:
             raise ServiceError(Errors.INVALID_REQUEST, "a body on a route without one")
 
     def _require_content(self, media_type: str) -> None:
-        kind, _, parameters = self.headers.get("content-type", "").partition(";")
-        charset = parameters.strip().lower()
-        if kind.strip().lower() != media_type or charset not in {"", "charset=utf-8", 'charset="utf-8"'}:
+        # Neither type has parameters: both are UTF-8 whatever a charset says (RFC 8259 section 11, WHATWG URL 5.1).
+        kind = self.headers.get("content-type", "").partition(";")[0]
+        if kind.strip().lower() != media_type:
             raise ServiceError(Errors.UNSUPPORTED_MEDIA_TYPE, f"not {media_type}")
         if len(self.body) > MAX_BODY:
             raise ServiceError(Errors.PAYLOAD_TOO_LARGE, f"{len(self.body)} bytes")
