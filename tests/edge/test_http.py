@@ -132,6 +132,14 @@ def test_a_body_of_another_charset_is_refused() -> None:
     assert answer(event)[1]["errors"][0]["code"] == "not_utf8"
 
 
+@pytest.mark.parametrize(("method", "has_body"), [("GET", True), ("HEAD", False)])
+def test_an_answer_to_head_has_no_body(method: str, has_body: bool) -> None:
+    """Status and headers are those of GET (RFC 9110 section 9.3.2), and so are they of an error."""
+    for handle in (lambda _: Response(200, {"a": 1}), lambda _: (_ for _ in ()).throw(ServiceError(Errors.NOT_FOUND))):
+        answered = endpoint(handle)(rest("") | {"httpMethod": method}, None)
+        assert (bool(answered["body"]), "json" in answered["headers"]["Content-Type"]) == (has_body, True)
+
+
 def test_a_large_body_is_refused() -> None:
     """One byte over the limit is too much."""
     body = json.dumps({"a": "x" * MAX_BODY})[: MAX_BODY + 1]

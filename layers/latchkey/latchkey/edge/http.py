@@ -144,9 +144,8 @@ _ALWAYS = {
 
 def _request(event: Event, request_id: str) -> Request:
     context = event.get("requestContext") or {}
-    http = context.get("http") or {}  # payload 2.0
     return Request(
-        method=http.get("method") or event.get("httpMethod") or "",
+        method=_method(event),
         path=_route(event),
         headers=_headers(event),
         body=_body(event),
@@ -157,6 +156,11 @@ def _request(event: Event, request_id: str) -> Request:
         now=int(time.time()),
         query=_query(event),
     )
+
+
+def _method(event: Event) -> str:
+    http = (event.get("requestContext") or {}).get("http") or {}  # payload 2.0
+    return str(http.get("method") or event.get("httpMethod") or "")
 
 
 def _route(event: Event) -> str:
@@ -271,9 +275,10 @@ def _rendered(response: Response, event: Event, request_id: str) -> dict[str, An
     if response.body is not None:
         headers["Content-Type"] = "application/json"
     headers |= cors.answer_headers(event.get("headers") or {})
+    has_body = response.body is not None and _method(event) != "HEAD"  # RFC 9110 section 9.3.2
     return {
         "statusCode": response.status,
         "headers": headers | dict(response.headers),
-        "body": "" if response.body is None else json.dumps(response.body, ensure_ascii=False),
+        "body": json.dumps(response.body, ensure_ascii=False) if has_body else "",
         "isBase64Encoded": False,
     }

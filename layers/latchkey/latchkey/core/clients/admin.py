@@ -205,4 +205,4 @@ def _check(client: Client) -> None:
     if client.redirect_uris and Grant.AUTHORIZATION_CODE not in GRANTS[client.kind]:
         raise invalid_field("redirect_uris", "not_for_this_kind", f"A {client.kind} client is never redirected to.")
     for uri in client.redirect_uris:
-        check_redirect_uri(uri)
+        check_redirect_uri(uri, client.kind)
