@@ -123,6 +123,7 @@ def _changeable(members: Members) -> PartnerChanges:
         max_users=_limit(members, "max_users"),
         allow_missing=members.texts("allow_missing", most=len(RELAXATIONS)),
         profile_updates=None if updates is None else ProfileUpdates(updates),
+        alg=members.choice("alg", ("", *AssertionAlgorithm)),
     )
     if changes.name == "":
         raise invalid_field("name", "required", "This member must not be empty.")
@@ -160,6 +161,7 @@ def _shown(partner: Partner) -> dict[str, Any]:
         "org": partner.org,
         "keys": [json.loads(partner.keys[kid]) for kid in sorted(partner.keys)],
         "jwks_uri": partner.jwks_uri,
+        "alg": partner.alg,
         "role_map": dict(partner.role_map),
         "default_roles": partner.default_roles,
         "clients": partner.clients,
@@ -182,5 +184,6 @@ def partner_admin() -> PartnerAdmin:
         roles=bootstrap.roles_now(),
         journal=LogJournal(),
         entropy=secrets.token_bytes,
+        keys=bootstrap.partner_keys(),
         local_keys=Environment(os.environ).flag("LATCHKEY_LOCAL_JWKS"),
     )
