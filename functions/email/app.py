@@ -25,7 +25,7 @@ def change(request: Request, caller: Caller) -> Response:
 @routes("POST /v1/user/email/confirm", needs=PUBLIC)
 def confirm(request: Request) -> Response:
     """Move the account to the new address, with the code that was sent there, and return 204."""
-    email_changes().confirm(forms.token(request), now=request.now)
+    email_changes().confirm(forms.code(request), now=request.now)
     return Response(204)
 
 

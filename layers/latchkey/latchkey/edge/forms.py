@@ -68,10 +68,13 @@ class Members:
         """Take a token, a code or a client's secret that must be present. It may go by several names, as in `one_of`.
 
         Its length and its characters are not judged here. Whatever is wrong with a secret, apps must get the error of a
-        wrong secret: a refresh token that is too long is an `invalid_grant`, not an `invalid_request`. White space
-        around it is cut, since people paste codes out of mails.
+        wrong secret: a refresh token that is too long is an `invalid_grant`, not an `invalid_request`.
         """
-        return _only_one(names, self._trimmed(names))
+        return _only_one(names, self._strings(names))
+
+    def code(self, name: str) -> str:
+        """Take a code as `secret` does, without the white space around it: people paste codes out of mails."""
+        return _only_one((name,), self._trimmed((name,)))
 
     def has(self, name: str) -> bool:
         """Say whether a member is present and not taken yet."""
@@ -233,13 +236,16 @@ class Members:
         value = self._left.pop(name, _MISSING)
         return cleared if value is None else value
 
-    def _trimmed(self, names: tuple[str, ...]) -> dict[str, str]:
-        """Take the strings of these names, as far as they are present, without the white space around them."""
+    def _strings(self, names: tuple[str, ...]) -> dict[str, str]:
+        """Take the strings of these names, as far as they are present."""
         given = {name: self._left.pop(name) for name in names if name in self._left}
         for name, value in given.items():
             if not isinstance(value, str):
                 raise invalid_field(name, "not_a_text", "This member must be a string.")
-        return {name: trimmed(str(value)) for name, value in given.items()}
+        return {name: str(value) for name, value in given.items()}
+
+    def _trimmed(self, names: tuple[str, ...]) -> dict[str, str]:
+        return {name: trimmed(value) for name, value in self._strings(names).items()}
 
     def nothing_else(self) -> None:
         """Refuse any member that has not been taken."""
@@ -251,6 +257,14 @@ def token(request: Request) -> str:
     """Read `{token}`."""
     members = Members.of_json(request)
     text = members.secret("token")
+    members.nothing_else()
+    return text
+
+
+def code(request: Request) -> str:
+    """Read `{token}`: a code from a mail."""
+    members = Members.of_json(request)
+    text = members.code("token")
     members.nothing_else()
     return text
 
