@@ -55,8 +55,10 @@ class Users(TablePart):
 
     def find_credentials(self, logins: Sequence[str]) -> Mapping[str, Credential]:
         """Return the credentials of those logins that are taken: one read for all of them."""
-        found = self._table.get_all([items.login(login) for login in dict.fromkeys(logins)])
-        return {credential.login: credential for credential in map(credential_of, found)}
+        keys = {login: items.login(login) for login in logins}
+        found = map(credential_of, self._table.get_all(list(dict.fromkeys(keys.values()))))
+        taken = {items.login(credential.login): credential for credential in found}
+        return {login: taken[key] for login, key in keys.items() if key in taken}
 
     def update_profile(self, sub: str, changes: Mapping[str, str]) -> User | None:
         """Set `name` and `locale` members; any other raises `ValueError`."""

@@ -213,4 +213,4 @@ def _check(client: Client) -> None:
     if client.first_party and client.kind is ClientKind.SERVICE:
         raise invalid_field("first_party", "not_for_this_kind", "A service has no users.")
     for uri in client.redirect_uris:
-        check_redirect_uri(uri)
+        check_redirect_uri(uri, client.kind)

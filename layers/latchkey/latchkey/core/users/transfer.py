@@ -141,14 +141,18 @@ class UserTransfer:
         except ServiceError as error:
             if error.error is not Errors.USER_EXISTS:
                 raise
-            return not self._is_present(record, credential, self.credentials.find_credential(record.login))
+            held = self.credentials.find_credential(record.login)
+            if not self._is_present(record, credential, held):  # the login of another account looks like this one
+                raise
+            return False
         self.journal.record(Event("user_imported", sub=user.sub, reason=" ".join(user.roles), actor=operator.sub))
         return True
 
     def _is_present(self, record: ImportRecord, wanted: Credential, held: Credential | None) -> bool:
         """Say whether the record's account exists; raise `USER_EXISTS` if another account has its login or its id."""
         if held is not None:
-            if held.sub == wanted.sub or held.password_hash == wanted.password_hash:
+            same_hash = held.login == wanted.login and held.password_hash == wanted.password_hash
+            if held.sub == wanted.sub or same_hash:
                 return True
             raise ServiceError(Errors.USER_EXISTS, "the login is another's", fields=(_TAKEN_LOGIN,))
         if self.credentials.find_user(wanted.sub) is None:
