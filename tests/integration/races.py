@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from latchkey.core.clients.store import MAX_API_KEYS
 from latchkey.core.errors import Errors, ServiceError
+from latchkey.core.mail.store import MOST_TRIES
 from latchkey.core.model import is_active_admin
 from latchkey.core.throttle import Counter, ThrottleRule
 from tests.integration import samples
@@ -80,6 +81,14 @@ def race_for_a_code(store: Store) -> None:
     store.save_code(code)
     got = race(lambda _: store.consume_code(code.code_hash, code.purpose, NOW))
     assert [used for used in got if used] == [code]
+
+
+def race_for_tries(store: Store) -> None:
+    """Assert that many guesses at one short code get exactly its tries."""
+    code = samples.code()
+    store.save_code(code)
+    got = race(lambda _: store.try_code(code.code_hash, code.purpose, NOW))
+    assert [tried for tried in got if tried] == [code] * MOST_TRIES
 
 
 def race_for_attempts(store: Store) -> None:

@@ -33,6 +33,12 @@ def test_one_code_is_used_once(store: Store) -> None:
         races.race_for_a_code(store)
 
 
+def test_tries_of_a_short_code_are_never_more(store: Store) -> None:
+    """Thirty guesses at one code, ten times over, get exactly five tries each time."""
+    for _ in range(races.ROUNDS // 2):
+        races.race_for_tries(store)
+
+
 def test_one_writer_holds_a_lease(store: Store) -> None:
     """Thirty writers who want one lease, twenty times over, find one holder each time, and one again when it ends."""
     for _ in range(races.ROUNDS // 2):

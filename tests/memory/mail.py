@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from latchkey.core.errors import Errors, ServiceError
+from latchkey.core.mail.store import MOST_TRIES
 from latchkey.core.model import Mail, OneTimeCode
 from tests.memory.state import State
 
@@ -22,6 +23,15 @@ class Codes(State):
         with self._lock:
             code = self._codes.get((code_hash, purpose))
             return code if code and code.expires_at > now and (code_hash, purpose) not in self._used_codes else None
+
+    def try_code(self, code_hash: str, purpose: str, now: int) -> OneTimeCode | None:
+        """Count a try at a live code that has not been used; return nothing after the last."""
+        with self._lock:
+            code, tries = self.find_code(code_hash, purpose, now), self._code_tries[code_hash, purpose]
+            if code is None or tries >= MOST_TRIES:
+                return None
+            self._code_tries[code_hash, purpose] += 1
+            return code
 
     def consume_code(self, code_hash: str, purpose: str, now: int) -> OneTimeCode | None:
         """Use a code if it is live and has not been used."""

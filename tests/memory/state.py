@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from threading import RLock
 from typing import TypeVar
@@ -26,6 +27,7 @@ class State:
         self._sessions: dict[tuple[str, str], Session] = {}
         self._codes: dict[tuple[str, str], OneTimeCode] = {}
         self._used_codes: set[tuple[str, str]] = set()
+        self._code_tries: Counter[tuple[str, str]] = Counter()
         self._mails: dict[str, Mail] = {}
         self._clients: dict[str, Client] = {}
         self._api_keys: dict[str, ApiKey] = {}

@@ -6,6 +6,7 @@ from latchkey.adapters.dynamodb import items
 from latchkey.adapters.dynamodb.items import LINGER, AnyItem, Item
 from latchkey.adapters.dynamodb.table import TablePart
 from latchkey.core.errors import Errors, ServiceError
+from latchkey.core.mail.store import MOST_TRIES
 from latchkey.core.model import Mail, OneTimeCode
 
 
@@ -55,6 +56,16 @@ class Codes(TablePart):
         code = items.decode(OneTimeCode, item)
         return code if code.expires_at > now else None
 
+    def try_code(self, code_hash: str, purpose: str, now: int) -> OneTimeCode | None:
+        """Count a try, if the code is usable and has one left. The count is a member of the item alone."""
+        write = self._table.update(
+            items.code(code_hash, purpose),
+            "SET #tried_at = :now ADD #tries :one",
+            {"now": now, "one": 1, "most": MOST_TRIES},
+            only_if=f"{USABLE} AND {_A_TRY_LEFT}",
+        )
+        return items.decode(OneTimeCode, write.item) if write.applied and write.item else None
+
     def consume_code(self, code_hash: str, purpose: str, now: int) -> OneTimeCode | None:
         """Use a code, if it is unused: the purpose is part of the key."""
         write = self._table.update(items.code(code_hash, purpose), "SET #used_at = :now", {"now": now}, only_if=USABLE)
@@ -68,4 +79,5 @@ class Codes(TablePart):
 #   --|-------------|---------------|--------------------------|---->
 #     |<--------- usable ---------->|<-------- absent -------->| swept
 #
+_A_TRY_LEFT = "(attribute_not_exists(#tries) OR #tries < :most)"
 USABLE = "#expires_at > :now AND attribute_not_exists(#used_at)"

@@ -8,6 +8,9 @@ from typing import Protocol
 
 from latchkey.core.model import Mail, MailKind, OneTimeCode
 
+MOST_TRIES = 5
+"""Tries of one short code. Six digits have a million values, so these tries find one with a chance of 1 in 200,000."""
+
 
 class CodeStore(Protocol):
     """One-time codes."""
@@ -17,6 +20,13 @@ class CodeStore(Protocol):
 
     def find_code(self, code_hash: str, purpose: str, now: int) -> OneTimeCode | None:
         """Return a live, unused code of that purpose, and leave it unused."""
+
+    def try_code(self, code_hash: str, purpose: str, now: int) -> OneTimeCode | None:
+        """Count a try at a live, unused code and return it, and leave it unused; after `MOST_TRIES`, return `None`.
+
+        For short codes, whose key is the SHA-256 of an id. One conditional write, so that N parallel callers never get
+        more tries.
+        """
 
     def consume_code(self, code_hash: str, purpose: str, now: int) -> OneTimeCode | None:
         """Take a live code of that purpose out of the store; of many callers at most one gets it."""
