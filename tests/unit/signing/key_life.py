@@ -47,6 +47,7 @@ AUDIENCES = [AUDIENCE, "shop", ISSUER]
 """There are so few that a move often goes back. One of them is also an issuer."""
 
 DAY = 86_400
+TTLS = (60, 900, 3600)
 LONGEST_MEMORY = 2 * (OWN_JWKS_AGE + 300)
 
 Pauses: TypeAlias = tuple[float, float]
@@ -144,7 +145,9 @@ class KeyLife(RuleBasedStateMachine):
         self.whole = True
 
     @initialize(
-        caches=st.sampled_from(CACHES), algorithm=st.sampled_from(Algorithm), access_ttl=st.sampled_from([60, 900, 3600])
+        caches=st.sampled_from(CACHES),
+        algorithm=st.sampled_from(Algorithm),
+        access_ttl=st.sampled_from(TTLS),
     )
     def begin(self, caches: Caches, algorithm: Algorithm, access_ttl: int) -> None:
         """Put the first policy in force. There are no readers before it."""

@@ -245,7 +245,7 @@ def test_access_token_lives_for_an_hour_at_most(policy: SigningPolicy) -> None:
 def test_longer_life_in_a_document_of_an_older_release_is_cut_to_an_hour(
     policy: SigningPolicy, stored: int, read: int
 ) -> None:
-    """The document still loads, new tokens live for an hour, and the keys verify the older tokens until these expire."""
+    """The document still loads, new tokens live for an hour, and the keys verify older tokens until these expire."""
     document = json.loads(seconds(policy, access_ttl=3600).to_json()) | {"access_ttl": stored}
     for key in document["keys"]:
         key["max_ttl"] = max(key["max_ttl"], stored)
