@@ -10,6 +10,7 @@ from latchkey.adapters.store import Store
 from latchkey.core.authenticators.change_email import EmailChanges
 from latchkey.core.authenticators.change_password import PasswordChanges
 from latchkey.core.authenticators.ownership import Ownership
+from latchkey.core.authenticators.undo_email import EmailUndo
 from latchkey.core.clients.directory import ClientDirectory
 from latchkey.core.credentials.new_passwords import NewPasswords
 from latchkey.core.credentials.passwords import CHEAPEST_FOR_TESTS, BlockList, PasswordRules
@@ -33,6 +34,7 @@ from latchkey.core.users.sign_up import MailedSignUp
 from latchkey.signing.accepted import Accepted
 from latchkey.signing.keys import Algorithm, VerificationKey
 from latchkey.signing.policy import Lifetimes, Moment, SigningPolicy, first_policy
+from latchkey.signing.sealing import SealKeys, first_seal_keys
 from latchkey.signing.tokens import AccessClaims, verify
 from tests.memory.store import MemoryStore
 
@@ -65,6 +67,21 @@ class Fixed:
         """Return it. Raises `UNAVAILABLE` while it is away."""
         if self.away:
             raise ServiceError(Errors.UNAVAILABLE, "away")
+        return self.held
+
+
+@dataclass
+class HeldSeals:
+    """A source of seal keys that always has these."""
+
+    held: SealKeys
+
+    def seal_keys(self) -> SealKeys:
+        """Return them."""
+        return self.held
+
+    def reread_seal_keys(self) -> SealKeys:
+        """Return them."""
         return self.held
 
 
@@ -164,9 +181,11 @@ class World:
         self.machines = MachineGrants(self.clients, self.source, gate, issuer, BUILT_IN, self.journal)
 
         self.postman = KeptMail()
+        self.seals = HeldSeals(first_seal_keys(NOW, self.entropy))
         self.mailroom = Mailroom(
             outbox=self.store,
             codes=self.store,
+            seals=self.seals,
             credentials=self.store,
             writer=PlainWriter(),
             postman=self.postman,
@@ -197,12 +216,22 @@ class World:
             journal=self.journal,
         )
         self.emails = EmailChanges(
-            authenticators=self.store,
+            addresses=self.store,
             credentials=self.store,
             sessions=self.store,
             codes=self.store,
             attempts=self.store,
+            seals=self.seals,
             ownership=self.ownership,
+            outbox=self.outbox,
+            journal=self.journal,
+        )
+        self.email_undo = EmailUndo(
+            addresses=self.store,
+            credentials=self.store,
+            links=self.store,
+            sessions=self.store,
+            codes=self.store,
             outbox=self.outbox,
             journal=self.journal,
         )

@@ -6,7 +6,7 @@ import time
 from functools import cache
 from typing import Any
 
-from latchkey.adapters import dynamodb, ses
+from latchkey.adapters import dynamodb, secrets_manager, ses
 from latchkey.adapters.dynamodb.mail import mail_of
 from latchkey.adapters.store import Store
 from latchkey.core.errors import Errors, ServiceError
@@ -53,12 +53,19 @@ def _table() -> Store:
 
 
 @cache
+def _seals() -> secrets_manager.SecretSealSource:
+    secret = Environment(os.environ).text("LATCHKEY_SEAL_SECRET")
+    return secrets_manager.SecretSealSource(secrets_manager.connect(), secret, time.monotonic)
+
+
+@cache
 def mailroom(link_base: str) -> Mailroom:
     """Return the sender of mails whose links begin like this."""
     env = Environment(os.environ)
     return Mailroom(
         outbox=_table(),
         codes=_table(),
+        seals=_seals(),
         credentials=_table(),
         writer=JinjaWriter(),
         postman=ses.SesPostman(ses.connect(), env.text("LATCHKEY_MAIL_FROM")),

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from latchkey.core.authenticators.store import NewLogin, NewPassword
+from latchkey.core.authenticators.store import NewLogin, NewPassword, UndoneChange
 from latchkey.core.events import RecordedEvent
 from latchkey.core.model import (
     ApiKey,
@@ -162,10 +162,34 @@ def new_password(owner: User, code: OneTimeCode | None = None, keep: str = "", m
     return NewPassword(credential(owner), owner, "$argon2id$new", NOW, code, keep, mail)
 
 
-def new_login(owner: User, login: str = "", code: OneTimeCode | None = None, mail: Mail | None = None) -> NewLogin:
+def new_login(  # noqa: PLR0913 - as many as a change has members
+    owner: User,
+    login: str = "",
+    code: OneTimeCode | None = None,
+    mail: Mail | None = None,
+    *,
+    now: int = NOW,
+    reserved_until: int = NOW + 259_200,
+) -> NewLogin:
     """Return the move that a user with the sample credential makes, by a code that is not stored unless given."""
     moving = code or OneTimeCode("0" * 64, CodePurpose.CHANGE_EMAIL, owner.sub, NOW + 600)
-    return NewLogin(credential(owner), owner, login or unique("new@"), NOW, moving, mail)
+    return NewLogin(credential(owner), owner, login or unique("new@"), now, moving, mail, reserved_until)
+
+
+def undone_change(change: NewLogin, user: User, held: Credential, code: OneTimeCode) -> UndoneChange:
+    """Return what takes an account, as it is now, back to the login before a change that reserved it."""
+    assert change.reservation
+    return UndoneChange(
+        reservation=change.reservation,
+        later=(),
+        held=held,
+        user=user,
+        links=(),
+        credential=Credential(change.held.login, user.sub, "!", user.epoch + 1),
+        code=code,
+        mails=(),
+        now=NOW,
+    )
 
 
 def event(sub: str = "", *, ms: int = 0, expires_at: int = NOW + 600) -> RecordedEvent:

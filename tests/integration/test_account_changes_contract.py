@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from latchkey.core.errors import Errors
+from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.model import CodePurpose, UserStatus
 from tests.integration import samples
 from tests.integration.contract import refuses, step_from
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from latchkey.adapters.store import Store
-    from latchkey.core.authenticators.store import NewPassword
+    from latchkey.core.authenticators.store import NewLogin, NewPassword
     from latchkey.core.model import OneTimeCode, Session, User
 
 
@@ -43,6 +43,23 @@ def in_session(store: Store, user: User) -> Session:
 def password_changes(store: Store, changes: list[NewPassword]) -> Callable[[int], bool]:
     """Return the act of each racer."""
     return lambda number: store.change_password(changes[number])
+
+
+def moves(store: Store, change: NewLogin) -> bool:
+    """Say whether an account moves: another may have the new login."""
+    try:
+        return store.change_login(change)
+    except ServiceError as error:
+        if error.error is Errors.USER_EXISTS:
+            return False
+        raise
+
+
+def moved(store: Store, user: User, **members: Any) -> NewLogin:
+    """Return a change of login that was made."""
+    change = samples.new_login(user, code=coded(store, CodePurpose.CHANGE_EMAIL), **members)
+    assert store.change_login(change)
+    return change
 
 
 def is_spent(store: Store, code: OneTimeCode) -> bool:
@@ -235,15 +252,25 @@ def test_one_code_sets_one_password(store: Store) -> None:
 
 
 def test_an_account_moves_with_its_credential(store: Store) -> None:
-    """The old login is free, the new one opens the account as before, the code is used, the mail waits."""
+    """The old login opens nothing, the new one opens the account as before, the code is used, the mail waits."""
     user, code, mail = registered(store), coded(store, CodePurpose.CHANGE_EMAIL), samples.mail()
     change = samples.new_login(user, code=code, mail=mail)
     assert store.change_login(change)
     moved = replace(samples.credential(user), login=change.login)
     assert (store.find_credential(user.login), store.find_credential(change.login)) == (None, moved)
-    assert store.find_user(user.sub) == replace(user, login=change.login)
+    assert store.find_user(user.sub) == replace(user, login=change.login, verified_at=NOW, address_changed_at=NOW)
     assert is_spent(store, code)
     assert store.find_mail(mail.mail_id, NOW) == mail
+
+
+def test_a_login_that_is_not_reserved_is_free(store: Store) -> None:
+    """Another account can take it at once, and the account that left it need not wait."""
+    user = registered(store)
+    move = samples.new_login(user, code=coded(store, CodePurpose.CHANGE_EMAIL), reserved_until=0)
+    assert store.change_login(move)
+    moved = store.find_user(user.sub)
+    assert (moved and moved.address_changed_at, store.find_reservation(user.login, NOW)) == (0, None)
+    registered(store, login=user.login)
 
 
 @pytest.mark.parametrize("spoilt", ["taken login", "unknown code", "other hash", "other epoch"])
@@ -258,7 +285,7 @@ def test_a_move_that_is_refused_changes_nothing(store: Store, spoilt: str) -> No
         "other hash": replace(change, held=replace(change.held, password_hash="$argon2id$older")),
         "other epoch": replace(change, user=replace(user, epoch=2)),
     }[spoilt]
-    assert not store.change_login(change)
+    assert not moves(store, change)
     held = store.find_credential(user.login), store.find_credential(other.login), store.find_user(user.sub)
     assert held == (samples.credential(user), samples.credential(other), user)
     assert not is_spent(store, code)
@@ -269,8 +296,8 @@ def test_one_address_gets_one_of_many_accounts(store: Store) -> None:
     """Thirty accounts move to one address at once: one gets it, and the others keep their own."""
     login = samples.unique("new@")
     users = [registered(store) for _ in range(30)]
-    moves = [samples.new_login(user, login, coded(store, CodePurpose.CHANGE_EMAIL)) for user in users]
-    won = race(lambda number: store.change_login(moves[number]))
+    changes = [samples.new_login(user, login, coded(store, CodePurpose.CHANGE_EMAIL)) for user in users]
+    won = race(lambda number: moves(store, changes[number]))
     held = store.find_credential(login)
     assert won.count(True) == 1
     assert held is not None

@@ -31,6 +31,8 @@ LATE_ADMIN = replace(samples.user(roles=("admin",)), status=UserStatus.PENDING)
 SESSION = samples.session(USER.sub)
 CODE = samples.code(purpose=CodePurpose.CONFIRM)
 MAIL = samples.mail()
+MOVE = samples.new_login(USER)
+MOVED = replace(MOVE.held, login=MOVE.login)
 CLIENT = samples.client()
 KEY = replace(samples.api_key(expires_at=NOW + 60), client_id=CLIENT.client_id)
 SUCCESSOR = replace(samples.api_key(), client_id=KEY.client_id)
@@ -78,7 +80,13 @@ OPERATIONS: dict[str, tuple[Callable[[Store], object], list[str]]] = {
     "find_mail": (lambda store: store.find_mail(MAIL.mail_id, NOW), ["GetItem"]),
     "activate_user": (lambda store: store.activate_user(USER.sub), ["UpdateItem"]),
     "change_password": (lambda store: store.change_password(samples.new_password(USER)), ["TransactWriteItems"]),
-    "change_login": (lambda store: store.change_login(samples.new_login(USER)), ["TransactWriteItems"]),
+    "begin_change": (lambda store: store.begin_change(CODE), ["PutItem"]),
+    "change_login": (lambda store: store.change_login(MOVE), ["TransactWriteItems"]),
+    "find_reservation": (lambda store: store.find_reservation(USER.login, NOW), ["GetItem"]),
+    "undo_change": (
+        lambda store: store.undo_change(samples.undone_change(MOVE, MOVE.changed, MOVED, CODE)),
+        ["TransactWriteItems"],
+    ),
     "replace_pending_user": (
         lambda store: store.replace_pending_user(USER, samples.user(), samples.credential(USER), mail=None),
         ["TransactWriteItems"],
@@ -213,6 +221,24 @@ def test_seven_permissions_are_enough(moto_client: DynamoDBClient, table: str, r
         call(store)
     actions = {action for call in recorder.calls for action in iam_actions(*call)}
     assert actions == {"GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "BatchGetItem", "BatchWriteItem"}
+
+
+def test_reserved_login_is_swept_and_the_login_in_its_place_never(moto_client: DynamoDBClient, table: str) -> None:
+    """An expiry that stayed at a login when its account returns, or another takes it, would delete that credential."""
+    store: Store = DynamoStore(moto_client, table)
+    store.create_user(USER, samples.credential(USER))
+    store.save_code(CODE)
+    assert store.change_login(replace(MOVE, code=CODE))
+    reserved = item_of(moto_client, table, items.login(USER.login))
+    assert (reserved["ttl"], "password_hash" in reserved) == ({"N": str(MOVE.reserved_until + DAY)}, False)
+    undo = samples.code(purpose=CodePurpose.UNDO_EMAIL)
+    store.save_code(undo)
+    assert store.undo_change(samples.undone_change(MOVE, MOVE.changed, MOVED, undo))
+    assert {"ttl", "reserved_until"} & item_of(moto_client, table, items.login(USER.login)).keys() == set()
+
+
+def item_of(client: DynamoDBClient, table: str, key: items.Key) -> Any:
+    return client.get_item(TableName=table, Key=items.key_item(key))["Item"]
 
 
 def test_every_read_is_consistent(moto_client: DynamoDBClient, table: str, recorder: Recorder) -> None:

@@ -67,6 +67,7 @@ def test_the_client_waits_briefly_and_tries_twice(moto: None) -> None:
 # Every operation, every outage
 
 USER = samples.user()
+MOVE = samples.new_login(USER)
 SESSION = samples.session(USER.sub)
 CODE = samples.code()
 PARTNER = samples.partner()
@@ -114,7 +115,12 @@ OPERATIONS: dict[str, Callable[[DynamoStore], object]] = {
     "set_standing": lambda store: store.set_standing(USER, status=USER.status, roles=("user",), epoch=4),
     "activate_user": lambda store: store.activate_user(USER.sub),
     "change_password": lambda store: store.change_password(samples.new_password(USER)),
-    "change_login": lambda store: store.change_login(samples.new_login(USER)),
+    "begin_change": lambda store: store.begin_change(CODE),
+    "change_login": lambda store: store.change_login(MOVE),
+    "find_reservation": lambda store: store.find_reservation(USER.login, NOW),
+    "undo_change": lambda store: store.undo_change(
+        samples.undone_change(MOVE, MOVE.changed, replace(MOVE.held, login=MOVE.login), CODE)
+    ),
     "replace_pending_user": lambda store: store.replace_pending_user(USER, USER, samples.credential(USER), mail=None),
     "begin_deletion": lambda store: store.begin_deletion(USER, mail=samples.mail()),
     "delete_user": lambda store: store.delete_user(USER),
@@ -299,7 +305,7 @@ def test_a_lost_answer_to_the_first_admin(network: BadNetwork, ministack_client:
 
 @pytest.mark.parametrize("fault", [LOST, Fault.FORGOTTEN])
 def test_a_lost_answer_to_a_move(remote: DynamoStore, network: BadNetwork, fault: Fault) -> None:
-    """The account has moved once and the caller is told so, though the old login is gone by then."""
+    """The account has moved once and the caller is told so, though the old login is reserved by then."""
     user, code = samples.user(), samples.code(purpose=CodePurpose.CHANGE_EMAIL)
     remote.create_user(user, samples.credential(user))
     remote.save_code(code)
@@ -307,6 +313,22 @@ def test_a_lost_answer_to_a_move(remote: DynamoStore, network: BadNetwork, fault
     network.spoil(fault)
     assert remote.change_login(move)
     assert remote.find_credential(move.login) is not None
+
+
+@pytest.mark.parametrize("fault", [LOST, Fault.FORGOTTEN])
+def test_a_lost_answer_to_the_way_back(remote: DynamoStore, network: BadNetwork, fault: Fault) -> None:
+    """The account is back once and the caller is told so, though the later login is gone by then."""
+    user, code = samples.user(), samples.code(purpose=CodePurpose.CHANGE_EMAIL)
+    remote.create_user(user, samples.credential(user))
+    remote.save_code(code)
+    move = samples.new_login(user, code=code)
+    assert remote.change_login(move)
+    undo = samples.code(purpose=CodePurpose.UNDO_EMAIL)
+    remote.save_code(undo)
+    back = samples.undone_change(move, move.changed, replace(move.held, login=move.login), undo)
+    network.spoil(fault)
+    assert remote.undo_change(back)
+    assert remote.find_user(user.sub) == back.changed
 
 
 def test_a_lost_answer_to_the_use_of_a_code(remote: DynamoStore, network: BadNetwork) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from threading import RLock
 from typing import TypeVar
 
+from latchkey.core.authenticators.store import Reservation
 from latchkey.core.events import RecordedEvent
 from latchkey.core.model import ApiKey, Client, Credential, Link, Mail, OneTimeCode, Partner, Session, User
 from latchkey.core.paging import Page
@@ -24,6 +25,7 @@ class State:
         self._lock = RLock()
         self._users: dict[str, User] = {}
         self._credentials: dict[str, Credential] = {}
+        self._reservations: dict[str, Reservation] = {}
         self._sessions: dict[tuple[str, str], Session] = {}
         self._codes: dict[tuple[str, str], OneTimeCode] = {}
         self._used_codes: set[tuple[str, str]] = set()
@@ -41,6 +43,11 @@ class State:
         self._seats: dict[str, int] = {}
         self._externals: dict[tuple[str, str], str] = {}
         self._links: dict[tuple[str, str], Link] = {}
+
+    def _is_free(self, login: str, now: int) -> bool:
+        """Return whether an account can take a login. The lock is held."""
+        reservation = self._reservations.get(login)
+        return login not in self._credentials and (reservation is None or reservation.reserved_until <= now)
 
 
 def page_of(records: Mapping[str, T], after: str, limit: int) -> Page[T]:

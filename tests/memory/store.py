@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.memory.addresses import Addresses
 from tests.memory.authenticators import Authenticators
 from tests.memory.clients import Clients
 from tests.memory.credentials import Credentials
@@ -18,6 +19,7 @@ from tests.memory.users import Users
 class MemoryStore(
     Credentials,
     Authenticators,
+    Addresses,
     Users,
     Sessions,
     Codes,

@@ -21,8 +21,9 @@ class Users(Outbox, Standing):
     def create_user(self, user: User, credential: Credential, *, mail: Mail | None = None) -> None:
         """Store both or neither; raise `USER_EXISTS` when the login is taken."""
         with self._lock:
-            if credential.login in self._credentials or user.sub in self._users:
+            if not self._is_free(credential.login, user.created_at) or user.sub in self._users:
                 raise ServiceError(Errors.USER_EXISTS, "the login is taken")
+            self._reservations.pop(credential.login, None)
             self._credentials[credential.login] = credential
             self._users[user.sub] = user
             self._post(mail)

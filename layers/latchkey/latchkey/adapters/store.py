@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from latchkey.core.authenticators.store import AuthenticatorStore
+from latchkey.core.authenticators.store import AddressStore, AuthenticatorStore
 from latchkey.core.clients.store import ClientStore
 from latchkey.core.credentials.store import CredentialStore
 from latchkey.core.events import AuditStore
@@ -20,6 +20,7 @@ from latchkey.core.users.store import UserStore
 class Store(
     CredentialStore,
     AuthenticatorStore,
+    AddressStore,
     UserStore,
     SessionStore,
     CodeStore,

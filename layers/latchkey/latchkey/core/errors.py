@@ -86,6 +86,13 @@ class Errors(Enum):
         "Someone else changed this at the same time. Read it and try again.",
         "invalid_request",
     )
+    ADDRESS_CHANGE_PENDING = ErrorKind(
+        "address_change_pending",
+        409,
+        "Address change pending",
+        "The address of this account has just changed. Try again later, or undo the change.",
+        "invalid_request",
+    )
     LAST_ADMIN = ErrorKind("last_admin", 409, "Last admin", "At least one active admin must remain.", "invalid_request")
     ADMIN_EXISTS = ErrorKind(
         "admin_exists",

@@ -67,7 +67,8 @@ class User:
 
     `verified_at` is when the owner proved that they read the mail of `login`; 0 means never. `reset_at` is when a code
     from a mail last set the password; 0 means never. `can_sign_in` says whether the account has an authenticator of its
-    own, such as a password; links with partners do not count.
+    own, such as a password; links with partners do not count. `address_changed_at` is when `login` last changed, if the
+    owner of the former address can undo that; 0 means never.
     """
 
     sub: str
@@ -82,6 +83,7 @@ class User:
     verified_at: int = 0
     reset_at: int = 0
     can_sign_in: bool = False
+    address_changed_at: int = 0
 
 
 def is_active_admin(user: User) -> bool:
@@ -254,6 +256,7 @@ class CodePurpose(StrEnum):
     RESET = "reset"
     RESET_SIGNING = "reset_signing"
     CHANGE_EMAIL = "change_email"
+    UNDO_EMAIL = "undo_email"
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,6 +279,7 @@ class MailKind(StrEnum):
     CHANGE_EMAIL = "change_email"
     PASSWORD_CHANGED = "password_changed"  # noqa: S105 - the name of a notice
     EMAIL_CHANGED = "email_changed"
+    EMAIL_CHANGE_UNDONE = "email_change_undone"
     REFRESH_REUSE = "refresh_reuse"
     ACCOUNT_DELETED = "account_deleted"
 

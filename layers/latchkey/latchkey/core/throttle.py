@@ -68,6 +68,9 @@ MAIL_RULE = ThrottleRule(free=1, waits=(60,), window=86_400)
 MAIL_ADDRESS_RULE = ThrottleRule(free=30, waits=(1, 2, 5, 10, 30, 60), window=900)
 """Per address: requests for mail, to any login."""
 
+ADDRESS_CHANGE_RULE = ThrottleRule(free=5, waits=(60, 300, 900), window=86_400)
+"""Per account: digits sent to new addresses. Each mail allows five tries, so a day allows some 500 of a million."""
+
 CLIENT_RULE = ThrottleRule(free=20, waits=(1, 2, 5, 10, 30, 60), window=900)
 """Per client or API key, failures only: the secrets have 256 bits, so this saves work and never locks the owner out."""
 

@@ -196,8 +196,17 @@ class Members:
 
 def token(request: Request) -> str:
     """Read `{token}`."""
+    return _only_secret(request, "token")
+
+
+def code(request: Request) -> str:
+    """Read `{code}`."""
+    return _only_secret(request, "code")
+
+
+def _only_secret(request: Request, name: str) -> str:
     members = Members.of_json(request)
-    text = members.secret("token")
+    text = members.secret(name)
     members.nothing_else()
     return text
 

@@ -27,8 +27,8 @@ WORDS = {
     ),
     "change_email": Words(
         "Confirm your new e-mail address",
-        ("Someone entered this address for an account at {{ service }}. If it was you, confirm it within an hour:",),
-        ("If it was not you, do nothing.",),
+        ("Someone entered this address for an account at {{ service }}. If it was you, enter this code in the app:",),
+        ("The code works for 10 minutes. If it was not you, do nothing, and do not share the code with anyone.",),
     ),
     "password_changed": Words(
         "Your password was changed",
@@ -41,6 +41,16 @@ WORDS = {
         "Your e-mail address was changed",
         (
             "Your account at {{ service }} now has another e-mail address: {{ email }}",
+            "If it was not you, undo the change within 3 days. All devices are then signed out.",
+            "You then get another mail, to set a new password. Undo the change with this:",
+        ),
+        ("If it was you, do nothing. Do not share this code with anyone.",),
+    ),
+    "email_change_undone": Words(
+        "A change of your e-mail address was undone",
+        (
+            "Your account at {{ service }} has its former e-mail address again, and no longer this one.",
+            "Someone used the link that we had sent to the former address. All devices were signed out.",
             "If it was not you, write to the people behind {{ service }} at once.",
         ),
     ),

@@ -1,4 +1,4 @@
-"""Mails that confirm an address, set a password or move an account, and the limits of each."""
+"""Mails that confirm an address or set a password, and the limits of each."""
 
 from __future__ import annotations
 
@@ -395,96 +395,6 @@ def test_an_ended_session_changes_no_password(world: World) -> None:
     world.sessions.end(sub, sid, reason="logout")
     with refuses(Errors.INVALID_TOKEN):
         world.passwords.change(sub, sid, PASSWORD, NEW_PASSWORD, now=NOW)
-
-
-# Another address
-
-
-def ask_to_move(world: World) -> str:
-    world.emails.request(*signed_in(world), NEW_LOGIN, PASSWORD, now=NOW)
-    return world.code(MailKind.CHANGE_EMAIL)
-
-
-def test_an_account_moves_to_its_new_address(world: World) -> None:
-    """The new login opens it with the same password, the old is free, and sessions go on."""
-    world.register()
-    answer = world.log_in()
-    world.emails.confirm(ask_to_move(world), now=NOW)
-    assert world.log_in(NEW_LOGIN)
-    assert world.refresh(answer, now=NOW + 1)
-    assert world.store.find_credential(LOGIN) is None
-
-
-def test_the_code_goes_to_the_new_address_and_the_notice_to_the_old(world: World) -> None:
-    """Only a reader of the new mailbox can finish the move, and a reader of the old one is told."""
-    world.register()
-    world.emails.request(*signed_in(world), NEW_LOGIN, PASSWORD, now=NOW)
-    [letter] = world.deliver()
-    world.emails.confirm(letter.code, now=NOW)
-    notices = [(each.to, each.about) for each in world.deliver()]
-    assert (letter.to, notices) == (NEW_LOGIN, [(LOGIN, MailKind.EMAIL_CHANGED)])
-
-
-def test_nothing_moves_before_the_code_comes_back(world: World) -> None:
-    """Asking alone changes nothing."""
-    world.register()
-    ask_to_move(world)
-    assert (world.store.find_credential(NEW_LOGIN), present(world).login) == (None, LOGIN)
-
-
-def test_a_move_code_works_once_and_for_an_hour(world: World) -> None:
-    """It dies by use and by time."""
-    world.register()
-    code = ask_to_move(world)
-    with refuses(Errors.CODE_USED_OR_EXPIRED):
-        world.emails.confirm(code, now=NOW + 3600)
-    world.emails.confirm(code, now=NOW)
-    with refuses(Errors.CODE_USED_OR_EXPIRED):
-        world.emails.confirm(code, now=NOW)
-
-
-def test_a_taken_address_gets_no_account(world: World) -> None:
-    """The reader of that mailbox learns that it has an account. Both accounts stay unchanged."""
-    world.register()
-    other = world.register(NEW_LOGIN)
-    code = ask_to_move(world)
-    with refuses(Errors.USER_EXISTS):
-        world.emails.confirm(code, now=NOW)
-    held = world.store.find_credential(NEW_LOGIN)
-    assert (held and held.sub, present(world).login) == (other.sub, LOGIN)
-
-
-def test_a_changed_password_ends_a_move(world: World) -> None:
-    """A thief's request to move the account dies with the thief's password."""
-    world.register()
-    code = ask_to_move(world)
-    world.passwords.change(*signed_in(world), PASSWORD, NEW_PASSWORD, now=NOW)
-    with refuses(Errors.CODE_USED_OR_EXPIRED):
-        world.emails.confirm(code, now=NOW)
-
-
-def test_a_changed_password_stops_a_move_that_still_waits(world: World) -> None:
-    """A request that waits in the outbox while the password changes is not sent."""
-    world.register()
-    world.emails.request(*signed_in(world), NEW_LOGIN, PASSWORD, now=NOW)
-    world.passwords.change(*signed_in(world), PASSWORD, NEW_PASSWORD, now=NOW)
-    assert [letter.about for letter in world.deliver()] == [MailKind.PASSWORD_CHANGED]
-
-
-@pytest.mark.parametrize("email", [LOGIN, "ann", "no address@example.com"])
-def test_what_is_no_new_address_is_refused(world: World, email: str) -> None:
-    """The present address, a user name and a malformed address are rejected."""
-    world.register()
-    with refuses(Errors.INVALID_REQUEST):
-        world.emails.request(*signed_in(world), email, PASSWORD, now=NOW)
-
-
-def test_a_wrong_password_moves_nothing(world: World) -> None:
-    """A stolen access token cannot send a code."""
-    world.register()
-    with refuses(Errors.INVALID_CREDENTIALS):
-        world.emails.request(*signed_in(world), NEW_LOGIN, "not my password", now=NOW)
-    assert world.waiting() == []
 
 
 # A stolen refresh token

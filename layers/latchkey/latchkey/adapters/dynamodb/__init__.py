@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import boto3
 
 from latchkey.adapters.aws import CONFIG
+from latchkey.adapters.dynamodb.addresses import Addresses
 from latchkey.adapters.dynamodb.authenticators import Authenticators
 from latchkey.adapters.dynamodb.clients import Clients
 from latchkey.adapters.dynamodb.credentials import Credentials
@@ -29,6 +30,7 @@ __all__ = ["DynamoStore", "connect"]
 class DynamoStore(
     Credentials,
     Authenticators,
+    Addresses,
     Users,
     SessionItems,
     Codes,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from latchkey.adapters.dynamodb import items
 from latchkey.adapters.dynamodb.items import LINGER, AnyItem, Item
-from latchkey.adapters.dynamodb.table import TablePart
+from latchkey.adapters.dynamodb.table import Change, TablePart
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.mail.store import MOST_TRIES
 from latchkey.core.model import Mail, OneTimeCode
@@ -32,6 +32,11 @@ class OutboxItems(TablePart):
 def waiting(mail: Mail | None) -> tuple[Item, ...]:
     """Return the item of a mail; none where there is no mail. It is swept soon, since it holds an address."""
     return () if mail is None else (items.encode(items.mail(mail.mail_id), mail, ttl=mail.expires_at + LINGER),)
+
+
+def used(code: OneTimeCode, now: int) -> Change:
+    """Return the step that uses a code, which fails if the code is used or expired."""
+    return Change(items.code(code.code_hash, code.purpose), {"now": now}, USABLE, set="#used_at = :now")
 
 
 def mail_of(image: AnyItem) -> Mail:

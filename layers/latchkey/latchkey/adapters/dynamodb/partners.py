@@ -159,16 +159,20 @@ class Links(TablePart):
 
     def remove_link(self, link: Link, *, besides: Link | None = None) -> bool:
         """Remove a link and free its external id."""
-        changes = (
-            *([_still_there(besides)] if besides else []),
-            Change(items.link(link.sub, link.partner_id), {"id": link.external_id}, "#external_id = :id"),
-            Change(items.external(link.partner_id, link.external_id), {"sub": link.sub}, "#sub = :sub"),
-        )
+        changes = (*([_still_there(besides)] if besides else []), *unlinked(link))
         return all(self._table.change_all(changes))
 
     def forget_links(self, sub: str) -> int:
         """Delete the links of an account, but keep its external ids reserved."""
         return sum(self._table.delete(items.link(sub, link.partner_id)) for link in self.list_links(sub))
+
+
+def unlinked(link: Link) -> tuple[Change, Change]:
+    """Return the steps that remove a link and free its external id."""
+    return (
+        Change(items.link(link.sub, link.partner_id), {"id": link.external_id}, "#external_id = :id"),
+        Change(items.external(link.partner_id, link.external_id), {"sub": link.sub}, "#sub = :sub"),
+    )
 
 
 def _still_there(link: Link) -> Change:

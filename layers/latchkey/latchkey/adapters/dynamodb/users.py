@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from latchkey.adapters.dynamodb import items, standing
-from latchkey.adapters.dynamodb.credentials import credential_of
+from latchkey.adapters.dynamodb.credentials import claim, credential_of, is_reserved
 from latchkey.adapters.dynamodb.mail import waiting
 from latchkey.adapters.dynamodb.table import Change, TablePart
 from latchkey.core.errors import Errors, ServiceError
@@ -28,33 +28,29 @@ class Users(TablePart):
 
     def create_user(self, user: User, credential: Credential, *, mail: Mail | None = None) -> None:
         """Store both or neither. The key of the login makes it unique."""
-        records = (
-            items.encode(items.login(credential.login), credential),
-            items.encode(items.user(user.sub), user),
-            standing.line(user),
-            *waiting(mail),
-        )
-        if not self._table.put_all_new(records, also=standing.counted(user)):
+        records = (items.encode(items.user(user.sub), user), standing.line(user), *waiting(mail))
+        claimed = claim(credential, user.created_at)
+        if not self._table.put_all_new(records, also=(claimed, *standing.counted(user))):
             raise ServiceError(Errors.USER_EXISTS, "the login is taken")
 
     def create_first_admin(self, user: User, credential: Credential) -> None:
         """Store account, credential, list entry and the count of admins. The count is never deleted."""
         records = (
             standing.FIRST_ADMIN,
-            items.encode(items.login(credential.login), credential),
             items.encode(items.user(user.sub), user),
             standing.line(user),
         )
-        is_first, *others = self._table.change_all((), records)
+        is_free, is_first, *others = self._table.change_all((claim(credential, user.created_at),), records)
         if not is_first:
             raise ServiceError(Errors.ADMIN_EXISTS, "the admins are counted already")
-        if not all(others):
+        if not (is_free and all(others)):
             raise ServiceError(Errors.USER_EXISTS, "the login is taken")
 
     def find_credentials(self, logins: Sequence[str]) -> Mapping[str, Credential]:
         """Return the credentials of those logins that are taken: one read for all of them."""
         found = self._table.get_all([items.login(login) for login in dict.fromkeys(logins)])
-        return {credential.login: credential for credential in map(credential_of, found)}
+        credentials = [credential_of(item) for item in found if not is_reserved(item)]
+        return {credential.login: credential for credential in credentials}
 
     def update_profile(self, sub: str, changes: Mapping[str, str]) -> User | None:
         """Set `name` and `locale` members; any other raises `ValueError`."""

@@ -28,7 +28,7 @@ CODES: Mapping[MailKind, CodeRule] = MappingProxyType(
         MailKind.CONFIRM: CodeRule(CodePurpose.CONFIRM, 86_400, "/v1/user/confirm/"),
         # A code behind a "#" reaches no server and no log. The page or app that opens the link reads it.
         MailKind.RESET: CodeRule(CodePurpose.RESET, 1_800, "/v1/user/password/reset#"),
-        MailKind.CHANGE_EMAIL: CodeRule(CodePurpose.CHANGE_EMAIL, 3_600, "/v1/user/email/confirm#"),
+        MailKind.EMAIL_CHANGED: CodeRule(CodePurpose.UNDO_EMAIL, 259_200, "/v1/user/email/undo#"),
     }
 )
 

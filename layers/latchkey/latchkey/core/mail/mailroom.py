@@ -1,7 +1,8 @@
 """The mailer: it turns each mail in the outbox into a code and a letter, and sends the letter.
 
-The mailer makes the code and stores only its SHA-256. If a request names only a login, the mailer also looks up the
-account, so that the request takes the same time whether or not the account exists.
+The mailer makes the code and stores only its SHA-256; six digits are derived, and the request stores their MAC. If a
+request names only a login, the mailer also looks up the account, so that the request takes the same time whether or not
+the account exists.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ from latchkey.core.credentials.store import CredentialStore
 from latchkey.core.events import Event, Journal
 from latchkey.core.ids import Entropy, fingerprint, new_secret
 from latchkey.core.mail.codes import CODE_PREFIX, CODES
+from latchkey.core.mail.mailed_secrets import DIGITS_LIFE, key_in_force, mailed_digits
 from latchkey.core.mail.store import CodeStore, LetterWriter, OutboxStore, Postman, Undeliverable
 from latchkey.core.model import Mail, MailKind, OneTimeCode, User, UserStatus
+from latchkey.core.policy import SealSource
 
 _FIT: Mapping[MailKind, frozenset[UserStatus]] = MappingProxyType(
     {
@@ -35,6 +38,7 @@ class Mailroom:
 
     outbox: OutboxStore
     codes: CodeStore
+    seals: SealSource
     credentials: CredentialStore
     writer: LetterWriter
     postman: Postman
@@ -53,7 +57,7 @@ class Mailroom:
             return
         user = self._reader(mail)
         to = mail.to or (user.login if user else "")
-        if is_email(to) and self._makes_sense(mail, user):
+        if is_email(to) and self._makes_sense(mail, user, now):
             self._send(mail, to, user, now)
         else:
             self.journal.record(Event("mail_dropped", sub=mail.sub, reason=mail.about))
@@ -66,12 +70,18 @@ class Mailroom:
         credential = self.credentials.find_credential(mail.to)
         return self.credentials.find_user(credential.sub) if credential else None
 
-    def _makes_sense(self, mail: Mail, user: User | None) -> bool:
+    def _makes_sense(self, mail: Mail, user: User | None, now: int) -> bool:
+        if mail.about is MailKind.CHANGE_EMAIL and not self._digits_hold(mail, now):
+            return False
         fit = _FIT.get(mail.about)
         if fit is None:
             return True
         # If the password has changed since the mail was requested, the request is out of date.
         return user is not None and user.status in fit and mail.data.get("epoch") in {None, str(user.epoch)}
+
+    def _digits_hold(self, mail: Mail, now: int) -> bool:
+        """Say whether the digits of a mail are still accepted: a reset of the keys ends them, too."""
+        return now < mail.created_at + DIGITS_LIFE and key_in_force(self.seals, mail.data["key_id"]) is not None
 
     def _send(self, mail: Mail, to: str, user: User | None, now: int) -> None:
         values = {"service": self.service_name, **mail.data, **self._code(mail, to, user, now)}
@@ -86,6 +96,8 @@ class Mailroom:
 
     def _code(self, mail: Mail, to: str, user: User | None, now: int) -> dict[str, str]:
         """Store a new code for the account and return the values that the letter shows."""
+        if mail.about is MailKind.CHANGE_EMAIL and (key := key_in_force(self.seals, mail.data["key_id"])):
+            return {"code": mailed_digits(key, mail.mail_id)}
         rule = CODES.get(mail.about)
         if rule is None or user is None:
             return {}

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from latchkey.core.authenticators.address_window import require_settled_address
 from latchkey.core.authenticators.ownership import Ownership
 from latchkey.core.errors import Errors, ServiceError, invalid_field
 from latchkey.core.events import Event, Journal
@@ -40,7 +41,7 @@ class Erasure:
         """Delete the account, or finish an interrupted deletion. Deleting it again is not an error.
 
         A partner's user has no password and must have signed in recently, at `auth_time`. Raises `INVALID_TOKEN`,
-        `INVALID_REQUEST`, `RATE_LIMITED`, `INVALID_CREDENTIALS`, `LAST_ADMIN` or `CONFLICT`.
+        `INVALID_REQUEST`, `RATE_LIMITED`, `INVALID_CREDENTIALS`, `ADDRESS_CHANGE_PENDING`, `LAST_ADMIN` or `CONFLICT`.
         """
         user, session = self.sessions.find_user_and_session(sub, sid, now)
         if user is None:
@@ -51,6 +52,7 @@ class Erasure:
                 raise ServiceError(Errors.INVALID_TOKEN, "the account is not active, or the session has ended")
         self._prove(user, password, auth_time, now)
         if user.status is not UserStatus.DELETING:
+            require_settled_address(user, now=now)
             self._begin(user, now)
         self.finish(user)
 
