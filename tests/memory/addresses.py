@@ -52,7 +52,7 @@ class Addresses(Codes, Outbox, Standing):
     def undo_change(self, undone: UndoneChange) -> bool:
         """Return an account to its former login with all that belongs to it, or nothing."""
         with self._lock:
-            if not self._is_as_read(undone):
+            if not self._can_return(undone):
                 return False
             for reservation in (undone.reservation, *undone.later):
                 del self._reservations[reservation.login]
@@ -67,16 +67,16 @@ class Addresses(Codes, Outbox, Standing):
                 self._post(mail)
             return True
 
-    def _is_as_read(self, undone: UndoneChange) -> bool:
+    def _can_return(self, undone: UndoneChange) -> bool:
         return (
             self.find_reservation(undone.reservation.login, undone.now) == undone.reservation
             and all(self._reservations.get(each.login) == each for each in undone.later)
             and self._stands(undone.held, undone.user)
-            and all(self._is_linked(link) for link in undone.links)
+            and all(self._leads_on(link) for link in undone.links)
             and self.find_code(undone.code.code_hash, undone.code.purpose, undone.now) is not None
         )
 
-    def _is_linked(self, link: Link) -> bool:
+    def _leads_on(self, link: Link) -> bool:
         held = self._links.get((link.sub, link.partner_id))
         return held is not None and held.external_id == link.external_id
 

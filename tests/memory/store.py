@@ -22,6 +22,7 @@ class MemoryStore(
     Addresses,
     Users,
     Sessions,
+    Links,
     Codes,
     Outbox,
     Clients,
@@ -31,6 +32,5 @@ class MemoryStore(
     Roles,
     Audit,
     Partners,
-    Links,
 ):
     """Implements `latchkey.adapters.store.Store`."""

@@ -33,10 +33,9 @@ def undo_code(world: World, who: tuple[str, str], to: str = NEW_LOGIN, *, now: i
 
 def link(world: World, who: tuple[str, str], partner_id: str, *, at: int, roles: tuple[str, ...] = ()) -> Link:
     """Link the account with a partner, and let the partner give it roles."""
-    user = user_of(world, who)
-    added = Link(user.sub, partner_id, f"{partner_id}-7", at, confirmed_at=at)
-    assert world.store.add_link(user, added)
-    given = replace(added, roles=roles)
+    added = Link(who[0], partner_id, f"{partner_id}-7", at, confirmed_at=at)
+    assert world.store.add_link(user_of(world, who), added)
+    user, given = user_of(world, who), replace(added, roles=roles)
     assert world.store.renew_link(user, replace(user, roles=(*user.roles, *roles)), given)
     return given
 
@@ -230,6 +229,16 @@ def test_a_thief_who_changes_the_password_meanwhile_stops_nothing(
     before_the_write(world, monkeypatch, act)
     world.email_undo(code, now=NOW)
     assert user_of(world, thief).login == LOGIN
+
+
+def test_a_link_that_a_thief_adds_meanwhile_goes_too(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The write fails if a link was added since the account was read."""
+    world.register()
+    thief = signed_in(world)
+    code = undo_code(world, thief)
+    before_the_write(world, monkeypatch, lambda: link(world, thief, "prt_thief", at=NOW))
+    world.email_undo(code, now=NOW)
+    assert (user_of(world, thief).login, world.store.list_links(thief[0])) == (LOGIN, ())
 
 
 def test_an_account_that_never_stands_still_is_a_conflict(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

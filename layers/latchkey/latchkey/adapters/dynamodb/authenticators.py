@@ -9,17 +9,15 @@ from latchkey.adapters.dynamodb.credentials import CREDENTIAL_STANDS, as_read
 from latchkey.adapters.dynamodb.mail import used, waiting
 from latchkey.adapters.dynamodb.table import Change, TablePart
 from latchkey.core.authenticators.store import NewPassword
-from latchkey.core.model import User, UserStatus
+from latchkey.core.model import Link, User, UserStatus
 
 
 class Authenticators(TablePart):
     """Implements `AuthenticatorStore`."""
 
     def change_password(self, change: NewPassword) -> bool:
-        """Replace hash and epoch, and make the changes that belong to it, or do nothing."""
-        user, held = change.user, change.held
-        status = UserStatus.ACTIVE if user.status is UserStatus.PENDING else user.status
-        changed = replace(user, epoch=change.epoch, status=status)
+        """Replace hash and account, and make the changes that belong to it, or do nothing."""
+        user, held, changed = change.user, change.held, change.changed
         changes = [
             Change(
                 items.login(held.login),
@@ -27,9 +25,10 @@ class Authenticators(TablePart):
                 CREDENTIAL_STANDS,
                 set="#password_hash = :hash, #epoch = :next",
             ),
-            standing.restood(user, changed),
+            standing.with_new_password(user, changed),
             *standing.recounted(user, changed),
             *([used(change.code, change.now)] if change.code else []),
+            *(_without_roles(link) for link in change.suspended if link.roles),
         ]
         if change.keep:
             key = items.session(user.sub, change.keep)
@@ -44,3 +43,8 @@ class Authenticators(TablePart):
             key = items.login(user.login)
             changes.append(Change(key, {"epoch": epoch}, "attribute_exists(#pk)", set="#epoch = :epoch"))
         return changed if standing.change(self._table, changes) else None
+
+
+def _without_roles(link: Link) -> Change:
+    none: dict[str, items.Value] = {"roles": ()}
+    return Change(items.link(link.sub, link.partner_id), none, "attribute_exists(#pk)", set="#roles = :roles")

@@ -54,14 +54,14 @@ class EmailChanges:
         Only this session can use the digits, and only the last ones that it asked for. Raises `INVALID_TOKEN`,
         `RATE_LIMITED`, `INVALID_CREDENTIALS`, `INVALID_REQUEST` or `ADDRESS_CHANGE_PENDING`.
         """
-        user, _ = require_live_session(self.sessions, sub, sid, now=now)
+        user, session = require_live_session(self.sessions, sub, sid, now=now)
         to = parse_login(email, "email")
         if not is_email(to):
             raise invalid_field("email", "not_an_address", "This is not an e-mail address.")
         if to == user.login:
             raise invalid_field("email", "unchanged", "The account already has this address.")
         require_settled_address(user, now=now)
-        self.ownership.prove(user, password, now=now)
+        self.ownership.prove_password(user, session, password, now=now)
         self.attempts.reserve_attempt(Counter("address_change", sub, ADDRESS_CHANGE_RULE), now)
         if may_mail(self.attempts, to, now=now):
             self._send_digits(user, sid, to, now)

@@ -29,7 +29,7 @@ from latchkey.signing.keys import InvalidKey, thumbprint
 MAX_KEYS = 8
 """Registered keys of one partner: enough to rotate, and they share its item."""
 
-_TRUST = frozenset({"jwks_uri", "audience", "tenant", "allow_missing"})
+_TRUST = frozenset({"jwks_uri", "audience", "tenant", "allow_missing", "managed"})
 """Members that decide, like a key, which tokens are accepted: changing one could give an operator every role of the
 map."""
 
@@ -78,6 +78,7 @@ class PartnerChanges:
     max_users: int | None = None
     allow_missing: tuple[str, ...] | None = None
     profile_updates: ProfileUpdates | None = None
+    managed: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
