@@ -21,6 +21,7 @@ from latchkey.core.grants.machine import MachineGrants
 from latchkey.core.grants.password import PasswordGrant, SignIn
 from latchkey.core.grants.refresh import RefreshGrant, RefreshRequest
 from latchkey.core.grants.sessions import Sessions
+from latchkey.core.mail.draft_letters import DraftLetters
 from latchkey.core.mail.mailroom import Mailroom
 from latchkey.core.mail.outbox import Outbox
 from latchkey.core.mail.requests import MailRequests
@@ -28,11 +29,13 @@ from latchkey.core.mail.store import Letter
 from latchkey.core.model import Mail, MailKind, User
 from latchkey.core.roles.roles import BUILT_IN
 from latchkey.core.users.accounts import Accounts, Registration
+from latchkey.core.users.confirmations import AddressConfirmations, DraftConfirmations
 from latchkey.core.users.erasure import Erasure
-from latchkey.core.users.sign_up import MailedSignUp
+from latchkey.core.users.sign_up import MailedAgain, MailedSignUp
 from latchkey.signing.accepted import Accepted
 from latchkey.signing.keys import Algorithm, VerificationKey
 from latchkey.signing.policy import Lifetimes, Moment, SigningPolicy, first_policy
+from latchkey.signing.sealing import SealKeys, first_seal_keys
 from latchkey.signing.tokens import AccessClaims, verify
 from tests.memory.store import MemoryStore
 
@@ -65,6 +68,21 @@ class Fixed:
         """Return it. Raises `UNAVAILABLE` while it is away."""
         if self.away:
             raise ServiceError(Errors.UNAVAILABLE, "away")
+        return self.held
+
+
+@dataclass
+class FixedSeals:
+    """A source that always has these seal keys."""
+
+    held: SealKeys
+
+    def seal_keys(self) -> SealKeys:
+        """Return them."""
+        return self.held
+
+    def reread_seal_keys(self) -> SealKeys:
+        """Return them."""
         return self.held
 
 
@@ -124,6 +142,7 @@ class World:
         self.entropy = lambda size: next(counter).to_bytes(size, "big")
         self.store: Store = store or MemoryStore()
         self.source = Fixed(policy)
+        self.seals = FixedSeals(first_seal_keys(NOW, self.entropy))
         self.journal = Kept()
         issuer = Issuer(AUDIENCE, self.entropy)
         new_passwords = NewPasswords(PasswordRules(), BlockList(b""), CHEAPEST_FOR_TESTS, self.entropy)
@@ -131,6 +150,7 @@ class World:
         self.accounts = Accounts(
             users=self.store,
             sessions=self.store,
+            attempts=self.store,
             new_passwords=new_passwords,
             journal=self.journal,
             entropy=self.entropy,
@@ -168,6 +188,7 @@ class World:
             outbox=self.store,
             codes=self.store,
             credentials=self.store,
+            draft_letters=DraftLetters(self.store, self.store, self.seals),
             writer=PlainWriter(),
             postman=self.postman,
             journal=self.journal,
@@ -177,14 +198,24 @@ class World:
         )
         self.ownership = Ownership(self.store, self.store, self.journal, CHEAPEST_FOR_TESTS)
         self.mail_requests = MailRequests(self.store, self.outbox)
-        self.signup = MailedSignUp(
+        self.signup = MailedSignUp(self.store, new_passwords, self.outbox, self.entropy)
+        self.mailed_again = MailedAgain(self.store, self.outbox)
+        self.draft_confirmations = DraftConfirmations(
+            users=self.store,
+            drafts=self.store,
+            seals=self.seals,
+            attempts=self.store,
+            journal=self.journal,
+            entropy=self.entropy,
+            cost=CHEAPEST_FOR_TESTS,
+        )
+        self.address_confirmations = AddressConfirmations(
             users=self.store,
             credentials=self.store,
             codes=self.store,
             attempts=self.store,
-            accounts=self.accounts,
-            outbox=self.outbox,
             journal=self.journal,
+            cost=CHEAPEST_FOR_TESTS,
         )
         self.passwords = PasswordChanges(
             authenticators=self.store,
@@ -233,7 +264,7 @@ class World:
 
     def register(self, login: str = LOGIN, password: str = PASSWORD) -> User:
         """Open an account."""
-        return self.accounts.register(Registration(login, password), now=NOW)
+        return self.accounts.register(Registration(login, password), address=ADDRESS, now=NOW)
 
     def log_in(self, login: str = LOGIN, password: str = PASSWORD, *, now: int = NOW) -> TokenAnswer:
         """Sign in from the usual address."""

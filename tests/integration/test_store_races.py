@@ -39,6 +39,24 @@ def test_tries_of_a_short_code_are_never_more(store: Store) -> None:
         races.race_for_tries(store)
 
 
+def test_one_confirmation_of_a_draft_makes_the_account(store: Store) -> None:
+    """Thirty confirmations of one draft, five times over, make one account each time."""
+    for _ in range(races.ROUNDS // 4):
+        races.race_to_confirm(store)
+
+
+def test_one_of_many_drafts_gets_the_login(store: Store) -> None:
+    """Thirty drafts of one login that are confirmed at once, five times over, make one account each time."""
+    for _ in range(races.ROUNDS // 4):
+        races.race_of_drafts(store)
+
+
+def test_tries_of_a_draft_are_never_more(store: Store) -> None:
+    """Thirty guesses at the digits of one draft, ten times over, get exactly five tries each time."""
+    for _ in range(races.ROUNDS // 2):
+        races.race_for_draft_tries(store)
+
+
 def test_one_writer_holds_a_lease(store: Store) -> None:
     """Thirty writers who want one lease, twenty times over, find one holder each time, and one again when it ends."""
     for _ in range(races.ROUNDS // 2):

@@ -24,10 +24,8 @@ class Authenticators(Codes, Outbox, Standing):
             self._credentials[change.held.login] = replace(
                 change.held, password_hash=change.password_hash, epoch=change.epoch
             )
-            active = change.user.status in {UserStatus.ACTIVE, UserStatus.PENDING}
-            status = UserStatus.ACTIVE if active else change.user.status
             standing = self._users[change.user.sub]
-            self._users[change.user.sub] = replace(standing, epoch=change.epoch, status=status)
+            self._users[change.user.sub] = replace(standing, epoch=change.epoch)
             if change.keep:
                 self._sessions[kept] = replace(self._sessions[kept], epoch=change.epoch)
             self._post(change.mail)

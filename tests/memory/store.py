@@ -7,7 +7,7 @@ from tests.memory.clients import Clients
 from tests.memory.credentials import Credentials
 from tests.memory.events import Audit
 from tests.memory.grants import Sessions
-from tests.memory.mail import Codes, Outbox
+from tests.memory.mail import Codes, Drafts, Outbox
 from tests.memory.partners import Links, Partners
 from tests.memory.roles import Roles
 from tests.memory.signing_policy import Leases, PublicKeys
@@ -21,9 +21,10 @@ class MemoryStore(
     Users,
     Sessions,
     Codes,
+    Drafts,
+    AttemptCounters,
     Outbox,
     Clients,
-    AttemptCounters,
     PublicKeys,
     Leases,
     Roles,

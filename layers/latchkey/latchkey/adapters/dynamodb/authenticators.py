@@ -19,8 +19,7 @@ class Authenticators(TablePart):
     def change_password(self, change: NewPassword) -> bool:
         """Replace hash and epoch, and make the changes that belong to it, or do nothing."""
         user, held = change.user, change.held
-        status = UserStatus.ACTIVE if user.status is UserStatus.PENDING else user.status
-        changed = replace(user, epoch=change.epoch, status=status)
+        changed = replace(user, epoch=change.epoch)
         changes = [
             Change(
                 items.login(held.login),
@@ -29,7 +28,6 @@ class Authenticators(TablePart):
                 set="#password_hash = :hash, #epoch = :next",
             ),
             standing.restood(user, changed),
-            *standing.recounted(user, changed),
             *_used(change.code, change.now),
         ]
         if change.keep:

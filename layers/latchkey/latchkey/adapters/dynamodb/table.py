@@ -45,12 +45,13 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A step of a transaction: an update, as its `SET` and its `ADD` clause say, or a deletion where both are empty."""
+    """A step of a transaction: an update by its `SET`, `REMOVE` and `ADD` clauses, or a deletion if all are empty."""
 
     key: Key
     values: Mapping[str, Value] = field(default_factory=dict)
     only_if: str = ""
     set: str = ""
+    remove: str = ""
     add: str = ""
 
 
@@ -279,11 +280,10 @@ class Table:
         raise unavailable("others wrote the same items all the while")
 
     def _changed(self, each: Change, attempt: str) -> TransactWriteItemTypeDef:
-        if not each.set and not each.add:
+        if not each.set and not each.remove and not each.add:
             return self._deleted(each)
-        change = (
-            "SET #attempt = :attempt" + (f", {each.set}" if each.set else "") + (f" ADD {each.add}" if each.add else "")
-        )
+        change = "SET #attempt = :attempt" + (f", {each.set}" if each.set else "")
+        change += (f" REMOVE {each.remove}" if each.remove else "") + (f" ADD {each.add}" if each.add else "")
         condition = f"({each.only_if}) AND {_NOT_YET_MINE}" if each.only_if else _NOT_YET_MINE
         return {
             "Update": {

@@ -59,8 +59,7 @@ class AuthenticatorStore(StandingStore, Protocol):
     def change_password(self, change: NewPassword) -> bool:
         """Replace hash and epoch, use the code, carry the kept session over and post the mail: all or nothing.
 
-        A pending account becomes active, since its code came by mail. Say whether it happened. It does not if anything
-        that was read has changed, or if the code is used or expired.
+        Say whether it happened. It does not if anything that was read has changed, or if the code is used or expired.
         """
 
     def change_login(self, change: NewLogin) -> bool:
