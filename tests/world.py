@@ -22,6 +22,7 @@ from latchkey.core.grants.machine import MachineGrants
 from latchkey.core.grants.password import PasswordGrant, SignIn
 from latchkey.core.grants.refresh import RefreshGrant, RefreshRequest
 from latchkey.core.grants.sessions import Sessions
+from latchkey.core.mail.draft_letters import DraftLetters
 from latchkey.core.mail.mailroom import Mailroom
 from latchkey.core.mail.outbox import Outbox
 from latchkey.core.mail.requests import MailRequests
@@ -29,8 +30,9 @@ from latchkey.core.mail.store import Letter
 from latchkey.core.model import Mail, MailKind, User
 from latchkey.core.roles.roles import BUILT_IN
 from latchkey.core.users.accounts import Accounts, Registration
+from latchkey.core.users.confirmations import AddressConfirmations, DraftConfirmations
 from latchkey.core.users.erasure import Erasure
-from latchkey.core.users.sign_up import MailedSignUp
+from latchkey.core.users.sign_up import MailedAgain, MailedSignUp
 from latchkey.signing.accepted import Accepted
 from latchkey.signing.keys import Algorithm, VerificationKey
 from latchkey.signing.policy import Lifetimes, Moment, SigningPolicy, first_policy
@@ -71,8 +73,8 @@ class Fixed:
 
 
 @dataclass
-class HeldSeals:
-    """A source of seal keys that always has these."""
+class FixedSeals:
+    """A source that always has these seal keys."""
 
     held: SealKeys
 
@@ -141,6 +143,7 @@ class World:
         self.entropy = lambda size: next(counter).to_bytes(size, "big")
         self.store: Store = store or MemoryStore()
         self.source = Fixed(policy)
+        self.seals = FixedSeals(first_seal_keys(NOW, self.entropy))
         self.journal = Kept()
         issuer = Issuer(AUDIENCE, self.entropy)
         new_passwords = NewPasswords(PasswordRules(), BlockList(b""), CHEAPEST_FOR_TESTS, self.entropy)
@@ -148,6 +151,7 @@ class World:
         self.accounts = Accounts(
             users=self.store,
             sessions=self.store,
+            attempts=self.store,
             new_passwords=new_passwords,
             journal=self.journal,
             entropy=self.entropy,
@@ -181,12 +185,12 @@ class World:
         self.machines = MachineGrants(self.clients, self.source, gate, issuer, BUILT_IN, self.journal)
 
         self.postman = KeptMail()
-        self.seals = HeldSeals(first_seal_keys(NOW, self.entropy))
         self.mailroom = Mailroom(
             outbox=self.store,
             codes=self.store,
             seals=self.seals,
             credentials=self.store,
+            draft_letters=DraftLetters(self.store, self.store, self.seals),
             writer=PlainWriter(),
             postman=self.postman,
             journal=self.journal,
@@ -196,14 +200,24 @@ class World:
         )
         self.ownership = Ownership(self.store, self.store, self.store, self.journal, CHEAPEST_FOR_TESTS)
         self.mail_requests = MailRequests(self.store, self.outbox)
-        self.signup = MailedSignUp(
+        self.signup = MailedSignUp(self.store, new_passwords, self.outbox, self.entropy)
+        self.mailed_again = MailedAgain(self.store, self.outbox)
+        self.draft_confirmations = DraftConfirmations(
+            users=self.store,
+            drafts=self.store,
+            seals=self.seals,
+            attempts=self.store,
+            journal=self.journal,
+            entropy=self.entropy,
+            cost=CHEAPEST_FOR_TESTS,
+        )
+        self.address_confirmations = AddressConfirmations(
             users=self.store,
             credentials=self.store,
             codes=self.store,
             attempts=self.store,
-            accounts=self.accounts,
-            outbox=self.outbox,
             journal=self.journal,
+            cost=CHEAPEST_FOR_TESTS,
         )
         self.passwords = PasswordChanges(
             authenticators=self.store,
@@ -263,7 +277,7 @@ class World:
 
     def register(self, login: str = LOGIN, password: str = PASSWORD) -> User:
         """Open an account."""
-        return self.accounts.register(Registration(login, password), now=NOW)
+        return self.accounts.register(Registration(login, password), address=ADDRESS, now=NOW)
 
     def log_in(self, login: str = LOGIN, password: str = PASSWORD, *, now: int = NOW) -> TokenAnswer:
         """Sign in from the usual address."""

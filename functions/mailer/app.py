@@ -8,8 +8,10 @@ from typing import Any
 
 from latchkey.adapters import dynamodb, secrets_manager, ses
 from latchkey.adapters.dynamodb.mail import mail_of
+from latchkey.adapters.secrets_manager import SecretSealSource
 from latchkey.adapters.store import Store
 from latchkey.core.errors import Errors, ServiceError
+from latchkey.core.mail.draft_letters import DraftLetters
 from latchkey.core.mail.mailroom import Mailroom
 from latchkey.edge.settings import Environment
 from latchkey.edge.telemetry import LogJournal, log_crash, logger
@@ -53,9 +55,10 @@ def _table() -> Store:
 
 
 @cache
-def _seals() -> secrets_manager.SecretSealSource:
-    secret = Environment(os.environ).text("LATCHKEY_SEAL_SECRET")
-    return secrets_manager.SecretSealSource(secrets_manager.connect(), secret, time.monotonic)
+def _seals() -> SecretSealSource:
+    env = Environment(os.environ)
+    cached = env.number("LATCHKEY_POLICY_CACHE", 60, low=1, high=60)
+    return SecretSealSource(secrets_manager.connect(), env.text("LATCHKEY_SEAL_SECRET"), time.monotonic, cached)
 
 
 @cache
@@ -67,6 +70,7 @@ def mailroom(link_base: str) -> Mailroom:
         codes=_table(),
         seals=_seals(),
         credentials=_table(),
+        draft_letters=DraftLetters(_table(), _table(), _seals()),
         writer=JinjaWriter(),
         postman=ses.SesPostman(ses.connect(), env.text("LATCHKEY_MAIL_FROM")),
         journal=LogJournal(),

@@ -23,7 +23,11 @@ routes = Routes("Accounts on the move")
 handler = routes.handler
 
 _SUBJECT = re.compile(r"usr_[a-z2-7]{26}")  # 128 bits in base32
-_STATUSES = (UserStatus.ACTIVE, UserStatus.DISABLED, UserStatus.PENDING)
+_STATUSES = {
+    "active": UserStatus.ACTIVE,
+    "disabled": UserStatus.DISABLED,
+    "pending": UserStatus.ACTIVE,  # as other systems call an account whose address was never confirmed
+}
 
 
 @routes("POST /v1/admin/users/import", needs="users:import")
@@ -63,7 +67,7 @@ def _batch(users: tuple[dict[str, object], ...]) -> Batch:
 
 
 def _record(members: Members) -> ImportRecord:
-    """Read `{login|username|email, password_hash?, id?, name?, locale?, source?, roles?, status?, created_at?}`."""
+    """Read one account: a login under any of its names, and the members of `ImportRecord`, all optional."""
     record = ImportRecord(
         login=parse_login(members.one_of(LOGIN_NAMES, longest=LONGEST_LOGIN)),
         password_hash=_hash(members),
@@ -72,12 +76,14 @@ def _record(members: Members) -> ImportRecord:
         locale=members.shaped("locale", LOCALE, longest=35) or "",
         source=members.shaped("source", LABEL, longest=64) or "",
         roles=members.texts("roles", most=MAX_ROLES) or ("user",),
-        status=UserStatus(members.choice("status", _STATUSES) or UserStatus.ACTIVE),
+        status=_STATUSES[members.choice("status", tuple(_STATUSES)) or "active"],
         created_at=members.number("created_at"),
+        verified_at=members.number("verified_at") or 0,
     )
     members.nothing_else()
-    if record.created_at is not None and record.created_at < 0:
-        raise invalid_field("created_at", "bad_value", "This member must be in seconds since 1970.")
+    for name, moment in (("created_at", record.created_at or 0), ("verified_at", record.verified_at)):
+        if moment < 0:
+            raise invalid_field(name, "bad_value", "This member must be in seconds since 1970.")
     return record
 
 
@@ -111,6 +117,7 @@ def _exported(account: Exported) -> dict[str, Any]:
         "name": user.name,
         "locale": user.locale,
         "source": user.source,
+        "verified_at": user.verified_at,
     }
     always = {"roles": user.roles, "status": user.status, "created_at": user.created_at}
     return {name: value for name, value in members.items() if value} | always

@@ -15,6 +15,7 @@ from latchkey.core.model import (
     ClientKind,
     CodePurpose,
     Credential,
+    Draft,
     Link,
     Mail,
     MailKind,
@@ -23,6 +24,7 @@ from latchkey.core.model import (
     ProfileUpdates,
     Session,
     Status,
+    UsedDraft,
     User,
     UserStatus,
 )
@@ -105,6 +107,44 @@ def worn_session(sub: str = "", **members: int) -> Session:
 def code(*, purpose: CodePurpose = CodePurpose.RESET, data: Mapping[str, str] | None = None) -> OneTimeCode:
     """Return a code that lives for ten minutes."""
     return OneTimeCode(secrets.token_hex(32), purpose, unique("usr_"), NOW + 600, data or {"login": "ada@example.com"})
+
+
+def draft() -> Draft:
+    """Return a registration with every member set, which can be confirmed for a day; its digits live ten minutes."""
+    return Draft(
+        draft_id=unique("drf_"),
+        login=unique("ada@"),
+        password_hash="$argon2id$draft",
+        flow_hash=secrets.token_hex(32),
+        expires_at=NOW + 86_400,
+        first_mail_id=unique("mail_"),
+        mail_id=unique("mail_"),
+        letter="confirm",
+        link_hash=secrets.token_hex(32),
+        digits_mac=secrets.token_hex(32),
+        key_id="AAAAAAAAAAA",
+        digits_expires_at=NOW + 600,
+        name="Ada",
+        locale="en",
+        source="app",
+    )
+
+
+def renewed(draft: Draft, now: int = NOW) -> Draft:
+    """Return the draft after another mail."""
+    return replace(
+        draft,
+        mail_id=unique("mail_"),
+        link_hash=secrets.token_hex(32),
+        digits_mac=secrets.token_hex(32),
+        digits_expires_at=now + 600,
+        mails=draft.mails + 1,
+    )
+
+
+def used(draft: Draft, now: int = NOW) -> UsedDraft:
+    """Return what is left of the draft when it is used."""
+    return UsedDraft(draft.draft_id, now, "f" * 64, "AAAAAAAAAAA")
 
 
 def client() -> Client:

@@ -12,6 +12,7 @@ import pytest
 from latchkey.adapters.dynamodb import DynamoStore, items
 from latchkey.adapters.store import Store
 from latchkey.core.clients.store import ApiKeyChanges, ClientChanges
+from latchkey.core.mail.store import Door
 from latchkey.core.model import CodePurpose, UserStatus
 from latchkey.core.roles.roles import CustomRoles
 from latchkey.core.signing_policy.store import PublishedKeys
@@ -27,9 +28,11 @@ if TYPE_CHECKING:
 FIRST = samples.user("first@example.com", roles=("admin", "privacy"))
 USER = samples.user("ada@example.com")
 ADMIN = samples.user(roles=("admin",))
-LATE_ADMIN = replace(samples.user(roles=("admin",)), status=UserStatus.PENDING)
 SESSION = samples.session(USER.sub)
 CODE = samples.code(purpose=CodePurpose.CONFIRM)
+DRAFT = samples.draft()
+NEWCOMER = samples.user(DRAFT.login)
+CHARGE = Counter("mail_confirm", "ada", RULE)
 MAIL = samples.mail()
 MOVE = samples.new_login(USER)
 MOVED = replace(MOVE.held, login=MOVE.login)
@@ -75,10 +78,11 @@ OPERATIONS: dict[str, tuple[Callable[[Store], object], list[str]]] = {
     "end_session": (lambda store: store.end_session(SESSION.sub, SESSION.sid), ["DeleteItem"]),
     "save_code": (lambda store: store.save_code(CODE), ["PutItem"]),
     "consume_code": (lambda store: store.consume_code(CODE.code_hash, CODE.purpose, NOW), ["UpdateItem"]),
+    "try_code": (lambda store: store.try_code(CODE.code_hash, CODE.purpose, NOW), ["UpdateItem"]),
     "find_code": (lambda store: store.find_code(CODE.code_hash, CODE.purpose, NOW), ["GetItem"]),
     "post_mail": (lambda store: store.post_mail(MAIL), ["PutItem"]),
     "find_mail": (lambda store: store.find_mail(MAIL.mail_id, NOW), ["GetItem"]),
-    "activate_user": (lambda store: store.activate_user(USER.sub), ["UpdateItem"]),
+    "verify_login": (lambda store: store.verify_login(USER.sub, USER.login, NOW), ["UpdateItem"]),
     "change_password": (lambda store: store.change_password(samples.new_password(USER)), ["TransactWriteItems"]),
     "begin_change": (lambda store: store.begin_change(CODE), ["PutItem"]),
     "change_login": (lambda store: store.change_login(MOVE), ["TransactWriteItems"]),
@@ -87,8 +91,16 @@ OPERATIONS: dict[str, tuple[Callable[[Store], object], list[str]]] = {
         lambda store: store.undo_change(samples.undone_change(MOVE, MOVE.changed, MOVED, CODE)),
         ["TransactWriteItems"],
     ),
-    "replace_pending_user": (
-        lambda store: store.replace_pending_user(USER, samples.user(), samples.credential(USER), mail=None),
+    "save_draft": (lambda store: store.save_draft(DRAFT, NOW, charge=CHARGE), ["TransactWriteItems"]),
+    "save_draft without a mail": (lambda store: store.save_draft(samples.draft(), NOW, charge=None), ["PutItem"]),
+    "renew_draft": (
+        lambda store: store.renew_draft(DRAFT, samples.renewed(DRAFT), NOW, charge=CHARGE),
+        ["TransactWriteItems"],
+    ),
+    "find_draft": (lambda store: store.find_draft(DRAFT.draft_id, NOW), ["GetItem"]),
+    "try_draft": (lambda store: store.try_draft(DRAFT.draft_id, Door.LINK, DRAFT.link_hash, NOW), ["UpdateItem"]),
+    "confirm_draft": (
+        lambda store: store.confirm_draft(NEWCOMER, samples.credential(NEWCOMER), samples.used(DRAFT)),
         ["TransactWriteItems"],
     ),
     "begin_deletion": (lambda store: store.begin_deletion(replace(USER, epoch=99), mail=None), ["TransactWriteItems"]),
@@ -202,17 +214,15 @@ def test_each_operation_costs_its_calls(moto_client: DynamoDBClient, table: str,
 
 
 def test_what_concerns_an_admin_costs_no_call_more(moto_client: DynamoDBClient, table: str, recorder: Recorder) -> None:
-    """The count of admins changes in a write that is made anyway. Only activating an admin needs two more calls."""
+    """The count of admins changes in a write that is made anyway."""
     store: Store = DynamoStore(moto_client, table)
-    for user in (ADMIN, replace(LATE_ADMIN, status=UserStatus.ACTIVE, sub="usr_third", login="third@example.com")):
+    for user in (ADMIN, samples.user(roles=("admin",))):
         store.create_user(user, samples.credential(user))
-    store.create_user(LATE_ADMIN, samples.credential(LATE_ADMIN))
     recorder.calls.clear()
-    woken = store.activate_user(LATE_ADMIN.sub)
     begun = store.begin_deletion(ADMIN, mail=MAIL)
     deleted = store.delete_user(ADMIN)
-    assert (woken is not None and woken.status, begun, deleted) == (UserStatus.ACTIVE, True, True)
-    assert recorder.operations == ["UpdateItem", "TransactWriteItems", "GetItem", *["TransactWriteItems"] * 2]
+    assert (begun, deleted) == (True, True)
+    assert recorder.operations == ["TransactWriteItems"] * 2
 
 
 def test_seven_permissions_are_enough(moto_client: DynamoDBClient, table: str, recorder: Recorder) -> None:
@@ -427,3 +437,16 @@ def test_a_credential_that_lost_its_hash_has_an_empty_one(moto_client: DynamoDBC
     damaged = replace(samples.credential(user), password_hash="")
     assert store.find_credential(user.login) == damaged
     assert store.find_credentials([user.login]) == {user.login: damaged}
+
+
+def test_used_draft_is_stripped_in_the_table(moto_client: DynamoDBClient, table: str) -> None:
+    """Nothing of the person or of a secret is left: no login, no hash of a password, no hash of a code."""
+    store, draft = DynamoStore(moto_client, table), samples.draft()
+    user = samples.user(draft.login)
+    store.save_draft(draft, NOW, charge=None)
+    store.try_draft(draft.draft_id, Door.FLOW, draft.flow_hash, NOW)
+    assert store.confirm_draft(user, samples.credential(user), samples.used(draft))
+    pk = {"S": f"DRAFT#{draft.draft_id}"}
+    item = moto_client.get_item(TableName=table, Key={"pk": pk, "sk": {"S": "DRAFT"}})["Item"]
+    marks = {"draft_id", "expires_at", "used_at", "proof_mac", "proof_key_id"}
+    assert item.keys() - {"pk", "sk", "ttl", "attempt", "tries", "tried_at"} == marks

@@ -62,7 +62,7 @@ class ReadThenWriteMemory(MemoryStore):
         self._sessions[session.sub, session.sid] = counted
         return held.late_level == session.late_level
 
-    def create_user(self, user: User, credential: Credential, *, mail: Mail | None = None) -> None:
+    def create_user(self, user: User, credential: Credential) -> None:
         """Look for the login, then take it."""
         if self.find_credential(credential.login):
             raise ServiceError(Errors.USER_EXISTS)
@@ -157,7 +157,7 @@ class ReadThenWriteDynamo(DynamoStore):
         )
         return held is not None and held["late_level"] == {"N": str(session.late_level)}
 
-    def create_user(self, user: User, credential: Credential, *, mail: Mail | None = None) -> None:
+    def create_user(self, user: User, credential: Credential) -> None:
         """Look for the login, then take it."""
         if self.find_credential(credential.login):
             raise ServiceError(Errors.USER_EXISTS)

@@ -9,7 +9,19 @@ from typing import TypeVar
 
 from latchkey.core.authenticators.store import Reservation
 from latchkey.core.events import RecordedEvent
-from latchkey.core.model import ApiKey, Client, Credential, Link, Mail, OneTimeCode, Partner, Session, User
+from latchkey.core.model import (
+    ApiKey,
+    Client,
+    Credential,
+    Draft,
+    Link,
+    Mail,
+    OneTimeCode,
+    Partner,
+    Session,
+    UsedDraft,
+    User,
+)
 from latchkey.core.paging import Page
 from latchkey.core.roles.roles import CustomRoles
 from latchkey.core.signing_policy.store import PublishedKeys
@@ -30,6 +42,9 @@ class State:
         self._codes: dict[tuple[str, str], OneTimeCode] = {}
         self._used_codes: set[tuple[str, str]] = set()
         self._code_tries: Counter[tuple[str, str]] = Counter()
+        self._drafts: dict[str, Draft | UsedDraft] = {}
+        self._draft_expiry: dict[str, int] = {}
+        self._draft_tries: Counter[tuple[str, str]] = Counter()
         self._mails: dict[str, Mail] = {}
         self._clients: dict[str, Client] = {}
         self._api_keys: dict[str, ApiKey] = {}

@@ -8,7 +8,7 @@ from tests.memory.clients import Clients
 from tests.memory.credentials import Credentials
 from tests.memory.events import Audit
 from tests.memory.grants import Sessions
-from tests.memory.mail import Codes, Outbox
+from tests.memory.mail import Codes, Drafts, Outbox
 from tests.memory.partners import Links, Partners
 from tests.memory.roles import Roles
 from tests.memory.signing_policy import Leases, PublicKeys
@@ -24,9 +24,10 @@ class MemoryStore(
     Sessions,
     Links,
     Codes,
+    Drafts,
+    AttemptCounters,
     Outbox,
     Clients,
-    AttemptCounters,
     PublicKeys,
     Leases,
     Roles,

@@ -9,7 +9,7 @@ from latchkey.core.clients.store import ClientStore
 from latchkey.core.credentials.store import CredentialStore
 from latchkey.core.events import AuditStore
 from latchkey.core.grants.store import SessionStore
-from latchkey.core.mail.store import CodeStore, OutboxStore
+from latchkey.core.mail.store import CodeStore, DraftStore, OutboxStore
 from latchkey.core.partners.store import AssertionStore, LinkStore, PartnerStore
 from latchkey.core.roles.store import RoleStore
 from latchkey.core.signing_policy.store import LeaseStore, PublicKeyStore
@@ -24,6 +24,7 @@ class Store(
     UserStore,
     SessionStore,
     CodeStore,
+    DraftStore,
     OutboxStore,
     ClientStore,
     ThrottleStore,

@@ -65,8 +65,8 @@ class Errors(Enum):
         "The API key is missing, malformed, expired or revoked.",
         "invalid_client",
     )
-    ACCOUNT_NOT_CONFIRMED = ErrorKind(
-        "account_not_confirmed", 403, "Account not confirmed", "Confirm the e-mail address first.", "access_denied"
+    REGISTRATION_CLOSED = ErrorKind(
+        "registration_closed", 403, "Registration closed", "This service does not take registrations.", "access_denied"
     )
     FORBIDDEN = ErrorKind(
         "forbidden", 403, "Forbidden", "This token does not carry the permission needed.", "insufficient_scope"

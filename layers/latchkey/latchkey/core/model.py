@@ -37,7 +37,6 @@ class UserStatus(StrEnum):
     """Whether an account may sign in."""
 
     ACTIVE = "active"
-    PENDING = "pending"  # the e-mail address is not confirmed yet
     DISABLED = "disabled"
     DELETING = "deleting"  # its owner has deleted it, and the rest is being swept
 
@@ -293,10 +292,52 @@ class OneTimeCode:
     data: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A registration that is not confirmed yet. It is no account, and it reserves no login.
+
+    `draft_id` is `drf_` + 128 random bits. `flow_hash` is the SHA-256, in hex, of the secret of the device that
+    registered. Its mails are counted in `mails`, the first was `first_mail_id`, the last is `mail_id`, and `letter` is
+    what the last one said. `link_hash` is the SHA-256 of the secret in the link, and `digits_mac` the MAC of the last
+    digits under the seal key `key_id`. They open the draft only after a `confirm` letter: otherwise no code fits.
+    """
+
+    draft_id: str
+    login: str
+    password_hash: str
+    flow_hash: str
+    expires_at: int
+    first_mail_id: str
+    mail_id: str
+    letter: str
+    link_hash: str
+    digits_mac: str
+    key_id: str
+    digits_expires_at: int
+    mails: int = 1
+    name: str = ""
+    locale: str = ""
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class UsedDraft:
+    """What is left of a draft that became an account: enough to know the same proof again, and no secret.
+
+    `proof_mac` is a MAC of the proof under the seal key `proof_key_id`.
+    """
+
+    draft_id: str
+    used_at: int
+    proof_mac: str
+    proof_key_id: str
+
+
 class MailKind(StrEnum):
     """The kinds of mail."""
 
     CONFIRM = "confirm"
+    CONFIRM_ADDRESS = "confirm_address"
     ALREADY_REGISTERED = "already_registered"
     RESET = "reset"
     CHANGE_EMAIL = "change_email"
@@ -313,7 +354,8 @@ class MailKind(StrEnum):
 class Mail:
     """A mail that waits to be sent.
 
-    It never holds a code: the mailer makes the code, so no store contains it. `to` is a canonical e-mail address; if it
+    It never holds a code: the mailer makes the code, so no store contains it. `data` of a registration holds the hash
+    of its password. `to` is a canonical e-mail address; if it
     is empty, the mail goes to the login of the account `sub`.
     """
 

@@ -9,8 +9,20 @@ CLOSING = "{{ service }}"
 WORDS = {
     "confirm": Words(
         "Confirm your e-mail address",
-        ("Someone opened an account at {{ service }} with this address. If it was you, confirm it within a day:",),
-        ("If it was not you, do nothing: without this the account stays closed.",),
+        (
+            "Someone wants to open an account at {{ service }} with this address.",
+            "If it was you, enter this code in the app within ten minutes:",
+        ),
+        ("If it was not you, do nothing: without this there is no account. Do not share this code with anyone.",),
+        between=("Or open this link within a day, and enter the password that you chose:",),
+    ),
+    "confirm_address": Words(
+        "Confirm your e-mail address",
+        (
+            "Someone asked to confirm this address for an account at {{ service }}.",
+            "If it was you, open the link within a day, and enter the password of the account:",
+        ),
+        ("If it was not you, do nothing. Do not share this code with anyone.",),
     ),
     "already_registered": Words(
         "You already have an account",

@@ -13,7 +13,7 @@ from latchkey.adapters.dynamodb.clients import Clients
 from latchkey.adapters.dynamodb.credentials import Credentials
 from latchkey.adapters.dynamodb.events import AuditItems
 from latchkey.adapters.dynamodb.grants import SessionItems
-from latchkey.adapters.dynamodb.mail import Codes, OutboxItems
+from latchkey.adapters.dynamodb.mail import Codes, Drafts, OutboxItems
 from latchkey.adapters.dynamodb.partners import Links, Partners
 from latchkey.adapters.dynamodb.roles import CustomRoleItem
 from latchkey.adapters.dynamodb.signing_policy import Leases, PublicKeys
@@ -34,6 +34,7 @@ class DynamoStore(
     Users,
     SessionItems,
     Codes,
+    Drafts,
     OutboxItems,
     Clients,
     AttemptCounters,

@@ -45,7 +45,7 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A step of a transaction: an update, as its `SET` and its `ADD` clause say, or a deletion where both are empty.
+    """A step of a transaction: an update by its `SET`, `REMOVE` and `ADD` clauses, or a deletion if all are empty.
 
     With `put`, that whole item takes the place of whatever has its key; `only_if` is then needed.
     """
@@ -54,6 +54,7 @@ class Change:
     values: Mapping[str, Value] = field(default_factory=dict)
     only_if: str = ""
     set: str = ""
+    remove: str = ""
     add: str = ""
     put: Item | None = None
 
@@ -285,11 +286,10 @@ class Table:
     def _changed(self, each: Change, attempt: str) -> TransactWriteItemTypeDef:
         if each.put is not None:
             return self._replaced(each, each.put | {"attempt": {"S": attempt}})
-        if not each.set and not each.add:
+        if not each.set and not each.remove and not each.add:
             return self._deleted(each)
-        change = (
-            "SET #attempt = :attempt" + (f", {each.set}" if each.set else "") + (f" ADD {each.add}" if each.add else "")
-        )
+        change = "SET #attempt = :attempt" + (f", {each.set}" if each.set else "")
+        change += (f" REMOVE {each.remove}" if each.remove else "") + (f" ADD {each.add}" if each.add else "")
         condition = f"({each.only_if}) AND {_NOT_YET_MINE}" if each.only_if else _NOT_YET_MINE
         return {
             "Update": {

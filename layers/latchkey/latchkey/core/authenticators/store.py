@@ -43,7 +43,6 @@ class NewPassword:
         proven = code.data.get("to") == user.login
         return replace(
             user,
-            status=UserStatus.ACTIVE if user.status is UserStatus.PENDING else user.status,
             roles=tuple(role for role in user.roles if role not in given),
             reset_at=max(self.now, user.linked_at),  # so that no link, by whatever clock, was confirmed later
             verified_at=max(self.now, user.verified_at) if proven else user.verified_at,

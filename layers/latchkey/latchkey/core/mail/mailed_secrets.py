@@ -22,6 +22,7 @@ DIGITS_LIFE = 600
 _DIGITS = "mailed digits"
 _STORED = "stored digits"
 _LINK = "mailed link"
+_PROOF = "used proof"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +38,9 @@ def mailed_digits(key: SealKey, mail_id: str) -> str:
     return f"{int.from_bytes(key.derive(_DIGITS, mail_id)) % 10**DIGITS:0{DIGITS}d}"
 
 
-def mailed_link_secret(key: SealKey, subject: str) -> str:
-    """Return the secret in the link of a mail, with 256 bits and a checksum. `subject` is the id of what it opens."""
-    return secret_of("", key.derive(_LINK, subject))
+def mailed_link_secret(key: SealKey, mail_id: str) -> str:
+    """Return the secret in the link of a mail, with 256 bits and a checksum. No client knows the id of a mail."""
+    return secret_of("", key.derive(_LINK, mail_id))
 
 
 def stored_digits(key: SealKey, subject: str, digits: str) -> StoredDigits:
@@ -55,6 +56,11 @@ def require_digits(stored: StoredDigits, subject: str, digits: str, seals: SealS
     key = key_in_force(seals, stored.key_id)
     if key is None or not hmac.compare_digest(_mac(key, subject, digits), stored.mac):
         raise spent("wrong digits" if key else "the seal key of the digits is gone")
+
+
+def proof_mac(key: SealKey, subject: str, secret: str, text: str) -> str:
+    """Return the MAC, in hex, of a proof that was accepted, to know the same proof again."""
+    return key.derive(_PROOF, f"{subject} {secret} {text}").hex()
 
 
 def key_id_of(key: SealKey) -> str:

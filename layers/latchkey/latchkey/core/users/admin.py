@@ -109,7 +109,7 @@ class UserAdmin:
         """
         user = self.find(sub)
         self._require_may_touch(operator, user)
-        if user.status not in {UserStatus.ACTIVE, UserStatus.PENDING}:
+        if user.status is not UserStatus.ACTIVE:
             raise ServiceError(Errors.NO_MAIL, f"an account that is {user.status}")
         if not self.outbox.post(MailKind.RESET, to=user.login, now=now):
             raise ServiceError(Errors.NO_MAIL, "nowhere to send to")

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from latchkey.core.credentials.passwords import NO_PASSWORD
 from latchkey.core.credentials.store import CredentialStore
-from latchkey.core.errors import Errors, FieldError, ServiceError
+from latchkey.core.errors import Errors, FieldError, ServiceError, invalid_field
 from latchkey.core.events import Event, Journal
 from latchkey.core.ids import Entropy, new_id
 from latchkey.core.model import RECENT_SIGN_IN, Credential, User, UserStatus
@@ -43,6 +43,7 @@ class ImportRecord:
     roles: tuple[str, ...] = ("user",)
     status: UserStatus = UserStatus.ACTIVE
     created_at: int | None = None
+    verified_at: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +130,9 @@ class UserTransfer:
     ) -> bool:
         """Say whether the account is new; raise if it can neither be imported nor equal the existing one."""
         require_grantable(operator, record.roles, self.roles)
-        if record.created_at is not None and record.created_at > now:
-            fault = FieldError("created_at", "bad_value", "This time is in the future.")
-            raise ServiceError(Errors.INVALID_REQUEST, "created_at", fields=(fault,))
+        for name, moment in (("created_at", record.created_at or 0), ("verified_at", record.verified_at)):
+            if moment > now:
+                raise invalid_field(name, "bad_value", "This time is in the future.")
         user = self._user(record, now)
         credential = Credential(record.login, user.sub, record.password_hash, user.epoch)
         if held is not None or dry_run:
@@ -169,6 +170,7 @@ class UserTransfer:
             locale=record.locale,
             source=record.source,
             can_sign_in=record.password_hash != NO_PASSWORD,
+            verified_at=record.verified_at,
         )
 
     def _new_sub(self, record: ImportRecord) -> str:
