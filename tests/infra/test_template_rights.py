@@ -9,7 +9,7 @@ from infra.packaging.template import Grant, Template
 from tests.infra.flaws import Flaw, Rule, add_function, flawed, policies, variables
 
 SEALING = {"users", "clients", "api_keys", "audit", "transfer", "partners"}  # their lists have sealed cursors
-DERIVING = {"mailer", "confirm"}  # the digits and links of mails
+DERIVING = {"mailer", "confirm", "email"}  # the digits and links of mails
 POLICY_READERS = {"login", "refresh", "token"}
 POLICY_WRITERS = {"rotate", "signing", "issuer"}
 SEAL_WRITERS = {"rotate", "signing"}
