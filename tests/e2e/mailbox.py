@@ -32,11 +32,17 @@ def wait_for(twin: RunningTwin, to: str, count: int = 1) -> dict[str, Any]:
     return found[-1]
 
 
+def digits_in(letter: dict[str, Any]) -> str:
+    """Return the six digits in a letter."""
+    [digits] = _DIGITS.findall(letter["text"])
+    return str(digits)
+
+
 def registration_in(twin: RunningTwin, letter: dict[str, Any]) -> tuple[str, str]:
     """Return the digits and the code of the link in a registration's letter; the logs are searched for the latter."""
-    [digits], [code] = _DIGITS.findall(letter["text"]), _LINK_CODE.findall(letter["text"])
+    [code] = _LINK_CODE.findall(letter["text"])
     twin.secrets.add(code)
-    return str(digits), str(code)
+    return digits_in(letter), str(code)
 
 
 def code_in(twin: RunningTwin, letter: dict[str, Any]) -> str:

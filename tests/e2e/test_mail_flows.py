@@ -12,7 +12,7 @@ import pytest
 from tests.e2e import accounts
 from tests.e2e.accounts import PASSWORD, Person, new_login, sign_in
 from tests.e2e.client import Response, RunningTwin, start_twin
-from tests.e2e.mailbox import code_in, letters, registration_in, wait_for
+from tests.e2e.mailbox import code_in, digits_in, letters, registration_in, wait_for
 
 NEW_PASSWORD = "seven grey herons wading"
 PARAMETERS = "Registration=confirm MailFrom=no-reply@shop.example MailLinkBase=https://app.example"
@@ -265,16 +265,52 @@ def test_two_passwords_that_differ_are_refused(twin: RunningTwin) -> None:
     assert (answer.status, answer.json["errors"][0]["field"]) == (400, "passwordRepeat")
 
 
-def test_an_account_moves_to_another_address(twin: RunningTwin) -> None:
-    """The new address has the code, the old one the notice; the session goes on under the new login."""
-    ann, new = accounts.person(twin), new_login()
+def ask_to_move(person: Person, new: str) -> Response:
     body = {"email": new, "current_password": PASSWORD}
-    assert twin.call("POST", "/v1/user/email/change", json=body, headers=ann.bearer).status == 202
-    code = code_in(twin, wait_for(twin, new))
-    moved = [twin.call("POST", "/v1/user/email/confirm", json={"token": code}).status for _ in range(2)]
-    assert moved == [204, 410]
+    return person.twin.call("POST", "/v1/user/email/change", json=body, headers=person.bearer)
+
+
+def confirm_move(person: Person, digits: str) -> Response:
+    return person.twin.call("POST", "/v1/user/email/confirm", json={"code": digits}, headers=person.bearer)
+
+
+def test_an_account_moves_to_another_address(twin: RunningTwin) -> None:
+    """The new address has the digits, which work in one session, once; that goes on under the new login."""
+    ann, new = accounts.person(twin), new_login()
+    other = sign_in(twin, ann.login)
+    assert ask_to_move(ann, new).status == 202
+    digits = digits_in(wait_for(twin, new))
+    strangers = [confirm_move(other, digits), twin.call("POST", "/v1/user/email/confirm", json={"code": digits})]
+    assert [each.status for each in strangers] == [410, 401]
+    assert [confirm_move(ann, digits).status for _ in range(2)] == [204, 410]
     assert (log_in(twin, ann.login, PASSWORD), log_in(twin, new, PASSWORD), ann.me().json["login"]) == (401, 200, new)
+    assert ann.me().json["verified_at"] > 0
     assert new in wait_for(twin, ann.login)["text"]
+    assert register(twin, ann.login).json["code"] == "user_exists"
+
+
+def test_a_second_change_and_a_deletion_wait(twin: RunningTwin) -> None:
+    """For a day after a new address. The answer says how long."""
+    ann, new = accounts.person(twin), new_login()
+    ask_to_move(ann, new)
+    assert confirm_move(ann, digits_in(wait_for(twin, new))).status == 204
+    refused = [
+        ask_to_move(ann, new_login()),
+        twin.call("DELETE", "/v1/auth/me", json={"password": PASSWORD}, headers=ann.bearer),
+    ]
+    assert [(each.status, each.json["code"]) for each in refused] == [(409, "address_change_pending")] * 2
+    assert all(86_300 < int(each.headers["retry-after"]) <= 86_400 for each in refused)
+
+
+def test_five_wrong_digits_are_all(twin: RunningTwin) -> None:
+    """Then the right ones are refused too, and the account stays where it is."""
+    ann, new = accounts.person(twin), new_login()
+    ask_to_move(ann, new)
+    digits = digits_in(wait_for(twin, new))
+    wrong = f"{(int(digits) + 1) % 1_000_000:06d}"
+    answers = [confirm_move(ann, each) for each in [wrong] * 5 + [digits]]
+    assert {(each.status, each.json["code"]) for each in answers} == {(410, "code_used_or_expired")}
+    assert ann.me().json["login"] == ann.login
 
 
 def test_the_export_holds_the_account_and_no_secret(twin: RunningTwin) -> None:
@@ -309,7 +345,7 @@ def test_an_account_is_deleted_by_its_owner(twin: RunningTwin) -> None:
         ("/v1/user/password/restore", {"email": "ann@example.com"}),
         ("/v1/user/resendEmail", {"login": "ann@example.com"}),
         ("/v1/user/password/reset", {"token": "lkc_nothing", "password": NEW_PASSWORD}),
-        ("/v1/user/email/confirm", {"token": "lkc_nothing"}),
+        ("/v1/user/email/undo", {"code": "lkc_nothing"}),
     ],
 )
 def test_an_unknown_member_is_named(twin: RunningTwin, path: str, body: dict[str, str]) -> None:
