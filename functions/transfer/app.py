@@ -13,7 +13,7 @@ from latchkey.core.errors import Errors, FieldError, ServiceError, invalid_field
 from latchkey.core.model import UserStatus
 from latchkey.core.roles.roles import MAX_ROLES, Operator
 from latchkey.core.users.transfer import MAX_BATCH, Batch, Exported, ImportRecord, Refusal, UserTransfer
-from latchkey.edge import bootstrap, listing
+from latchkey.edge import bootstrap, documents, listing
 from latchkey.edge.forms import LABEL, LOCALE, LOGIN_NAMES, LONGEST_LOGIN, Members
 from latchkey.edge.http import Request, Response
 from latchkey.edge.routing import Routes
@@ -49,7 +49,7 @@ def import_users(request: Request, operator: Operator) -> Response:
 
 @routes("GET /v1/admin/users/export", needs="users:export")
 def export_users(request: Request, operator: Operator) -> Response:
-    """Return 200 with a page of accounts, each as an import takes it."""
+    """Return 200 with a page of accounts, each as an import takes it, and of the users of partners."""
     members, seals = Members.of_query(request), bootstrap.seals()
     fetch = partial(user_transfer().hand_out, operator, now=request.now)
     return Response(200, listing.page(request, members, seals, fetch, _exported, name="users"))
@@ -68,6 +68,7 @@ def _batch(users: tuple[dict[str, object], ...]) -> Batch:
 
 def _record(members: Members) -> ImportRecord:
     """Read one account: a login under any of its names, and the members of `ImportRecord`, all optional."""
+    _refuse_a_partners_user(members)
     record = ImportRecord(
         login=parse_login(members.one_of(LOGIN_NAMES, longest=LONGEST_LOGIN)),
         password_hash=_hash(members),
@@ -85,6 +86,12 @@ def _record(members: Members) -> ImportRecord:
         if moment < 0:
             raise invalid_field(name, "bad_value", "This member must be in seconds since 1970.")
     return record
+
+
+def _refuse_a_partners_user(members: Members) -> None:
+    """Take the links of an exported account, which no import makes; refuse an account that has nothing else."""
+    if members.anything("links") is not None and not members.has_one_of(LOGIN_NAMES):
+        raise invalid_field("links", "partner_user", "A partner's user comes back with the partner's next token.")
 
 
 def _hash(members: Members) -> str:
@@ -108,8 +115,11 @@ def _refused(refusal: Refusal) -> dict[str, Any]:
 
 
 def _exported(account: Exported) -> dict[str, Any]:
-    """Return an account as an import takes it, without its empty members."""
-    user = account.user
+    """Return an account as an import takes it, without its empty members.
+
+    The roles that a partner gave stand at the link alone: they would otherwise outlive it.
+    """
+    user, given = account.user, {role for link in account.links for role in link.roles}
     members = {
         "id": user.sub,
         "login": user.login,
@@ -118,12 +128,15 @@ def _exported(account: Exported) -> dict[str, Any]:
         "locale": user.locale,
         "source": user.source,
         "verified_at": user.verified_at,
+        "links": [documents.link(each) for each in account.links],
     }
-    always = {"roles": user.roles, "status": user.status, "created_at": user.created_at}
+    own = [role for role in user.roles if role not in given]
+    always = {"roles": own, "status": user.status, "created_at": user.created_at}
     return {name: value for name, value in members.items() if value} | always
 
 
 @cache
 def user_transfer() -> UserTransfer:
     """Return the import and export of accounts."""
-    return UserTransfer(bootstrap.store(), bootstrap.store(), bootstrap.roles_now(), LogJournal(), secrets.token_bytes)
+    store = bootstrap.store()
+    return UserTransfer(store, store, store, bootstrap.roles_now(), LogJournal(), secrets.token_bytes)

@@ -186,6 +186,7 @@ def test_import_and_export_change_no_account(template: Template) -> None:
     """The function creates accounts and reads them. It updates nothing but the count of admins."""
     assert table_rights(template, "transfer") == OPERATOR | {
         ("Query", "USERS"),
+        ("Query", "USER#*"),
         ("BatchGetItem", "USER#*"),
         ("BatchGetItem", "LOGIN#*"),
         ("GetItem", "USER#*"),

@@ -65,6 +65,10 @@ class Members:
             raise invalid_field(name, "bad_characters", "This member cannot contain control characters.")
         return value
 
+    def has_one_of(self, names: tuple[str, ...]) -> bool:
+        """Say whether one of these members is left, and leave it there."""
+        return any(name in self._left for name in names)
+
     def secret(self, *names: str) -> str:
         """Take a token, a code or a client's secret that must be present. It may go by several names, as in `one_of`.
 

@@ -17,8 +17,9 @@ from latchkey.core.credentials.store import CredentialStore
 from latchkey.core.errors import Errors, FieldError, ServiceError, invalid_field
 from latchkey.core.events import Event, Journal
 from latchkey.core.ids import Entropy, new_id
-from latchkey.core.model import RECENT_SIGN_IN, Credential, User, UserStatus
+from latchkey.core.model import RECENT_SIGN_IN, Credential, Link, User, UserStatus
 from latchkey.core.paging import Page
+from latchkey.core.partners.store import LinkStore
 from latchkey.core.roles.grantable import require_grantable
 from latchkey.core.roles.roles import Operator, Roles
 from latchkey.core.users.store import UserStore
@@ -65,10 +66,11 @@ class ImportReport:
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """An account with its credential."""
+    """An account with its credential and its links with partners. Users of partners have links alone."""
 
     user: User
     password_hash: str
+    links: tuple[Link, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,7 @@ class UserTransfer:
 
     users: UserStore
     credentials: CredentialStore
+    links: LinkStore
     roles: Roles
     journal: Journal
     entropy: Entropy
@@ -108,7 +111,9 @@ class UserTransfer:
         return ImportReport(fresh, present, tuple(sorted(refused, key=lambda refusal: refusal.index)))
 
     def hand_out(self, operator: Operator, *, after: str, limit: int, now: int) -> Page[Exported]:
-        """Return some of all accounts with their hashes, oldest first. Raises `FORBIDDEN` long after a sign-in.
+        """Return some of all accounts with their hashes and links, oldest first.
+
+        Raises `FORBIDDEN` long after a sign-in.
 
         Anyone who guesses a password can use that account. So the export omits the hash of a user with permissions that
         the operator lacks.
@@ -142,7 +147,10 @@ class UserTransfer:
         except ServiceError as error:
             if error.error is not Errors.USER_EXISTS:
                 raise
-            return not self._is_present(record, credential, self.credentials.find_credential(record.login))
+            held = self.credentials.find_credential(record.login)
+            if held is None and self.credentials.find_user(user.sub) is None:
+                raise ServiceError(Errors.USER_EXISTS, "the login is reserved", fields=(_TAKEN_LOGIN,)) from None
+            return not self._is_present(record, credential, held)
         self.journal.record(Event("user_imported", sub=user.sub, reason=" ".join(user.roles), actor=operator.sub))
         return True
 
@@ -184,16 +192,20 @@ class UserTransfer:
         return "usr_" + b32encode(digest[:16]).decode().rstrip("=").lower()
 
     def _with_credentials(self, users: Sequence[User]) -> Iterator[Exported]:
-        own = [user for user in users if user.login]  # a partner's user has no hash to take along
-        held = self.users.find_credentials([user.login for user in own])
-        for listed in own:
+        held = self.users.find_credentials([user.login for user in users if user.login])
+        for listed in users:
+            if not listed.login:  # a partner's user has no hash to take along
+                if listed.status is not UserStatus.DELETING:
+                    yield Exported(listed, NO_PASSWORD, self.links.list_links(listed.sub))
+                continue
             user: User | None = listed
             credential = held.get(listed.login)
             if credential is None or credential.sub != listed.sub:  # the login has changed between the two reads
                 user = self.credentials.find_user(listed.sub)
                 credential = self.credentials.find_credential(user.login) if user else None
             if user and credential and credential.sub == user.sub and user.status is not UserStatus.DELETING:
-                yield Exported(user, credential.password_hash)
+                links = self.links.list_links(user.sub) if user.linked_at else ()
+                yield Exported(user, credential.password_hash, links)
 
 
 _TAKEN_LOGIN = FieldError("login", "user_exists", "Another account has this login.")
