@@ -30,7 +30,7 @@ USER = samples.user("ada@example.com")
 ADMIN = samples.user(roles=("admin",))
 SESSION = samples.session(USER.sub)
 CODE = samples.code(purpose=CodePurpose.CONFIRM)
-DRAFT = samples.draft()
+DRAFT, DECOY = samples.draft(), samples.draft()
 NEWCOMER = samples.user(DRAFT.login)
 CHARGE = Counter("mail_confirm", "ada", RULE)
 MAIL = samples.mail()
@@ -92,7 +92,7 @@ OPERATIONS: dict[str, tuple[Callable[[Store], object], list[str]]] = {
         ["TransactWriteItems"],
     ),
     "save_draft": (lambda store: store.save_draft(DRAFT, NOW, charge=CHARGE), ["TransactWriteItems"]),
-    "save_draft without a mail": (lambda store: store.save_draft(samples.draft(), NOW, charge=None), ["PutItem"]),
+    "save_draft without a mail": (lambda store: store.save_draft(DECOY, NOW, charge=None), ["PutItem"]),
     "renew_draft": (
         lambda store: store.renew_draft(DRAFT, samples.renewed(DRAFT), NOW, charge=CHARGE),
         ["TransactWriteItems"],
@@ -334,7 +334,13 @@ def test_keys_are_those_of_the_design(stored: dict[str, dict[str, Any]]) -> None
         f"APIKEY#{KEY.key_id}|APIKEY",
         f"CLIENTS|{CLIENT.client_id}",
         f"APIKEYS|{KEY.client_id}#{KEY.key_id}",
+        f"DRAFT#{DRAFT.draft_id}|DRAFT",
+        f"DRAFT#{DECOY.draft_id}|DRAFT",
+        f"USER#{NEWCOMER.sub}|PROFILE",
+        f"LOGIN#{sha256(NEWCOMER.login)}|LOGIN",
+        f"USERS|0{NOW}#{NEWCOMER.sub}",
         f"THROTTLE#login#{sha256('ada')}#{NOW // RULE.window}|THROTTLE",
+        f"THROTTLE#mail_confirm#{sha256('ada')}#{NOW // RULE.window}|THROTTLE",
         "CONFIG|JWKS",
         "CONFIG|ROLES",
         "ADMINS|ADMINS",
@@ -359,12 +365,15 @@ def test_keys_are_those_of_the_design(stored: dict[str, dict[str, Any]]) -> None
         ("SESSIONS#", NOW + 7200),
         ("CODE#", CODE.expires_at),
         ("OUTBOX#", MAIL.expires_at),
-        ("THROTTLE#", NOW + RULE.window),
+        ("THROTTLE#login#", NOW + RULE.window),
+        ("THROTTLE#mail_confirm#", NOW + RULE.window),
+        (f"DRAFT#{DRAFT.draft_id}", DRAFT.expires_at),
+        (f"DRAFT#{DECOY.draft_id}", DECOY.expires_at),
         ("CONFIG|LEASE#", NOW + 60),
         ("AUDIT#", EVENT.expires_at),
         ("JTI#", NOW + 330),
     ],
-    ids=["session", "code", "mail", "throttle", "lease", "event", "assertion"],
+    ids=["session", "code", "mail", "throttle", "charge", "used draft", "draft", "lease", "event", "assertion"],
 )
 def test_what_expires_is_swept_a_day_later(stored: dict[str, dict[str, Any]], prefix: str, expiry: int) -> None:
     """DynamoDB may delete an item a day after it expires, when every clock agrees that it has."""

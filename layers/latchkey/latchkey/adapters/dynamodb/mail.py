@@ -82,7 +82,7 @@ class Codes(TablePart):
 
 
 class Drafts(TablePart):
-    """Implements `DraftStore`. A used draft stays as a mark, so that a mail delivered again does not store it anew."""
+    """Implements `DraftStore`. A used draft stays as a mark, so that a mail delivered again does not store it again."""
 
     def save_draft(self, draft: Draft, now: int, *, charge: Counter | None) -> Noted:
         """Store a draft, and count its mail with it."""
