@@ -1,6 +1,6 @@
 """Proof of ownership: every change of what opens an account, and its deletion, pass `Ownership.prove`.
 
-A bearer token alone never suffices: it may be stolen.
+A bearer token may be stolen. On an account with a password, it alone never suffices.
 """
 
 from __future__ import annotations
