@@ -11,7 +11,7 @@ from latchkey.core.errors import Errors
 from latchkey.core.model import CodePurpose, UserStatus
 from tests.integration import samples
 from tests.integration.contract import refuses, step_from
-from tests.integration.races import RACERS, ROUNDS, race
+from tests.integration.races import RACERS, race
 from tests.integration.samples import NOW
 
 if TYPE_CHECKING:
@@ -152,9 +152,9 @@ def test_a_password_change_that_is_refused_changes_nothing(store: Store, spoilt:
     assert store.find_mail(mail.mail_id, NOW) is None
 
 
-def test_one_code_sets_one_password(store: Store) -> None:
-    """Thirty resets with one code, twenty times over, succeed once each time."""
-    for _ in range(ROUNDS):
+def test_one_code_sets_one_password(store: Store, rounds: int) -> None:
+    """Thirty resets with one code, round after round, succeed once each time."""
+    for _ in range(rounds):
         user, code = registered(store), coded(store)
         change = samples.new_password(user, code)
         won = race(password_changes(store, [replace(change, password_hash=f"${number}") for number in range(RACERS)]))
