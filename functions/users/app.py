@@ -40,8 +40,9 @@ def create(request: Request, operator: Operator) -> Response:
 
 @routes("GET /v1/admin/users/{sub}", needs="users:read")
 def show(request: Request, operator: Operator) -> Response:
-    """Return 200 with the account."""
-    return Response(200, _shown(user_admin().find(request.path_parameters["sub"])))
+    """Return 200 with the account and its links with partners."""
+    user = user_admin().find(request.path_parameters["sub"])
+    return Response(200, _shown(user) | {"links": [documents.link(each) for each in user_admin().links(user)]})
 
 
 @routes("PATCH /v1/admin/users/{sub}", needs="users:write")
@@ -109,6 +110,7 @@ def user_admin() -> UserAdmin:
     return UserAdmin(
         users=store,
         credentials=store,
+        partner_links=store,
         standing=store,
         accounts=bootstrap.accounts(),
         sessions=bootstrap.sessions(),

@@ -170,7 +170,7 @@ def test_white_space_around_a_login_or_a_code_is_cut(around: str) -> None:
     pasted = request({"login": f"{around}ann{around}", "username": "ann", "password": " p "})
     asked = sign_in_form(pasted)
     assert (asked.login, asked.password) == ("ann", " p ")
-    assert forms.code(request({"token": f"{around}code{around}"})) == "code"
+    assert forms.code(request({"code": f"{around}code{around}"})) == "code"
     assert forms.token(request({"token": f"{around}token"})) == f"{around}token"  # no person pastes it
 
 

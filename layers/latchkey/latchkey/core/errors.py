@@ -65,8 +65,8 @@ class Errors(Enum):
         "The API key is missing, malformed, expired or revoked.",
         "invalid_client",
     )
-    ACCOUNT_NOT_CONFIRMED = ErrorKind(
-        "account_not_confirmed", 403, "Account not confirmed", "Confirm the e-mail address first.", "access_denied"
+    REGISTRATION_CLOSED = ErrorKind(
+        "registration_closed", 403, "Registration closed", "This service does not take registrations.", "access_denied"
     )
     FORBIDDEN = ErrorKind(
         "forbidden", 403, "Forbidden", "This token does not carry the permission needed.", "insufficient_scope"
@@ -112,6 +112,13 @@ class Errors(Enum):
         409,
         "Conflict",
         "Someone else changed this at the same time. Read it and try again.",
+        "invalid_request",
+    )
+    ADDRESS_CHANGE_PENDING = ErrorKind(
+        "address_change_pending",
+        409,
+        "Address change pending",
+        "The address of this account has just changed. Try again later, or undo the change.",
         "invalid_request",
     )
     LAST_ADMIN = ErrorKind(

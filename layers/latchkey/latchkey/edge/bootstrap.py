@@ -93,6 +93,7 @@ def accounts() -> Accounts:
     return Accounts(
         users=store(),
         sessions=store(),
+        attempts=attempts(),
         new_passwords=new_passwords(),
         journal=LogJournal(),
         entropy=secrets.token_bytes,

@@ -64,6 +64,10 @@ class Members:
             raise invalid_field(name, "not_a_text", "This member must be a string.")
         return _plain(name, value, longest)
 
+    def has_one_of(self, names: tuple[str, ...]) -> bool:
+        """Say whether one of these members is left, and leave it there."""
+        return any(name in self._left for name in names)
+
     def secret(self, *names: str) -> str:
         """Take a token, a code or a client's secret that must be present. It may go by several names, as in `one_of`.
 
@@ -266,9 +270,9 @@ def token(request: Request) -> str:
 
 
 def code(request: Request) -> str:
-    """Read `{token}`: a code from a mail."""
+    """Read `{code}`: a code from a mail."""
     members = Members.of_json(request)
-    text = members.code("token")
+    text = members.code("code")
     members.nothing_else()
     return text
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from functools import cache
 
 from latchkey.core.errors import invalid_field
@@ -10,22 +11,12 @@ from latchkey.core.users.sign_up import MailedSignUp
 from latchkey.edge import bootstrap
 from latchkey.edge.forms import LABEL, LOGIN_NAMES, LONGEST_PASSWORD, Members
 from latchkey.edge.http import Request
-from latchkey.edge.telemetry import LogJournal
 
 
 @cache
 def mailed_sign_up() -> MailedSignUp:
     """Return the registration by mail."""
-    store = bootstrap.store()
-    return MailedSignUp(
-        users=store,
-        credentials=store,
-        codes=store,
-        attempts=bootstrap.attempts(),
-        accounts=bootstrap.accounts(),
-        outbox=bootstrap.outbox(),
-        journal=LogJournal(),
-    )
+    return MailedSignUp(bootstrap.attempts(), bootstrap.new_passwords(), bootstrap.outbox(), secrets.token_bytes)
 
 
 def registration_form(request: Request, sources: tuple[str, ...]) -> Registration:

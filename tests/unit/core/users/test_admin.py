@@ -26,6 +26,7 @@ class Office:
         self.admin = UserAdmin(
             users=world.store,
             credentials=world.store,
+            partner_links=world.store,
             standing=world.store,
             accounts=world.accounts,
             sessions=world.sessions,

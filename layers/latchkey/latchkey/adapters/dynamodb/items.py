@@ -64,6 +64,11 @@ def code(code_hash: str, purpose: str) -> Key:
     return Key(f"CODE#{_identifier(code_hash)}", purpose)
 
 
+def draft(draft_id: str) -> Key:
+    """Return the key of a registration that is not confirmed yet."""
+    return Key(f"DRAFT#{_identifier(draft_id)}", "DRAFT")
+
+
 def mail(mail_id: str) -> Key:
     """Return the key of a mail that waits to be sent; the mailer's event source asks for this very prefix."""
     return Key(f"OUTBOX#{_identifier(mail_id)}", "OUTBOX")

@@ -15,8 +15,9 @@ from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.events import Event, Journal
 from latchkey.core.grants.sessions import Sessions
 from latchkey.core.mail.outbox import Outbox
-from latchkey.core.model import ADMIN_ROLE, MailKind, User, UserStatus
+from latchkey.core.model import ADMIN_ROLE, Link, MailKind, User, UserStatus
 from latchkey.core.paging import Page
+from latchkey.core.partners.store import LinkStore
 from latchkey.core.roles.grantable import require_grantable, require_held, require_known
 from latchkey.core.roles.roles import BUILT_IN, Operator, Roles
 from latchkey.core.users.accounts import Accounts, Registration
@@ -37,6 +38,7 @@ class UserAdmin:
 
     users: UserStore
     credentials: CredentialStore
+    partner_links: LinkStore
     standing: StandingStore
     accounts: Accounts
     sessions: Sessions
@@ -50,6 +52,10 @@ class UserAdmin:
         if user is None:
             raise ServiceError(Errors.NOT_FOUND, "no such user")
         return user
+
+    def links(self, user: User) -> tuple[Link, ...]:
+        """Return the links of an account with partners, with all that is kept of them."""
+        return self.partner_links.list_links(user.sub)
 
     def find_login(self, login: str) -> tuple[User, ...]:
         """Return the account of a login as typed, or `None`. Raises `INVALID_REQUEST` for a malformed login."""
@@ -109,7 +115,7 @@ class UserAdmin:
         """
         user = self.find(sub)
         self._require_may_touch(operator, user)
-        if user.status not in {UserStatus.ACTIVE, UserStatus.PENDING}:
+        if user.status is not UserStatus.ACTIVE:
             raise ServiceError(Errors.NO_MAIL, f"an account that is {user.status}")
         if not self.outbox.post(MailKind.RESET, to=user.login, now=now):
             raise ServiceError(Errors.NO_MAIL, "nowhere to send to")
