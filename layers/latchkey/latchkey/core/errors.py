@@ -69,7 +69,7 @@ class Errors(Enum):
         "account_not_confirmed", 403, "Account not confirmed", "Confirm the e-mail address first.", "access_denied"
     )
     FORBIDDEN = ErrorKind(
-        "forbidden", 403, "Forbidden", "This token does not carry the permission needed.", "insufficient_scope"
+        "forbidden", 403, "Forbidden", "You do not have the permission that this needs.", "insufficient_scope"
     )
     ACCOUNT_DISABLED = ErrorKind(
         "account_disabled", 403, "Account disabled", "This account is disabled or deleted.", "invalid_grant"
@@ -103,6 +103,13 @@ class Errors(Enum):
     )
     BUILT_IN_ROLE = ErrorKind(
         "built_in_role", 409, "Built-in role", "This role is built in and cannot be changed.", "invalid_request"
+    )
+    IN_USE = ErrorKind(
+        "in_use",
+        409,
+        "In use",
+        "Something else needs this, so it cannot be deleted or disabled.",
+        "invalid_request",
     )
     LIMIT_REACHED = ErrorKind(
         "limit_reached", 409, "Limit reached", "The maximum number of these is reached.", "invalid_request"

@@ -238,7 +238,7 @@ def test_replays_take_no_part_of_the_minute(world: PartnerWorld) -> None:
 
 
 def a_client(*grants: str) -> Client:
-    return Client("cli_web", ClientKind.CONFIDENTIAL, "Web", NOW, scopes=("profile", "orders:read"), grants=grants)
+    return Client("cli_web", ClientKind.CONFIDENTIAL, "Web", NOW, scopes=("profile", "hello:read"), grants=grants)
 
 
 def test_client_must_be_the_partners_and_have_the_grant(world: PartnerWorld) -> None:
@@ -260,12 +260,12 @@ def test_scope_stays_within_partner_and_client(world: PartnerWorld) -> None:
     """The session gets every scope that both allow, or the requested part of it."""
     web = a_client(Grant.JWT_BEARER)
     world.store.create_client(web)
-    shop = world.partner(clients=("cli_web",), scopes=("openid", "profile", "orders:read"))
+    shop = world.partner(clients=("cli_web",), scopes=("openid", "profile", "hello:read"))
     granted = [
         world.enter(world.signer.sign(claims(shop.issuer)), client=web, scope=scope).tokens.scope
         for scope in (None, "profile")
     ]
-    assert granted == ["profile orders:read", "profile"]
+    assert granted == ["profile hello:read", "profile"]
     with pytest.raises(ServiceError, match="invalid_scope"):
         world.enter(world.signer.sign(claims(shop.issuer)), client=web, scope="openid")
 

@@ -19,7 +19,7 @@ from latchkey.core.events import Event, Journal
 from latchkey.core.ids import Entropy, new_id
 from latchkey.core.model import RECENT_SIGN_IN, Credential, User, UserStatus
 from latchkey.core.paging import Page
-from latchkey.core.roles.grantable import require_grantable
+from latchkey.core.roles.authority import Act, Authority, require_known_roles
 from latchkey.core.roles.roles import Operator, Roles
 from latchkey.core.users.store import UserStore
 
@@ -93,12 +93,13 @@ class UserTransfer:
 
         A dry run returns the same results, and changes nothing. After `UNAVAILABLE`, send the whole batch again.
         """
+        authority = Authority(operator, self.roles.registry())
         held = self.users.find_credentials([record.login for record in batch.records.values()])
         fresh = 0
         refused = list(batch.refused)
         for index, record in batch.records.items():
             try:
-                fresh += self._bring_in(operator, record, held.get(record.login), now=now, dry_run=dry_run)
+                fresh += self._bring_in(authority, record, held.get(record.login), now=now, dry_run=dry_run)
             except ServiceError as error:
                 if error.error is Errors.UNAVAILABLE:
                     raise
@@ -125,10 +126,11 @@ class UserTransfer:
         return replace(account, password_hash=NO_PASSWORD)
 
     def _bring_in(
-        self, operator: Operator, record: ImportRecord, held: Credential | None, *, now: int, dry_run: bool
+        self, authority: Authority, record: ImportRecord, held: Credential | None, *, now: int, dry_run: bool
     ) -> bool:
         """Say whether the account is new; raise if it can neither be imported nor equal the existing one."""
-        require_grantable(operator, record.roles, self.roles)
+        require_known_roles(record.roles, authority.registry)
+        authority.require_for_account(Act.GIVE, after=authority.registry.permissions(record.roles))
         if record.created_at is not None and record.created_at > now:
             fault = FieldError("created_at", "bad_value", "This time is in the future.")
             raise ServiceError(Errors.INVALID_REQUEST, "created_at", fields=(fault,))
@@ -142,7 +144,9 @@ class UserTransfer:
             if error.error is not Errors.USER_EXISTS:
                 raise
             return not self._is_present(record, credential, self.credentials.find_credential(record.login))
-        self.journal.record(Event("user_imported", sub=user.sub, reason=" ".join(user.roles), actor=operator.sub))
+        self.journal.record(
+            Event("user_imported", sub=user.sub, reason=" ".join(user.roles), actor=authority.operator.sub)
+        )
         return True
 
     def _is_present(self, record: ImportRecord, wanted: Credential, held: Credential | None) -> bool:
