@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from infra.cli.answers import Answer
 from infra.cli.grammar import Noun
 from infra.cli.lists import Listing, show_whole
 from infra.cli.options import AsJson, Yes
@@ -73,7 +74,7 @@ def delete(ctx: typer.Context, name: _Name, *, yes: Yes = False, as_json: AsJson
 @customer.verb("show", example="latchkey role customer show --local")
 def show_customer_roles(ctx: typer.Context, *, as_json: AsJson = False) -> None:
     """Show the customer roles."""
-    show_record(connect(ctx).get(_CUSTOMER_ROLES), _CUSTOMER_CARD, as_json=as_json)
+    _show_customer_roles(connect(ctx).get(_CUSTOMER_ROLES), as_json=as_json)
 
 
 @customer.verb("set", example="latchkey role customer set user --local")
@@ -90,8 +91,11 @@ def set_customer_roles(
     """
     if none == bool(names):
         raise typer.BadParameter("name the roles, or give --none for no customer role", param_hint="set")
-    answer = connect(ctx).put(_CUSTOMER_ROLES, {"roles": names or []})
-    show_record(answer, _CUSTOMER_CARD, as_json=as_json)
+    _show_customer_roles(connect(ctx).put(_CUSTOMER_ROLES, {"roles": names or []}), as_json=as_json)
+
+
+def _show_customer_roles(answer: Answer, *, as_json: bool) -> None:
+    show_record(answer, _CUSTOMER_CARD, as_json=as_json, readable=lambda record: {"roles": record["roles"] or "none"})
 
 
 def _path(name: str) -> str:

@@ -61,7 +61,7 @@ class RoleAdmin:
         _require_known(after, registry)
         before = _permitted(stored, registry, name)
         is_new = name not in stored.roles
-        act = Act.KEEP if after <= before and not is_new else Act.GIVE
+        act = Act.KEEP if after <= before and not is_new and not _is_freed(before, after) else Act.GIVE
         given = after | before if is_new else after
         Authority(operator, registry).require(act, before=before, after=given, free=OF_MACHINES)
         _require_below_operators(stored, name, after)
@@ -122,6 +122,11 @@ def _permitted(stored: CustomRoles, registry: RoleRegistry, name: str) -> frozen
     held = [text.split() for text in (*stored.deleted, *(f"{each} {text}" for each, text in stored.roles.items()))]
     permissions = next((permissions for each, *permissions in held if each == name), [])
     return registry.all_permissions.intersection(permissions)
+
+
+def _is_freed(before: frozenset[str], after: frozenset[str]) -> bool:
+    """Say whether a role loses its last operator's permission: partners and customer roles may then give the rest."""
+    return bool(before & OPERATOR_PERMISSIONS) and not after & OPERATOR_PERMISSIONS
 
 
 def _require_own(name: str) -> None:

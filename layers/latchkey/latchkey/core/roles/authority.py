@@ -1,7 +1,7 @@
 """Authority: which operator may change what gives permissions.
 
 An operator who changes an account, a role, a client, an API key or a partner must hold everything that it gives after
-the change, not only what is new in it. A reduction is free: nobody gains by it. Permissions alone are compared, never
+the change, not only what is new in it. A reduction is free: no one gains by it. Permissions alone are compared, never
 the names of roles.
 """
 
