@@ -2,6 +2,7 @@
 
 from functools import cache
 from typing import Any
+from urllib.parse import unquote
 
 from latchkey.core.errors import invalid_field
 from latchkey.core.roles.admin import MAX_CUSTOM_ROLES, RoleAdmin
@@ -73,7 +74,7 @@ def list_permissions(request: Request, operator: Operator) -> Response:
 def put_permission(request: Request, operator: Operator) -> Response:
     """Declare a permission and return 201, or 200 if the stack has it already. Only an admin may."""
     request.require_empty()
-    name = request.path_parameters["name"]
+    name = _permission_name(request)
     is_new = permission_admin().declare(operator, name)
     return Response(201 if is_new else 200, _shown_permission(name))
 
@@ -82,8 +83,13 @@ def put_permission(request: Request, operator: Operator) -> Response:
 def delete_permission(request: Request, operator: Operator) -> Response:
     """Delete a declared permission and return 204. Only an admin may."""
     request.require_empty()
-    permission_admin().delete(operator, request.path_parameters["name"])
+    permission_admin().delete(operator, _permission_name(request))
     return Response(204)
+
+
+def _permission_name(request: Request) -> str:
+    """Return the name in the path. It may hold any visible character, and a REST API does not decode its paths."""
+    return unquote(request.path_parameters["name"])
 
 
 def _texts(request: Request, name: str, *, most: int) -> tuple[str, ...]:

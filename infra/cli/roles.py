@@ -95,7 +95,9 @@ def set_customer_roles(
 
 
 def _show_customer_roles(answer: Answer, *, as_json: bool) -> None:
-    show_record(answer, _CUSTOMER_CARD, as_json=as_json, readable=lambda record: {"roles": record["roles"] or "none"})
+    show_record(
+        answer, _CUSTOMER_CARD, as_json=as_json, readable=lambda record: {"roles": record.get("roles") or "none"}
+    )
 
 
 def _path(name: str) -> str:
