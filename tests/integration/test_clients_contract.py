@@ -100,12 +100,12 @@ def test_a_change_sets_what_it_names(store: Store, client: Client) -> None:
 
 def test_a_list_is_changed_only_as_it_was_read(store: Store, client: Client) -> None:
     """A list that has changed meanwhile is a conflict, and nothing is written. Other members are not compared."""
-    store.update_client(client.client_id, ClientChanges(scopes=("openid",), name="New"))
+    store.update_client(client.client_id, ClientChanges(scopes=("email",), name="New"))
     with pytest.raises(ServiceError) as raised:
         store.update_client(client.client_id, ClientChanges(scopes=(), name="Mine"), as_read=client)
     assert raised.value.error is Errors.CONFLICT
     now = store.find_client(client.client_id)
-    assert now == replace(client, scopes=("openid",), name="New")
+    assert now == replace(client, scopes=("email",), name="New")
     changed = store.update_client(client.client_id, ClientChanges(name="Mine", roles=()), as_read=client)
     assert changed == replace(now, name="Mine", roles=())
     missing = samples.unique("cli_")
