@@ -117,10 +117,10 @@ class PartnerWorld(World):
         )
         self.links = Links(
             links=self.store,
-            standing=self.store,
             sessions=self.store,
             check=self.check,
             ownership=self.ownership,
+            outbox=self.outbox,
             journal=self.journal,
         )
         self.signer = Signer()

@@ -175,7 +175,7 @@ class World:
             link_base="https://app.example",
             service_name="Shop",
         )
-        self.ownership = Ownership(self.store, self.store, self.journal, CHEAPEST_FOR_TESTS)
+        self.ownership = Ownership(self.store, self.store, self.store, self.journal, CHEAPEST_FOR_TESTS)
         self.mail_requests = MailRequests(self.store, self.outbox)
         self.signup = MailedSignUp(
             users=self.store,
@@ -190,6 +190,7 @@ class World:
             authenticators=self.store,
             credentials=self.store,
             sessions=self.store,
+            links=self.store,
             codes=self.store,
             new_passwords=new_passwords,
             ownership=self.ownership,

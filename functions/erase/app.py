@@ -17,8 +17,7 @@ handler = routes.handler
 @routes("DELETE /v1/auth/me", needs=USER)
 def erase(request: Request, caller: Caller) -> Response:
     """Delete the account and return 204. A repeated request finishes a deletion that was interrupted."""
-    password = _password(request)
-    erasure()(caller.sub, caller.sid, password, auth_time=caller.auth_time, now=request.now)
+    erasure()(caller.sub, caller.sid, _password(request), now=request.now)
     return Response(204)
 
 

@@ -123,6 +123,7 @@ def _changeable(members: Members) -> PartnerChanges:
         max_users=_limit(members, "max_users"),
         allow_missing=members.texts("allow_missing", most=len(RELAXATIONS)),
         profile_updates=None if updates is None else ProfileUpdates(updates),
+        managed=members.flag_or_none("managed"),
     )
     if changes.name == "":
         raise invalid_field("name", "required", "This member must not be empty.")
@@ -168,6 +169,7 @@ def _shown(partner: Partner) -> dict[str, Any]:
         "max_users": partner.max_users,
         "allow_missing": partner.allow_missing,
         "profile_updates": partner.profile_updates,
+        "managed": partner.managed,
         "created_at": partner.created_at,
     }
 

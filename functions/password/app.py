@@ -63,6 +63,7 @@ def password_changes() -> PasswordChanges:
         authenticators=store,
         credentials=store,
         sessions=store,
+        links=store,
         codes=store,
         new_passwords=bootstrap.new_passwords(),
         ownership=bootstrap.ownership(),

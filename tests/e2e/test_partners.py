@@ -284,12 +284,13 @@ def test_account_of_ones_own_is_linked(twin: RunningTwin, shop: TestPartner) -> 
     """Its owner links it and removes the link again. In between, the partner's token opens it."""
     ann = person(twin)
     sub = ann.me().json["id"]
-    linked = twin.call("POST", "/v1/auth/me/links", json={"token": shop.token("ann")}, headers=ann.bearer)
+    body = {"token": shop.token("ann"), "password": PASSWORD}
+    linked = twin.call("POST", "/v1/auth/me/links", json=body, headers=ann.bearer)
     assert (linked.status, linked.json["external_id"]) == (201, "ann")
     assert linked.json["partner_id"] == shop.record["id"]
     assert shop.come("ann").tokens["user"]["id"] == sub
     path = f"/v1/auth/me/links/{shop.record['id']}"
-    assert twin.call("DELETE", path, headers=ann.bearer).status == 204
+    assert twin.call("DELETE", path, json={"password": PASSWORD}, headers=ann.bearer).status == 204
     assert twin.call("GET", "/v1/auth/me/links", headers=ann.bearer).json == {"links": []}
     assert shop.come("ann").tokens["user"]["id"] != sub
 

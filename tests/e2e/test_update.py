@@ -222,7 +222,7 @@ def _sessions_of_three_sign_ins(changing: ChangingTwin) -> int:
 
 CHANGES = {
     "Algorithm": first_only("EdDSA", "algorithm", "ES256"),
-    "RsaBits": first_only("2048", "rsa_bits", 3072),
+    "RsaBits": first_only("3072", "rsa_bits", 2048),
     "AccessTokenTtl": first_only("1200", "access_ttl", 900),
     "RefreshTokenTtl": first_only("8000000", "refresh_ttl", 7_776_000),
     "RefreshTokenIdleTtl": first_only("2000000", "refresh_idle_ttl", 2_592_000),

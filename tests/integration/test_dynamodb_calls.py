@@ -136,9 +136,11 @@ OPERATIONS: dict[str, tuple[Callable[[Store], object], list[str]]] = {
     "find_external": (lambda store: store.find_external(PARTNER.partner_id, "u-1"), ["GetItem"]),
     "find_link": (lambda store: store.find_link(GUEST.sub, PARTNER.partner_id), ["GetItem"]),
     "list_links": (lambda store: store.list_links(GUEST.sub), ["Query"]),
+    "list_links_and_partners": (lambda store: store.list_links_and_partners(GUEST.sub), ["Query", "BatchGetItem"]),
     "renew_link": (lambda store: store.renew_link(GUEST, replace(GUEST, name="Eve"), LINK), ["TransactWriteItems"]),
     "add_link": (lambda store: store.add_link(USER, OTHER_LINK), ["TransactWriteItems"]),
-    "remove_link": (lambda store: store.remove_link(OTHER_LINK), ["TransactWriteItems"]),
+    "confirm_link": (lambda store: store.confirm_link(USER, OTHER_LINK), ["TransactWriteItems"]),
+    "remove_link": (lambda store: store.remove_link(USER, OTHER_LINK), ["TransactWriteItems"]),
     "forget_links": (lambda store: store.forget_links(GUEST.sub), ["Query", "DeleteItem"]),
 }
 """Every operation of the port, in an order in which each has something to do, and the calls that it may cost."""

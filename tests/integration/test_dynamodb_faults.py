@@ -141,7 +141,9 @@ OPERATIONS: dict[str, Callable[[DynamoStore], object]] = {
     "find_link": lambda store: store.find_link(USER.sub, "prt_shop"),
     "list_links": lambda store: store.list_links(USER.sub),
     "renew_link": lambda store: store.renew_link(USER, USER, LINK),
-    "remove_link": lambda store: store.remove_link(LINK),
+    "remove_link": lambda store: store.remove_link(USER, LINK),
+    "confirm_link": lambda store: store.confirm_link(USER, LINK),
+    "list_links_and_partners": lambda store: store.list_links_and_partners(USER.sub),
     "forget_links": lambda store: store.forget_links(USER.sub),
 }
 

@@ -60,6 +60,12 @@ _ProfileUpdates = Annotated[
     str | None,
     typer.Option(metavar="WHEN", help="Which tokens set name and locale: first or always."),
 ]
+_Managed = Annotated[
+    bool | None,
+    typer.Option(
+        "--managed/--not-managed", help="Whether its links stay when a password is reset by mail, as an employer's do."
+    ),
+]
 
 
 @partners.verb("list", example="latchkey partner list --local")
@@ -95,6 +101,7 @@ def create(  # noqa: PLR0913 - Typer makes an option of each
     tokens_per_minute: _TokensPerMinute = None,
     max_users: _MaxUsers = None,
     profile_updates: _ProfileUpdates = None,
+    managed: _Managed = None,
     as_json: AsJson = False,
 ) -> None:
     """Create a partner.
@@ -117,6 +124,7 @@ def create(  # noqa: PLR0913 - Typer makes an option of each
         tokens_per_minute=tokens_per_minute,
         max_users=max_users,
         profile_updates=profile_updates,
+        managed=managed,
     )
     show_record(connect(ctx).post(_LISTING.path, members), CARD, as_json=as_json, readable=readable)
 
@@ -139,6 +147,7 @@ def change(  # noqa: PLR0913 - Typer makes an option of each
     tokens_per_minute: _TokensPerMinute = None,
     max_users: _MaxUsers = None,
     profile_updates: _ProfileUpdates = None,
+    managed: _Managed = None,
     as_json: AsJson = False,
 ) -> None:
     """Change a partner.
@@ -159,6 +168,7 @@ def change(  # noqa: PLR0913 - Typer makes an option of each
         tokens_per_minute=tokens_per_minute,
         max_users=max_users,
         profile_updates=profile_updates,
+        managed=managed,
     )
     show_record(connect(ctx).patch(_path(partner_id), members), CARD, as_json=as_json, readable=readable)
 

@@ -31,6 +31,7 @@ CARD = Columns(
         "tokens_per_minute": "Tokens a minute",
         "max_users": "Most users",
         "profile_updates": "Profile updates",
+        "managed": "Managed",
         "created_at": "Created",
     }
 )

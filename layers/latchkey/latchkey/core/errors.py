@@ -74,6 +74,27 @@ class Errors(Enum):
     ACCOUNT_DISABLED = ErrorKind(
         "account_disabled", 403, "Account disabled", "This account is disabled or deleted.", "invalid_grant"
     )
+    LINK_SUSPENDED = ErrorKind(
+        "link_suspended",
+        403,
+        "Link suspended",
+        "The password was reset by mail since this link was confirmed. Sign in with the password and confirm the link.",
+        "invalid_grant",
+    )
+    OWN_SIGN_IN_REQUIRED = ErrorKind(
+        "own_sign_in_required",
+        403,
+        "Own sign-in required",
+        "A partner opened this session. Sign in with your own password to do this.",
+        "access_denied",
+    )
+    RECENT_SIGN_IN_REQUIRED = ErrorKind(
+        "recent_sign_in_required",
+        403,
+        "Recent sign-in required",
+        "Sign in again, and repeat this within 10 minutes.",
+        "access_denied",
+    )
     NOT_FOUND = ErrorKind("not_found", 404, "Not found", "This resource does not exist.", "invalid_request")
     USER_EXISTS = ErrorKind("user_exists", 409, "User exists", "This login is taken.", "invalid_request")
     CODE_USED_OR_EXPIRED = ErrorKind(
@@ -86,7 +107,9 @@ class Errors(Enum):
         "Someone else changed this at the same time. Read it and try again.",
         "invalid_request",
     )
-    LAST_ADMIN = ErrorKind("last_admin", 409, "Last admin", "At least one active admin must remain.", "invalid_request")
+    LAST_ADMIN = ErrorKind(
+        "last_admin", 409, "Last admin", "At least one active admin who can sign in must remain.", "invalid_request"
+    )
     ADMIN_EXISTS = ErrorKind(
         "admin_exists",
         409,

@@ -177,10 +177,10 @@ def outbox() -> Outbox:
 
 @cache
 def ownership() -> Ownership:
-    """Return the check that a caller knows the password of the account."""
+    """Return the check that the owner of an account asks for a change of what opens it."""
     from latchkey.core.authenticators.ownership import Ownership
 
-    return Ownership(store(), attempts(), LogJournal(), Argon2Cost())
+    return Ownership(store(), store(), attempts(), LogJournal(), Argon2Cost())
 
 
 @cache

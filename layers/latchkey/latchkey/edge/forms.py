@@ -181,6 +181,10 @@ class Members:
             raise invalid_field(name, "not_a_flag", "This member must be true or false.")
         return value
 
+    def flag_or_none(self, name: str) -> bool | None:
+        """Take true or false, where an absent flag changes nothing."""
+        return self.flag(name) if name in self._left else None
+
     def choice(self, name: str, allowed: tuple[str, ...]) -> str | None:
         """Take one of the allowed strings, which may be absent."""
         value = self.optional(name)

@@ -99,7 +99,9 @@ def test_disabling_ends_sessions_that_slept_through_it(world: PartnerWorld, shop
 def test_session_that_began_while_its_account_was_unlinked_ends(world: PartnerWorld, shop: Partner) -> None:
     """A partner that signs a user in until the moment of unlinking keeps no session."""
     answer = world.come(shop)
-    assert world.store.remove_link(world.link_of(answer, shop))
+    user = world.store.find_user(answer.sub)
+    assert user is not None
+    assert world.store.remove_link(user, world.link_of(answer, shop))
     with pytest.raises(ServiceError, match="invalid_grant"):
         world.refresh(answer.tokens, now=NOW + 60)
     assert world.store.list_sessions(answer.sub, NOW) == ()
@@ -123,7 +125,7 @@ def test_deleted_account_is_not_revived(world: PartnerWorld, shop: Partner) -> N
     """The store remembers that the external id led to an account, and nothing else of the account."""
     answer = world.come(shop)
     [session] = world.store.list_sessions(answer.sub, NOW)
-    world.erasure(answer.sub, session.sid, "", auth_time=NOW, now=NOW + 10)
+    world.erasure(answer.sub, session.sid, "", now=NOW + 10)
     assert (world.store.find_user(answer.sub), world.store.list_links(answer.sub)) == (None, ())
     with pytest.raises(ServiceError, match="account_disabled"):
         world.come(shop)
@@ -133,8 +135,9 @@ def test_account_without_password_is_deleted_soon_after_signing_in_only(world: P
     """A sign-in of more than ten minutes ago is no proof, and neither is a password if the account has none."""
     answer = world.come(shop)
     [session] = world.store.list_sessions(answer.sub, NOW)
-    with pytest.raises(ServiceError, match="invalid_credentials"):
-        world.erasure(answer.sub, session.sid, "x", auth_time=NOW, now=NOW + 601)
+    for password in ("", "x"):
+        with pytest.raises(ServiceError, match="recent_sign_in_required"):
+            world.erasure(answer.sub, session.sid, password, now=NOW + 600)
     assert world.store.find_user(answer.sub)
 
 

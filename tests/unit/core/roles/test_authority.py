@@ -337,6 +337,7 @@ GIVING = (
     PartnerChanges(scopes=("openid", "hello:read")),
     PartnerChanges(org="acme"),
     PartnerChanges(profile_updates=ProfileUpdates.ALWAYS),
+    PartnerChanges(managed=True),
     PartnerChanges(audience="x"),
     PartnerChanges(allow_missing=("aud",)),
     PartnerChanges(name="Eve", org="acme"),

@@ -232,6 +232,7 @@ def on_partners(world: OperatorWorld, operator: Operator, draw: Draw) -> None:
         "profile_updates": st.sampled_from(tuple(ProfileUpdates)),
         "status": STATUS,
         "max_users": st.just(3),
+        "managed": st.booleans(),
         "clients": st.sampled_from(((), ("cli_app",), ("cli_app", "cli_c0"))),
     }
     match draw(st.integers(0, 6)):

@@ -14,12 +14,14 @@ from latchkey.core.model import ADMIN_ROLE, Credential, Mail, User, UserStatus
 from latchkey.core.paging import Page
 
 _OWNERS_TO_CHANGE = frozenset({"name", "locale"})
-_NO_ADMIN_WAITS = "#status = :pending AND NOT contains(#roles, :admin)"
-_ADMIN_WAITS = "#status = :pending AND contains(#roles, :admin)"
+_IS_ADMIN = "(contains(#roles, :admin) AND #can_sign_in = :yes)"
+_NO_ADMIN_WAITS = f"#status = :pending AND NOT {_IS_ADMIN}"
+_ADMIN_WAITS = f"#status = :pending AND {_IS_ADMIN}"
 _WAKING: dict[str, items.Value] = {
     "active": str(UserStatus.ACTIVE),
     "pending": str(UserStatus.PENDING),
     "admin": ADMIN_ROLE,
+    "yes": True,
 }
 
 

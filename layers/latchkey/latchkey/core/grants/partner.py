@@ -25,6 +25,7 @@ from latchkey.core.model import (
     ProfileUpdates,
     User,
     UserStatus,
+    is_live,
 )
 from latchkey.core.partners.assertions import AssertionCheck, Proven
 from latchkey.core.partners.profiles import Identity
@@ -90,7 +91,8 @@ class PartnerGrant:
     def __call__(self, asked: Exchange, *, now: int) -> PartnerAnswer:
         """Return the tokens of a new session.
 
-        Raises `INVALID_GRANT`, `ACCOUNT_DISABLED`, `UNAUTHORIZED_CLIENT`, `INVALID_SCOPE` or `RATE_LIMITED`.
+        Raises `INVALID_GRANT`, `ACCOUNT_DISABLED`, `LINK_SUSPENDED`, `UNAUTHORIZED_CLIENT`, `INVALID_SCOPE` or
+        `RATE_LIMITED`.
         """
         policy = self.policies.policy()  # before the assertion is used up for tokens that cannot be minted
         proven = self.check(asked.assertion, issuer_id=asked.issuer_id, address=asked.address, now=now)
@@ -122,6 +124,11 @@ class PartnerGrant:
                 Event("assertion_refused", sub=sub, reason="account_not_active", partner_id=partner.partner_id)
             )
             raise ServiceError(Errors.ACCOUNT_DISABLED, "the account is gone or not active")
+        if not is_live(link, partner, reset_at=user.reset_at):
+            self.journal.record(
+                Event("assertion_refused", sub=sub, reason="link_suspended", partner_id=partner.partner_id)
+            )
+            raise ServiceError(Errors.LINK_SUSPENDED, "a reset of the password has suspended the link")
         return _Held(user, link)
 
     def _first_sight(self, proven: Proven, now: int) -> tuple[_Held, bool]:
@@ -143,6 +150,7 @@ class PartnerGrant:
             roles=user.roles,
             attributes=identity.attributes,
             first=identity.first,
+            confirmed_at=now,
         )
         if self.links.create_external_user(user, link):
             self.journal.record(Event("partner_user_created", sub=user.sub, partner_id=partner.partner_id))
@@ -164,6 +172,7 @@ class PartnerGrant:
             name=identity.name,
             locale=identity.locale,
             source=partner.partner_id,
+            linked_at=now,
         )
 
     def _renewed(self, held: _Held, proven: Proven) -> _Held:

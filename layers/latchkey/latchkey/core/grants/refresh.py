@@ -38,7 +38,7 @@ from latchkey.core.grants.sessions import Sessions
 from latchkey.core.grants.store import Advance, SessionStore
 from latchkey.core.ids import Entropy
 from latchkey.core.mail.outbox import Outbox
-from latchkey.core.model import FIRST_PARTY_CLIENT, MailKind, Session, Status, UserStatus
+from latchkey.core.model import FIRST_PARTY_CLIENT, MailKind, Session, UserStatus, upholds
 from latchkey.core.partners.store import LinkStore
 from latchkey.core.policy import PolicySource
 from latchkey.core.roles.roles import Roles, below_operators
@@ -68,10 +68,11 @@ class RefreshRequest:
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """The subject of a session at this moment: its present epoch, and its roles."""
+    """The subject of a session at this moment: its present epoch, its roles, and the last reset of its password."""
 
     epoch: int
     roles: tuple[str, ...]
+    reset_at: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,7 @@ class RefreshGrant:
         holder, read = self._holder(token, now)
         granted = "" if asked.scope is None else granted_scope(asked.scope, read.scope.split(" "))
         session, successor = self._advance(token, read, asked, holder, policy, now)
-        roles = self._within_partner(session, holder.roles)
+        roles = self._within_partner(session, holder)
         return self.issuer.for_session(session, successor, roles, policy, scope=granted or session.scope, now=now)
 
     def _verified(self, text: str, now: int) -> tuple[SigningPolicy, RefreshToken]:
@@ -123,7 +124,7 @@ class RefreshGrant:
         else:
             user, session = self.store.find_user_and_session(token.sub, token.sid, now)
             active = user is not None and user.status is UserStatus.ACTIVE
-            holder = Holder(user.epoch, user.roles) if user and active else None
+            holder = Holder(user.epoch, user.roles, user.reset_at) if user and active else None
         if session is None:
             raise ServiceError(Errors.INVALID_GRANT, "no such session")
         if fingerprint(token.family) != session.family_hash:
@@ -131,24 +132,17 @@ class RefreshGrant:
         if holder is None:
             self.sessions.end(token.sub, token.sid, reason="holder_not_active")
             raise ServiceError(Errors.INVALID_GRANT, "the account is gone or not active")
-        return Holder(holder.epoch, self.roles.effective_roles(holder.roles)), session
+        return replace(holder, roles=self.roles.effective_roles(holder.roles)), session
 
-    def _within_partner(self, session: Session, roles: tuple[str, ...]) -> tuple[str, ...]:
+    def _within_partner(self, session: Session, holder: Holder) -> tuple[str, ...]:
         """Return the roles that a session may carry; end the session if its partner may no longer open one."""
         if not session.partner_id:
-            return roles
-        if not self._is_upheld(session):
-            self.sessions.end(session.sub, session.sid, reason="partner_not_active")
-            raise ServiceError(Errors.INVALID_GRANT, "the partner is gone, was disabled, or is parted from the account")
-        return below_operators(self.roles, roles)
-
-    def _is_upheld(self, session: Session) -> bool:
-        """Say whether the partner still accepts the session that it opened, and the account is still linked to it."""
+            return holder.roles
         partner, link = self.links.find_partner_and_link(session.sub, session.partner_id)
-        if partner is None or partner.status is not Status.ACTIVE or session.created_at <= partner.closed_until:
-            return False
-        # A session that began while the link was removed was not ended with the others.
-        return link is not None
+        if not upholds(partner, link, session, reset_at=holder.reset_at):
+            self.sessions.end(session.sub, session.sid, reason="partner_not_active")
+            raise ServiceError(Errors.INVALID_GRANT, "the partner or its link no longer opens the account")
+        return below_operators(self.roles, holder.roles)
 
     def _advance(  # noqa: PLR0913, PLR0917 - as many as decide where the chain goes
         self,

@@ -83,6 +83,7 @@ class PartnerChanges:
     max_users: int | None = None
     allow_missing: tuple[str, ...] | None = None
     profile_updates: ProfileUpdates | None = None
+    managed: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

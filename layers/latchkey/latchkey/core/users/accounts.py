@@ -68,6 +68,7 @@ class Accounts:
             name=registration.name,
             locale=registration.locale,
             source=registration.source,
+            can_sign_in=registration.password is not None,
         )
         return user, Credential(login, user.sub, self._hash(registration.password, login), user.epoch)
 

@@ -172,6 +172,7 @@ class UserTransfer:
             name=record.name,
             locale=record.locale,
             source=record.source,
+            can_sign_in=record.password_hash != NO_PASSWORD,
         )
 
     def _new_sub(self, record: ImportRecord) -> str:
