@@ -112,7 +112,7 @@ def _changes(request: Request) -> ClientChanges:
     return changes
 
 
-def _lists(members: Members) -> dict[str, tuple[str, ...]]:
+def _lists(members: Members) -> dict[str, Any]:
     given = {name: members.texts(name, most=_MOST, longest=MAX_REDIRECT_URI) for name in _LISTS}
     return {name: value for name, value in given.items() if value is not None}
 

@@ -69,7 +69,7 @@ class Errors(Enum):
         "registration_closed", 403, "Registration closed", "This service does not take registrations.", "access_denied"
     )
     FORBIDDEN = ErrorKind(
-        "forbidden", 403, "Forbidden", "This token does not carry the permission needed.", "insufficient_scope"
+        "forbidden", 403, "Forbidden", "You do not have the permission that this needs.", "insufficient_scope"
     )
     FRESH_SIGN_IN_REQUIRED = ErrorKind(
         "fresh_sign_in_required",
@@ -145,7 +145,7 @@ class Errors(Enum):
         "in_use",
         409,
         "In use",
-        "The service itself needs this, so it cannot be deleted or disabled.",
+        "Something else needs this, so it cannot be deleted or disabled.",
         "invalid_request",
     )
     LIMIT_REACHED = ErrorKind(

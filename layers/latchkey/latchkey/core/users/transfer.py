@@ -20,7 +20,7 @@ from latchkey.core.ids import Entropy, new_id
 from latchkey.core.model import RECENT_SIGN_IN, Credential, Link, User, UserStatus
 from latchkey.core.paging import Page
 from latchkey.core.partners.store import LinkStore
-from latchkey.core.roles.grantable import require_grantable
+from latchkey.core.roles.authority import Act, Authority, require_known_roles
 from latchkey.core.roles.roles import Operator, Roles
 from latchkey.core.users.store import UserStore
 
@@ -97,12 +97,13 @@ class UserTransfer:
 
         A dry run returns the same results, and changes nothing. After `UNAVAILABLE`, send the whole batch again.
         """
+        authority = Authority(operator, self.roles.registry())
         held = self.users.find_credentials([record.login for record in batch.records.values()])
         fresh = 0
         refused = list(batch.refused)
         for index, record in batch.records.items():
             try:
-                fresh += self._bring_in(operator, record, held.get(record.login), now=now, dry_run=dry_run)
+                fresh += self._bring_in(authority, record, held.get(record.login), now=now, dry_run=dry_run)
             except ServiceError as error:
                 if error.error is Errors.UNAVAILABLE:
                     raise
@@ -129,10 +130,11 @@ class UserTransfer:
         return replace(account, password_hash=NO_PASSWORD)
 
     def _bring_in(
-        self, operator: Operator, record: ImportRecord, held: Credential | None, *, now: int, dry_run: bool
+        self, authority: Authority, record: ImportRecord, held: Credential | None, *, now: int, dry_run: bool
     ) -> bool:
         """Say whether the account is new; raise if it can neither be imported nor equal the existing one."""
-        require_grantable(operator, record.roles, self.roles)
+        require_known_roles(record.roles, authority.registry)
+        authority.require_for_account(Act.GIVE, after=authority.registry.permissions(record.roles))
         for name, moment in (("created_at", record.created_at or 0), ("verified_at", record.verified_at)):
             if moment > now:
                 raise invalid_field(name, "bad_value", "This time is in the future.")
@@ -149,7 +151,9 @@ class UserTransfer:
             if held is None and self.credentials.find_user(user.sub) is None:  # reserved, or it looks like another's
                 raise ServiceError(Errors.USER_EXISTS, "the login is not free", fields=(_TAKEN_LOGIN,)) from None
             return not self._is_present(record, credential, held)
-        self.journal.record(Event("user_imported", sub=user.sub, reason=" ".join(user.roles), actor=operator.sub))
+        self.journal.record(
+            Event("user_imported", sub=user.sub, reason=" ".join(user.roles), actor=authority.operator.sub)
+        )
         return True
 
     def _is_present(self, record: ImportRecord, wanted: Credential, held: Credential | None) -> bool:
