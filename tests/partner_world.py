@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -75,11 +75,19 @@ class Published:
 
     keys: dict[str, dict[str, AssertionKey]] = field(default_factory=dict)
 
-    def find(self, jwks_uri: str, kid: str) -> AssertionKey | None:
+    def find(self, jwks_uri: str, kid: str, *, alg: str) -> AssertionKey | None:
         """Return the key."""
+        return {key.kid: key for key in self.read(jwks_uri, alg=alg)}.get(kid)
+
+    def list(self, jwks_uri: str, *, alg: str) -> Sequence[AssertionKey]:
+        """Return all keys."""
+        return self.read(jwks_uri, alg=alg)
+
+    def read(self, jwks_uri: str, *, alg: str) -> Sequence[AssertionKey]:
+        """Return all keys."""
         if jwks_uri not in self.keys:
             raise KeysUnreachable("away")
-        return self.keys[jwks_uri].get(kid)
+        return tuple(self.keys[jwks_uri].values())
 
 
 class PartnerWorld(World):
@@ -115,6 +123,7 @@ class PartnerWorld(World):
             roles=BUILT_IN,
             journal=self.journal,
             entropy=self.entropy,
+            keys=self.published,
         )
         self.links = Links(
             links=self.store,

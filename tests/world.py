@@ -10,6 +10,7 @@ from latchkey.adapters.store import Store
 from latchkey.core.authenticators.change_email import EmailChanges
 from latchkey.core.authenticators.change_password import PasswordChanges
 from latchkey.core.authenticators.ownership import Ownership
+from latchkey.core.authenticators.undo_email import EmailUndo
 from latchkey.core.clients.directory import ClientDirectory
 from latchkey.core.credentials.new_passwords import NewPasswords
 from latchkey.core.credentials.passwords import CHEAPEST_FOR_TESTS, BlockList, PasswordRules
@@ -22,6 +23,7 @@ from latchkey.core.grants.password import PasswordGrant, SignIn
 from latchkey.core.grants.proof import PersonProof
 from latchkey.core.grants.refresh import RefreshGrant, RefreshRequest
 from latchkey.core.grants.sessions import Sessions
+from latchkey.core.mail.draft_letters import DraftLetters
 from latchkey.core.mail.mailroom import Mailroom
 from latchkey.core.mail.outbox import Outbox
 from latchkey.core.mail.requests import MailRequests
@@ -29,11 +31,13 @@ from latchkey.core.mail.store import Letter
 from latchkey.core.model import Client, Mail, MailKind, User
 from latchkey.core.roles.roles import BUILT_IN
 from latchkey.core.users.accounts import Accounts, Registration
+from latchkey.core.users.confirmations import AddressConfirmations, DraftConfirmations
 from latchkey.core.users.erasure import Erasure
-from latchkey.core.users.sign_up import MailedSignUp
+from latchkey.core.users.sign_up import MailedAgain, MailedSignUp
 from latchkey.signing.accepted import Accepted
 from latchkey.signing.keys import Algorithm, VerificationKey
 from latchkey.signing.policy import Lifetimes, Moment, SigningPolicy, first_policy
+from latchkey.signing.sealing import SealKeys, first_seal_keys
 from latchkey.signing.tokens import AccessClaims, verify
 from tests.memory.store import MemoryStore
 
@@ -66,6 +70,21 @@ class Fixed:
         """Return it. Raises `UNAVAILABLE` while it is away."""
         if self.away:
             raise ServiceError(Errors.UNAVAILABLE, "away")
+        return self.held
+
+
+@dataclass
+class FixedSeals:
+    """A source that always has these seal keys."""
+
+    held: SealKeys
+
+    def seal_keys(self) -> SealKeys:
+        """Return them."""
+        return self.held
+
+    def reread_seal_keys(self) -> SealKeys:
+        """Return them."""
         return self.held
 
 
@@ -125,6 +144,7 @@ class World:
         self.entropy = lambda size: next(counter).to_bytes(size, "big")
         self.store: Store = store or MemoryStore()
         self.source = Fixed(policy)
+        self.seals = FixedSeals(first_seal_keys(NOW, self.entropy))
         self.journal = Kept()
         self.issuer = Issuer(AUDIENCE, self.entropy)
         new_passwords = NewPasswords(PasswordRules(), BlockList(b""), CHEAPEST_FOR_TESTS, self.entropy)
@@ -132,6 +152,7 @@ class World:
         self.accounts = Accounts(
             users=self.store,
             sessions=self.store,
+            attempts=self.store,
             new_passwords=new_passwords,
             journal=self.journal,
             entropy=self.entropy,
@@ -168,7 +189,9 @@ class World:
         self.mailroom = Mailroom(
             outbox=self.store,
             codes=self.store,
+            seals=self.seals,
             credentials=self.store,
+            draft_letters=DraftLetters(self.store, self.store, self.seals),
             writer=PlainWriter(),
             postman=self.postman,
             journal=self.journal,
@@ -178,14 +201,24 @@ class World:
         )
         self.ownership = Ownership(self.store, self.store, self.store, self.journal, CHEAPEST_FOR_TESTS)
         self.mail_requests = MailRequests(self.store, self.outbox)
-        self.signup = MailedSignUp(
+        self.signup = MailedSignUp(self.store, new_passwords, self.outbox, self.entropy)
+        self.mailed_again = MailedAgain(self.store, self.outbox)
+        self.draft_confirmations = DraftConfirmations(
+            users=self.store,
+            drafts=self.store,
+            seals=self.seals,
+            attempts=self.store,
+            journal=self.journal,
+            entropy=self.entropy,
+            cost=CHEAPEST_FOR_TESTS,
+        )
+        self.address_confirmations = AddressConfirmations(
             users=self.store,
             credentials=self.store,
             codes=self.store,
             attempts=self.store,
-            accounts=self.accounts,
-            outbox=self.outbox,
             journal=self.journal,
+            cost=CHEAPEST_FOR_TESTS,
         )
         self.passwords = PasswordChanges(
             authenticators=self.store,
@@ -199,12 +232,22 @@ class World:
             journal=self.journal,
         )
         self.emails = EmailChanges(
-            authenticators=self.store,
+            addresses=self.store,
             credentials=self.store,
             sessions=self.store,
             codes=self.store,
             attempts=self.store,
+            seals=self.seals,
             ownership=self.ownership,
+            outbox=self.outbox,
+            journal=self.journal,
+        )
+        self.email_undo = EmailUndo(
+            addresses=self.store,
+            credentials=self.store,
+            links=self.store,
+            sessions=self.store,
+            codes=self.store,
             outbox=self.outbox,
             journal=self.journal,
         )
@@ -235,7 +278,7 @@ class World:
 
     def register(self, login: str = LOGIN, password: str = PASSWORD) -> User:
         """Open an account."""
-        return self.accounts.register(Registration(login, password), now=NOW)
+        return self.accounts.register(Registration(login, password), address=ADDRESS, now=NOW)
 
     def log_in(self, login: str = LOGIN, password: str = PASSWORD, *, now: int = NOW) -> TokenAnswer:
         """Sign in from the usual address."""

@@ -77,7 +77,7 @@ def _new_client(request: Request) -> NewClient:
     """Read `{kind, name, redirect_uris?, scopes?, grants?, roles?, first_party?}`. The service chooses the id."""
     members = Members.of_json(request)
     kind = members.choice("kind", tuple(ClientKind))
-    name = members.required("name", longest=128)
+    name = members.required_label("name")
     lists = _lists(members)
     first_party = members.flag("first_party")
     members.nothing_else()
@@ -99,9 +99,9 @@ def _changes(request: Request) -> ClientChanges:
     members = Members.of_json(request)
     status = members.choice("status", tuple(Status))
     changes = ClientChanges(
-        name=members.optional("name", longest=128),
+        name=members.label("name"),
         status=None if status is None else Status(status),
-        first_party=members.flag_or_none("first_party"),
+        first_party=members.optional_flag("first_party"),
         **_lists(members),
     )
     members.nothing_else()
@@ -112,7 +112,7 @@ def _changes(request: Request) -> ClientChanges:
     return changes
 
 
-def _lists(members: Members) -> dict[str, tuple[str, ...]]:
+def _lists(members: Members) -> dict[str, Any]:
     given = {name: members.texts(name, most=_MOST, longest=MAX_REDIRECT_URI) for name in _LISTS}
     return {name: value for name, value in given.items() if value is not None}
 

@@ -3,7 +3,7 @@
 from latchkey.core.grants.sessions import require_live_session
 from latchkey.edge import bootstrap, documents
 from latchkey.edge.callers import Caller
-from latchkey.edge.forms import LOCALE, Members, nothing_given
+from latchkey.edge.forms import Members, nothing_given
 from latchkey.edge.http import Request, Response
 from latchkey.edge.routing import Routes, person
 
@@ -42,7 +42,7 @@ def export(request: Request, caller: Caller) -> Response:
 def _changes(request: Request) -> dict[str, str]:
     """Read `{name?, locale?}`: at least one of them."""
     members = Members.of_json(request)
-    given = {"name": members.optional("name", longest=128), "locale": members.shaped("locale", LOCALE, longest=35)}
+    given = {"name": members.label("name"), "locale": members.language("locale")}
     members.nothing_else()
     if not (changes := {name: value for name, value in given.items() if value is not None}):
         raise nothing_given("name", "locale")

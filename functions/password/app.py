@@ -34,7 +34,7 @@ def change(request: Request, caller: Caller) -> Response:
 def _reset(request: Request) -> tuple[str, str]:
     """Read `{token, password, passwordRepeat?}` and return token and password."""
     members = Members.of_json(request)
-    token, password = members.secret("token"), _new_password(members)
+    token, password = members.code("token"), _new_password(members)
     members.nothing_else()
     return token, password
 

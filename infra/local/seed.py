@@ -1,8 +1,12 @@
-"""Seed the twin with an admin, three clients and a service's API key. Their secrets are made at the first start."""
+"""Seed the twin with an admin, two permissions, three clients and a service's API key.
+
+Their secrets are made at the first start.
+"""
 
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from latchkey.core.clients.directory import new_api_key, new_client_secret
@@ -24,7 +28,8 @@ Credentials = dict[str, Any]
 _APP_GRANTS = list(BUILT_IN_APP.grants)
 _MACHINE_GRANTS = [str(Grant.CLIENT_CREDENTIALS)]
 _APP_SCOPES = list(BUILT_IN_APP.scopes)
-_MACHINE_SCOPES = ["orders:read", "orders:write"]
+_PERMISSIONS = ["orders:read", "orders:write"]
+"""Permissions that the stack declares for an API of its own."""
 
 
 def new_credentials() -> Credentials:
@@ -34,8 +39,8 @@ def new_credentials() -> Credentials:
         "admin": {"login": ADMIN_LOGIN, "password": secrets.token_urlsafe(18)},
         "clients": [
             _app(),
-            _confidential("Web site", ["http://127.0.0.1/callback"], [*_APP_SCOPES, *_MACHINE_SCOPES], _APP_GRANTS),
-            _confidential("Worker", [], _MACHINE_SCOPES, []),
+            _confidential("Web site", ["http://127.0.0.1/callback"], [*_APP_SCOPES, *_PERMISSIONS], _APP_GRANTS),
+            _confidential("Worker", [], _PERMISSIONS, []),
         ],
         "service": _new_client_id(),
         "api_key": api_key,
@@ -47,6 +52,7 @@ def plant(credentials: Credentials, accounts: Accounts, store: Store, now: int) 
     admin = credentials.get("admin")
     if admin is not None and store.find_credential(admin["login"]) is None:
         accounts.create(Registration(admin["login"], admin["password"]), roles=first_admin.ROLES, now=now)
+    _plant_permissions(store)
     for client in credentials["clients"]:
         _plant_client(_to_model(client, now), store)
     _plant_client(Client(credentials["service"], ClientKind.SERVICE, "Service", now, roles=("service",)), store)
@@ -95,6 +101,13 @@ def _to_model(client: dict[str, Any], now: int) -> Client:
         grants=tuple(client["grants"]),
         first_party=client["client_id"] == FIRST_PARTY_CLIENT,
     )
+
+
+def _plant_permissions(store: Store) -> None:
+    stored = store.custom_roles()
+    wanted = tuple(sorted({*stored.permissions, *_PERMISSIONS}))
+    if wanted != stored.permissions:
+        store.replace_roles(replace(stored, version=stored.version + 1, permissions=wanted))
 
 
 def _plant_client(client: Client, store: Store) -> None:

@@ -103,9 +103,11 @@ def test_a_good_token_is_allowed_on_every_route_of_its_api(key: SigningKey, aske
 
 def test_context_adds_what_the_token_says_to_what_its_roles_permit(key: SigningKey, asked: list[str]) -> None:
     """The authorizer does not know a stack's own roles, so the token carries what they permit."""
-    context = authorize(token_event(f"Bearer {token(key, roles=('desk', 'user'), permissions=('users:read',))}"))
+    context = authorize(
+        token_event(f"Bearer {token(key, roles=('desk', 'user'), permissions=('users:read', 'orders:read'))}")
+    )
     permissions = context["context"]["permissions"].split()
-    assert "users:read" in permissions
+    assert {"users:read", "orders:read"} <= set(permissions)
     assert "profile:read" in permissions
     assert "users:write" not in permissions
 

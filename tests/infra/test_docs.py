@@ -45,7 +45,7 @@ AUTHORIZERS = {"none": "NONE", "token": "Bearer", "API key": "ApiKey"}
 ACCESS = {"public": "none", "bearer": "token", "api_key": "API key"}
 """The word of the page by the word of the code."""
 
-LIVES = {1_800: "30 minutes", 3_600: "1 hour", 86_400: "24 hours"}
+LIVES = {1_800: "30 minutes", 3_600: "1 hour", 86_400: "24 hours", 259_200: "3 days"}
 """Seconds in words."""
 
 COLUMNS_WITH_ALIASES = 5

@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from latchkey.adapters.dynamodb import DynamoStore
+from latchkey.adapters.dynamodb.mail import mail_of
 from latchkey.core.clients.directory import new_api_key, new_client_secret
 from latchkey.core.errors import Errors
 from latchkey.core.grants.sessions import require_live_app, require_live_session
-from latchkey.core.model import ApiKey, Client, ClientKind, Grant
+from latchkey.core.model import ApiKey, Client, ClientKind, Grant, Mail, MailKind
+from latchkey.core.users.accounts import Registration
 from latchkey.signing.refresh import LINK_BYTES, mint_refresh, verify_refresh
 from tests.integration.conftest import new_table
 from tests.integration.contract import refuses
 from tests.partner_world import PartnerWorld
-from tests.world import NOW, World, small_policy
+from tests.world import ADDRESS, NOW, PASSWORD, World, small_policy
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -56,9 +58,15 @@ class Counted(World):
     """The services over DynamoDB, and the calls that they make."""
 
     def __init__(self, client: DynamoDBClient, meter: Meter) -> None:
-        super().__init__(small_policy(), DynamoStore(client, new_table(client)))
+        self._client, self._table = client, new_table(client)
+        super().__init__(small_policy(), DynamoStore(client, self._table))
         self.cost = meter.cost
         self.reads_and_writes = meter.reads_and_writes
+
+    def waiting(self) -> list[Mail]:
+        """Return the mails in the outbox of the table."""
+        found = self._client.scan(TableName=self._table)["Items"]
+        return [mail_of(item) for item in found if item["sk"] == {"S": "OUTBOX"}]
 
 
 @pytest.fixture
@@ -79,10 +87,33 @@ def counted(moto_client: DynamoDBClient, meter: Meter) -> Counted:
     return world
 
 
-def test_a_registration_is_one_transaction(counted: Counted) -> None:
-    """The account and its login are stored together or not at all."""
+def test_a_registration_is_a_counter_and_one_transaction(counted: Counted) -> None:
+    """The account and its login are stored together or not at all, once the address may hash a password."""
     counted.register("bob@example.com")
-    assert counted.cost() == ["TransactWriteItems"]
+    assert counted.cost() == ["UpdateItem", "TransactWriteItems"]
+
+
+def test_a_mailed_registration_makes_the_same_two_calls_for_every_login(counted: Counted) -> None:
+    """One counter and one put, for a free login and for a taken one: neither time nor cost tells which it is."""
+    costs = []
+    for login in ("free@example.com", "ann@example.com"):
+        counted.signup.register(Registration(login, "a lantern in the fog"), address=ADDRESS, now=NOW)
+        costs.append(counted.cost())
+    assert costs == [["UpdateItem", "PutItem"]] * 2
+
+
+def test_a_confirmation_is_a_try_and_a_transaction(counted: Counted) -> None:
+    """A wrong code costs the try alone, and so does the right one once it is used."""
+    flow = counted.signup.register(Registration("bob@example.com", PASSWORD), address=ADDRESS, now=NOW)
+    code = counted.code(MailKind.CONFIRM)
+    counted.cost()
+    with refuses(Errors.CODE_USED_OR_EXPIRED):
+        counted.draft_confirmations.on_device(flow, f"{(int(code) + 1) % 10**6:06}", now=NOW)
+    assert counted.cost() == ["UpdateItem"]
+    counted.draft_confirmations.on_device(flow, code, now=NOW)
+    assert counted.cost() == ["UpdateItem", "TransactWriteItems"]
+    counted.draft_confirmations.on_device(flow, code, now=NOW)
+    assert counted.cost() == ["UpdateItem"]
 
 
 def test_a_login_costs_four_reads_and_two_writes(counted: Counted) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from latchkey.core.clients.first_party import BUILT_IN_APP
 from latchkey.core.clients.store import MAX_API_KEYS, ClientChanges
-from latchkey.core.errors import Errors
+from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.model import Status
 from tests.integration import races, samples
 from tests.integration.contract import refuses
@@ -97,6 +97,20 @@ def test_a_change_sets_what_it_names(store: Store, client: Client) -> None:
     """The other members stay, and the list shows the change."""
     changed = store.update_client(client.client_id, ClientChanges(name="New", roles=(), status=Status.ACTIVE))
     assert changed == replace(client, name="New", roles=(), status=Status.ACTIVE) == store.find_client(client.client_id)
+
+
+def test_a_list_is_changed_only_as_it_was_read(store: Store, client: Client) -> None:
+    """A list that has changed meanwhile is a conflict, and nothing is written. Other members are not compared."""
+    store.update_client(client.client_id, ClientChanges(scopes=("email",), name="New"))
+    with pytest.raises(ServiceError) as raised:
+        store.update_client(client.client_id, ClientChanges(scopes=(), name="Mine"), as_read=client)
+    assert raised.value.error is Errors.CONFLICT
+    now = store.find_client(client.client_id)
+    assert now == replace(client, scopes=("email",), name="New")
+    changed = store.update_client(client.client_id, ClientChanges(name="Mine", roles=()), as_read=client)
+    assert changed == replace(now, name="Mine", roles=())
+    missing = samples.unique("cli_")
+    assert store.update_client(missing, ClientChanges(scopes=()), as_read=client) is None
 
 
 def test_an_unknown_client_is_not_changed(store: Store) -> None:

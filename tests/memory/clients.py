@@ -32,12 +32,18 @@ class Clients(State):
         with self._lock:
             return page_of(self._clients, after, limit)
 
-    def update_client(self, client_id: str, changes: ClientChanges) -> Client | None:
+    def update_client(self, client_id: str, changes: ClientChanges, *, as_read: Client | None = None) -> Client | None:
         """Set what an operator changes."""
+        members = given(changes)
         with self._lock:
-            if client_id in self._clients:
-                self._clients[client_id] = replace(self._clients[client_id], **given(changes))
-            return self._clients.get(client_id)
+            held = self._clients.get(client_id)
+            if held is None:
+                return None
+            lists = [name for name, value in members.items() if as_read and isinstance(value, tuple)]
+            if any(getattr(held, name) != getattr(as_read, name) for name in lists):
+                raise ServiceError(Errors.CONFLICT, "the client has changed meanwhile")
+            self._clients[client_id] = replace(held, **members)
+            return self._clients[client_id]
 
     def replace_secrets(self, client_id: str, old: tuple[str, ...], new: tuple[str, ...]) -> bool:
         """Swap the secret hashes of a client if they are still `old`."""

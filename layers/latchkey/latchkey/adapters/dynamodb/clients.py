@@ -44,10 +44,19 @@ class Clients(TablePart):
         clients = sorted((items.decode(Client, item) for item in found), key=lambda client: client.client_id)
         return Page(tuple(clients), last)
 
-    def update_client(self, client_id: str, changes: ClientChanges) -> Client | None:
+    def update_client(self, client_id: str, changes: ClientChanges, *, as_read: Client | None = None) -> Client | None:
         """Set what an operator changes."""
-        item = self._changed(items.client(client_id), given(changes))
-        return items.decode(Client, item) if item else None
+        members = given(changes)
+        if not members:
+            return self.find_client(client_id)
+        lists = [name for name, value in members.items() if as_read and isinstance(value, tuple)]
+        read = {f"{name}_read": getattr(as_read, name) for name in lists}
+        condition = " AND ".join([_EXISTS, *(f"#{name} = :{name}_read" for name in lists)])
+        change = "SET " + ", ".join(f"#{name} = :{name}" for name in members)
+        written = self._table.update(items.client(client_id), change, members | read, only_if=condition)
+        if written.item is not None and not written.applied:
+            raise ServiceError(Errors.CONFLICT, "the client has changed meanwhile")
+        return items.decode(Client, written.item) if written.item else None
 
     def replace_secrets(self, client_id: str, old: tuple[str, ...], new: tuple[str, ...]) -> bool:
         """Swap the secret hashes of a client if they are still `old`."""

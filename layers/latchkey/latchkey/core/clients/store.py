@@ -45,8 +45,11 @@ class ClientStore(Protocol):
     def list_clients(self, *, after: str, limit: int) -> Page[Client]:
         """Return at most `limit` stored clients in the order of their ids, starting after `after`."""
 
-    def update_client(self, client_id: str, changes: ClientChanges) -> Client | None:
-        """Change members of a stored client; return the changed client, or `None`."""
+    def update_client(self, client_id: str, changes: ClientChanges, *, as_read: Client | None = None) -> Client | None:
+        """Change members of a stored client; return the changed client, or `None`.
+
+        With `as_read`, raise `CONFLICT` if a list that changes is no longer as it was read.
+        """
 
     def replace_secrets(self, client_id: str, old: tuple[str, ...], new: tuple[str, ...]) -> bool:
         """Swap the secret hashes of a client if they are still `old`; say whether they were."""

@@ -33,7 +33,6 @@ class Reason(StrEnum):
 
     ACCOUNT_NOT_ACTIVE = "account_not_active"
     STALE_CREDENTIAL = "stale_credential"
-    NOT_CONFIRMED = "not_confirmed"
 
 
 class NotAdmitted(Exception):
@@ -134,9 +133,7 @@ def what_tokens_carry(registry: Roles, user: User, client: Client, partner: Part
 
 def _require_admissible(proof: PersonProof) -> None:
     user = proof.user
-    if user.status not in {UserStatus.ACTIVE, UserStatus.PENDING}:
+    if user.status is not UserStatus.ACTIVE:
         raise NotAdmitted(Reason.ACCOUNT_NOT_ACTIVE)
     if proof.epoch < user.epoch:  # the credential changed after it was read
         raise NotAdmitted(Reason.STALE_CREDENTIAL)
-    if user.status is UserStatus.PENDING:
-        raise NotAdmitted(Reason.NOT_CONFIRMED)

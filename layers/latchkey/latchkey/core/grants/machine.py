@@ -12,8 +12,7 @@ from latchkey.core.grants.issuing import Issuer, TokenAnswer, granted_scope
 from latchkey.core.grants.proof import MachineProof
 from latchkey.core.model import Client, ClientKind, Grant
 from latchkey.core.policy import PolicySource
-from latchkey.core.roles.grantable import ISSUE_PERMISSION
-from latchkey.core.roles.roles import Roles
+from latchkey.core.roles.roles import ISSUE_PERMISSION, Roles
 
 METHODS = ("api_key",)
 """The method that an API key proves. RFC 8176 has no name for it."""

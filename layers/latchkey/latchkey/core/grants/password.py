@@ -61,9 +61,8 @@ class PasswordGrant:
     def __call__(self, request: SignIn, *, now: int) -> TokenAnswer:
         """Return the tokens of a new session.
 
-        Raises `RATE_LIMITED` before any hash is computed, `INVALID_CREDENTIALS` for every other failure, and
-        `ACCOUNT_NOT_CONFIRMED` only if the password was right. Four reads and two writes, plus one write for each of
-        these: a hash to renew, one session too many.
+        Raises `RATE_LIMITED` before any hash is computed, and `INVALID_CREDENTIALS` for every other failure. Four reads
+        and two writes, plus one write for each of these: a hash to renew, one session too many.
         """
         login = parse_login(request.login)
         policy = self.policies.policy()  # before anything is counted, hashed or ended for tokens that cannot be minted
@@ -114,8 +113,7 @@ class PasswordGrant:
     def _refusal(self, reason: str, request: SignIn, now: int, sub: str = "") -> ServiceError:
         self.attempts.count_attempt(_of_address(request.address), now)
         self.journal.record(Event("login_failed", sub=sub, reason=reason))
-        error = Errors.ACCOUNT_NOT_CONFIRMED if reason is Reason.NOT_CONFIRMED else Errors.INVALID_CREDENTIALS
-        return ServiceError(error, reason)
+        return ServiceError(Errors.INVALID_CREDENTIALS, reason)
 
     def _renew_hash(self, credential: Credential, password: str) -> None:
         renewed = hash_password(password, self.cost, self.entropy(SALT_BYTES))
