@@ -6,10 +6,12 @@ import time
 from functools import cache
 from typing import Any
 
-from latchkey.adapters import dynamodb, ses
+from latchkey.adapters import dynamodb, secrets_manager, ses
 from latchkey.adapters.dynamodb.mail import mail_of
+from latchkey.adapters.secrets_manager import SecretSealSource
 from latchkey.adapters.store import Store
 from latchkey.core.errors import Errors, ServiceError
+from latchkey.core.mail.draft_letters import DraftLetters
 from latchkey.core.mail.mailroom import Mailroom
 from latchkey.edge.settings import Environment
 from latchkey.edge.telemetry import LogJournal, log_crash, logger
@@ -53,13 +55,22 @@ def _table() -> Store:
 
 
 @cache
+def _seals() -> SecretSealSource:
+    env = Environment(os.environ)
+    cached = env.number("LATCHKEY_POLICY_CACHE", 60, low=1, high=60)
+    return SecretSealSource(secrets_manager.connect(), env.text("LATCHKEY_SEAL_SECRET"), time.monotonic, cached)
+
+
+@cache
 def mailroom(link_base: str) -> Mailroom:
     """Return the sender of mails whose links begin like this."""
     env = Environment(os.environ)
     return Mailroom(
         outbox=_table(),
         codes=_table(),
+        seals=_seals(),
         credentials=_table(),
+        draft_letters=DraftLetters(_table(), _table(), _seals()),
         writer=JinjaWriter(),
         postman=ses.SesPostman(ses.connect(), env.text("LATCHKEY_MAIL_FROM")),
         journal=LogJournal(),

@@ -10,7 +10,7 @@ from latchkey.edge import bootstrap
 from latchkey.edge.settings import Environment
 from latchkey.edge.telemetry import logger
 from latchkey.signing.keys import Algorithm
-from latchkey.signing.policy import Lifetimes
+from latchkey.signing.policy import MAX_ACCESS_TTL, Lifetimes
 
 
 def handler(event: dict[str, Any], context: object) -> None:
@@ -34,7 +34,7 @@ def rotation() -> Rotation:
     """Return the rotation, with the stack's parameters for the very first policy."""
     env = Environment(os.environ)
     lifetimes = Lifetimes(
-        access_ttl=env.number("LATCHKEY_ACCESS_TTL", 900, low=60, high=86_400),
+        access_ttl=env.number("LATCHKEY_ACCESS_TTL", 900, low=60, high=MAX_ACCESS_TTL),
         refresh_ttl=env.number("LATCHKEY_REFRESH_TTL", 7_776_000, low=3_600, high=31_536_000),
         refresh_idle_ttl=env.number("LATCHKEY_REFRESH_IDLE_TTL", 2_592_000, low=3_600, high=31_536_000),
         refresh_retry_limit=env.number("LATCHKEY_REFRESH_RETRY_LIMIT", 12, low=0, high=100),

@@ -13,8 +13,8 @@ from latchkey.core.errors import Errors, FieldError, ServiceError, invalid_field
 from latchkey.core.model import UserStatus
 from latchkey.core.roles.roles import MAX_ROLES, Operator
 from latchkey.core.users.transfer import MAX_BATCH, Batch, Exported, ImportRecord, Refusal, UserTransfer
-from latchkey.edge import bootstrap, listing
-from latchkey.edge.forms import LABEL, LOCALE, LOGIN_NAMES, LONGEST_LOGIN, Members
+from latchkey.edge import bootstrap, documents, listing
+from latchkey.edge.forms import LABEL, LOGIN_NAMES, Members
 from latchkey.edge.http import Request, Response
 from latchkey.edge.routing import Routes
 from latchkey.edge.telemetry import LogJournal
@@ -23,7 +23,11 @@ routes = Routes("Accounts on the move")
 handler = routes.handler
 
 _SUBJECT = re.compile(r"usr_[a-z2-7]{26}")  # 128 bits in base32
-_STATUSES = (UserStatus.ACTIVE, UserStatus.DISABLED, UserStatus.PENDING)
+_STATUSES = {
+    "active": UserStatus.ACTIVE,
+    "disabled": UserStatus.DISABLED,
+    "pending": UserStatus.ACTIVE,  # as other systems call an account whose address was never confirmed
+}
 
 
 @routes("POST /v1/admin/users/import", needs="users:import")
@@ -45,7 +49,7 @@ def import_users(request: Request, operator: Operator) -> Response:
 
 @routes("GET /v1/admin/users/export", needs="users:export")
 def export_users(request: Request, operator: Operator) -> Response:
-    """Return 200 with a page of accounts, each as an import takes it."""
+    """Return 200 with a page of accounts, each as an import takes it, and of the users of partners."""
     members, seals = Members.of_query(request), bootstrap.seals()
     fetch = partial(user_transfer().hand_out, operator, now=request.now)
     return Response(200, listing.page(request, members, seals, fetch, _exported, name="users"))
@@ -63,22 +67,31 @@ def _batch(users: tuple[dict[str, object], ...]) -> Batch:
 
 
 def _record(members: Members) -> ImportRecord:
-    """Read `{login|username|email, password_hash?, id?, name?, locale?, source?, roles?, status?, created_at?}`."""
+    """Read one account: a login under any of its names, and the members of `ImportRecord`, all optional."""
+    _refuse_a_partners_user(members)
     record = ImportRecord(
-        login=parse_login(members.one_of(LOGIN_NAMES, longest=LONGEST_LOGIN)),
+        login=parse_login(members.login(*LOGIN_NAMES)),
         password_hash=_hash(members),
         sub=members.shaped("id", _SUBJECT, longest=30) or "",
-        name=members.optional("name", longest=128) or "",
-        locale=members.shaped("locale", LOCALE, longest=35) or "",
+        name=members.loose_label("name"),
+        locale=members.language("locale") or "",
         source=members.shaped("source", LABEL, longest=64) or "",
         roles=members.texts("roles", most=MAX_ROLES) or ("user",),
-        status=UserStatus(members.choice("status", _STATUSES) or UserStatus.ACTIVE),
+        status=_STATUSES[members.choice("status", tuple(_STATUSES)) or "active"],
         created_at=members.number("created_at"),
+        verified_at=members.number("verified_at") or 0,
     )
     members.nothing_else()
-    if record.created_at is not None and record.created_at < 0:
-        raise invalid_field("created_at", "bad_value", "This member must be in seconds since 1970.")
+    for name, moment in (("created_at", record.created_at or 0), ("verified_at", record.verified_at)):
+        if moment < 0:
+            raise invalid_field(name, "bad_value", "This member must be in seconds since 1970.")
     return record
+
+
+def _refuse_a_partners_user(members: Members) -> None:
+    """Take the links of an exported account, which no import makes; refuse an account that has nothing else."""
+    if members.anything("links") is not None and not members.has_one_of(LOGIN_NAMES):
+        raise invalid_field("links", "partner_user", "A partner's user comes back with the partner's next token.")
 
 
 def _hash(members: Members) -> str:
@@ -102,8 +115,11 @@ def _refused(refusal: Refusal) -> dict[str, Any]:
 
 
 def _exported(account: Exported) -> dict[str, Any]:
-    """Return an account as an import takes it, without its empty members."""
-    user = account.user
+    """Return an account as an import takes it, without its empty members.
+
+    The roles that a partner gave stand at the link alone: they would otherwise outlive it.
+    """
+    user, given = account.user, {role for link in account.links for role in link.roles}
     members = {
         "id": user.sub,
         "login": user.login,
@@ -111,12 +127,16 @@ def _exported(account: Exported) -> dict[str, Any]:
         "name": user.name,
         "locale": user.locale,
         "source": user.source,
+        "verified_at": user.verified_at,
+        "links": [documents.link(each) for each in account.links],
     }
-    always = {"roles": user.roles, "status": user.status, "created_at": user.created_at}
+    own = [role for role in user.roles if role not in given]
+    always = {"roles": own, "status": user.status, "created_at": user.created_at}
     return {name: value for name, value in members.items() if value} | always
 
 
 @cache
 def user_transfer() -> UserTransfer:
     """Return the import and export of accounts."""
-    return UserTransfer(bootstrap.store(), bootstrap.store(), bootstrap.roles_now(), LogJournal(), secrets.token_bytes)
+    store = bootstrap.store()
+    return UserTransfer(store, store, store, bootstrap.roles_now(), LogJournal(), secrets.token_bytes)

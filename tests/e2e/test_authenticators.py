@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.accounts import PASSWORD, Person, admin, bearer, person, refresh, sign_in
+from tests.e2e.accounts import PASSWORD, Person, admin, bearer, new_login, person, refresh, sign_in
 from tests.e2e.client import Response, RunningTwin
-from tests.e2e.mailbox import code_in, letters, wait_for
+from tests.e2e.mailbox import code_in, digits_in, letters, wait_for
 from tests.e2e.partners import TestPartner, register
 
 NEW_PASSWORD = "seven grey herons wading"
@@ -161,3 +161,39 @@ def test_user_of_a_partner_alone_ends_every_session(twin: RunningTwin, shop: Tes
     assert [guest.me().status, other.me().status] == [200, 401]
     assert twin.call("POST", "/v1/auth/logout", json={"sessions": "all"}, headers=guest.bearer).status == 204
     assert twin.call("GET", "/v1/auth/me", headers=bearer(guest.tokens["access_token"])).status == 401
+
+
+def test_owner_of_the_old_mailbox_undoes_what_a_thief_did(twin: RunningTwin, shop: TestPartner) -> None:
+    """A thief with the password changes address and password and links an identity. One link in a mail ends it all."""
+    ann = person(twin)
+    assert link(ann, shop, "ann", password=PASSWORD).status == 201
+    mailbox, thiefs, sub = ann.login, new_login(), ann.me().json["id"]
+    thief = sign_in(twin, mailbox)
+    body = {"email": thiefs, "current_password": PASSWORD}
+    assert twin.call("POST", "/v1/user/email/change", json=body, headers=thief.bearer).status == 202
+    digits = {"code": digits_in(wait_for(twin, thiefs))}
+    assert twin.call("POST", "/v1/user/email/confirm", json=digits, headers=thief.bearer).status == 204
+    notice = wait_for(twin, mailbox, 2)
+    passwords = {"current_password": PASSWORD, "password": NEW_PASSWORD}
+    assert twin.call("POST", "/v1/user/password/change", json=passwords, headers=thief.bearer).status == 204
+    other = register(twin, shop.boss, role_map={"editor": "editor"})
+    assert link(thief, other, "thief", password=NEW_PASSWORD).status == 201
+    guest = other.come("thief", roles=["editor"])
+    assert "editor" in thief.me().json["roles"]
+
+    undo = {"code": code_in(twin, notice)}
+    assert [twin.call("POST", "/v1/user/email/undo", json=undo).status for _ in range(2)] == [204, 410]
+
+    assert [each.me().status for each in (ann, thief, guest)] == [401, 401, 401]
+    assert refresh(twin, guest.tokens["refresh_token"]).status == 401
+    for login in (mailbox, thiefs):
+        for password in (PASSWORD, NEW_PASSWORD):
+            assert twin.call("POST", "/v1/auth/login", json={"login": login, "password": password}).status == 401
+    assert letters(twin, thiefs)[-1]["subject"] == "A change of your e-mail address was undone"
+    reset = {"token": code_in(twin, wait_for(twin, mailbox, 3)), "password": "a third one, and long"}
+    assert twin.call("POST", "/v1/user/password/reset", json=reset).status == 204
+    back = sign_in(twin, mailbox, "a third one, and long")
+    links = twin.call("GET", "/v1/auth/me/links", headers=back.bearer).json["links"]
+    assert (back.me().json["id"], [each["partner_id"] for each in links]) == (sub, [shop.record["id"]])
+    assert "editor" not in back.me().json["roles"]
+    assert other.come("thief").me().json["id"] != sub

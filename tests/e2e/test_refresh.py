@@ -128,7 +128,7 @@ def test_other_secrets_that_are_too_long_are_wrong_secrets(twin: RunningTwin) ->
     reset = {"confirmation_token": text, "understood": True}
     answers = {
         "invalid_token": twin.call("POST", "/v1/auth/validate", json={"token": text}),
-        "code_used_or_expired": twin.call("POST", "/v1/user/email/confirm", json={"token": text}),
+        "code_used_or_expired": twin.call("POST", "/v1/user/email/undo", json={"code": text}),
         "invalid_client": twin.call("POST", "/oauth2/token", form=grant),
         "confirmation_failed": SigningAdmin.of(twin).ask("POST", "/reset", reset),
     }

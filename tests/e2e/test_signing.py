@@ -132,7 +132,7 @@ def lifetime(token: str) -> int:
     [
         ({"algorithm": "HS256"}, "algorithm"),
         ({"access_ttl": 59}, "access_ttl"),
-        ({"access_ttl": 86_401}, "access_ttl"),
+        ({"access_ttl": 3601}, "access_ttl"),
         ({"refresh_ttl": 3600, "refresh_idle_ttl": 3601}, "refresh_idle_ttl"),
     ],
 )

@@ -15,8 +15,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from infra.cli.app import app
-from tests.e2e.accounts import Person, admin, new_login, person, sign_in
+from tests.e2e.accounts import PASSWORD, Person, admin, new_login, person, sign_in
 from tests.e2e.client import RunningTwin, start_twin
+from tests.e2e.partners import register
 
 IMPORT, EXPORT = "/v1/admin/users/import", "/v1/admin/users/export"
 BCRYPT = "$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW"
@@ -83,11 +84,11 @@ def write(path: Path, *records: object) -> Path:
 
 
 def exported(latchkey: Command, path: Path) -> dict[str, dict[str, Any]]:
-    """Export every account, and return the records by login."""
+    """Export every account, and return the records by login, or by id for the users of partners."""
     result = latchkey("export", str(path))
     assert result.exit_code == 0, result.output
     records = [json.loads(line) for line in path.read_text().splitlines()]
-    by_login = {str(record["login"]): record for record in records}
+    by_login = {str(record.get("login", record["id"])): record for record in records}
     assert len(by_login) == len(records)
     return by_login
 
@@ -216,6 +217,34 @@ def test_users_move_to_another_stack(twin: RunningTwin, latchkey: Command, tmp_p
     assert (here["roles"], away["status"], away["locale"]) == (["user"], "disabled", "de-CH")
     assert sign_in(twin, moving, "U*U").me().status == 200
     assert post(boss, [records[moving], records[disabled]])["present"] == 2
+
+
+def test_data_of_partners_users_is_there_for_operators(
+    office: RunningTwin, twin: RunningTwin, latchkey: Command, tmp_path: Path
+) -> None:
+    """An operator sees what a partner said about a user, and exports it. An import makes accounts, and no link."""
+    boss, ann = admin(office), person(office)
+    shop = register(office, boss)
+    guest = shop.come("guest", plan="gold").me().json["id"]
+    linked = {"token": shop.token("ann", plan="silver"), "password": PASSWORD}
+    assert office.call("POST", "/v1/auth/me/links", json=linked, headers=ann.bearer).status == 201
+    links = {
+        sub: office.call("GET", f"/v1/admin/users/{sub}", headers=boss.bearer).json["links"]
+        for sub in (guest, ann.me().json["id"])
+    }
+    seen = [(each["partner_id"], each["external_id"], each["attributes"]) for [each] in links.values()]
+    partner = shop.record["id"]
+    assert seen == [(partner, "guest", {"plan": "gold"}), (partner, "ann", {"plan": "silver"})]
+    assert links[guest][0]["roles"] == ["user"]
+    records = exported(latchkey, tmp_path / "all.jsonl")
+    assert [records[guest]["links"], records[ann.login]["links"]] == list(links.values())
+    assert (records[guest]["roles"], records[ann.login]["roles"]) == ([], ["user"])
+    report = post(admin(twin), [records[guest], records[ann.login]])
+    [refused] = report["refused"]
+    assert (report["imported"], refused["index"], refused["code"]) == (1, 0, "partner_user")
+    back = sign_in(twin, ann.login)
+    assert back.me().json["id"] == ann.me().json["id"]
+    assert twin.call("GET", "/v1/auth/me/links", headers=back.bearer).json["links"] == []
 
 
 def _account(boss: Person, login: str) -> dict[str, Any]:

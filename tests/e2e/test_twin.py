@@ -204,7 +204,7 @@ def test_template_parameter_can_be_set(tmp_path: Path) -> None:
     account = {"login": "ann@example.com", "password": "a-long-Passw0rd-here"}
     with start_twin(tmp_path, PARAMETERS="Registration=closed Audience=shop") as running:
         answer = running.call("POST", "/v1/user", json=account)
-    assert (answer.status, running.dev["audience"]) == (403, "shop")
+    assert (answer.status, answer.json["code"], running.dev["audience"]) == (403, "registration_closed", "shop")
 
 
 def test_other_address_than_loopback_warns(capsys: pytest.CaptureFixture[str]) -> None:

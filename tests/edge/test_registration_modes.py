@@ -12,8 +12,9 @@ STACK = {"LATCHKEY_TABLE": "t", "LATCHKEY_SIGNING_SECRET": "s", "LATCHKEY_AUDIEN
 @pytest.mark.parametrize(
     ("registration", "mail_from", "expected"),
     [
-        ("", "", "open"),
-        ("auto", "", "open"),
+        ("", "", "closed"),
+        ("auto", "", "closed"),
+        ("open", "", "open"),
         ("auto", "no-reply@example.com", "confirm"),
         ("open", "no-reply@example.com", "open"),
         ("confirm", "no-reply@example.com", "confirm"),
@@ -21,7 +22,7 @@ STACK = {"LATCHKEY_TABLE": "t", "LATCHKEY_SIGNING_SECRET": "s", "LATCHKEY_AUDIEN
     ],
 )
 def test_registration_is_by_mail_where_mail_can_be_sent(registration: str, mail_from: str, expected: str) -> None:
-    """By default a stack confirms addresses if it can send mail."""
+    """By default a stack confirms addresses if it can send mail, and is closed to strangers if it cannot."""
     settings = Settings.load(STACK | {"LATCHKEY_REGISTRATION": registration, "LATCHKEY_MAIL_FROM": mail_from})
     assert (settings.registration, settings.confirms) == (expected, expected == "confirm")
 

@@ -16,6 +16,8 @@ SECRETS = [
     "lk2.usr_abcdefgh.ses_abcdefgh.12.ZmFtaWx5.c2lnbmF0dXJl",
     "lk_abcdefghijklmnopqrstuvwxyz_" + "a2" * 29 + "b",
     "lks_" + "a2" * 29 + "b",
+    "drf_" + "a2" * 13 + "." + "a2" * 29 + "b",
+    "lkc_drf_" + "a2" * 13 + "." + "a2" * 29 + "b",
     "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$aGFzaA",
     "$argon2i$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$YC9+jJCrQhs5R6db7LlN8Q",
     "$2b$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW",

@@ -219,10 +219,10 @@ def test_set_of_nothing_or_nonsense_is_wrong_usage(fake: FakeApi, arguments: lis
 
 def test_refused_setting_is_named_in_one_line(fake: FakeApi) -> None:
     """The line contains the field, the fault, the code and the request id."""
-    fault = {"field": "access_ttl", "code": "out_of_range", "message": "Must be 60 to 86400."}
+    fault = {"field": "access_ttl", "code": "out_of_range", "message": "Must be 60 to 3600."}
     fake.will("PATCH", SIGNING, problem(422, "validation_failed", "Some members are wrong.", errors=[fault]))
     result = local("set", "--access-ttl", "1")
-    said = "Some members are wrong. access_ttl: Must be 60 to 86400. [validation_failed, request req-1]"
+    said = "Some members are wrong. access_ttl: Must be 60 to 3600. [validation_failed, request req-1]"
     assert (result.exit_code, result.stdout, result.stderr) == (1, "", f"latchkey: {said}\n")
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from latchkey.core.clients.store import MAX_API_KEYS
 from latchkey.core.errors import Errors, ServiceError
+from latchkey.core.mail.store import MOST_TRIES, Door
 from latchkey.core.model import is_active_admin
 from latchkey.core.throttle import Counter, ThrottleRule
 from tests.integration import samples
@@ -80,6 +81,56 @@ def race_for_a_code(store: Store) -> None:
     store.save_code(code)
     got = race(lambda _: store.consume_code(code.code_hash, code.purpose, NOW))
     assert [used for used in got if used] == [code]
+
+
+def race_for_tries(store: Store) -> None:
+    """Assert that many guesses at one short code get exactly its tries."""
+    code = samples.code()
+    store.save_code(code)
+    got = race(lambda _: store.try_code(code.code_hash, code.purpose, NOW))
+    assert [tried for tried in got if tried] == [code] * MOST_TRIES
+
+
+def race_to_confirm(store: Store) -> None:
+    """Assert that of many confirmations of one draft at once, one makes an account, and nothing else is left."""
+    draft = samples.draft()
+    store.save_draft(draft, NOW, charge=None)
+    users = [samples.user(draft.login) for _ in range(RACERS)]
+
+    def confirm(number: int) -> bool:
+        user = users[number]
+        return store.confirm_draft(user, samples.credential(user), samples.used(draft, NOW + number))
+
+    won = race(confirm)
+    made = [user for user in users if store.find_user(user.sub)]
+    assert [user for user, is_won in zip(users, won, strict=True) if is_won] == made
+    assert len(made) == 1
+    assert store.find_credential(draft.login) == samples.credential(made[0])
+    assert store.find_draft(draft.draft_id, NOW) == samples.used(draft, NOW + users.index(made[0]))
+
+
+def race_of_drafts(store: Store) -> None:
+    """Assert that of many drafts of one login, confirmed at once, one makes an account."""
+    login = samples.unique("ada@")
+    drafts = [replace(samples.draft(), login=login) for _ in range(RACERS)]
+    for draft in drafts:
+        store.save_draft(draft, NOW, charge=None)
+    users = [samples.user(draft.login) for draft in drafts]
+
+    def confirm(number: int) -> bool:
+        return store.confirm_draft(users[number], samples.credential(users[number]), samples.used(drafts[number]))
+
+    won = race(confirm)
+    assert [user for user in users if store.find_user(user.sub)] == [users[won.index(True)]]
+    assert won.count(True) == 1
+
+
+def race_for_draft_tries(store: Store) -> None:
+    """Assert that many guesses at one draft get exactly its tries."""
+    draft = samples.draft()
+    store.save_draft(draft, NOW, charge=None)
+    got = race(lambda _: store.try_draft(draft.draft_id, Door.FLOW, draft.flow_hash, NOW))
+    assert [tried for tried in got if tried] == [draft] * MOST_TRIES
 
 
 def race_for_attempts(store: Store) -> None:

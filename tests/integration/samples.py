@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from latchkey.core.authenticators.store import NewLogin, NewPassword
+from latchkey.core.authenticators.store import NewLogin, NewPassword, UndoneChange
 from latchkey.core.events import RecordedEvent
 from latchkey.core.model import (
     ApiKey,
@@ -15,6 +15,7 @@ from latchkey.core.model import (
     ClientKind,
     CodePurpose,
     Credential,
+    Draft,
     Link,
     Mail,
     MailKind,
@@ -23,6 +24,7 @@ from latchkey.core.model import (
     ProfileUpdates,
     Session,
     Status,
+    UsedDraft,
     User,
     UserStatus,
 )
@@ -107,6 +109,44 @@ def code(*, purpose: CodePurpose = CodePurpose.RESET, data: Mapping[str, str] | 
     return OneTimeCode(secrets.token_hex(32), purpose, unique("usr_"), NOW + 600, data or {"login": "ada@example.com"})
 
 
+def draft() -> Draft:
+    """Return a registration with every member set, which can be confirmed for a day; its digits live ten minutes."""
+    return Draft(
+        draft_id=unique("drf_"),
+        login=unique("ada@"),
+        password_hash="$argon2id$draft",
+        flow_hash=secrets.token_hex(32),
+        expires_at=NOW + 86_400,
+        first_mail_id=unique("mail_"),
+        mail_id=unique("mail_"),
+        letter="confirm",
+        link_hash=secrets.token_hex(32),
+        digits_mac=secrets.token_hex(32),
+        key_id="AAAAAAAAAAA",
+        digits_expires_at=NOW + 600,
+        name="Ada",
+        locale="en",
+        source="app",
+    )
+
+
+def renewed(draft: Draft, now: int = NOW) -> Draft:
+    """Return the draft after another mail."""
+    return replace(
+        draft,
+        mail_id=unique("mail_"),
+        link_hash=secrets.token_hex(32),
+        digits_mac=secrets.token_hex(32),
+        digits_expires_at=now + 600,
+        mails=draft.mails + 1,
+    )
+
+
+def used(draft: Draft, now: int = NOW) -> UsedDraft:
+    """Return what is left of the draft when it is used."""
+    return UsedDraft(draft.draft_id, now, "f" * 64, "AAAAAAAAAAA")
+
+
 def client() -> Client:
     """Return a confidential client with every member set."""
     return Client(
@@ -120,6 +160,7 @@ def client() -> Client:
         grants=("authorization_code", "refresh_token"),
         roles=("shop",),
         status=Status.DISABLED,
+        first_party=True,
     )
 
 
@@ -166,10 +207,34 @@ def new_password(owner: User, code: OneTimeCode | None = None, keep: str = "", m
     return NewPassword(credential(owner), owner, "$argon2id$new", NOW, code, keep=keep, mail=mail)
 
 
-def new_login(owner: User, login: str = "", code: OneTimeCode | None = None, mail: Mail | None = None) -> NewLogin:
+def new_login(  # noqa: PLR0913 - as many as a change has members
+    owner: User,
+    login: str = "",
+    code: OneTimeCode | None = None,
+    mail: Mail | None = None,
+    *,
+    now: int = NOW,
+    reserved_until: int = NOW + 259_200,
+) -> NewLogin:
     """Return the move that a user with the sample credential makes, by a code that is not stored unless given."""
     moving = code or OneTimeCode("0" * 64, CodePurpose.CHANGE_EMAIL, owner.sub, NOW + 600)
-    return NewLogin(credential(owner), owner, login or unique("new@"), NOW, moving, mail)
+    return NewLogin(credential(owner), owner, login or unique("new@"), now, moving, mail, reserved_until)
+
+
+def undone_change(change: NewLogin, user: User, held: Credential, code: OneTimeCode) -> UndoneChange:
+    """Return what takes an account, as it is now, back to the login before a change that reserved it."""
+    assert change.reservation
+    return UndoneChange(
+        reservation=change.reservation,
+        later=(),
+        held=held,
+        user=user,
+        links=(),
+        credential=Credential(change.held.login, user.sub, "!", user.epoch + 1),
+        code=code,
+        mails=(),
+        now=NOW,
+    )
 
 
 def event(sub: str = "", *, ms: int = 0, expires_at: int = NOW + 600) -> RecordedEvent:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from latchkey.core.errors import Errors
+from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.model import CodePurpose, UserStatus
 from tests.integration import samples
 from tests.integration.contract import refuses, step_from
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from latchkey.adapters.store import Store
-    from latchkey.core.authenticators.store import NewPassword
+    from latchkey.core.authenticators.store import NewLogin, NewPassword
     from latchkey.core.model import OneTimeCode, Session, User
 
 
@@ -43,6 +43,23 @@ def in_session(store: Store, user: User) -> Session:
 def password_changes(store: Store, changes: list[NewPassword]) -> Callable[[int], bool]:
     """Return the act of each racer."""
     return lambda number: store.change_password(changes[number])
+
+
+def moves(store: Store, change: NewLogin) -> bool:
+    """Say whether an account moves: another may have the new login."""
+    try:
+        return store.change_login(change)
+    except ServiceError as error:
+        if error.error is Errors.USER_EXISTS:
+            return False
+        raise
+
+
+def moved(store: Store, user: User, **members: Any) -> NewLogin:
+    """Return a change of login that was made."""
+    change = samples.new_login(user, code=coded(store, CodePurpose.CHANGE_EMAIL), **members)
+    assert store.change_login(change)
+    return change
 
 
 def is_spent(store: Store, code: OneTimeCode) -> bool:
@@ -105,66 +122,6 @@ def test_a_taken_mail_id_is_refused(store: Store) -> None:
         store.post_mail(mail)
 
 
-def test_a_new_user_and_its_mail_are_stored_together(store: Store) -> None:
-    """The account and its mail are stored in one transaction."""
-    user, mail = samples.user(), samples.mail()
-    store.create_user(user, samples.credential(user), mail=mail)
-    assert (store.find_user(user.sub), store.find_mail(mail.mail_id, NOW)) == (user, mail)
-
-
-def test_a_refused_user_posts_no_mail(store: Store) -> None:
-    """A taken login leaves no mail."""
-    first, mail = registered(store), samples.mail()
-    second = samples.user(first.login)
-    with refuses(Errors.USER_EXISTS):
-        store.create_user(second, samples.credential(second), mail=mail)
-    assert store.find_mail(mail.mail_id, NOW) is None
-
-
-# Pending accounts
-
-
-def test_a_pending_account_becomes_active_and_stays_so(store: Store) -> None:
-    """A second activation changes nothing."""
-    user = registered(store, status=UserStatus.PENDING)
-    active = replace(user, status=UserStatus.ACTIVE)
-    assert [store.activate_user(user.sub) for _ in range(2)] == [active, active]
-
-
-@pytest.mark.parametrize("status", [UserStatus.DISABLED, UserStatus.DELETING])
-def test_only_a_pending_account_becomes_active(store: Store, status: UserStatus) -> None:
-    """A disabled one is returned as it is."""
-    user = registered(store, status=status)
-    assert store.activate_user(user.sub) == user
-
-
-def test_a_missing_user_is_not_activated(store: Store) -> None:
-    """An account that is gone is absent and not made."""
-    sub = samples.unique("usr_")
-    assert (store.activate_user(sub), store.find_user(sub)) == (None, None)
-
-
-def test_a_pending_account_gives_way(store: Store) -> None:
-    """The new account has the login, the old is gone, the mail waits."""
-    old, mail = registered(store, status=UserStatus.PENDING), samples.mail()
-    new = samples.user(old.login)
-    credential = samples.credential(new, "$argon2id$new")
-    assert store.replace_pending_user(old, new, credential, mail=mail)
-    found = store.find_user(old.sub), store.find_user(new.sub), store.find_credential(old.login)
-    assert found == (None, new, credential)
-    assert store.find_mail(mail.mail_id, NOW) == mail
-
-
-def test_an_account_confirmed_meanwhile_does_not_give_way(store: Store) -> None:
-    """Nothing of the new account is left."""
-    old, mail = registered(store), samples.mail()
-    new = samples.user(old.login)
-    pending = replace(old, status=UserStatus.PENDING)
-    assert not store.replace_pending_user(pending, new, samples.credential(new), mail=mail)
-    found = store.find_user(new.sub), store.find_credential(old.login), store.find_mail(mail.mail_id, NOW)
-    assert found == (None, samples.credential(old), None)
-
-
 # A new password
 
 
@@ -179,14 +136,6 @@ def test_a_new_password_comes_with_all_that_belongs_to_it(store: Store) -> None:
     assert store.advance(step_from(session, epoch=4)).advanced
     assert is_spent(store, code)
     assert store.find_mail(mail.mail_id, NOW) == mail
-
-
-def test_a_new_password_by_mail_wakes_a_pending_account(store: Store) -> None:
-    """Its code came by mail, so the address is confirmed."""
-    user = registered(store, status=UserStatus.PENDING)
-    assert store.change_password(samples.new_password(user, coded(store)))
-    expected = replace(user, epoch=4, reset_at=NOW, status=UserStatus.ACTIVE)
-    assert store.find_user(user.sub) == expected
 
 
 def test_a_new_password_leaves_a_disabled_account_disabled(store: Store) -> None:
@@ -296,7 +245,7 @@ def test_a_password_change_that_is_refused_changes_nothing(store: Store, spoilt:
         "expired code": replace(change, now=code.expires_at),
         "other hash": replace(change, held=replace(change.held, password_hash="$argon2id$older")),
         "other epoch": replace(change, user=replace(user, epoch=2)),
-        "other status": replace(change, user=replace(user, status=UserStatus.PENDING)),
+        "other status": replace(change, user=replace(user, status=UserStatus.DISABLED)),
         "other roles": replace(change, user=replace(user, roles=("user",))),
         "session gone": replace(change, keep="ses_gone"),
         "other links": replace(change, user=replace(user, linked_at=NOW - 1)),
@@ -323,15 +272,25 @@ def test_one_code_sets_one_password(store: Store, rounds: int) -> None:
 
 
 def test_an_account_moves_with_its_credential(store: Store) -> None:
-    """The old login is free, the new one opens the account as before, the code is used, the mail waits."""
+    """The old login opens nothing, the new one opens the account as before, the code is used, the mail waits."""
     user, code, mail = registered(store), coded(store, CodePurpose.CHANGE_EMAIL), samples.mail()
     change = samples.new_login(user, code=code, mail=mail)
     assert store.change_login(change)
     moved = replace(samples.credential(user), login=change.login)
     assert (store.find_credential(user.login), store.find_credential(change.login)) == (None, moved)
-    assert store.find_user(user.sub) == replace(user, login=change.login)
+    assert store.find_user(user.sub) == replace(user, login=change.login, verified_at=NOW, address_changed_at=NOW)
     assert is_spent(store, code)
     assert store.find_mail(mail.mail_id, NOW) == mail
+
+
+def test_a_login_that_is_not_reserved_is_free(store: Store) -> None:
+    """Another account can take it at once, and the account that left it need not wait."""
+    user = registered(store)
+    move = samples.new_login(user, code=coded(store, CodePurpose.CHANGE_EMAIL), reserved_until=0)
+    assert store.change_login(move)
+    moved = store.find_user(user.sub)
+    assert (moved and moved.address_changed_at, store.find_reservation(user.login, NOW)) == (0, None)
+    registered(store, login=user.login)
 
 
 @pytest.mark.parametrize("spoilt", ["taken login", "unknown code", "other hash", "other epoch"])
@@ -346,7 +305,7 @@ def test_a_move_that_is_refused_changes_nothing(store: Store, spoilt: str) -> No
         "other hash": replace(change, held=replace(change.held, password_hash="$argon2id$older")),
         "other epoch": replace(change, user=replace(user, epoch=2)),
     }[spoilt]
-    assert not store.change_login(change)
+    assert not moves(store, change)
     held = store.find_credential(user.login), store.find_credential(other.login), store.find_user(user.sub)
     assert held == (samples.credential(user), samples.credential(other), user)
     assert not is_spent(store, code)
@@ -357,8 +316,8 @@ def test_one_address_gets_one_of_many_accounts(store: Store) -> None:
     """Thirty accounts move to one address at once: one gets it, and the others keep their own."""
     login = samples.unique("new@")
     users = [registered(store) for _ in range(30)]
-    moves = [samples.new_login(user, login, coded(store, CodePurpose.CHANGE_EMAIL)) for user in users]
-    won = race(lambda number: store.change_login(moves[number]))
+    changes = [samples.new_login(user, login, coded(store, CodePurpose.CHANGE_EMAIL)) for user in users]
+    won = race(lambda number: moves(store, changes[number]))
     held = store.find_credential(login)
     assert won.count(True) == 1
     assert held is not None
@@ -382,7 +341,7 @@ def test_an_account_is_marked_before_it_is_deleted(store: Store) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"epoch": 2}, {"roles": ("user",)}, {"status": UserStatus.PENDING}, {"login": "eve@example.com"}]
+    "change", [{"epoch": 2}, {"roles": ("user",)}, {"status": UserStatus.DISABLED}, {"login": "eve@example.com"}]
 )
 def test_an_account_that_changed_is_not_marked(store: Store, change: dict[str, Any]) -> None:
     """A decision made on an older state is not carried out."""

@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from latchkey.adapters.dynamodb import DynamoStore
+from latchkey.adapters.dynamodb.mail import mail_of
 from latchkey.core.clients.directory import new_api_key, new_client_secret
 from latchkey.core.errors import Errors
-from latchkey.core.grants.sessions import require_live_session
-from latchkey.core.model import ApiKey, Client, ClientKind, Grant
+from latchkey.core.grants.sessions import require_live_app, require_live_session
+from latchkey.core.model import ApiKey, Client, ClientKind, Grant, Mail, MailKind
+from latchkey.core.users.accounts import Registration
 from latchkey.signing.refresh import LINK_BYTES, mint_refresh, verify_refresh
 from tests.integration.conftest import new_table
 from tests.integration.contract import refuses
 from tests.partner_world import PartnerWorld
-from tests.world import NOW, World, small_policy
+from tests.world import ADDRESS, NOW, PASSWORD, World, small_policy
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 EVENT = "provide-client-params.dynamodb"
 READS = {"GetItem", "BatchGetItem", "Query"}
 READ, WRITE, END, POST = "BatchGetItem", "UpdateItem", "DeleteItem", "PutItem"
-"""The calls of a refresh: account and session at once, the session, its end, the mail to its owner."""
+"""The calls of a refresh: account, client and session at once, the session, its end, the mail to its owner."""
 
 
 class Meter:
@@ -56,9 +58,15 @@ class Counted(World):
     """The services over DynamoDB, and the calls that they make."""
 
     def __init__(self, client: DynamoDBClient, meter: Meter) -> None:
-        super().__init__(small_policy(), DynamoStore(client, new_table(client)))
+        self._client, self._table = client, new_table(client)
+        super().__init__(small_policy(), DynamoStore(client, self._table))
         self.cost = meter.cost
         self.reads_and_writes = meter.reads_and_writes
+
+    def waiting(self) -> list[Mail]:
+        """Return the mails in the outbox of the table."""
+        found = self._client.scan(TableName=self._table)["Items"]
+        return [mail_of(item) for item in found if item["sk"] == {"S": "OUTBOX"}]
 
 
 @pytest.fixture
@@ -79,16 +87,39 @@ def counted(moto_client: DynamoDBClient, meter: Meter) -> Counted:
     return world
 
 
-def test_a_registration_is_one_transaction(counted: Counted) -> None:
-    """The account and its login are stored together or not at all."""
+def test_a_registration_is_a_counter_and_one_transaction(counted: Counted) -> None:
+    """The account and its login are stored together or not at all, once the address may hash a password."""
     counted.register("bob@example.com")
-    assert counted.cost() == ["TransactWriteItems"]
+    assert counted.cost() == ["UpdateItem", "TransactWriteItems"]
+
+
+def test_a_mailed_registration_makes_the_same_two_calls_for_every_login(counted: Counted) -> None:
+    """One counter and one put, for a free login and for a taken one: neither time nor cost tells which it is."""
+    costs = []
+    for login in ("free@example.com", "ann@example.com"):
+        counted.signup.register(Registration(login, "a lantern in the fog"), address=ADDRESS, now=NOW)
+        costs.append(counted.cost())
+    assert costs == [["UpdateItem", "PutItem"]] * 2
+
+
+def test_a_confirmation_is_a_try_and_a_transaction(counted: Counted) -> None:
+    """A wrong code costs the try alone, and so does the right one once it is used."""
+    flow = counted.signup.register(Registration("bob@example.com", PASSWORD), address=ADDRESS, now=NOW)
+    code = counted.code(MailKind.CONFIRM)
+    counted.cost()
+    with refuses(Errors.CODE_USED_OR_EXPIRED):
+        counted.draft_confirmations.on_device(flow, f"{(int(code) + 1) % 10**6:06}", now=NOW)
+    assert counted.cost() == ["UpdateItem"]
+    counted.draft_confirmations.on_device(flow, code, now=NOW)
+    assert counted.cost() == ["UpdateItem", "TransactWriteItems"]
+    counted.draft_confirmations.on_device(flow, code, now=NOW)
+    assert counted.cost() == ["UpdateItem"]
 
 
 def test_a_login_costs_four_reads_and_two_writes(counted: Counted) -> None:
-    """The address, the attempt, the credential, the account, its sessions, the new session."""
+    """The address, the attempt, the credential, account and client at once, the sessions, the new session."""
     counted.log_in()
-    assert counted.cost() == ["GetItem", "UpdateItem", "GetItem", "GetItem", "Query", "TransactWriteItems"]
+    assert counted.cost() == ["GetItem", "UpdateItem", "GetItem", "BatchGetItem", "Query", "TransactWriteItems"]
 
 
 def test_a_failed_login_costs_the_same_for_every_login(counted: Counted) -> None:
@@ -115,7 +146,7 @@ def chain(counted: Counted) -> list[TokenAnswer]:
 
 
 def test_a_refresh_costs_one_read_and_one_write(counted: Counted, chain: list[TokenAnswer]) -> None:
-    """Account and session are read at once, and one write advances the session."""
+    """Account, client and session are read at once, and one write advances the session."""
     counted.refresh(chain[3], now=NOW + 240)
     assert counted.cost() == [READ, WRITE]
 
@@ -195,6 +226,7 @@ def test_a_bearer_token_costs_one_batch_at_our_own_routes(counted: Counted, chai
     """One read checks that account and session are still active."""
     claims = counted.claims(chain[3], now=NOW + 180)
     require_live_session(counted.store, claims.sub, claims.sid or "", now=NOW + 180)
+    assert require_live_app(counted.clients, claims.client_id)
     assert counted.cost() == [READ]
 
 

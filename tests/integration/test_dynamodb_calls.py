@@ -12,6 +12,7 @@ import pytest
 from latchkey.adapters.dynamodb import DynamoStore, items
 from latchkey.adapters.store import Store
 from latchkey.core.clients.store import ApiKeyChanges, ClientChanges
+from latchkey.core.mail.store import Door
 from latchkey.core.model import CodePurpose, UserStatus
 from latchkey.core.roles.roles import CustomRoles
 from latchkey.core.signing_policy.store import PublishedKeys
@@ -27,10 +28,14 @@ if TYPE_CHECKING:
 FIRST = samples.user("first@example.com", roles=("admin", "privacy"))
 USER = samples.user("ada@example.com")
 ADMIN = samples.user(roles=("admin",))
-LATE_ADMIN = replace(samples.user(roles=("admin",)), status=UserStatus.PENDING)
 SESSION = samples.session(USER.sub)
 CODE = samples.code(purpose=CodePurpose.CONFIRM)
+DRAFT, DECOY = samples.draft(), samples.draft()
+NEWCOMER = samples.user(DRAFT.login)
+CHARGE = Counter("mail_confirm", "ada", RULE)
 MAIL = samples.mail()
+MOVE = samples.new_login(USER)
+MOVED = replace(MOVE.held, login=MOVE.login)
 CLIENT = samples.client()
 KEY = replace(samples.api_key(expires_at=NOW + 60), client_id=CLIENT.client_id)
 SUCCESSOR = replace(samples.api_key(), client_id=KEY.client_id)
@@ -60,8 +65,9 @@ OPERATIONS: dict[str, tuple[Callable[[Store], object], list[str]]] = {
     ),
     "create_session": (lambda store: store.create_session(SESSION), ["PutItem"]),
     "find_user_and_session": (lambda store: store.find_user_and_session(USER.sub, SESSION.sid, NOW), ["BatchGetItem"]),
-    "find_api_key_and_client": (
-        lambda store: store.find_api_key_and_client(KEY.key_id, CLIENT.client_id, NOW),
+    "find_user_and_client": (lambda store: store.find_user_and_client(USER.sub, CLIENT.client_id), ["BatchGetItem"]),
+    "find_user_client_and_session": (
+        lambda store: store.find_user_client_and_session(USER.sub, CLIENT.client_id, SESSION.sid, NOW),
         ["BatchGetItem"],
     ),
     "find_partner_and_link": (lambda store: store.find_partner_and_link(USER.sub, "prt_a"), ["BatchGetItem"]),
@@ -73,14 +79,29 @@ OPERATIONS: dict[str, tuple[Callable[[Store], object], list[str]]] = {
     "end_session": (lambda store: store.end_session(SESSION.sub, SESSION.sid), ["DeleteItem"]),
     "save_code": (lambda store: store.save_code(CODE), ["PutItem"]),
     "consume_code": (lambda store: store.consume_code(CODE.code_hash, CODE.purpose, NOW), ["UpdateItem"]),
+    "try_code": (lambda store: store.try_code(CODE.code_hash, CODE.purpose, NOW), ["UpdateItem"]),
     "find_code": (lambda store: store.find_code(CODE.code_hash, CODE.purpose, NOW), ["GetItem"]),
     "post_mail": (lambda store: store.post_mail(MAIL), ["PutItem"]),
     "find_mail": (lambda store: store.find_mail(MAIL.mail_id, NOW), ["GetItem"]),
-    "activate_user": (lambda store: store.activate_user(USER.sub), ["UpdateItem"]),
+    "verify_login": (lambda store: store.verify_login(USER.sub, USER.login, NOW), ["UpdateItem"]),
     "change_password": (lambda store: store.change_password(samples.new_password(USER)), ["TransactWriteItems"]),
-    "change_login": (lambda store: store.change_login(samples.new_login(USER)), ["TransactWriteItems"]),
-    "replace_pending_user": (
-        lambda store: store.replace_pending_user(USER, samples.user(), samples.credential(USER), mail=None),
+    "begin_change": (lambda store: store.begin_change(CODE), ["PutItem"]),
+    "change_login": (lambda store: store.change_login(MOVE), ["TransactWriteItems"]),
+    "find_reservation": (lambda store: store.find_reservation(USER.login, NOW), ["GetItem"]),
+    "undo_change": (
+        lambda store: store.undo_change(samples.undone_change(MOVE, MOVE.changed, MOVED, CODE)),
+        ["TransactWriteItems"],
+    ),
+    "save_draft": (lambda store: store.save_draft(DRAFT, NOW, charge=CHARGE), ["TransactWriteItems"]),
+    "save_draft without a mail": (lambda store: store.save_draft(DECOY, NOW, charge=None), ["PutItem"]),
+    "renew_draft": (
+        lambda store: store.renew_draft(DRAFT, samples.renewed(DRAFT), NOW, charge=CHARGE),
+        ["TransactWriteItems"],
+    ),
+    "find_draft": (lambda store: store.find_draft(DRAFT.draft_id, NOW), ["GetItem"]),
+    "try_draft": (lambda store: store.try_draft(DRAFT.draft_id, Door.LINK, DRAFT.link_hash, NOW), ["UpdateItem"]),
+    "confirm_draft": (
+        lambda store: store.confirm_draft(NEWCOMER, samples.credential(NEWCOMER), samples.used(DRAFT)),
         ["TransactWriteItems"],
     ),
     "begin_deletion": (lambda store: store.begin_deletion(replace(USER, epoch=99), mail=None), ["TransactWriteItems"]),
@@ -194,17 +215,15 @@ def test_each_operation_costs_its_calls(moto_client: DynamoDBClient, table: str,
 
 
 def test_what_concerns_an_admin_costs_no_call_more(moto_client: DynamoDBClient, table: str, recorder: Recorder) -> None:
-    """The count of admins changes in a write that is made anyway. Only activating an admin needs two more calls."""
+    """The count of admins changes in a write that is made anyway."""
     store: Store = DynamoStore(moto_client, table)
-    for user in (ADMIN, replace(LATE_ADMIN, status=UserStatus.ACTIVE, sub="usr_third", login="third@example.com")):
+    for user in (ADMIN, samples.user(roles=("admin",))):
         store.create_user(user, samples.credential(user))
-    store.create_user(LATE_ADMIN, samples.credential(LATE_ADMIN))
     recorder.calls.clear()
-    woken = store.activate_user(LATE_ADMIN.sub)
     begun = store.begin_deletion(ADMIN, mail=MAIL)
     deleted = store.delete_user(ADMIN)
-    assert (woken is not None and woken.status, begun, deleted) == (UserStatus.ACTIVE, True, True)
-    assert recorder.operations == ["UpdateItem", "TransactWriteItems", "GetItem", *["TransactWriteItems"] * 2]
+    assert (begun, deleted) == (True, True)
+    assert recorder.operations == ["TransactWriteItems"] * 2
 
 
 def test_seven_permissions_are_enough(moto_client: DynamoDBClient, table: str, recorder: Recorder) -> None:
@@ -215,6 +234,24 @@ def test_seven_permissions_are_enough(moto_client: DynamoDBClient, table: str, r
         call(store)
     actions = {action for call in recorder.calls for action in iam_actions(*call)}
     assert actions == {"GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "BatchGetItem", "BatchWriteItem"}
+
+
+def test_reserved_login_is_swept_and_the_login_in_its_place_never(moto_client: DynamoDBClient, table: str) -> None:
+    """An expiry that stayed at a login when its account returns, or another takes it, would delete that credential."""
+    store: Store = DynamoStore(moto_client, table)
+    store.create_user(USER, samples.credential(USER))
+    store.save_code(CODE)
+    assert store.change_login(replace(MOVE, code=CODE))
+    reserved = item_of(moto_client, table, items.login(USER.login))
+    assert (reserved["ttl"], "password_hash" in reserved) == ({"N": str(MOVE.reserved_until + DAY)}, False)
+    undo = samples.code(purpose=CodePurpose.UNDO_EMAIL)
+    store.save_code(undo)
+    assert store.undo_change(samples.undone_change(MOVE, MOVE.changed, MOVED, undo))
+    assert {"ttl", "reserved_until"} & item_of(moto_client, table, items.login(USER.login)).keys() == set()
+
+
+def item_of(client: DynamoDBClient, table: str, key: items.Key) -> Any:
+    return client.get_item(TableName=table, Key=items.key_item(key))["Item"]
 
 
 def test_every_read_is_consistent(moto_client: DynamoDBClient, table: str, recorder: Recorder) -> None:
@@ -243,7 +280,7 @@ def test_a_query_follows_every_page(moto_client: DynamoDBClient, table: str, rec
 
 
 def test_an_account_and_its_session_are_one_batch(moto_client: DynamoDBClient, table: str, recorder: Recorder) -> None:
-    """Every refresh reads two items, whatever the number and size of the account's other sessions."""
+    """Our own routes read two items, whatever the number and size of the account's other sessions."""
     store: Store = DynamoStore(moto_client, table)
     store.create_user(USER, samples.credential(USER))
     sessions = [replace(samples.session(USER.sub), device="x" * 300_000) for _ in range(5)]
@@ -298,7 +335,13 @@ def test_keys_are_those_of_the_design(stored: dict[str, dict[str, Any]]) -> None
         f"APIKEY#{KEY.key_id}|APIKEY",
         f"CLIENTS|{CLIENT.client_id}",
         f"APIKEYS|{KEY.client_id}#{KEY.key_id}",
+        f"DRAFT#{DRAFT.draft_id}|DRAFT",
+        f"DRAFT#{DECOY.draft_id}|DRAFT",
+        f"USER#{NEWCOMER.sub}|PROFILE",
+        f"LOGIN#{sha256(NEWCOMER.login)}|LOGIN",
+        f"USERS|0{NOW}#{NEWCOMER.sub}",
         f"THROTTLE#login#{sha256('ada')}#{NOW // RULE.window}|THROTTLE",
+        f"THROTTLE#mail_confirm#{sha256('ada')}#{NOW // RULE.window}|THROTTLE",
         "CONFIG|JWKS",
         "CONFIG|ROLES",
         "ADMINS|ADMINS",
@@ -323,12 +366,15 @@ def test_keys_are_those_of_the_design(stored: dict[str, dict[str, Any]]) -> None
         ("SESSIONS#", NOW + 7200),
         ("CODE#", CODE.expires_at),
         ("OUTBOX#", MAIL.expires_at),
-        ("THROTTLE#", NOW + RULE.window),
+        ("THROTTLE#login#", NOW + RULE.window),
+        ("THROTTLE#mail_confirm#", NOW + RULE.window),
+        (f"DRAFT#{DRAFT.draft_id}", DRAFT.expires_at),
+        (f"DRAFT#{DECOY.draft_id}", DECOY.expires_at),
         ("CONFIG|LEASE#", NOW + 60),
         ("AUDIT#", EVENT.expires_at),
         ("JTI#", NOW + 330),
     ],
-    ids=["session", "code", "mail", "throttle", "lease", "event", "assertion"],
+    ids=["session", "code", "mail", "throttle", "charge", "used draft", "draft", "lease", "event", "assertion"],
 )
 def test_what_expires_is_swept_a_day_later(stored: dict[str, dict[str, Any]], prefix: str, expiry: int) -> None:
     """DynamoDB may delete an item a day after it expires, when every clock agrees that it has."""
@@ -401,3 +447,16 @@ def test_a_credential_that_lost_its_hash_has_an_empty_one(moto_client: DynamoDBC
     damaged = replace(samples.credential(user), password_hash="")
     assert store.find_credential(user.login) == damaged
     assert store.find_credentials([user.login]) == {user.login: damaged}
+
+
+def test_used_draft_is_stripped_in_the_table(moto_client: DynamoDBClient, table: str) -> None:
+    """Nothing of the person or of a secret is left: no login, no hash of a password, no hash of a code."""
+    store, draft = DynamoStore(moto_client, table), samples.draft()
+    user = samples.user(draft.login)
+    store.save_draft(draft, NOW, charge=None)
+    store.try_draft(draft.draft_id, Door.FLOW, draft.flow_hash, NOW)
+    assert store.confirm_draft(user, samples.credential(user), samples.used(draft))
+    pk = {"S": f"DRAFT#{draft.draft_id}"}
+    item = moto_client.get_item(TableName=table, Key={"pk": pk, "sk": {"S": "DRAFT"}})["Item"]
+    marks = {"draft_id", "expires_at", "used_at", "proof_mac", "proof_key_id"}
+    assert item.keys() - {"pk", "sk", "ttl", "attempt", "tries", "tried_at"} == marks

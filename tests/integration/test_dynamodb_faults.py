@@ -14,6 +14,7 @@ from latchkey.adapters.dynamodb import DynamoStore, connect
 from latchkey.core.clients.store import ApiKeyChanges, ClientChanges
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.grants.store import Rotation
+from latchkey.core.mail.store import Door, Noted
 from latchkey.core.model import CodePurpose, UserStatus
 from latchkey.core.roles.roles import CustomRoles
 from latchkey.core.throttle import Counter
@@ -67,8 +68,10 @@ def test_the_client_waits_briefly_and_tries_twice(moto: None) -> None:
 # Every operation, every outage
 
 USER = samples.user()
+MOVE = samples.new_login(USER)
 SESSION = samples.session(USER.sub)
 CODE = samples.code()
+DRAFT = samples.draft()
 PARTNER = samples.partner()
 LINK = samples.link(USER)
 
@@ -82,7 +85,10 @@ OPERATIONS: dict[str, Callable[[DynamoStore], object]] = {
     "replace_password_hash": lambda store: store.replace_password_hash(USER.login, "old", "new"),
     "update_profile": lambda store: store.update_profile(USER.sub, {"name": "Grace"}),
     "create_session": lambda store: store.create_session(SESSION),
-    "find_api_key_and_client": lambda store: store.find_api_key_and_client("key", "cli_app", NOW),
+    "find_user_and_client": lambda store: store.find_user_and_client(USER.sub, "cli_app"),
+    "find_user_client_and_session": lambda store: store.find_user_client_and_session(
+        USER.sub, "cli_app", SESSION.sid, NOW
+    ),
     "find_partner_and_link": lambda store: store.find_partner_and_link(USER.sub, "prt_a"),
     "find_session": lambda store: store.find_session(SESSION.sub, SESSION.sid, NOW),
     "list_sessions": lambda store: store.list_sessions(SESSION.sub, NOW),
@@ -91,6 +97,12 @@ OPERATIONS: dict[str, Callable[[DynamoStore], object]] = {
     "end_session": lambda store: store.end_session(SESSION.sub, SESSION.sid),
     "end_sessions": lambda store: store.end_sessions(SESSION.sub),
     "save_code": lambda store: store.save_code(CODE),
+    "try_code": lambda store: store.try_code(CODE.code_hash, CODE.purpose, NOW),
+    "save_draft": lambda store: store.save_draft(DRAFT, NOW, charge=Counter("mail_confirm", "ada", RULE)),
+    "save_draft without a mail": lambda store: store.save_draft(DRAFT, NOW, charge=None),
+    "renew_draft": lambda store: store.renew_draft(DRAFT, DRAFT, NOW, charge=Counter("mail_confirm", "ada", RULE)),
+    "find_draft": lambda store: store.find_draft(DRAFT.draft_id, NOW),
+    "try_draft": lambda store: store.try_draft(DRAFT.draft_id, Door.FLOW, DRAFT.flow_hash, NOW),
     "consume_code": lambda store: store.consume_code(CODE.code_hash, CODE.purpose, NOW),
     "create_client": lambda store: store.create_client(samples.client()),
     "find_client": lambda store: store.find_client("cli_app"),
@@ -112,10 +124,15 @@ OPERATIONS: dict[str, Callable[[DynamoStore], object]] = {
     "published_keys": lambda store: store.published_keys(),
     "list_users": lambda store: store.list_users(after="", limit=9),
     "set_standing": lambda store: store.set_standing(USER, status=USER.status, roles=("user",), epoch=4),
-    "activate_user": lambda store: store.activate_user(USER.sub),
+    "verify_login": lambda store: store.verify_login(USER.sub, USER.login, NOW),
+    "confirm_draft": lambda store: store.confirm_draft(USER, samples.credential(USER), samples.used(DRAFT)),
     "change_password": lambda store: store.change_password(samples.new_password(USER)),
-    "change_login": lambda store: store.change_login(samples.new_login(USER)),
-    "replace_pending_user": lambda store: store.replace_pending_user(USER, USER, samples.credential(USER), mail=None),
+    "begin_change": lambda store: store.begin_change(CODE),
+    "change_login": lambda store: store.change_login(MOVE),
+    "find_reservation": lambda store: store.find_reservation(USER.login, NOW),
+    "undo_change": lambda store: store.undo_change(
+        samples.undone_change(MOVE, MOVE.changed, replace(MOVE.held, login=MOVE.login), CODE)
+    ),
     "begin_deletion": lambda store: store.begin_deletion(USER, mail=samples.mail()),
     "delete_user": lambda store: store.delete_user(USER),
     "custom_roles": lambda store: store.custom_roles(),
@@ -301,7 +318,7 @@ def test_a_lost_answer_to_the_first_admin(network: BadNetwork, ministack_client:
 
 @pytest.mark.parametrize("fault", [LOST, Fault.FORGOTTEN])
 def test_a_lost_answer_to_a_move(remote: DynamoStore, network: BadNetwork, fault: Fault) -> None:
-    """The account has moved once and the caller is told so, though the old login is gone by then."""
+    """The account has moved once and the caller is told so, though the old login is reserved by then."""
     user, code = samples.user(), samples.code(purpose=CodePurpose.CHANGE_EMAIL)
     remote.create_user(user, samples.credential(user))
     remote.save_code(code)
@@ -309,6 +326,22 @@ def test_a_lost_answer_to_a_move(remote: DynamoStore, network: BadNetwork, fault
     network.spoil(fault)
     assert remote.change_login(move)
     assert remote.find_credential(move.login) is not None
+
+
+@pytest.mark.parametrize("fault", [LOST, Fault.FORGOTTEN])
+def test_a_lost_answer_to_the_way_back(remote: DynamoStore, network: BadNetwork, fault: Fault) -> None:
+    """The account is back once and the caller is told so, though the later login is gone by then."""
+    user, code = samples.user(), samples.code(purpose=CodePurpose.CHANGE_EMAIL)
+    remote.create_user(user, samples.credential(user))
+    remote.save_code(code)
+    move = samples.new_login(user, code=code)
+    assert remote.change_login(move)
+    undo = samples.code(purpose=CodePurpose.UNDO_EMAIL)
+    remote.save_code(undo)
+    back = samples.undone_change(move, move.changed, replace(move.held, login=move.login), undo)
+    network.spoil(fault)
+    assert remote.undo_change(back)
+    assert remote.find_user(user.sub) == back.changed
 
 
 def test_a_lost_answer_to_the_use_of_a_code(remote: DynamoStore, network: BadNetwork) -> None:
@@ -485,20 +518,47 @@ def test_lost_answer_to_a_deletion_that_ends(remote: DynamoStore, network: BadNe
     assert remote.find_credential(user.login) is None
 
 
-def test_lost_answer_to_the_waking_of_an_admin_counts_it_once(
+def test_lost_answer_to_the_return_of_an_admin_counts_it_once(
     ministack_client: DynamoDBClient, network: BadNetwork
 ) -> None:
     """The admin is counted once. Otherwise the last admin could be removed."""
     store = DynamoStore(connect_to(network.address), new_table(ministack_client))
-    admin, late = samples.user(roles=("admin",)), replace(samples.user(roles=("admin",)), status=UserStatus.PENDING)
+    admin, late = samples.user(roles=("admin",)), replace(samples.user(roles=("admin",)), status=UserStatus.DISABLED)
     for user in (admin, late):
         store.create_user(user, samples.credential(user))
-    network.spoil(Fault.PASSED, LOST)
-    woken = store.activate_user(late.sub)
-    assert woken == replace(late, status=UserStatus.ACTIVE)
+    network.spoil(LOST)
+    back = store.set_standing(late, status=UserStatus.ACTIVE, roles=late.roles, epoch=late.epoch)
+    assert back == replace(late, status=UserStatus.ACTIVE)
     assert store.begin_deletion(admin, mail=None)
     with refuses(Errors.LAST_ADMIN):
-        store.begin_deletion(woken, mail=None)
+        store.begin_deletion(back, mail=None)
+
+
+def test_lost_answer_to_a_draft_charges_its_mail_once(remote: DynamoStore, network: BadNetwork) -> None:
+    """The repeated write sees that it has stored the draft, so the mail goes out and counts once."""
+    draft, charge = samples.draft(), Counter("mail_confirm", samples.unique("ada@"), RULE)
+    network.spoil(LOST)
+    assert remote.save_draft(draft, NOW, charge=charge) is Noted.MAY_SEND
+    assert (remote.find_draft(draft.draft_id, NOW), remote.attempts(charge, NOW).count) == (draft, 1)
+
+
+def test_lost_answer_to_a_try_counts_it_once(remote: DynamoStore, network: BadNetwork) -> None:
+    """The repeated write returns the draft, and four tries are left."""
+    draft = samples.draft()
+    remote.save_draft(draft, NOW, charge=None)
+    network.spoil(LOST)
+    tries = [remote.try_draft(draft.draft_id, Door.FLOW, draft.flow_hash, NOW) for _ in range(6)]
+    assert tries == [draft] * 5 + [None]
+
+
+def test_lost_answer_to_a_confirmation_makes_the_account_once(remote: DynamoStore, network: BadNetwork) -> None:
+    """The repeated transaction sees that it has succeeded."""
+    draft = samples.draft()
+    user = samples.user(draft.login)
+    remote.save_draft(draft, NOW, charge=None)
+    network.spoil(LOST)
+    assert remote.confirm_draft(user, samples.credential(user), samples.used(draft))
+    assert (remote.find_draft(draft.draft_id, NOW), remote.find_user(user.sub)) == (samples.used(draft), user)
 
 
 def test_lost_answer_to_a_change_of_roles_is_no_conflict(remote: DynamoStore, network: BadNetwork) -> None:

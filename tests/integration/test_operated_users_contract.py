@@ -79,7 +79,7 @@ def test_credential_gets_the_epoch_of_its_account(store: Store) -> None:
     assert credential.epoch == user.epoch + 1
 
 
-@pytest.mark.parametrize("change", [{"roles": ("privacy",)}, {"epoch": 7}, {"status": UserStatus.PENDING}])
+@pytest.mark.parametrize("change", [{"roles": ("privacy",)}, {"epoch": 7}, {"status": UserStatus.DISABLED}])
 def test_standing_that_has_moved_is_left(store: Store, change: dict[str, object]) -> None:
     """A caller who read an older state changes nothing and is told so."""
     user = made(store)
@@ -96,7 +96,7 @@ def test_standing_of_a_missing_user_makes_no_account(store: Store) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "roles"), [(UserStatus.DISABLED, ("admin",)), (UserStatus.ACTIVE, ("user",)), (UserStatus.PENDING, ())]
+    ("status", "roles"), [(UserStatus.DISABLED, ("admin",)), (UserStatus.ACTIVE, ("user",)), (UserStatus.DISABLED, ())]
 )
 def test_the_last_admin_stays(empty_store: Store, status: UserStatus, roles: tuple[str, ...]) -> None:
     """The one active admin can neither be disabled nor lose the role, and nothing of the attempt is left."""
@@ -185,21 +185,12 @@ def test_an_admin_who_cannot_sign_in_goes_without_a_count(empty_store: Store) ->
     assert may_go(empty_store, admin)
 
 
-def test_an_admin_without_a_password_who_wakes_does_not_count(empty_store: Store) -> None:
-    """Confirming the address is not enough."""
-    admin = made(empty_store, "admin")
-    late = replace(samples.user(roles=("admin",)), status=UserStatus.PENDING, can_sign_in=False)
-    empty_store.create_user(late, samples.credential(late))
-    assert empty_store.activate_user(late.sub) == replace(late, status=UserStatus.ACTIVE)
-    assert not may_go(empty_store, admin)
+# Accounts that come back or go
 
 
-# Accounts that wake, give way or go
-
-
-def waiting_admin(store: Store) -> User:
-    """Return an account in the store that is made admin before it is confirmed."""
-    user = replace(samples.user(roles=("admin",)), status=UserStatus.PENDING)
+def disabled_admin(store: Store) -> User:
+    """Return an admin's account in the store that is disabled."""
+    user = replace(samples.user(roles=("admin",)), status=UserStatus.DISABLED)
     store.create_user(user, samples.credential(user))
     return user
 
@@ -214,33 +205,6 @@ def may_go(store: Store, admin: User) -> bool:
         return False
 
 
-def test_an_admin_who_waits_does_not_count(empty_store: Store) -> None:
-    """An admin who has not confirmed the address does not count as the last admin."""
-    admin = made(empty_store, "admin")
-    waiting_admin(empty_store)
-    assert not may_go(empty_store, admin)
-
-
-def test_an_admin_who_wakes_counts_once(empty_store: Store) -> None:
-    """Confirming the address twice counts once: one of the two admins may go, and the last one stays."""
-    admin, late = made(empty_store, "admin"), waiting_admin(empty_store)
-    awake = [empty_store.activate_user(late.sub) for _ in range(2)]
-    assert awake == [replace(late, status=UserStatus.ACTIVE)] * 2
-    gone = [may_go(empty_store, each) for each in (admin, replace(late, status=UserStatus.ACTIVE))]
-    assert gone == [True, False]
-
-
-def test_an_admin_who_wakes_by_a_new_password_counts(empty_store: Store) -> None:
-    """A new password counts once as well: one of the two admins may go, and the last one stays."""
-    admin, late = made(empty_store, "admin"), waiting_admin(empty_store)
-    code = samples.code()
-    empty_store.save_code(code)
-    assert empty_store.change_password(samples.new_password(late, code))
-    awake = empty_store.find_user(late.sub)
-    assert awake is not None
-    assert [may_go(empty_store, each) for each in (admin, awake)] == [True, False]
-
-
 def test_a_new_password_of_an_admin_changes_no_count(empty_store: Store) -> None:
     """The number of admins stays one."""
     admin = made(empty_store, "admin")
@@ -248,24 +212,6 @@ def test_a_new_password_of_an_admin_changes_no_count(empty_store: Store) -> None
     changed = empty_store.find_user(admin.sub)
     assert changed is not None
     assert not may_go(empty_store, changed)
-
-
-def test_who_takes_the_place_of_an_account_is_listed_and_counted(empty_store: Store) -> None:
-    """The list holds the new account and no longer the old, and an active admin counts."""
-    admin, old = made(empty_store, "admin"), waiting_admin(empty_store)
-    new = replace(samples.user(old.login, roles=("admin",)), created_at=NOW + 1)
-    assert empty_store.replace_pending_user(old, new, samples.credential(new), mail=None)
-    assert empty_store.list_users(after="", limit=2).items == (admin, new)  # no place is taken by the old one
-    assert [may_go(empty_store, each) for each in (admin, new)] == [True, False]
-
-
-def test_who_does_not_give_way_stays_listed(empty_store: Store) -> None:
-    """A refused registration leaves the list as it was."""
-    user = made(empty_store)
-    new = samples.user(user.login)
-    pending = replace(user, status=UserStatus.PENDING)
-    assert not empty_store.replace_pending_user(pending, new, samples.credential(new), mail=None)
-    assert empty_store.list_users(after="", limit=10).items == (user,)
 
 
 def test_a_deleted_account_is_not_listed(empty_store: Store) -> None:
@@ -296,8 +242,8 @@ def test_a_deleted_admin_counts_no_more(empty_store: Store) -> None:
 
 
 def test_deletion_of_an_admin_who_does_not_count_changes_no_count(empty_store: Store) -> None:
-    """A pending admin was never counted, so their deletion does not lower the count."""
-    admin, late = made(empty_store, "admin"), waiting_admin(empty_store)
+    """A disabled admin is not counted, so their deletion does not lower the count."""
+    admin, late = made(empty_store, "admin"), disabled_admin(empty_store)
     assert empty_store.begin_deletion(late, mail=None)
     other = made(empty_store, "admin")
     assert [may_go(empty_store, each) for each in (admin, other)] == [True, False]

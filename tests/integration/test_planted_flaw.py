@@ -13,7 +13,8 @@ from latchkey.adapters.dynamodb import DynamoStore, items
 from latchkey.core.clients.store import MAX_API_KEYS
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.grants.store import Advance, Rotation
-from latchkey.core.model import OneTimeCode, UserStatus, is_active_admin
+from latchkey.core.mail.store import MOST_TRIES, Door
+from latchkey.core.model import Draft, OneTimeCode, UsedDraft, UserStatus, is_active_admin
 from tests.integration import races
 from tests.integration import test_refresh_storms as storms
 from tests.integration.conftest import new_table
@@ -33,6 +34,10 @@ RACES = [
     races.race_to_count_a_repeat,
     races.race_for_a_login,
     races.race_for_a_code,
+    races.race_for_tries,
+    races.race_for_draft_tries,
+    races.race_to_confirm,
+    races.race_of_drafts,
     races.race_for_attempts,
     races.race_for_the_last_admin,
     races.race_of_admins_who_delete_themselves,
@@ -62,7 +67,7 @@ class ReadThenWriteMemory(MemoryStore):
         self._sessions[session.sub, session.sid] = counted
         return held.late_level == session.late_level
 
-    def create_user(self, user: User, credential: Credential, *, mail: Mail | None = None) -> None:
+    def create_user(self, user: User, credential: Credential) -> None:
         """Look for the login, then take it."""
         if self.find_credential(credential.login):
             raise ServiceError(Errors.USER_EXISTS)
@@ -95,6 +100,31 @@ class ReadThenWriteMemory(MemoryStore):
         time.sleep(NETWORK)
         self._used_codes.add((code_hash, purpose))
         return None if used else self._codes[code_hash, purpose]
+
+    def try_code(self, code_hash: str, purpose: str, now: int) -> OneTimeCode | None:
+        """Look whether a try is left, then count it."""
+        tries = self._code_tries[code_hash, purpose]
+        time.sleep(NETWORK)
+        self._code_tries[code_hash, purpose] += 1
+        return self._codes[code_hash, purpose] if tries < MOST_TRIES else None
+
+    def try_draft(self, draft_id: str, door: Door, secret_hash: str, now: int) -> Draft | UsedDraft | None:
+        """Look whether a try is left, then count it."""
+        del secret_hash
+        tries = self._draft_tries[draft_id, door]
+        time.sleep(NETWORK)
+        self._draft_tries[draft_id, door] += 1
+        return self.find_draft(draft_id, now) if tries < MOST_TRIES else None
+
+    def confirm_draft(self, user: User, credential: Credential, used: UsedDraft) -> bool:
+        """Look whether the draft is used and the login taken, then make the account."""
+        if isinstance(self._drafts[used.draft_id], UsedDraft) or self.find_credential(credential.login):
+            return False
+        time.sleep(NETWORK)
+        self._drafts[used.draft_id] = used
+        self._credentials[credential.login] = credential
+        self._users[user.sub] = user
+        return True
 
     def reserve_attempt(self, counter: Counter, now: int) -> int:
         """Ask the rule, then count."""
@@ -157,7 +187,7 @@ class ReadThenWriteDynamo(DynamoStore):
         )
         return held is not None and held["late_level"] == {"N": str(session.late_level)}
 
-    def create_user(self, user: User, credential: Credential, *, mail: Mail | None = None) -> None:
+    def create_user(self, user: User, credential: Credential) -> None:
         """Look for the login, then take it."""
         if self.find_credential(credential.login):
             raise ServiceError(Errors.USER_EXISTS)
@@ -200,6 +230,36 @@ class ReadThenWriteDynamo(DynamoStore):
         time.sleep(NETWORK)
         self._table.delete(key)
         return items.decode(OneTimeCode, item)
+
+    def try_code(self, code_hash: str, purpose: str, now: int) -> OneTimeCode | None:
+        """Look whether a try is left, then count it."""
+        key = items.code(code_hash, purpose)
+        return self.find_code(code_hash, purpose, now) if self._tries(key) < MOST_TRIES else None
+
+    def try_draft(self, draft_id: str, door: Door, secret_hash: str, now: int) -> Draft | UsedDraft | None:
+        """Look whether a try is left, then count it."""
+        del door, secret_hash
+        return self.find_draft(draft_id, now) if self._tries(items.draft(draft_id)) < MOST_TRIES else None
+
+    def confirm_draft(self, user: User, credential: Credential, used: UsedDraft) -> bool:
+        """Look whether the draft is used and the login taken, then make the account."""
+        held = self._table.get(items.draft(used.draft_id))
+        if held is None or "used_at" in held or self.find_credential(credential.login):
+            return False
+        time.sleep(NETWORK)
+        marks = "SET #used_at = :now, #proof_mac = :mac, #proof_key_id = :key"
+        values: dict[str, items.Value] = {"now": used.used_at, "mac": used.proof_mac, "key": used.proof_key_id}
+        self._table.update(items.draft(used.draft_id), marks, values)
+        for item in (items.encode(items.login(user.login), credential), items.encode(items.user(user.sub), user)):
+            self._client.put_item(TableName=self._name, Item=item)
+        return True
+
+    def _tries(self, key: items.Key) -> int:
+        """Count a try, and return how many there were when it was looked up."""
+        item = self._table.get(key) or {}
+        time.sleep(NETWORK)
+        self._table.update(key, "SET #seen = :seen ADD #tries :one", {"seen": True, "one": 1})
+        return int(item["tries"]["N"]) if "tries" in item else 0
 
     def reserve_attempt(self, counter: Counter, now: int) -> int:
         """Ask the rule, then count."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from latchkey.core.errors import Errors, ServiceError
+from latchkey.core.mail.store import MOST_TRIES
 from latchkey.core.model import CodePurpose, Status
 from latchkey.core.signing_policy.store import PublishedKeys
 from latchkey.core.throttle import Attempts, Counter, ThrottleRule
@@ -78,6 +79,18 @@ def test_credentials_of_many_logins_are_found_at_once(store: Store) -> None:
     found = store.find_credentials(["nobody@example.com", *logins, *logins])
     assert found == {user.login: samples.credential(user) for user in users}
     assert store.find_credentials([]) == {}
+
+
+def test_logins_that_look_alike_have_one_account(store: Store) -> None:
+    """The first takes the look. It is found by its own login alone, and each of the others is known as taken."""
+    first, second = samples.user("\u0441\u0430\u0440\u0430" * 8), samples.user("capa" * 8)  # Cyrillic, and Latin
+    store.create_user(first, samples.credential(first))
+    with refuses(Errors.USER_EXISTS):
+        store.create_user(second, samples.credential(second))
+    assert store.find_credential(first.login) == samples.credential(first)
+    assert store.find_credential(second.login) is None
+    assert store.find_credentials([second.login]) == {second.login: samples.credential(first)}
+    assert store.find_user(second.sub) is None
 
 
 @pytest.mark.parametrize("login", ["", "nobody@example.com", "#", "a" * 5000, "ADA@example.com"])
@@ -181,6 +194,28 @@ def test_a_code_that_lingers_past_its_expiry_is_absent(store: Store, now: int, u
     code = samples.code()
     store.save_code(code)
     assert (store.consume_code(code.code_hash, code.purpose, now) is not None) is usable
+
+
+def test_short_code_has_five_tries_and_stays_unused(store: Store) -> None:
+    """Each try returns the code with every member, and a sixth returns nothing. A try does not use the code."""
+    code = samples.code()
+    store.save_code(code)
+    tried = [store.try_code(code.code_hash, code.purpose, NOW) for _ in range(MOST_TRIES + 2)]
+    assert tried == [code] * MOST_TRIES + [None, None]
+    assert store.find_code(code.code_hash, code.purpose, NOW) == code
+
+
+def test_no_try_of_a_code_that_is_used_expired_unknown_or_of_another_purpose(store: Store) -> None:
+    """None of them is counted as a try of another code."""
+    used, code = samples.code(), samples.code()
+    for each in (used, code):
+        store.save_code(each)
+    store.consume_code(used.code_hash, used.purpose, NOW)
+    assert store.try_code(used.code_hash, used.purpose, NOW) is None
+    assert store.try_code(code.code_hash, code.purpose, code.expires_at) is None
+    assert store.try_code(code.code_hash, CodePurpose.RESET_SIGNING, NOW) is None
+    assert store.try_code(samples.code().code_hash, code.purpose, NOW) is None
+    assert store.try_code(code.code_hash, code.purpose, code.expires_at - 1) == code
 
 
 def test_an_unknown_code_is_absent(store: Store) -> None:

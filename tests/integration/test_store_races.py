@@ -33,6 +33,30 @@ def test_one_code_is_used_once(store: Store, rounds: int) -> None:
         races.race_for_a_code(store)
 
 
+def test_tries_of_a_short_code_are_never_more(store: Store, rounds: int) -> None:
+    """Thirty guesses at one code, round after round, get exactly five tries each time."""
+    for _ in range(rounds // 2):
+        races.race_for_tries(store)
+
+
+def test_one_confirmation_of_a_draft_makes_the_account(store: Store, rounds: int) -> None:
+    """Thirty confirmations of one draft, round after round, make one account each time."""
+    for _ in range(rounds // 4):
+        races.race_to_confirm(store)
+
+
+def test_one_of_many_drafts_gets_the_login(store: Store, rounds: int) -> None:
+    """Thirty drafts of one login that are confirmed at once, round after round, make one account each time."""
+    for _ in range(rounds // 4):
+        races.race_of_drafts(store)
+
+
+def test_tries_of_a_draft_are_never_more(store: Store, rounds: int) -> None:
+    """Thirty guesses at the digits of one draft, round after round, get exactly five tries each time."""
+    for _ in range(rounds // 2):
+        races.race_for_draft_tries(store)
+
+
 def test_one_writer_holds_a_lease(store: Store, rounds: int) -> None:
     """Thirty writers who want one lease, round after round, find one holder each time, and one again when it ends."""
     for _ in range(rounds // 2):

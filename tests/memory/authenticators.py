@@ -1,10 +1,10 @@
-"""Changes of an account's password and login, and of what the account may do."""
+"""Changes of an account's password, and of what the account may do."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from latchkey.core.authenticators.store import NewLogin, NewPassword
+from latchkey.core.authenticators.store import NewPassword
 from latchkey.core.model import User, UserStatus
 from tests.memory.mail import Codes, Outbox
 from tests.memory.standing import Standing, standing_of
@@ -32,19 +32,6 @@ class Authenticators(Codes, Outbox, Standing):
                 self._links[link.sub, link.partner_id] = replace(link, roles=())
             if change.keep:
                 self._sessions[kept] = replace(self._sessions[kept], epoch=change.epoch)
-            self._post(change.mail)
-            return True
-
-    def change_login(self, change: NewLogin) -> bool:
-        """Move an account to another login with all that belongs to it, or nothing."""
-        with self._lock:
-            if change.login in self._credentials or not self._stands(change.held, change.user):
-                return False
-            if not self.consume_code(change.code.code_hash, change.code.purpose, change.now):
-                return False
-            del self._credentials[change.held.login]
-            self._credentials[change.login] = replace(change.held, login=change.login)
-            self._users[change.user.sub] = replace(self._users[change.user.sub], login=change.login)
             self._post(change.mail)
             return True
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from latchkey.core.errors import Errors, ServiceError
-from latchkey.core.model import Mail, OneTimeCode
+from latchkey.core.mail.store import MOST_LINK_TRIES, MOST_TRIES, Door, Noted
+from latchkey.core.model import Draft, Mail, OneTimeCode, UsedDraft
+from latchkey.core.throttle import Counter
 from tests.memory.state import State
+from tests.memory.throttle import AttemptCounters
 
 
 class Codes(State):
@@ -23,6 +26,15 @@ class Codes(State):
             code = self._codes.get((code_hash, purpose))
             return code if code and code.expires_at > now and (code_hash, purpose) not in self._used_codes else None
 
+    def try_code(self, code_hash: str, purpose: str, now: int) -> OneTimeCode | None:
+        """Count a try at a live code that has not been used; return nothing after the last."""
+        with self._lock:
+            code, tries = self.find_code(code_hash, purpose, now), self._code_tries[code_hash, purpose]
+            if code is None or tries >= MOST_TRIES:
+                return None
+            self._code_tries[code_hash, purpose] += 1
+            return code
+
     def consume_code(self, code_hash: str, purpose: str, now: int) -> OneTimeCode | None:
         """Use a code if it is live and has not been used."""
         with self._lock:
@@ -31,6 +43,59 @@ class Codes(State):
                 return None
             self._used_codes.add((code_hash, purpose))
             return code
+
+
+class Drafts(AttemptCounters):
+    """Implements `DraftStore`."""
+
+    def save_draft(self, draft: Draft, now: int, *, charge: Counter | None) -> Noted:
+        """Store a draft, and count its mail with it."""
+        with self._lock:
+            if draft.draft_id in self._drafts:
+                return Noted.TAKEN
+            if not self._charged(charge, now):
+                return Noted.LIMITED
+            self._drafts[draft.draft_id] = draft
+            self._draft_expiry[draft.draft_id] = draft.expires_at
+            return Noted.MAY_SEND
+
+    def renew_draft(self, held: Draft, renewed: Draft, now: int, *, charge: Counter) -> Noted:
+        """Store what a mail changes in a draft."""
+        with self._lock:
+            standing = self.find_draft(held.draft_id, now)
+            if not isinstance(standing, Draft) or standing.mail_id != held.mail_id:
+                return Noted.TAKEN
+            if not self._charged(charge, now):
+                return Noted.LIMITED
+            self._drafts[held.draft_id] = renewed
+            self._draft_tries.pop((held.draft_id, Door.FLOW), None)
+            return Noted.MAY_SEND
+
+    def find_draft(self, draft_id: str, now: int) -> Draft | UsedDraft | None:
+        """Return a draft, used or not, that has not expired."""
+        with self._lock:
+            return self._drafts.get(draft_id) if now < self._draft_expiry.get(draft_id, 0) else None
+
+    def try_draft(self, draft_id: str, door: Door, secret_hash: str, now: int) -> Draft | UsedDraft | None:
+        """Count a try if draft, secret and number allow it."""
+        with self._lock:
+            draft = self.find_draft(draft_id, now)
+            if not isinstance(draft, Draft):
+                return draft
+            held, most = (draft.link_hash, MOST_LINK_TRIES) if door is Door.LINK else (draft.flow_hash, MOST_TRIES)
+            is_late = door is Door.FLOW and draft.digits_expires_at <= now
+            if held != secret_hash or is_late or self._draft_tries[draft_id, door] >= most:
+                return None
+            self._draft_tries[draft_id, door] += 1
+            return draft
+
+    def _charged(self, charge: Counter | None, now: int) -> bool:
+        if charge is None:
+            return True
+        if charge.rule.wait(self.attempts(charge, now), now):
+            return False
+        self.count_attempt(charge, now)
+        return True
 
 
 class Outbox(State):

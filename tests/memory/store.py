@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from tests.memory.addresses import Addresses
 from tests.memory.authenticators import Authenticators
 from tests.memory.clients import Clients
 from tests.memory.credentials import Credentials
 from tests.memory.events import Audit
 from tests.memory.grants import Sessions
-from tests.memory.mail import Codes, Outbox
+from tests.memory.mail import Codes, Drafts, Outbox
 from tests.memory.partners import Links, Partners
 from tests.memory.roles import Roles
 from tests.memory.signing_policy import Leases, PublicKeys
@@ -18,13 +19,15 @@ from tests.memory.users import Users
 class MemoryStore(
     Credentials,
     Authenticators,
+    Addresses,
     Users,
     Sessions,
     Links,
     Codes,
+    Drafts,
+    AttemptCounters,
     Outbox,
     Clients,
-    AttemptCounters,
     PublicKeys,
     Leases,
     Roles,

@@ -5,27 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from latchkey.core.credentials.logins import look_of
 from latchkey.core.errors import Errors, ServiceError
-from latchkey.core.model import Credential, Mail, User, UserStatus, is_active_admin
+from latchkey.core.model import Credential, Draft, Mail, UsedDraft, User, UserStatus, is_active_admin
 from latchkey.core.paging import Page
-from tests.memory.mail import Outbox
+from tests.memory.mail import Drafts, Outbox
 from tests.memory.standing import Standing, standing_of
 from tests.memory.state import page_of
 
 _OWNERS_TO_CHANGE = frozenset({"name", "locale"})
 
 
-class Users(Outbox, Standing):
+class Users(Drafts, Outbox, Standing):
     """Implements `UserStore`."""
 
-    def create_user(self, user: User, credential: Credential, *, mail: Mail | None = None) -> None:
+    def create_user(self, user: User, credential: Credential) -> None:
         """Store both or neither; raise `USER_EXISTS` when the login is taken."""
         with self._lock:
-            if credential.login in self._credentials or user.sub in self._users:
+            if not self._is_free(credential.login, user.created_at) or user.sub in self._users:
                 raise ServiceError(Errors.USER_EXISTS, "the login is taken")
+            self._reservations.pop(credential.login, None)
             self._credentials[credential.login] = credential
             self._users[user.sub] = user
-            self._post(mail)
 
     def create_first_admin(self, user: User, credential: Credential) -> None:
         """Store the first admin; raise `ADMIN_EXISTS` or `USER_EXISTS`."""
@@ -37,7 +38,8 @@ class Users(Outbox, Standing):
     def find_credentials(self, logins: Sequence[str]) -> Mapping[str, Credential]:
         """Return the credentials of those logins that are taken."""
         with self._lock:
-            return {login: self._credentials[login] for login in logins if login in self._credentials}
+            taken = {look_of(login): credential for login, credential in self._credentials.items()}
+            return {login: taken[look_of(login)] for login in logins if look_of(login) in taken}
 
     def update_profile(self, sub: str, changes: Mapping[str, str]) -> User | None:
         """Set `name` and `locale` members; any other raises `ValueError`."""
@@ -55,25 +57,25 @@ class Users(Outbox, Standing):
         with self._lock:
             return page_of({f"{user.created_at:011d}#{user.sub}": user for user in self._users.values()}, after, limit)
 
-    def replace_pending_user(self, old: User, user: User, credential: Credential, *, mail: Mail | None) -> bool:
-        """Put another account in the place of a pending one."""
+    def confirm_draft(self, user: User, credential: Credential, used: UsedDraft) -> bool:
+        """Store an account and use its draft, or do nothing."""
         with self._lock:
-            held, standing = self._credentials.get(credential.login), self._users.get(old.sub)
-            if held is None or held.sub != old.sub or standing is None or standing.status is not UserStatus.PENDING:
+            if not isinstance(self.find_draft(used.draft_id, used.used_at), Draft):
                 return False
-            del self._users[old.sub]
-            self._credentials[credential.login] = credential
-            self._users[user.sub] = user
-            self._post(mail)
+            if not self._is_free(credential.login, used.used_at) or user.sub in self._users:
+                return False
+            self._drafts[used.draft_id] = used
+            self.create_user(user, credential)
             return True
 
-    def activate_user(self, sub: str) -> User | None:
-        """Make a pending account active."""
+    def verify_login(self, sub: str, login: str, now: int) -> bool:
+        """Note the first confirmation of a login that the account still has."""
         with self._lock:
             user = self._users.get(sub)
-            if user is not None and user.status is UserStatus.PENDING:
-                user = self._users[sub] = replace(user, status=UserStatus.ACTIVE)
-            return user
+            if user is None or (user.login, user.status) != (login, UserStatus.ACTIVE):
+                return False
+            self._users[sub] = replace(user, verified_at=user.verified_at or now)
+            return True
 
     def begin_deletion(self, user: User, *, mail: Mail | None) -> bool:
         """Mark an account as `deleting`."""

@@ -51,7 +51,7 @@ def change(  # noqa: PLR0913 - Typer makes an option of each
     ctx: typer.Context,
     *,
     algorithm: Annotated[Algorithm | None, typer.Option(help="The algorithm of the keys created from now on.")] = None,
-    access_ttl: Annotated[int | None, typer.Option(help="The life of an access token.", **DURATION)] = None,
+    access_ttl: Annotated[int | None, typer.Option(help="The life of an access token, at most 1h.", **DURATION)] = None,
     refresh_ttl: Annotated[int | None, typer.Option(help="The longest life of a session.", **DURATION)] = None,
     refresh_idle_ttl: Annotated[int | None, typer.Option(help="The life of an unused session.", **DURATION)] = None,
     retry_limit: Annotated[

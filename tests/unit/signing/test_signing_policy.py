@@ -222,9 +222,9 @@ def test_change_back_after_it_came_about_is_a_change(policy: SigningPolicy) -> N
 
 def test_change_is_of_both_at_once(policy: SigningPolicy) -> None:
     """The new key knows of the new lifetime before it signs."""
-    changed = change(policy, Algorithm.EdDSA, replace(policy.lifetimes, access_ttl=86_400), at(NOW))
+    changed = change(policy, Algorithm.EdDSA, replace(policy.lifetimes, access_ttl=3600), at(NOW))
     assert changed.keys.heir is not None
-    assert (changed.version, changed.access_ttl, changed.keys.heir.max_ttl) == (2, 86_400, 86_400)
+    assert (changed.version, changed.access_ttl, changed.keys.heir.max_ttl) == (2, 3600, 3600)
 
 
 @pytest.mark.parametrize("setting", ["access_ttl", "refresh_ttl", "refresh_idle_ttl", "refresh_retry_limit"])
@@ -232,6 +232,26 @@ def test_setting_out_of_bounds_is_refused(policy: SigningPolicy, setting: str) -
     """The message names the member."""
     with pytest.raises(BadPolicy, match=setting):
         seconds(policy, **{setting: 99_999_999})
+
+
+def test_access_token_lives_for_an_hour_at_most(policy: SigningPolicy) -> None:
+    """No policy is made in which another API accepts a token for longer than an hour."""
+    assert seconds(policy, access_ttl=3600).access_ttl == 3600
+    with pytest.raises(BadPolicy, match="access_ttl"):
+        seconds(policy, access_ttl=3601)
+
+
+@pytest.mark.parametrize(("stored", "read"), [(3600, 3600), (3601, 3600), (86_400, 3600)])
+def test_longer_life_in_a_document_of_an_older_release_is_cut_to_an_hour(
+    policy: SigningPolicy, stored: int, read: int
+) -> None:
+    """The document still loads, new tokens live for an hour, and the keys verify older tokens until these expire."""
+    document = json.loads(seconds(policy, access_ttl=3600).to_json()) | {"access_ttl": stored}
+    for key in document["keys"]:
+        key["max_ttl"] = max(key["max_ttl"], stored)
+    old = parse(json.dumps(document))
+    assert (old.access_ttl, old.lifetimes.access_ttl, old.keys.current.max_ttl) == (read, read, stored)
+    assert json.loads(rotate(old, at(READY)).to_json())["access_ttl"] == read
 
 
 # Reset
@@ -321,12 +341,12 @@ def test_move_to_no_name_is_refused(policy: SigningPolicy, plan: Plan, name: str
 
 
 def test_longest_token_of_any_key_decides_when_a_name_ends(policy: SigningPolicy) -> None:
-    """A token of a day still lives when tokens live for a quarter of an hour again and the key has changed."""
-    long = seconds(policy, access_ttl=86_400)
+    """A token of an hour still lives when tokens live for a quarter of an hour again and the key has changed."""
+    long = seconds(policy, access_ttl=3600)
     short = rotate(change(long, policy.algorithm, policy.lifetimes, at(READY)), at(READY))
     moved = plan_issuer_move(short, OTHER, at(READY + 600))
     begins = READY + 600 + LEAD
-    assert moved.issuers.planned == Planned(OTHER, begins, begins + 86_400 + CACHES.name_margin)
+    assert moved.issuers.planned == Planned(OTHER, begins, begins + 3600 + CACHES.name_margin)
     later = plan_issuer_move(short, OTHER, at(READY + 200_000)).issuers.planned
     assert later is not None
     assert later.previous_until - later.at == 900 + CACHES.name_margin

@@ -65,11 +65,18 @@ class Errors(Enum):
         "The API key is missing, malformed, expired or revoked.",
         "invalid_client",
     )
-    ACCOUNT_NOT_CONFIRMED = ErrorKind(
-        "account_not_confirmed", 403, "Account not confirmed", "Confirm the e-mail address first.", "access_denied"
+    REGISTRATION_CLOSED = ErrorKind(
+        "registration_closed", 403, "Registration closed", "This service does not take registrations.", "access_denied"
     )
     FORBIDDEN = ErrorKind(
-        "forbidden", 403, "Forbidden", "This token does not carry the permission needed.", "insufficient_scope"
+        "forbidden", 403, "Forbidden", "You do not have the permission that this needs.", "insufficient_scope"
+    )
+    FRESH_SIGN_IN_REQUIRED = ErrorKind(
+        "fresh_sign_in_required",
+        403,
+        "Fresh sign-in required",
+        "This needs a person who has signed in within the last 10 minutes. A service cannot do it.",
+        "insufficient_user_authentication",
     )
     ACCOUNT_DISABLED = ErrorKind(
         "account_disabled", 403, "Account disabled", "This account is disabled or deleted.", "invalid_grant"
@@ -107,6 +114,13 @@ class Errors(Enum):
         "Someone else changed this at the same time. Read it and try again.",
         "invalid_request",
     )
+    ADDRESS_CHANGE_PENDING = ErrorKind(
+        "address_change_pending",
+        409,
+        "Address change pending",
+        "The address of this account has just changed. Try again later, or undo the change.",
+        "invalid_request",
+    )
     LAST_ADMIN = ErrorKind(
         "last_admin", 409, "Last admin", "At least one active admin who can sign in must remain.", "invalid_request"
     )
@@ -126,6 +140,13 @@ class Errors(Enum):
     )
     BUILT_IN_ROLE = ErrorKind(
         "built_in_role", 409, "Built-in role", "This role is built in and cannot be changed.", "invalid_request"
+    )
+    IN_USE = ErrorKind(
+        "in_use",
+        409,
+        "In use",
+        "Something else needs this, so it cannot be deleted or disabled.",
+        "invalid_request",
     )
     LIMIT_REACHED = ErrorKind(
         "limit_reached", 409, "Limit reached", "The maximum number of these is reached.", "invalid_request"

@@ -21,7 +21,12 @@ def new_id(prefix: str, entropy: Entropy) -> str:
 
 def new_secret(prefix: str, entropy: Entropy) -> str:
     """Return `prefix`, 256 random bits and a checksum, so that a mistyped secret is known without a look-up."""
-    return with_checksum(prefix + _base32(entropy(32)))
+    return secret_of(prefix, entropy(32))
+
+
+def secret_of(prefix: str, data: bytes) -> str:
+    """Return the secret that these random or derived bytes make, with its checksum."""
+    return with_checksum(prefix + _base32(data))
 
 
 def with_checksum(text: str) -> str:

@@ -37,7 +37,6 @@ class UserStatus(StrEnum):
     """Whether an account may sign in."""
 
     ACTIVE = "active"
-    PENDING = "pending"  # the e-mail address is not confirmed yet
     DISABLED = "disabled"
     DELETING = "deleting"  # its owner has deleted it, and the rest is being swept
 
@@ -68,7 +67,8 @@ class User:
     `verified_at` is when the owner proved that they read the mail of `login`; 0 means never. `reset_at` is when a code
     from a mail last set the password; 0 means never. `linked_at` is the latest `confirmed_at` of its links; no reset is
     earlier. `can_sign_in` says whether the account has an authenticator of its own, such as a password; links with
-    partners do not count.
+    partners do not count. `address_changed_at` is when `login` last changed, if the owner of the former address can
+    undo that; 0 means never.
     """
 
     sub: str
@@ -84,6 +84,7 @@ class User:
     reset_at: int = 0
     linked_at: int = 0
     can_sign_in: bool = False
+    address_changed_at: int = 0
 
 
 def is_active_admin(user: User) -> bool:
@@ -206,7 +207,7 @@ class Partner:
     profile has such a claim. `role_map` maps the partner's roles to ours. `allow_missing` names the claims that may be
     absent. A limit of 0 means no limit. `closed_until` is when the partner was last disabled or enabled again: the
     sessions that it opened before that have ended. `managed` marks an employer's sign-in: a reset of the password does
-    not suspend its links. `version` rises with every change.
+    not suspend its links. `alg` is the algorithm of published keys that name none. `version` rises with every change.
     """
 
     partner_id: str
@@ -231,6 +232,7 @@ class Partner:
     allow_missing: tuple[str, ...] = ()
     profile_updates: ProfileUpdates = ProfileUpdates.FIRST
     managed: bool = False
+    alg: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +279,7 @@ class CodePurpose(StrEnum):
     RESET = "reset"
     RESET_SIGNING = "reset_signing"
     CHANGE_EMAIL = "change_email"
+    UNDO_EMAIL = "undo_email"
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,15 +293,58 @@ class OneTimeCode:
     data: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A registration that is not confirmed yet. It is no account, and it reserves no login.
+
+    `draft_id` is `drf_` + 128 random bits. `flow_hash` is the SHA-256, in hex, of the secret of the device that
+    registered. Its mails are counted in `mails`, the first was `first_mail_id`, the last is `mail_id`, and `letter` is
+    what the last one said. `link_hash` is the SHA-256 of the secret in the link, and `digits_mac` the MAC of the last
+    digits under the seal key `key_id`. They open the draft only after a `confirm` letter: otherwise no code fits.
+    """
+
+    draft_id: str
+    login: str
+    password_hash: str
+    flow_hash: str
+    expires_at: int
+    first_mail_id: str
+    mail_id: str
+    letter: str
+    link_hash: str
+    digits_mac: str
+    key_id: str
+    digits_expires_at: int
+    mails: int = 1
+    name: str = ""
+    locale: str = ""
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class UsedDraft:
+    """What is left of a draft that became an account: enough to know the same proof again, and no secret.
+
+    `proof_mac` is a MAC of the proof under the seal key `proof_key_id`.
+    """
+
+    draft_id: str
+    used_at: int
+    proof_mac: str
+    proof_key_id: str
+
+
 class MailKind(StrEnum):
     """The kinds of mail."""
 
     CONFIRM = "confirm"
+    CONFIRM_ADDRESS = "confirm_address"
     ALREADY_REGISTERED = "already_registered"
     RESET = "reset"
     CHANGE_EMAIL = "change_email"
     PASSWORD_CHANGED = "password_changed"  # noqa: S105 - the name of a notice
     EMAIL_CHANGED = "email_changed"
+    EMAIL_CHANGE_UNDONE = "email_change_undone"
     IDENTITY_LINKED = "identity_linked"
     IDENTITY_UNLINKED = "identity_unlinked"
     REFRESH_REUSE = "refresh_reuse"
@@ -309,7 +355,8 @@ class MailKind(StrEnum):
 class Mail:
     """A mail that waits to be sent.
 
-    It never holds a code: the mailer makes the code, so no store contains it. `to` is a canonical e-mail address; if it
+    It never holds a code: the mailer makes the code, so no store contains it. `data` of a registration holds the hash
+    of its password. `to` is a canonical e-mail address; if it
     is empty, the mail goes to the login of the account `sub`.
     """
 

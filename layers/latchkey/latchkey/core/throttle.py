@@ -68,6 +68,15 @@ MAIL_RULE = ThrottleRule(free=1, waits=(60,), window=86_400)
 MAIL_ADDRESS_RULE = ThrottleRule(free=30, waits=(1, 2, 5, 10, 30, 60), window=900)
 """Per address: requests for mail, to any login."""
 
+ADDRESS_CHANGE_RULE = ThrottleRule(free=5, waits=(60, 300, 900), window=86_400)
+"""Per account: digits sent to new addresses. Each mail allows five tries, so a day allows some 500 of a million."""
+
+REGISTRATION_RULE = ThrottleRule(free=100, waits=(1, 2, 5, 10, 30, 60), window=900)
+"""Per address: registrations, and confirmations with a password. Each of them hashes a password."""
+
+CONFIRM_MAIL_RULE = ThrottleRule(free=3, waits=(60, 300, 900, 3600), window=86_400)
+"""Per login: mails with the digits of a registration, some thirty a day at most. Each lets a guesser try five times."""
+
 CLIENT_RULE = ThrottleRule(free=20, waits=(1, 2, 5, 10, 30, 60), window=900)
 """Per client or API key, failures only: the secrets have 256 bits, so this saves work and never locks the owner out."""
 
@@ -111,6 +120,16 @@ class NoThrottle:
 def login_attempts(login: str) -> Counter:
     """Return the counter of guesses at a login's password: one, wherever the password is asked for."""
     return Counter("login", login, LOGIN_RULE)
+
+
+def registrations_from(address: str) -> Counter:
+    """Return the counter of passwords that are hashed for an address without an account: registrations."""
+    return Counter("register_from", address, REGISTRATION_RULE)
+
+
+def confirmations_from(address: str) -> Counter:
+    """Return the counter of passwords that are hashed for an address to confirm what a mail was about."""
+    return Counter("confirm_from", address, REGISTRATION_RULE)
 
 
 def require_no_wait(store: ThrottleStore, counter: Counter, now: int) -> None:

@@ -20,6 +20,7 @@ def profile(user: User, registry: Roles) -> dict[str, Any]:
         "name": user.name,
         "locale": user.locale,
         "status": user.status,
+        "verified_at": user.verified_at or None,
         "roles": registry.effective_roles(user.roles),
         "permissions": registry.permissions(user.roles),
         "addresses": [],

@@ -53,7 +53,7 @@ class Settings:
 
     @property
     def confirms(self) -> bool:
-        """Whether a new account is pending until its e-mail address is confirmed."""
+        """Whether an account begins with the confirmation of its e-mail address."""
         return self.registration == "confirm"
 
 
@@ -98,11 +98,11 @@ class Environment:
 
 
 def _registration(env: Environment) -> str:
-    """Return how people register. `auto` confirms addresses by mail if the stack has an address to send from."""
+    """Return how people register. `auto` confirms addresses by mail if the stack sends mail; otherwise it is closed."""
     sends = bool(env.text("LATCHKEY_MAIL_FROM", ""))
     how = env.choice("LATCHKEY_REGISTRATION", ("auto", "open", "confirm", "closed"), "auto")
     if how == "confirm" and not sends:
         raise BadSettings("LATCHKEY_REGISTRATION is confirm, which needs LATCHKEY_MAIL_FROM")
     if how == "auto":
-        return "confirm" if sends else "open"
+        return "confirm" if sends else "closed"
     return how

@@ -25,6 +25,7 @@ _SECRETS = re.compile(
       (?P<escape>\\(?:u[0-9a-f]{4}|.))                # stays whole: half of one would break the line's JSON
     | [\w-]{8,}\.[\w-]{8,}\.[\w-]{8,}                # a JWT, signed or with its end cut off
     | lk2\.[\w.-]+                                   # a refresh token
+    | (?:lkc_)?drf_[a-z2-7]+\.[a-z2-7]+              # a registration: its flow, or the code in its link
     | lk[cs]?_[a-z2-7_]{16,}                         # an API key, a client secret, a code from a mail
     | \$(?:argon2|(?:fb)?scrypt|pbkdf2|2[aby]\$)[^\s"\\]+   # a password hash
     | (?:pbkdf2_sha\d+\$|scrypt[$:])\d+[^\s"\\]+      # one of Django's or Werkzeug's

@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 
 class Words(NamedTuple):
-    """A mail in one language: the text before its code and link, if it has them, and the text after."""
+    """A mail in one language: the text before its code and link, if it has them, between the two, and after both."""
 
     subject: str
     before: tuple[str, ...]
     after: tuple[str, ...] = ()
+    between: tuple[str, ...] = ()

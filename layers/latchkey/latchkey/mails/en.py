@@ -9,8 +9,20 @@ CLOSING = "{{ service }}"
 WORDS = {
     "confirm": Words(
         "Confirm your e-mail address",
-        ("Someone opened an account at {{ service }} with this address. If it was you, confirm it within a day:",),
-        ("If it was not you, do nothing: without this the account stays closed.",),
+        (
+            "Someone wants to open an account at {{ service }} with this address.",
+            "If it was you, enter this code in the app within ten minutes:",
+        ),
+        ("If it was not you, do nothing: without this there is no account. Do not share this code with anyone.",),
+        between=("Or open this link within a day, and enter the password that you chose:",),
+    ),
+    "confirm_address": Words(
+        "Confirm your e-mail address",
+        (
+            "Someone asked to confirm this address for an account at {{ service }}.",
+            "If it was you, open the link within a day, and enter the password of the account:",
+        ),
+        ("If it was not you, do nothing. Do not share this code with anyone.",),
     ),
     "already_registered": Words(
         "You already have an account",
@@ -27,8 +39,8 @@ WORDS = {
     ),
     "change_email": Words(
         "Confirm your new e-mail address",
-        ("Someone entered this address for an account at {{ service }}. If it was you, confirm it within an hour:",),
-        ("If it was not you, do nothing.",),
+        ("Someone entered this address for an account at {{ service }}. If it was you, enter this code in the app:",),
+        ("The code works for 10 minutes. If it was not you, do nothing, and do not share the code with anyone.",),
     ),
     "password_changed": Words(
         "Your password was changed",
@@ -41,6 +53,16 @@ WORDS = {
         "Your e-mail address was changed",
         (
             "Your account at {{ service }} now has another e-mail address: {{ email }}",
+            "If it was not you, undo the change within 3 days. All devices are then signed out.",
+            "You then get another mail, to set a new password. Undo the change with this:",
+        ),
+        ("If it was you, do nothing. Do not share this code with anyone.",),
+    ),
+    "email_change_undone": Words(
+        "A change of your e-mail address was undone",
+        (
+            "Your account at {{ service }} has its former e-mail address again, and no longer this one.",
+            "Someone used the link that we had sent to the former address. All devices were signed out.",
             "If it was not you, write to the people behind {{ service }} at once.",
         ),
     ),

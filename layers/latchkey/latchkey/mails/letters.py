@@ -40,6 +40,7 @@ class JinjaWriter:
             "subject": subject,
             "before": [self._filled(line, values) for line in words.before],
             "code": values.get("code", ""),
+            "between": [self._filled(line, values) for line in words.between],
             "link": values.get("link", ""),
             "after": [self._filled(line, values) for line in words.after],
             "closing": self._filled(_CLOSINGS[language], values),

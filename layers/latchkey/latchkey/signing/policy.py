@@ -49,9 +49,15 @@ ISSUER = re.compile(r"https?://[^\s?#]+")
 AUDIENCE = re.compile(r"[\x21-\x7E]{1,256}")
 """The form of an audience."""
 
+MAX_ACCESS_TTL = 3600
+"""The longest life of a new access token, in seconds.
+
+Other APIs accept a token until it expires, even if its session has ended.
+"""
+
 BOUNDS: Mapping[str, range] = {
     "version": range(1, 2**53),
-    "access_ttl": range(60, MAX_TTL + 1),
+    "access_ttl": range(60, MAX_ACCESS_TTL + 1),
     "refresh_ttl": range(3600, 31_536_000 + 1),
     "refresh_idle_ttl": range(60, 31_536_000 + 1),
     "refresh_retry_limit": range(101),
@@ -394,7 +400,7 @@ def _policy(members: Mapping[str, object]) -> SigningPolicy:
         issuers=_name(members, _ISSUER_MEMBERS),
         audiences=_name(members, _AUDIENCE_MEMBERS) if members.keys() & set(_AUDIENCE_MEMBERS) else None,
         algorithm=_choice(Algorithm, members, "algorithm"),
-        access_ttl=integer_member(members, "access_ttl"),
+        access_ttl=_access_ttl(members),
         refresh_ttl=integer_member(members, "refresh_ttl"),
         refresh_idle_ttl=integer_member(members, "refresh_idle_ttl"),
         refresh_retry_limit=integer_member(members, "refresh_retry_limit"),
@@ -405,6 +411,12 @@ def _policy(members: Mapping[str, object]) -> SigningPolicy:
         rsa_bits=integer_member(members, "rsa_bits") if "rsa_bits" in members else _BITS_WITHOUT_MEMBER,
         unknown=_unknown(members, *_OTHER_MEMBERS, *_names(SigningPolicy)),
     )
+
+
+def _access_ttl(members: Mapping[str, object]) -> int:
+    """Return the life of new access tokens: a document of an older release may allow up to a day."""
+    stored = integer_member(members, "access_ttl")
+    return min(stored, MAX_ACCESS_TTL) if stored <= MAX_TTL else stored
 
 
 def _name(members: Mapping[str, object], names: tuple[str, str, str, str]) -> Name:

@@ -7,6 +7,8 @@ They are in a separate secret, so a function that only seals cannot sign.
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
@@ -58,6 +60,13 @@ class SealKey:
         if (len(self.key_id), len(self.secret)) != (KEY_ID_BYTES, KEY_BYTES):
             raise BadSealKeys("a key has the wrong length")
 
+    def derive(self, purpose: str, context: str) -> bytes:
+        """Return 256 bits that only a holder of this key can compute, always the same for a purpose and a context.
+
+        HMAC-SHA-256 over a label that no seal has, so the output tells nothing about the seals of this key.
+        """
+        return hmac.digest(self.secret, b"derive " + _associated(purpose, context), hashlib.sha256)
+
 
 @dataclass(frozen=True, slots=True)
 class SealKeys:
@@ -71,9 +80,18 @@ class SealKeys:
         if not self.keys or self.keys[0].at_rest_only:
             raise BadSealKeys("there is no key that seals")
 
+    @property
+    def newest(self) -> SealKey:
+        """The key that seals."""
+        return self.keys[0]
+
+    def find(self, key_id: bytes) -> SealKey | None:
+        """Return the key of this id, if it is here."""
+        return next((each for each in self.keys if each.key_id == key_id), None)
+
     def seal(self, purpose: str, context: str, content: bytes, entropy: Callable[[int], bytes]) -> str:
         """Return the sealed text of `content` as canonical base64url."""
-        key, nonce = self.keys[0], entropy(NONCE_BYTES)
+        key, nonce = self.newest, entropy(NONCE_BYTES)
         sealed = AESGCM(key.secret).encrypt(nonce, content, _associated(purpose, context))
         return b64url_encode(key.key_id + nonce + sealed)
 
@@ -90,7 +108,7 @@ class SealKeys:
             data[KEY_ID_BYTES:][:NONCE_BYTES],
             data[KEY_ID_BYTES + NONCE_BYTES :],
         )
-        key = next((each for each in self.keys if each.key_id == key_id), None)
+        key = self.find(key_id)
         if key is None:
             raise UnknownSealKey("sealed by no key at hand")
         if key.at_rest_only and not at_rest:

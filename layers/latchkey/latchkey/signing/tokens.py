@@ -18,7 +18,8 @@ MAX_LEEWAY = 30
 """Seconds that two clocks may differ."""
 
 MAX_TTL = 86_400
-"""The longest life of an access token, in seconds."""
+"""The longest life, in seconds, of an access token that verifies. Policies of older releases allowed it; a policy now
+allows an hour."""
 
 _SUBJECT_PREFIXES = ("usr_", "cli_")
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from latchkey.core.authenticators import links
 from latchkey.core.authenticators.links import NewLink
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.model import Link, MailKind, Partner, Status
@@ -94,6 +95,19 @@ def test_link_opens_the_account(world: PartnerWorld, shop: Partner, ann: Owner) 
     user = world.store.find_user(ann.sub)
     assert user is not None
     assert (answer.sub, answer.created, user.name, user.roles) == (ann.sub, False, "", ("user",))
+
+
+def test_account_has_a_limited_number_of_links(
+    world: PartnerWorld, shop: Partner, ann: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One write must be able to change all of them. A link that is there already is no new one."""
+    monkeypatch.setattr(links, "MAX_LINKS", 2)
+    second, third = (world.partner(f"https://{name}.example") for name in ("second", "third"))
+    for partner in (shop, second, shop):
+        ann.link(partner)
+    with refuses(Errors.LIMIT_REACHED):
+        ann.link(third)
+    assert len(world.store.list_links(ann.sub)) == 2
 
 
 @pytest.mark.parametrize("now", [NOW, NOW + 601])

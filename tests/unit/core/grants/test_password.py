@@ -77,11 +77,10 @@ def test_an_unknown_login_costs_a_hash(world: World, monkeypatch: pytest.MonkeyP
     assert spent == [WRONG]
 
 
-def test_who_knows_the_password_of_an_unconfirmed_account_is_told(world: World) -> None:
-    """Only the right password earns that answer."""
-    world.put_user(replace(world.register(), status=UserStatus.PENDING))
-    errors = (refusal(world, password=PASSWORD).error, refusal(world).error)
-    assert errors == (Errors.ACCOUNT_NOT_CONFIRMED, Errors.INVALID_CREDENTIALS)
+def test_account_whose_address_was_never_confirmed_signs_in(world: World) -> None:
+    """Confirmation decides what an address may be matched with, and not who may sign in."""
+    assert world.register().verified_at == 0
+    assert world.log_in()
 
 
 @pytest.mark.parametrize("login", [LOGIN, "nobody@example.com"])

@@ -98,9 +98,9 @@ def test_token_after_logout_is_no_good(world: World, token: str) -> None:
     assert refused(world, token) is Errors.INVALID_TOKEN
 
 
-@pytest.mark.parametrize("status", [UserStatus.DISABLED, UserStatus.PENDING])
+@pytest.mark.parametrize("status", [UserStatus.DISABLED, UserStatus.DELETING])
 def test_token_of_a_disabled_account_is_no_good(world: World, token: str, status: UserStatus) -> None:
-    """The same holds for an account that is pending again."""
+    """The same holds for an account that is being deleted."""
     user = world.store.find_user(check(world, token).sub)
     assert user is not None
     world.put_user(replace(user, status=status))

@@ -1,4 +1,4 @@
-"""Mails that confirm an address, set a password or move an account, and the limits of each."""
+"""Mails that confirm an address or set a password, and the limits of each."""
 
 from __future__ import annotations
 
@@ -23,10 +23,6 @@ def refuses(error: Errors) -> pytest.RaisesExc[ServiceError]:
     return pytest.RaisesExc(ServiceError, check=lambda raised: raised.error is error)
 
 
-def sign_up(world: World, password: str = PASSWORD, *, login: str = LOGIN, now: int = NOW) -> None:
-    world.signup.register(Registration(login, password, locale="ru"), now=now)
-
-
 def ask(world: World, about: MailKind, login: str = LOGIN, *, now: int = NOW) -> None:
     world.mail_requests(about, login, address=ADDRESS, now=now)
 
@@ -49,13 +45,14 @@ def present(world: World) -> User:
 
 def test_the_outbox_never_holds_a_code(world: World) -> None:
     """A waiting mail names its recipient and has nothing that opens an account."""
-    sign_up(world)
+    world.register()
+    world.signup.register(Registration("bob@example.com", PASSWORD), address=ADDRESS, now=NOW)
     ask(world, MailKind.RESET)
     waiting = world.waiting()
     text = "\n".join(map(str, waiting))
-    codes = [each.code for each in world.deliver()]
-    assert len(waiting) == 2
-    assert [code for code in codes if code in text] == []
+    secrets = [secret for letter in world.deliver() for secret in (letter.code, letter.link) if secret]
+    assert (len(waiting), len(secrets)) == (2, 4)
+    assert [secret for secret in secrets if secret in text] == []
 
 
 def test_a_mail_is_sent_once_though_it_is_delivered_twice(world: World) -> None:
@@ -155,113 +152,6 @@ def test_a_disabled_account_gets_no_reset(world: World, status: UserStatus) -> N
     assert world.deliver() == []
 
 
-def test_an_active_account_gets_no_confirmation(world: World) -> None:
-    """An active account has nothing to confirm."""
-    world.register()
-    ask(world, MailKind.CONFIRM)
-    assert world.deliver() == []
-
-
-# Registration by mail
-
-
-def test_an_account_sleeps_until_it_is_confirmed(world: World) -> None:
-    """The right password does not sign in before the code is used."""
-    sign_up(world)
-    with refuses(Errors.ACCOUNT_NOT_CONFIRMED):
-        world.log_in()
-    world.signup.confirm(world.code(MailKind.CONFIRM), now=NOW)
-    assert world.log_in()
-
-
-def test_confirming_twice_is_harmless(world: World) -> None:
-    """A second click leaves the account confirmed."""
-    sign_up(world)
-    code = world.code(MailKind.CONFIRM)
-    for _ in range(2):
-        world.signup.confirm(code, now=NOW)
-    assert world.signup.status(code, now=NOW) is UserStatus.ACTIVE
-
-
-def test_looking_at_a_code_changes_nothing(world: World) -> None:
-    """Programs that scan mail follow links, and this does not confirm the account."""
-    sign_up(world)
-    code = world.code(MailKind.CONFIRM)
-    assert [world.signup.status(code, now=NOW) for _ in range(2)] == [UserStatus.PENDING] * 2
-
-
-def test_a_code_of_a_day_ago_confirms_nothing(world: World) -> None:
-    """A confirmation lives 24 hours."""
-    sign_up(world)
-    code = world.code(MailKind.CONFIRM)
-    world.signup.status(code, now=NOW + DAY - 1)
-    with refuses(Errors.CODE_USED_OR_EXPIRED):
-        world.signup.confirm(code, now=NOW + DAY)
-
-
-@pytest.mark.parametrize("code", ["", "lkc_", "nonsense", "é" * 400, "lkc_" + "a" * 59])
-def test_a_code_that_was_never_sent_is_refused(world: World, code: str) -> None:
-    """Any other text is an unknown code and does not crash."""
-    with refuses(Errors.CODE_USED_OR_EXPIRED):
-        world.signup.confirm(code, now=NOW)
-
-
-def test_a_disabled_account_is_not_confirmed(world: World) -> None:
-    """Confirmation makes a pending account active, and no other."""
-    sign_up(world)
-    code = world.code(MailKind.CONFIRM)
-    world.put_user(replace(present(world), status=UserStatus.DISABLED))
-    with refuses(Errors.CODE_USED_OR_EXPIRED):
-        world.signup.confirm(code, now=NOW)
-    assert present(world).status is UserStatus.DISABLED
-
-
-def test_a_taken_login_is_told_to_its_owner_alone(world: World) -> None:
-    """The second registration of a login gets no other answer; its owner gets a mail, and keeps the password."""
-    world.register()
-    sign_up(world, NEW_PASSWORD)
-    assert [(letter.to, letter.about) for letter in world.deliver()] == [(LOGIN, MailKind.ALREADY_REGISTERED)]
-    assert world.log_in(password=PASSWORD)
-
-
-def test_an_unconfirmed_registration_gives_way_after_a_day(world: World) -> None:
-    """A registration a day later gets the account, and the first code opens nothing."""
-    sign_up(world)
-    first = world.code(MailKind.CONFIRM)
-    sign_up(world, NEW_PASSWORD, now=NOW + DAY)
-    second = world.code(MailKind.CONFIRM, now=NOW + DAY)
-    with refuses(Errors.CODE_USED_OR_EXPIRED):
-        world.signup.confirm(first, now=NOW)
-    world.signup.confirm(second, now=NOW + DAY)
-    assert world.log_in(password=NEW_PASSWORD, now=NOW + DAY)
-
-
-def test_an_unconfirmed_registration_stands_for_a_day(world: World) -> None:
-    """A second before the day is over, the first registration still holds the login."""
-    sign_up(world)
-    sub = present(world).sub
-    sign_up(world, NEW_PASSWORD, now=NOW + DAY - 1)
-    assert present(world).sub == sub
-
-
-def test_a_user_name_cannot_register_by_mail(world: World) -> None:
-    """A code needs a mailbox."""
-    with refuses(Errors.INVALID_REQUEST):
-        sign_up(world, login="ann")
-
-
-def test_a_reset_wakes_an_account_that_a_stranger_opened(world: World) -> None:
-    """The owner of the mailbox gets an account that a stranger registered for it, with a new password."""
-    sign_up(world, "the stranger's own words")
-    world.postman.sent.clear()
-    world.deliver()
-    world.passwords.reset(reset_code(world), PASSWORD, now=NOW)
-    assert present(world).status is UserStatus.ACTIVE
-    with refuses(Errors.INVALID_CREDENTIALS):
-        world.log_in(password="the stranger's own words")
-    assert world.log_in()
-
-
 # A new password by mail
 
 
@@ -336,16 +226,15 @@ def test_the_owner_is_told_of_a_reset(world: World) -> None:
     assert [(letter.to, letter.about) for letter in world.deliver()] == [(LOGIN, MailKind.PASSWORD_CHANGED)]
 
 
-@pytest.mark.parametrize("about", [MailKind.CONFIRM, MailKind.CHANGE_EMAIL])
+@pytest.mark.parametrize("about", [MailKind.CONFIRM_ADDRESS, MailKind.CHANGE_EMAIL])
 def test_a_code_of_another_purpose_resets_nothing(world: World, about: MailKind) -> None:
     """Each code is for one thing."""
-    sign_up(world)
-    if about is MailKind.CONFIRM:
-        code = world.code(about)
+    world.register()
+    if about is MailKind.CONFIRM_ADDRESS:
+        ask(world, about)
     else:
-        world.signup.confirm(world.code(MailKind.CONFIRM), now=NOW)
         world.emails.request(*signed_in(world), NEW_LOGIN, PASSWORD, now=NOW)
-        code = world.code(about)
+    code = world.code(about)
     with refuses(Errors.CODE_USED_OR_EXPIRED):
         world.passwords.reset(code, NEW_PASSWORD, now=NOW)
 
@@ -395,96 +284,6 @@ def test_an_ended_session_changes_no_password(world: World) -> None:
     world.sessions.end(sub, sid, reason="logout")
     with refuses(Errors.INVALID_TOKEN):
         world.passwords.change(sub, sid, PASSWORD, NEW_PASSWORD, now=NOW)
-
-
-# Another address
-
-
-def ask_to_move(world: World) -> str:
-    world.emails.request(*signed_in(world), NEW_LOGIN, PASSWORD, now=NOW)
-    return world.code(MailKind.CHANGE_EMAIL)
-
-
-def test_an_account_moves_to_its_new_address(world: World) -> None:
-    """The new login opens it with the same password, the old is free, and sessions go on."""
-    world.register()
-    answer = world.log_in()
-    world.emails.confirm(ask_to_move(world), now=NOW)
-    assert world.log_in(NEW_LOGIN)
-    assert world.refresh(answer, now=NOW + 1)
-    assert world.store.find_credential(LOGIN) is None
-
-
-def test_the_code_goes_to_the_new_address_and_the_notice_to_the_old(world: World) -> None:
-    """Only a reader of the new mailbox can finish the move, and a reader of the old one is told."""
-    world.register()
-    world.emails.request(*signed_in(world), NEW_LOGIN, PASSWORD, now=NOW)
-    [letter] = world.deliver()
-    world.emails.confirm(letter.code, now=NOW)
-    notices = [(each.to, each.about) for each in world.deliver()]
-    assert (letter.to, notices) == (NEW_LOGIN, [(LOGIN, MailKind.EMAIL_CHANGED)])
-
-
-def test_nothing_moves_before_the_code_comes_back(world: World) -> None:
-    """Asking alone changes nothing."""
-    world.register()
-    ask_to_move(world)
-    assert (world.store.find_credential(NEW_LOGIN), present(world).login) == (None, LOGIN)
-
-
-def test_a_move_code_works_once_and_for_an_hour(world: World) -> None:
-    """It dies by use and by time."""
-    world.register()
-    code = ask_to_move(world)
-    with refuses(Errors.CODE_USED_OR_EXPIRED):
-        world.emails.confirm(code, now=NOW + 3600)
-    world.emails.confirm(code, now=NOW)
-    with refuses(Errors.CODE_USED_OR_EXPIRED):
-        world.emails.confirm(code, now=NOW)
-
-
-def test_a_taken_address_gets_no_account(world: World) -> None:
-    """The reader of that mailbox learns that it has an account. Both accounts stay unchanged."""
-    world.register()
-    other = world.register(NEW_LOGIN)
-    code = ask_to_move(world)
-    with refuses(Errors.USER_EXISTS):
-        world.emails.confirm(code, now=NOW)
-    held = world.store.find_credential(NEW_LOGIN)
-    assert (held and held.sub, present(world).login) == (other.sub, LOGIN)
-
-
-def test_a_changed_password_ends_a_move(world: World) -> None:
-    """A thief's request to move the account dies with the thief's password."""
-    world.register()
-    code = ask_to_move(world)
-    world.passwords.change(*signed_in(world), PASSWORD, NEW_PASSWORD, now=NOW)
-    with refuses(Errors.CODE_USED_OR_EXPIRED):
-        world.emails.confirm(code, now=NOW)
-
-
-def test_a_changed_password_stops_a_move_that_still_waits(world: World) -> None:
-    """A request that waits in the outbox while the password changes is not sent."""
-    world.register()
-    world.emails.request(*signed_in(world), NEW_LOGIN, PASSWORD, now=NOW)
-    world.passwords.change(*signed_in(world), PASSWORD, NEW_PASSWORD, now=NOW)
-    assert [letter.about for letter in world.deliver()] == [MailKind.PASSWORD_CHANGED]
-
-
-@pytest.mark.parametrize("email", [LOGIN, "ann", "no address@example.com"])
-def test_what_is_no_new_address_is_refused(world: World, email: str) -> None:
-    """The present address, a user name and a malformed address are rejected."""
-    world.register()
-    with refuses(Errors.INVALID_REQUEST):
-        world.emails.request(*signed_in(world), email, PASSWORD, now=NOW)
-
-
-def test_a_wrong_password_moves_nothing(world: World) -> None:
-    """A stolen access token cannot send a code."""
-    world.register()
-    with refuses(Errors.INVALID_CREDENTIALS):
-        world.emails.request(*signed_in(world), NEW_LOGIN, "not my password", now=NOW)
-    assert world.waiting() == []
 
 
 # A stolen refresh token

@@ -10,7 +10,7 @@ import pytest
 from latchkey.core.credentials.hash_imports import canonical_hash
 from latchkey.core.credentials.passwords import NO_PASSWORD
 from latchkey.core.errors import Errors, ServiceError
-from latchkey.core.model import Credential, Link, User, UserStatus
+from latchkey.core.model import Credential, Link, MailKind, User, UserStatus
 from latchkey.core.roles.roles import BUILT_IN, CustomRoles, Operator, StoredRoles, registry_with
 from latchkey.core.users.transfer import Batch, ImportRecord, ImportReport, Refusal, UserTransfer
 from tests.integration.contract import refuses
@@ -29,7 +29,7 @@ class Movers:
     def __init__(self, world: World) -> None:
         self.world = world
         roles = StoredRoles(lambda: registry_with(MOVERS))
-        self.transfer = UserTransfer(world.store, world.store, roles, world.journal, world.entropy)
+        self.transfer = UserTransfer(world.store, world.store, world.store, roles, world.journal, world.entropy)
         self.boss = Operator("usr_boss", BUILT_IN.permissions(["admin"]), NOW)
         self.mover = Operator("usr_mover", roles.permissions(["mover"]), NOW)
 
@@ -224,7 +224,38 @@ def test_accounts_without_a_login_are_not_looked_up(movers: Movers, monkeypatch:
 
     monkeypatch.setattr(store, "find_credentials", watched)
     page = movers.transfer.hand_out(movers.boss, after="", limit=9, now=NOW)
-    assert ([each.user.login for each in page.items], asked) == ([LOGIN], [[LOGIN]])
+    assert (sorted(each.user.login for each in page.items), asked) == (["", "", LOGIN], [[LOGIN]])
+
+
+def test_links_with_partners_go_out(movers: Movers) -> None:
+    """A partner's user goes out with its link and without a hash, and so does the link of an account with a login."""
+    store = movers.world.store
+    guest = User("usr_guest", "", UserStatus.ACTIVE, ("user",), 0, NOW)
+    gone = User("usr_gone", "", UserStatus.DELETING, ("user",), 0, NOW)
+    link = Link(guest.sub, "prt_shop", "u-1", NOW, roles=("user",), attributes='{"plan":3}')
+    assert store.create_external_user(guest, link)
+    assert store.create_external_user(gone, Link(gone.sub, "prt_shop", "u-2", NOW))
+    ann = movers.world.register()
+    own = Link(ann.sub, "prt_shop", "u-3", NOW, confirmed_at=NOW)
+    assert store.add_link(ann, own)
+    page = movers.transfer.hand_out(movers.mover, after="", limit=9, now=NOW)
+    by_sub = {each.user.sub: each for each in page.items}
+    assert by_sub.keys() == {guest.sub, ann.sub}
+    assert (by_sub[guest.sub].links, by_sub[guest.sub].password_hash) == ((link,), NO_PASSWORD)
+    assert by_sub[ann.sub].links == (own,)
+
+
+def test_reserved_login_is_refused(movers: Movers) -> None:
+    """A login that another account had until lately is taken, and the report does not count it as imported."""
+    world = movers.world
+    world.register()
+    claims = world.claims(world.log_in())
+    who = claims.sub, claims.sid or ""
+    world.emails.request(*who, "ann@elsewhere.example", OLD_PASSWORD, now=NOW)
+    world.emails.confirm(*who, world.code(MailKind.CHANGE_EMAIL), now=NOW)
+    report = movers.bring_in(ANN)
+    assert outcome(report) == (0, 0, [Errors.USER_EXISTS])
+    assert report.refused[0].error.fields[0].field == "login"
 
 
 @pytest.mark.parametrize(("age", "allowed"), [(0, True), (599, True), (600, False)])
@@ -234,7 +265,7 @@ def test_hashes_go_out_soon_after_a_sign_in_alone(movers: Movers, age: int, allo
     if allowed:
         movers.transfer.hand_out(operator, after="", limit=1, now=NOW)
     else:
-        with refuses(Errors.FORBIDDEN):
+        with refuses(Errors.FRESH_SIGN_IN_REQUIRED):
             movers.transfer.hand_out(operator, after="", limit=1, now=NOW)
 
 
@@ -270,3 +301,11 @@ def test_sessions_of_a_deleted_account_stay_dead(movers: Movers) -> None:
     assert outcome(movers.bring_in(replace(ANN, sub=ann.sub))) == (1, 0, [])
     with refuses(Errors.INVALID_GRANT):
         world.refresh(tokens, now=NOW + 1)
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_record_whose_login_looks_like_another_is_refused(movers: Movers, dry_run: bool) -> None:
+    """It is neither imported nor the same account, though neither record has a password."""
+    assert outcome(movers.bring_in(ImportRecord("capa", NO_PASSWORD))) == (1, 0, [])
+    look_alike = ImportRecord("\u0441\u0430\u0440\u0430", NO_PASSWORD)  # Cyrillic
+    assert outcome(movers.bring_in(look_alike, dry_run=dry_run)) == (0, 0, [Errors.USER_EXISTS])

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 import boto3
 
 from latchkey.adapters.aws import CONFIG
+from latchkey.adapters.dynamodb.addresses import Addresses
 from latchkey.adapters.dynamodb.authenticators import Authenticators
 from latchkey.adapters.dynamodb.clients import Clients
 from latchkey.adapters.dynamodb.credentials import Credentials
 from latchkey.adapters.dynamodb.events import AuditItems
 from latchkey.adapters.dynamodb.grants import SessionItems
-from latchkey.adapters.dynamodb.mail import Codes, OutboxItems
+from latchkey.adapters.dynamodb.mail import Codes, Drafts, OutboxItems
 from latchkey.adapters.dynamodb.partners import Links, Partners
 from latchkey.adapters.dynamodb.roles import CustomRoleItem
 from latchkey.adapters.dynamodb.signing_policy import Leases, PublicKeys
@@ -29,9 +30,11 @@ __all__ = ["DynamoStore", "connect"]
 class DynamoStore(
     Credentials,
     Authenticators,
+    Addresses,
     Users,
     SessionItems,
     Codes,
+    Drafts,
     OutboxItems,
     Clients,
     AttemptCounters,

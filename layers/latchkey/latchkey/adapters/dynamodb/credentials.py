@@ -3,8 +3,19 @@
 from __future__ import annotations
 
 from latchkey.adapters.dynamodb import items
-from latchkey.adapters.dynamodb.table import TablePart
+from latchkey.adapters.dynamodb.table import Change, TablePart
 from latchkey.core.model import Credential, User
+
+CREDENTIAL_STANDS = "#sub = :sub AND #password_hash = :held AND #epoch = :held_epoch"
+"""The condition that a credential still stands as it was read. A reserved login does not: it has no credential."""
+
+# A login in time, from the moment that its account moves to another. Its item stays, as a `Reservation`.
+#
+#   credential      changed_at                     reserved_until             ttl
+#   -----|---------------|-------------------------------|---------------------|---->
+#        |<--- opens --->|<- reserved: opens nothing --->|<------- free ------>| swept
+#
+_FREE = "attribute_not_exists(#pk) OR #reserved_until <= :now"
 
 
 class Credentials(TablePart):
@@ -16,9 +27,10 @@ class Credentials(TablePart):
         return items.decode(User, item) if item else None
 
     def find_credential(self, login: str) -> Credential | None:
-        """Return the credential of a canonical login."""
+        """Return the credential of a canonical login, and not that of one that looks like it."""
         item = self._table.get(items.login(login))
-        return credential_of(item) if item else None
+        credential = credential_of(item) if item and not is_reserved(item) else None
+        return credential if credential and credential.login == login else None
 
     def replace_password_hash(self, login: str, old_hash: str, new_hash: str) -> bool:
         """Swap the hash if it is still `old_hash`."""
@@ -28,6 +40,22 @@ class Credentials(TablePart):
             {"old": old_hash, "new": new_hash},
             only_if="#password_hash = :old",
         ).applied
+
+
+def as_read(held: Credential) -> dict[str, items.Value]:
+    """Return the values of `CREDENTIAL_STANDS`."""
+    return {"sub": held.sub, "held": held.password_hash, "held_epoch": held.epoch}
+
+
+def claim(credential: Credential, now: int) -> Change:
+    """Return the step that gives a login its credential, which fails while the login is taken or reserved."""
+    key = items.login(credential.login)
+    return Change(key, {"now": now}, _FREE, put=items.encode(key, credential))
+
+
+def is_reserved(item: items.AnyItem) -> bool:
+    """Say whether the item of a login is a reservation, expired or not."""
+    return "reserved_until" in item
 
 
 def credential_of(item: items.AnyItem) -> Credential:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 from latchkey.adapters.dynamodb import items
-from latchkey.adapters.dynamodb.items import LINGER, AnyItem, Item
-from latchkey.adapters.dynamodb.table import TablePart
+from latchkey.adapters.dynamodb.items import LINGER, AnyItem, Item, Value
+from latchkey.adapters.dynamodb.table import Change, TablePart
+from latchkey.adapters.dynamodb.throttle import reserved
 from latchkey.core.errors import Errors, ServiceError
-from latchkey.core.model import Mail, OneTimeCode
+from latchkey.core.mail.store import MOST_LINK_TRIES, MOST_TRIES, Door, Noted
+from latchkey.core.model import Draft, Mail, OneTimeCode, UsedDraft
+from latchkey.core.throttle import Counter
 
 
 class OutboxItems(TablePart):
@@ -33,6 +38,11 @@ def waiting(mail: Mail | None) -> tuple[Item, ...]:
     return () if mail is None else (items.encode(items.mail(mail.mail_id), mail, ttl=mail.expires_at + LINGER),)
 
 
+def used(code: OneTimeCode, now: int) -> Change:
+    """Return the step that uses a code, which fails if the code is used or expired."""
+    return Change(items.code(code.code_hash, code.purpose), {"now": now}, USABLE, set="#used_at = :now")
+
+
 def mail_of(image: AnyItem) -> Mail:
     """Return the mail of an item as the stream shows it."""
     return items.decode(Mail, image)
@@ -55,10 +65,88 @@ class Codes(TablePart):
         code = items.decode(OneTimeCode, item)
         return code if code.expires_at > now else None
 
+    def try_code(self, code_hash: str, purpose: str, now: int) -> OneTimeCode | None:
+        """Count a try, if the code is usable and has one left. The count is a member of the item alone."""
+        write = self._table.update(
+            items.code(code_hash, purpose),
+            "SET #tried_at = :now ADD #tries :one",
+            {"now": now, "one": 1, "most": MOST_TRIES},
+            only_if=f"{USABLE} AND {_A_TRY_LEFT}",
+        )
+        return items.decode(OneTimeCode, write.item) if write.applied and write.item else None
+
     def consume_code(self, code_hash: str, purpose: str, now: int) -> OneTimeCode | None:
         """Use a code, if it is unused: the purpose is part of the key."""
         write = self._table.update(items.code(code_hash, purpose), "SET #used_at = :now", {"now": now}, only_if=USABLE)
         return items.decode(OneTimeCode, write.item) if write.applied and write.item else None
+
+
+class Drafts(TablePart):
+    """Implements `DraftStore`. A used draft stays as a mark, so that a mail delivered again does not store it again."""
+
+    def save_draft(self, draft: Draft, now: int, *, charge: Counter | None) -> Noted:
+        """Store a draft, and count its mail with it."""
+        item = items.encode(items.draft(draft.draft_id), draft, ttl=draft.expires_at + LINGER)
+        if charge is None:
+            return Noted.MAY_SEND if self._table.put_new(item) else Noted.TAKEN
+        allowed, is_new = self._table.change_all((reserved(charge, now),), (item,))
+        return _noted(is_new, allowed)
+
+    def renew_draft(self, held: Draft, renewed: Draft, now: int, *, charge: Counter) -> Noted:
+        """Store what a mail changes: its own members, and no tries yet."""
+        values: dict[str, Value] = {name: getattr(renewed, name) for name in _OF_A_MAIL}
+        change = Change(
+            items.draft(held.draft_id),
+            {**values, "now": now, "held": held.mail_id},
+            f"{USABLE} AND #mail_id = :held",
+            set=", ".join(f"#{name} = :{name}" for name in _OF_A_MAIL),
+            remove="#tries",
+        )
+        is_as_read, allowed = self._table.change_all((change, reserved(charge, now)))
+        return _noted(is_as_read, allowed)
+
+    def find_draft(self, draft_id: str, now: int) -> Draft | UsedDraft | None:
+        """Return a draft, used or not, that has not expired."""
+        return _draft_of(self._table.get(items.draft(draft_id)), now)
+
+    def try_draft(self, draft_id: str, door: Door, secret_hash: str, now: int) -> Draft | UsedDraft | None:
+        """Count a try if draft, secret and number allow it. A used draft comes back with the refusal."""
+        condition, tries, most = _DOORS[door]
+        write = self._table.update(
+            items.draft(draft_id),
+            f"SET #tried_at = :now ADD #{tries} :one",
+            {"now": now, "hash": secret_hash, "one": 1, "most": most},
+            only_if=f"{USABLE} AND {condition} AND (attribute_not_exists(#{tries}) OR #{tries} < :most)",
+        )
+        found = _draft_of(write.item, now)
+        return found if write.applied or isinstance(found, UsedDraft) else None
+
+
+_OF_A_MAIL = ("mail_id", "letter", "link_hash", "digits_mac", "key_id", "digits_expires_at", "mails")
+_DOORS = {
+    Door.FLOW: ("#flow_hash = :hash AND #digits_expires_at > :now", "tries", MOST_TRIES),
+    Door.LINK: ("#link_hash = :hash", "link_tries", MOST_LINK_TRIES),
+}
+_ALL_BUT_THE_MARK = ", ".join(f"#{each.name}" for each in fields(Draft) if each.name not in {"draft_id", "expires_at"})
+
+
+def use_of(used: UsedDraft) -> Change:
+    """Return the step of a transaction that uses a draft and leaves nothing in it but the mark."""
+    values: dict[str, Value] = {"now": used.used_at, "proof_mac": used.proof_mac, "proof_key_id": used.proof_key_id}
+    marks = "#used_at = :now, #proof_mac = :proof_mac, #proof_key_id = :proof_key_id"
+    return Change(items.draft(used.draft_id), values, USABLE, set=marks, remove=_ALL_BUT_THE_MARK)
+
+
+def _draft_of(item: AnyItem | None, now: int) -> Draft | UsedDraft | None:
+    if item is None or int(item["expires_at"]["N"]) <= now:
+        return None
+    return items.decode(UsedDraft, item) if "used_at" in item else items.decode(Draft, item)
+
+
+def _noted(stands: bool, allowed: bool) -> Noted:  # noqa: FBT001 - the two answers of one transaction
+    if not stands:
+        return Noted.TAKEN
+    return Noted.MAY_SEND if allowed else Noted.LIMITED
 
 
 # A code in time. Using it sets a mark, and the item stays until DynamoDB deletes it. If the code were deleted at once,
@@ -68,4 +156,5 @@ class Codes(TablePart):
 #   --|-------------|---------------|--------------------------|---->
 #     |<--------- usable ---------->|<-------- absent -------->| swept
 #
+_A_TRY_LEFT = "(attribute_not_exists(#tries) OR #tries < :most)"
 USABLE = "#expires_at > :now AND attribute_not_exists(#used_at)"

@@ -181,14 +181,21 @@ class Links(TablePart):
         changes = (
             Change(items.user(user.sub), {**standing.read(user), "roles": own}, _STANDS, set="#roles = :roles"),
             *([_still_there(besides)] if besides else []),
-            Change(items.link(link.sub, link.partner_id), {"id": link.external_id}, "#external_id = :id"),
-            Change(items.external(link.partner_id, link.external_id), {"sub": link.sub}, "#sub = :sub"),
+            *unlinked(link),
         )
         return all(self._table.change_all(changes, waiting(mail)))
 
     def forget_links(self, sub: str) -> int:
         """Delete the links of an account, but keep its external ids reserved."""
         return sum(self._table.delete(items.link(sub, link.partner_id)) for link in self.list_links(sub))
+
+
+def unlinked(link: Link) -> tuple[Change, Change]:
+    """Return the steps that remove a link and free its external id."""
+    return (
+        Change(items.link(link.sub, link.partner_id), {"id": link.external_id}, "#external_id = :id"),
+        Change(items.external(link.partner_id, link.external_id), {"sub": link.sub}, "#sub = :sub"),
+    )
 
 
 def _linking(user: User, link: Link) -> Change:

@@ -45,13 +45,18 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A step of a transaction: an update, as its `SET` and its `ADD` clause say, or a deletion where both are empty."""
+    """A step of a transaction: an update by its `SET`, `REMOVE` and `ADD` clauses, or a deletion if all are empty.
+
+    With `put`, that whole item takes the place of whatever has its key; `only_if` is then needed.
+    """
 
     key: Key
     values: Mapping[str, Value] = field(default_factory=dict)
     only_if: str = ""
     set: str = ""
+    remove: str = ""
     add: str = ""
+    put: Item | None = None
 
 
 class Table:
@@ -279,11 +284,12 @@ class Table:
         raise unavailable("others wrote the same items all the while")
 
     def _changed(self, each: Change, attempt: str) -> TransactWriteItemTypeDef:
-        if not each.set and not each.add:
+        if each.put is not None:
+            return self._replaced(each, each.put | {"attempt": {"S": attempt}})
+        if not each.set and not each.remove and not each.add:
             return self._deleted(each)
-        change = (
-            "SET #attempt = :attempt" + (f", {each.set}" if each.set else "") + (f" ADD {each.add}" if each.add else "")
-        )
+        change = "SET #attempt = :attempt" + (f", {each.set}" if each.set else "")
+        change += (f" REMOVE {each.remove}" if each.remove else "") + (f" ADD {each.add}" if each.add else "")
         condition = f"({each.only_if}) AND {_NOT_YET_MINE}" if each.only_if else _NOT_YET_MINE
         return {
             "Update": {
@@ -293,6 +299,18 @@ class Table:
                 "ConditionExpression": condition,
                 "ExpressionAttributeNames": _names(change + condition),
                 "ExpressionAttributeValues": _values({**each.values, "attempt": attempt}),
+                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+            }
+        }
+
+    def _replaced(self, each: Change, item: Item) -> TransactWriteItemTypeDef:
+        return {
+            "Put": {
+                "TableName": self._name,
+                "Item": item,
+                "ConditionExpression": each.only_if,
+                "ExpressionAttributeNames": _names(each.only_if),
+                "ExpressionAttributeValues": _values(each.values),
                 "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
             }
         }

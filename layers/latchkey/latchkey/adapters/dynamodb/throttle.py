@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from latchkey.adapters.dynamodb import items
 from latchkey.adapters.dynamodb.items import LINGER, AnyItem
-from latchkey.adapters.dynamodb.table import TablePart
+from latchkey.adapters.dynamodb.table import Change, TablePart
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.throttle import Attempts, Counter, ThrottleRule
 
@@ -39,10 +39,23 @@ class AttemptCounters(TablePart):
     def _count(self, counter: Counter, now: int, values: Mapping[str, int], *, only_if: str = "") -> Write:
         return self._table.update(
             items.throttle(counter, now),
-            "SET #last_at = :now, #ttl = :ttl ADD #n :one",
-            {**values, "now": now, "ttl": counter.rule.window_end(now) + LINGER, "one": 1},
+            f"SET {_SET} ADD {_ADD}",
+            {**values, **_counted(counter, now)},
             only_if=only_if,
         )
+
+
+def reserved(counter: Counter, now: int) -> Change:
+    """Return the step of a transaction that counts an attempt. It fails if the rule does not allow one."""
+    steps, values = _allowance(counter.rule, now)
+    return Change(items.throttle(counter, now), {**values, **_counted(counter, now)}, steps, set=_SET, add=_ADD)
+
+
+_SET, _ADD = "#last_at = :now, #ttl = :ttl", "#n :one"
+
+
+def _counted(counter: Counter, now: int) -> dict[str, int]:
+    return {"now": now, "ttl": counter.rule.window_end(now) + LINGER, "one": 1}
 
 
 def _allowance(rule: ThrottleRule, now: int) -> tuple[str, dict[str, int]]:

@@ -6,57 +6,47 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from latchkey.adapters.dynamodb import items, standing
-from latchkey.adapters.dynamodb.credentials import credential_of
-from latchkey.adapters.dynamodb.mail import waiting
+from latchkey.adapters.dynamodb.credentials import claim, credential_of, is_reserved
+from latchkey.adapters.dynamodb.mail import use_of, waiting
 from latchkey.adapters.dynamodb.table import Change, TablePart
 from latchkey.core.errors import Errors, ServiceError
-from latchkey.core.model import ADMIN_ROLE, Credential, Mail, User, UserStatus
+from latchkey.core.model import Credential, Mail, UsedDraft, User, UserStatus
 from latchkey.core.paging import Page
 
 _OWNERS_TO_CHANGE = frozenset({"name", "locale"})
-_IS_ADMIN = "(contains(#roles, :admin) AND #can_sign_in = :yes)"
-_NO_ADMIN_WAITS = f"#status = :pending AND NOT {_IS_ADMIN}"
-_ADMIN_WAITS = f"#status = :pending AND {_IS_ADMIN}"
-_WAKING: dict[str, items.Value] = {
-    "active": str(UserStatus.ACTIVE),
-    "pending": str(UserStatus.PENDING),
-    "admin": ADMIN_ROLE,
-    "yes": True,
-}
+_HAS_LOGIN = "#login = :login AND #status = :active"
 
 
 class Users(TablePart):
     """Implements `UserStore`."""
 
-    def create_user(self, user: User, credential: Credential, *, mail: Mail | None = None) -> None:
+    def create_user(self, user: User, credential: Credential) -> None:
         """Store both or neither. The key of the login makes it unique."""
-        records = (
-            items.encode(items.login(credential.login), credential),
-            items.encode(items.user(user.sub), user),
-            standing.line(user),
-            *waiting(mail),
-        )
-        if not self._table.put_all_new(records, also=standing.counted(user)):
+        records = (items.encode(items.user(user.sub), user), standing.line(user))
+        claimed = claim(credential, user.created_at)
+        if not self._table.put_all_new(records, also=(claimed, *standing.counted(user))):
             raise ServiceError(Errors.USER_EXISTS, "the login is taken")
 
     def create_first_admin(self, user: User, credential: Credential) -> None:
         """Store account, credential, list entry and the count of admins. The count is never deleted."""
         records = (
             standing.FIRST_ADMIN,
-            items.encode(items.login(credential.login), credential),
             items.encode(items.user(user.sub), user),
             standing.line(user),
         )
-        is_first, *others = self._table.change_all((), records)
+        is_free, is_first, *others = self._table.change_all((claim(credential, user.created_at),), records)
         if not is_first:
             raise ServiceError(Errors.ADMIN_EXISTS, "the admins are counted already")
-        if not all(others):
+        if not (is_free and all(others)):
             raise ServiceError(Errors.USER_EXISTS, "the login is taken")
 
     def find_credentials(self, logins: Sequence[str]) -> Mapping[str, Credential]:
         """Return the credentials of those logins that are taken: one read for all of them."""
-        found = self._table.get_all([items.login(login) for login in dict.fromkeys(logins)])
-        return {credential.login: credential for credential in map(credential_of, found)}
+        keys = {login: items.login(login) for login in logins}
+        found = self._table.get_all(list(dict.fromkeys(keys.values())))
+        credentials = [credential_of(item) for item in found if not is_reserved(item)]
+        taken = {items.login(credential.login): credential for credential in credentials}
+        return {login: taken[key] for login, key in keys.items() if key in taken}
 
     def update_profile(self, sub: str, changes: Mapping[str, str]) -> User | None:
         """Set `name` and `locale` members; any other raises `ValueError`."""
@@ -77,29 +67,22 @@ class Users(TablePart):
         by_sub = {user.sub: user for user in found}
         return Page(tuple(by_sub[sub] for sub in subs if sub in by_sub), last)
 
-    def replace_pending_user(self, old: User, user: User, credential: Credential, *, mail: Mail | None) -> bool:
-        """Replace a pending account with another one. The item of the login stays and names the new account."""
-        taken_over = Change(
-            items.login(credential.login),
-            {"old": old.sub, "sub": credential.sub, "hash": credential.password_hash, "epoch": credential.epoch},
-            "#sub = :old",
-            set="#sub = :sub, #password_hash = :hash, #epoch = :epoch",
-        )
-        gone = Change(items.user(old.sub), {"pending": str(UserStatus.PENDING)}, "#status = :pending")
-        new = (items.encode(items.user(user.sub), user), standing.line(user), *waiting(mail))
-        changes = (taken_over, gone, standing.no_line(old), *standing.counted(user))
-        return all(self._table.change_all(changes, new))
+    def confirm_draft(self, user: User, credential: Credential, used: UsedDraft) -> bool:
+        """Store an account and use its draft. The key of the login makes it unique."""
+        new = (items.encode(items.user(user.sub), user), standing.line(user))
+        return all(self._table.change_all((use_of(used), claim(credential, used.used_at)), new))
 
-    def activate_user(self, sub: str) -> User | None:
-        """Make a pending account active. An admin's counts from then on, which takes a transaction."""
-        write = self._table.update(items.user(sub), "SET #status = :active", _WAKING, only_if=_NO_ADMIN_WAITS)
+    def verify_login(self, sub: str, login: str, now: int) -> bool:
+        """Set `verified_at` of an active account that has this login, unless it is set."""
+        known = {"login": login, "active": str(UserStatus.ACTIVE)}
+        write = self._table.update(
+            items.user(sub),
+            "SET #verified_at = :now",
+            {**known, "now": now, "never": 0},
+            only_if=f"{_HAS_LOGIN} AND (attribute_not_exists(#verified_at) OR #verified_at = :never)",
+        )
         user = items.decode(User, write.item) if write.item else None
-        if user is None or user.status is not UserStatus.PENDING:
-            return user
-        woken = Change(items.user(sub), _WAKING, _ADMIN_WAITS, set="#status = :active")
-        self._table.change_all((woken, standing.ONE_ADMIN_MORE))
-        item = self._table.get(items.user(sub))
-        return items.decode(User, item) if item else None
+        return user is not None and (user.login, user.status) == (login, UserStatus.ACTIVE) and user.verified_at > 0
 
     def begin_deletion(self, user: User, *, mail: Mail | None) -> bool:
         """Mark an account as `deleting`, if an active admin remains."""

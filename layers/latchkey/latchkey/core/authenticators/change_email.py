@@ -1,42 +1,58 @@
-"""Changes of the e-mail address: the password starts a change, and a code sent to the new address completes it."""
+"""Changes of the e-mail address: the password starts a change, and digits sent to the new address complete it.
+
+The former login then stays reserved for three days, and a link in a mail to it undoes the change (`undo_email.py`).
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from latchkey.core.authenticators.address_window import FORMER_LOGIN_HELD, require_settled_address
 from latchkey.core.authenticators.ownership import Ownership
-from latchkey.core.authenticators.store import AuthenticatorStore, NewLogin
+from latchkey.core.authenticators.store import AddressStore, NewLogin
 from latchkey.core.credentials.logins import is_email, parse_login
 from latchkey.core.credentials.store import CredentialStore
-from latchkey.core.errors import Errors, ServiceError, invalid_field
+from latchkey.core.errors import invalid_field
 from latchkey.core.events import Event, Journal
 from latchkey.core.grants.sessions import require_live_session
 from latchkey.core.grants.store import SessionStore
-from latchkey.core.mail.codes import live_code, spent
+from latchkey.core.ids import fingerprint
+from latchkey.core.mail.codes import spent
+from latchkey.core.mail.mailed_secrets import (
+    DIGITS_LIFE,
+    StoredDigits,
+    key_id_of,
+    mailed_digits,
+    require_digits,
+    stored_digits,
+)
 from latchkey.core.mail.outbox import Outbox
 from latchkey.core.mail.requests import may_mail
 from latchkey.core.mail.store import CodeStore
-from latchkey.core.model import CodePurpose, MailKind, OneTimeCode, User, UserStatus
-from latchkey.core.throttle import ThrottleStore
+from latchkey.core.model import CodePurpose, MailKind, OneTimeCode, User
+from latchkey.core.policy import SealSource
+from latchkey.core.throttle import ADDRESS_CHANGE_RULE, Counter, ThrottleStore
 
 
 @dataclass(frozen=True, slots=True)
 class EmailChanges:
     """Moves an account from one login to another."""
 
-    authenticators: AuthenticatorStore
+    addresses: AddressStore
     credentials: CredentialStore
     sessions: SessionStore
     codes: CodeStore
     attempts: ThrottleStore
+    seals: SealSource
     ownership: Ownership
     outbox: Outbox
     journal: Journal
 
     def request(self, sub: str, sid: str, email: str, password: str, *, now: int) -> None:
-        """Send a code to the new address; nothing changes yet, and a taken address gets the same answer.
+        """Send digits to the new address; nothing changes yet, and a taken address gets the same answer.
 
-        Raises `INVALID_TOKEN`, `RATE_LIMITED`, `INVALID_CREDENTIALS` or `INVALID_REQUEST`.
+        Only this session can use the digits, and only the last ones that it asked for. Raises `INVALID_TOKEN`,
+        `RATE_LIMITED`, `INVALID_CREDENTIALS`, `INVALID_REQUEST` or `ADDRESS_CHANGE_PENDING`.
         """
         user, session = require_live_session(self.sessions, sub, sid, now=now)
         to = parse_login(email, "email")
@@ -44,39 +60,49 @@ class EmailChanges:
             raise invalid_field("email", "not_an_address", "This is not an e-mail address.")
         if to == user.login:
             raise invalid_field("email", "unchanged", "The account already has this address.")
+        require_settled_address(user, now=now)
         self.ownership.prove_password(user, session, password, now=now)
+        self.attempts.reserve_attempt(Counter("address_change", sub, ADDRESS_CHANGE_RULE), now)
         if may_mail(self.attempts, to, now=now):
-            epoch = {"epoch": str(user.epoch)}
-            self.outbox.post(MailKind.CHANGE_EMAIL, to=to, sub=sub, locale=user.locale, data=epoch, now=now)
+            self._send_digits(user, sid, to, now)
 
-    def confirm(self, text: str, *, now: int) -> None:
-        """Move the account to the address that the code was sent to, and tell the old one. Sessions go on.
+    def confirm(self, sub: str, sid: str, digits: str, *, now: int) -> None:
+        """Move the account to the address that the digits were sent to, and tell the old one. Sessions go on.
 
-        Raises `CODE_USED_OR_EXPIRED`, and `USER_EXISTS` if the address has an account by now; only the reader of that
-        mailbox sees this.
+        Every wrong text counts as a try. Raises `INVALID_TOKEN`, `CODE_USED_OR_EXPIRED`, and `USER_EXISTS` if the
+        address has an account by now; only the reader of that mailbox sees this.
         """
-        code = live_code(self.codes, text, CodePurpose.CHANGE_EMAIL, now)
-        user, login = self._owner(code), code.data["to"]
+        user, _ = require_live_session(self.sessions, sub, sid, now=now)
+        code = self.codes.try_code(fingerprint(sid), CodePurpose.CHANGE_EMAIL, now)
+        if code is None:
+            raise spent("no digits, or no tries left")
+        require_digits(StoredDigits(code.data["key_id"], code.data["mac"]), sid, digits, self.seals)
+        if (user.login, str(user.epoch)) != (code.data["login"], code.data["epoch"]):
+            raise spent("the account has another address or password since")
+        if not self.addresses.change_login(self._change(user, code, now)):
+            raise spent("the code or the account was used or changed meanwhile")
+        self.journal.record(Event("email_changed", sub=sub, sid=sid))
+
+    def _send_digits(self, user: User, sid: str, to: str, now: int) -> None:
+        key = self.seals.seal_keys().newest
+        data = {"epoch": str(user.epoch), "key_id": key_id_of(key)}
+        mail = self.outbox.mail(MailKind.CHANGE_EMAIL, to=to, sub=user.sub, locale=user.locale, data=data, now=now)
+        if mail is None:
+            return
+        stored = stored_digits(key, sid, mailed_digits(key, mail.mail_id))
+        facts = {"login": user.login, "epoch": str(user.epoch), "to": to, "key_id": stored.key_id, "mac": stored.mac}
+        code = OneTimeCode(fingerprint(sid), CodePurpose.CHANGE_EMAIL, user.sub, now + DIGITS_LIFE, facts)
+        if self.addresses.begin_change(code):
+            self.outbox.store.post_mail(mail)
+
+    def _change(self, user: User, code: OneTimeCode, now: int) -> NewLogin:
         held = self.credentials.find_credential(user.login)
         if held is None or held.sub != user.sub:
             raise spent("the account has no credential")
-        mail = self.outbox.mail(
+        login = code.data["to"]
+        notice = self.outbox.mail(
             MailKind.EMAIL_CHANGED, to=user.login, sub=user.sub, locale=user.locale, data={"email": login}, now=now
         )
-        if not self.authenticators.change_login(NewLogin(held, user, login, now, code, mail)):
-            raise self._refusal(login)
-        self.journal.record(Event("email_changed", sub=user.sub))
-
-    def _owner(self, code: OneTimeCode) -> User:
-        """Return the account of a code, if neither address nor password has changed since."""
-        user = self.credentials.find_user(code.sub)
-        if user is None or user.status is not UserStatus.ACTIVE:
-            raise spent("the account is gone or not active")
-        if (user.login, str(user.epoch)) != (code.data.get("login"), code.data.get("epoch")):
-            raise spent("the account has another address or password since")
-        return user
-
-    def _refusal(self, login: str) -> ServiceError:
-        if self.credentials.find_credential(login) is not None:
-            return ServiceError(Errors.USER_EXISTS, "the new login is taken")
-        return spent("the code or the account was used or changed meanwhile")
+        # A user name has no mailbox from which the change could be undone, so nothing waits for that.
+        reserved_until = now + FORMER_LOGIN_HELD if notice else 0
+        return NewLogin(held, user, login, now, code, notice, reserved_until)

@@ -17,6 +17,9 @@ from latchkey.core.model import Link, Mail, MailKind, Partner, Status, User, is_
 from latchkey.core.partners.assertions import AssertionCheck, Proven
 from latchkey.core.partners.store import LinkStore
 
+MAX_LINKS = 20
+"""Links of one account. A reset of the password, and an undone change of address, change all of them in one write."""
+
 
 @dataclass(frozen=True, slots=True)
 class NewLink:
@@ -50,17 +53,20 @@ class Links:
     def add(self, sub: str, sid: str, asked: NewLink, *, now: int) -> OwnLink:
         """Link the identity that a partner's token proves, and return the link, even if it existed before.
 
-        A suspended link to this identity is confirmed. Raises `INVALID_TOKEN`, `INVALID_GRANT`, `ALREADY_LINKED`, and
-        as `Ownership.prove` does.
+        A suspended link to this identity is confirmed. Raises `INVALID_TOKEN`, `INVALID_GRANT`, `ALREADY_LINKED`,
+        `LIMIT_REACHED`, and as `Ownership.prove` does.
         """
         user, session = require_live_session(self.sessions, sub, sid, now=now)
         self.ownership.prove(user, session, asked.password, now=now)
         proven = self.check(asked.assertion, issuer_id=asked.issuer_id, address=asked.address, now=now)
         self.check.use(proven, now=now)
         partner = proven.partner
-        held = self.links.find_link(sub, partner.partner_id)
+        links = self.links.list_links(sub)
+        held = next((each for each in links if each.partner_id == partner.partner_id), None)
         if held is not None and held.external_id == proven.identity.external_id:
             return self._confirmed(user, sid, held, partner, now)
+        if len(links) >= MAX_LINKS:
+            raise ServiceError(Errors.LIMIT_REACHED, "the account has as many links as it may have")
         link = _new_link(user, proven, now)
         mail = self._notice(MailKind.IDENTITY_LINKED, user, partner.name, now)
         if not self.links.add_link(user, link, mail=mail):

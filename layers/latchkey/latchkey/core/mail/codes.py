@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
 from latchkey.core.errors import Errors, ServiceError
-from latchkey.core.ids import fingerprint
+from latchkey.core.ids import checksum_holds, fingerprint
 from latchkey.core.mail.store import CodeStore
 from latchkey.core.model import CodePurpose, MailKind, OneTimeCode
 
 CODE_PREFIX = "lkc_"
+CONFIRM_PATH = "/v1/user/confirm/"
+DRAFT_LIFE = 86_400
+"""Seconds in which a registration can be confirmed."""
+
+_DRAFT_AND_SECRET = re.compile(r"(drf_[a-z2-7]{26})\.([a-z2-7]{59})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +31,25 @@ class CodeRule:
 
 CODES: Mapping[MailKind, CodeRule] = MappingProxyType(
     {
-        MailKind.CONFIRM: CodeRule(CodePurpose.CONFIRM, 86_400, "/v1/user/confirm/"),
+        MailKind.CONFIRM_ADDRESS: CodeRule(CodePurpose.CONFIRM, DRAFT_LIFE, CONFIRM_PATH),
         # A code behind a "#" reaches no server and no log. The page or app that opens the link reads it.
         MailKind.RESET: CodeRule(CodePurpose.RESET, 1_800, "/v1/user/password/reset#"),
-        MailKind.CHANGE_EMAIL: CodeRule(CodePurpose.CHANGE_EMAIL, 3_600, "/v1/user/email/confirm#"),
+        MailKind.EMAIL_CHANGED: CodeRule(CodePurpose.UNDO_EMAIL, 259_200, "/v1/user/email/undo#"),
     }
 )
+
+
+def draft_code(draft_id: str, secret: str) -> str:
+    """Return the code in the link of a mail that confirms a draft."""
+    return f"{CODE_PREFIX}{draft_id}.{secret}"
+
+
+def draft_and_secret(text: str) -> tuple[str, str]:
+    """Return the two parts of a flow, or of the code in a link. Raises `CODE_USED_OR_EXPIRED` for any other text."""
+    parts = _DRAFT_AND_SECRET.fullmatch(text.removeprefix(CODE_PREFIX))
+    if parts is None or not checksum_holds(parts[2]):
+        raise spent("not the code of a draft")
+    return parts[1], parts[2]
 
 
 def live_code(store: CodeStore, text: str, purpose: CodePurpose, now: int) -> OneTimeCode:

@@ -1,32 +1,27 @@
 """The mailer: it turns each mail in the outbox into a code and a letter, and sends the letter.
 
-The mailer makes the code and stores only its SHA-256. If a request names only a login, the mailer also looks up the
-account, so that the request takes the same time whether or not the account exists.
+The mailer makes the code and stores only its SHA-256; six digits are derived, and the request stores their MAC. If a
+request names only a login, the mailer also looks up the account, so that the request takes the same time whether or not
+the account exists.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
 from latchkey.core.credentials.logins import is_email
 from latchkey.core.credentials.store import CredentialStore
 from latchkey.core.events import Event, Journal
 from latchkey.core.ids import Entropy, fingerprint, new_secret
 from latchkey.core.mail.codes import CODE_PREFIX, CODES
+from latchkey.core.mail.draft_letters import Addressed, DraftLetters
+from latchkey.core.mail.mailed_secrets import DIGITS_LIFE, key_in_force, mailed_digits
 from latchkey.core.mail.store import CodeStore, LetterWriter, OutboxStore, Postman, Undeliverable
 from latchkey.core.model import Mail, MailKind, OneTimeCode, User, UserStatus
+from latchkey.core.policy import SealSource
 
-_FIT: Mapping[MailKind, frozenset[UserStatus]] = MappingProxyType(
-    {
-        MailKind.CONFIRM: frozenset({UserStatus.PENDING}),
-        MailKind.RESET: frozenset({UserStatus.ACTIVE, UserStatus.PENDING}),
-        MailKind.CHANGE_EMAIL: frozenset({UserStatus.ACTIVE}),
-        MailKind.ALREADY_REGISTERED: frozenset({UserStatus.ACTIVE, UserStatus.PENDING}),
-    }
-)
-"""The status that an account must have for a mail to be sent. Notices of completed changes are always sent."""
+_FOR_ACTIVE_ACCOUNTS = frozenset({MailKind.CONFIRM_ADDRESS, MailKind.RESET, MailKind.CHANGE_EMAIL})
+"""Mails that make sense only for an active account. Notices of completed changes are always sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +30,9 @@ class Mailroom:
 
     outbox: OutboxStore
     codes: CodeStore
+    seals: SealSource
     credentials: CredentialStore
+    draft_letters: DraftLetters
     writer: LetterWriter
     postman: Postman
     journal: Journal
@@ -51,41 +48,62 @@ class Mailroom:
         """
         if self.outbox.find_mail(mail.mail_id, now) is None:
             return
-        user = self._reader(mail)
-        to = mail.to or (user.login if user else "")
-        if is_email(to) and self._makes_sense(mail, user):
-            self._send(mail, to, user, now)
+        about_draft = mail.about is MailKind.CONFIRM
+        letter = self.draft_letters(mail, self.link_base, now=now) if about_draft else self._letter(mail, now)
+        if letter:
+            self._send(letter)
         else:
             self.journal.record(Event("mail_dropped", sub=mail.sub, reason=mail.about))
         self.outbox.remove_mail(mail.mail_id)
 
+    def _letter(self, mail: Mail, now: int) -> Addressed | None:
+        """Return the letter of a mail about an account, with a new code if it needs one; `None` if none is to be sent.
+
+        The account is the one that the mail's `sub`, or the login that it goes to, identifies.
+        """
+        user = self._reader(mail)
+        to = mail.to or (user.login if user else "")
+        if not is_email(to) or not self._makes_sense(mail, user, now):
+            return None
+        values = {**mail.data, **self._code(mail, to, user, now)}
+        locale = mail.locale or (user.locale if user else "")
+        return Addressed(to, mail.about, locale, values, user.sub if user else mail.sub)
+
     def _reader(self, mail: Mail) -> User | None:
-        """Return the account that a mail is about: its `sub`, or the login that it goes to, identifies it."""
         if mail.sub:
             return self.credentials.find_user(mail.sub)
         credential = self.credentials.find_credential(mail.to)
         return self.credentials.find_user(credential.sub) if credential else None
 
-    def _makes_sense(self, mail: Mail, user: User | None) -> bool:
-        fit = _FIT.get(mail.about)
-        if fit is None:
+    def _makes_sense(self, mail: Mail, user: User | None, now: int) -> bool:
+        if mail.about not in _FOR_ACTIVE_ACCOUNTS:
             return True
+        if user is None or user.status is not UserStatus.ACTIVE:
+            return False
+        if mail.about is MailKind.CONFIRM_ADDRESS:  # the password proves whose account it is
+            return not user.verified_at
+        if mail.about is MailKind.CHANGE_EMAIL and not self._digits_hold(mail, now):
+            return False
         # If the password has changed since the mail was requested, the request is out of date.
-        return user is not None and user.status in fit and mail.data.get("epoch") in {None, str(user.epoch)}
+        return mail.data.get("epoch") in {None, str(user.epoch)}
 
-    def _send(self, mail: Mail, to: str, user: User | None, now: int) -> None:
-        values = {"service": self.service_name, **mail.data, **self._code(mail, to, user, now)}
-        locale = mail.locale or (user.locale if user else "")
-        sub = user.sub if user else mail.sub
+    def _digits_hold(self, mail: Mail, now: int) -> bool:
+        """Say whether the digits of a mail are still accepted: a reset of the keys ends them, too."""
+        return now < mail.created_at + DIGITS_LIFE and key_in_force(self.seals, mail.data["key_id"]) is not None
+
+    def _send(self, letter: Addressed) -> None:
+        values = {"service": self.service_name, **letter.values}
         try:
-            self.postman.send(to, self.writer.write(mail.about, locale, values))
+            self.postman.send(letter.to, self.writer.write(letter.about, letter.locale, values))
         except Undeliverable as error:
-            self.journal.record(Event("mail_failed", sub=sub, reason=f"{mail.about}: {error}"))
+            self.journal.record(Event("mail_failed", sub=letter.sub, reason=f"{letter.about}: {error}"))
         else:
-            self.journal.record(Event("mail_sent", sub=sub, reason=mail.about))
+            self.journal.record(Event("mail_sent", sub=letter.sub, reason=letter.about))
 
     def _code(self, mail: Mail, to: str, user: User | None, now: int) -> dict[str, str]:
         """Store a new code for the account and return the values that the letter shows."""
+        if mail.about is MailKind.CHANGE_EMAIL and (key := key_in_force(self.seals, mail.data["key_id"])):
+            return {"code": mailed_digits(key, mail.mail_id)}
         rule = CODES.get(mail.about)
         if rule is None or user is None:
             return {}

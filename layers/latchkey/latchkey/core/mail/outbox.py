@@ -40,6 +40,11 @@ class Outbox:
             return None
         return Mail(new_id("mail_", self.entropy), about, now, now + MAIL_LIFE, to, sub, locale, data or {})
 
+    def post_for_draft(self, draft: Mapping[str, str], *, to: str = "", locale: str = "", now: int) -> None:
+        """Post the mail of a registration. Without `to`, it goes to the address that the stored draft has."""
+        mail_id = new_id("mail_", self.entropy)
+        self.store.post_mail(Mail(mail_id, MailKind.CONFIRM, now, now + MAIL_LIFE, to, "", locale, draft))
+
     def post(  # noqa: PLR0913 - as many as a mail has members
         self,
         about: MailKind,

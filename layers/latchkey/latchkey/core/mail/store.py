@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol
 
-from latchkey.core.model import Mail, MailKind, OneTimeCode
+from latchkey.core.model import Draft, Mail, MailKind, OneTimeCode, UsedDraft
+from latchkey.core.throttle import Counter
+
+MOST_TRIES = 5
+"""Tries of one short code. Six digits have a million values, so these tries find one with a chance of 1 in 200,000."""
 
 
 class CodeStore(Protocol):
@@ -18,8 +23,59 @@ class CodeStore(Protocol):
     def find_code(self, code_hash: str, purpose: str, now: int) -> OneTimeCode | None:
         """Return a live, unused code of that purpose, and leave it unused."""
 
+    def try_code(self, code_hash: str, purpose: str, now: int) -> OneTimeCode | None:
+        """Count a try at a live, unused code and return it, and leave it unused; after `MOST_TRIES`, return `None`.
+
+        For short codes, whose key is the SHA-256 of an id. One conditional write, so that N parallel callers never get
+        more tries.
+        """
+
     def consume_code(self, code_hash: str, purpose: str, now: int) -> OneTimeCode | None:
         """Take a live code of that purpose out of the store; of many callers at most one gets it."""
+
+
+MOST_LINK_TRIES = 10
+"""Tries of the link of one draft. Its secret cannot be guessed, so this bounds guesses at the password behind it."""
+
+
+class Door(StrEnum):
+    """The two ways to confirm a draft: on the device that registered, or with the link in the mail."""
+
+    FLOW = "flow"
+    LINK = "link"
+
+
+class Noted(StrEnum):
+    """What became of a mail for a draft: it may be sent, another writer came first, or a limit does not allow it."""
+
+    MAY_SEND = "may_send"
+    TAKEN = "taken"
+    LIMITED = "limited"
+
+
+class DraftStore(Protocol):
+    """Registrations that are not confirmed yet."""
+
+    def save_draft(self, draft: Draft, now: int, *, charge: Counter | None) -> Noted:
+        """Store a new draft and count its mail, or do neither: one transaction. Without `charge`, count nothing.
+
+        `TAKEN` if the draft is stored already, used or not.
+        """
+
+    def renew_draft(self, held: Draft, renewed: Draft, now: int, *, charge: Counter) -> Noted:
+        """Store what another mail changes in a draft, with new tries, and count the mail, or do neither.
+
+        `TAKEN` if the draft is used or expired, or has had another mail since it was read.
+        """
+
+    def find_draft(self, draft_id: str, now: int) -> Draft | UsedDraft | None:
+        """Return a live draft, or what is left of a used one until it would have expired."""
+
+    def try_draft(self, draft_id: str, door: Door, secret_hash: str, now: int) -> Draft | UsedDraft | None:
+        """Count a try at a live draft whose secret of that door has this hash, and return it. One conditional write.
+
+        Return what is left of a used draft, and `None` if there is no such draft or no try is left.
+        """
 
 
 class OutboxStore(Protocol):

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from latchkey.core.credentials.logins import parse_login
+from latchkey.core.credentials.logins import is_reserved, parse_login
 from latchkey.core.credentials.new_passwords import NewPasswords
 from latchkey.core.credentials.passwords import NO_PASSWORD
-from latchkey.core.errors import Errors, ServiceError
+from latchkey.core.errors import Errors, ServiceError, invalid_field
 from latchkey.core.events import Event, Journal
 from latchkey.core.grants.sessions import require_live_session
 from latchkey.core.grants.store import SessionStore
 from latchkey.core.ids import Entropy, new_id
 from latchkey.core.model import Credential, User, UserStatus
+from latchkey.core.throttle import ThrottleStore, registrations_from
 from latchkey.core.users.store import UserStore
 
 
@@ -34,34 +35,40 @@ class Accounts:
 
     users: UserStore
     sessions: SessionStore
+    attempts: ThrottleStore
     new_passwords: NewPasswords
     journal: Journal
     entropy: Entropy
     open_to_all: bool = True
 
-    def register(self, registration: Registration, *, now: int) -> User:
-        """Open an account and return it. Raises `FORBIDDEN`, `INVALID_REQUEST`, `WEAK_PASSWORD` or `USER_EXISTS`."""
+    def register(self, registration: Registration, *, address: str, now: int) -> User:
+        """Open an account and return it.
+
+        Raises `REGISTRATION_CLOSED`, `INVALID_REQUEST`, `WEAK_PASSWORD`, `USER_EXISTS` and, before it hashes,
+        `RATE_LIMITED`.
+        """
         if not self.open_to_all:
-            raise ServiceError(Errors.FORBIDDEN, "registration is closed")
+            raise ServiceError(Errors.REGISTRATION_CLOSED)
+        if is_reserved(parse_login(registration.login)):
+            raise invalid_field("login", "reserved_login", "This user name is reserved for the service.")
+        self.attempts.reserve_attempt(registrations_from(address), now)
         user = self.create(registration, roles=("user",), now=now)
         self.journal.record(Event("user_registered", sub=user.sub))
         return user
 
     def create(self, registration: Registration, *, roles: tuple[str, ...], now: int) -> User:
         """Store a new account with these roles, without asking who requested it."""
-        user, credential = self.draft(registration, roles=roles, status=UserStatus.ACTIVE, now=now)
+        user, credential = self.new_account(registration, roles=roles, now=now)
         self.users.create_user(user, credential)
         return user
 
-    def draft(
-        self, registration: Registration, *, roles: tuple[str, ...], status: UserStatus, now: int
-    ) -> tuple[User, Credential]:
+    def new_account(self, registration: Registration, *, roles: tuple[str, ...], now: int) -> tuple[User, Credential]:
         """Return a new account and its credential, not stored yet. Raises `INVALID_REQUEST` or `WEAK_PASSWORD`."""
         login = parse_login(registration.login)
         user = User(
             sub=new_id("usr_", self.entropy),
             login=login,
-            status=status,
+            status=UserStatus.ACTIVE,
             roles=roles,
             epoch=0,
             created_at=now,

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from latchkey.core.authenticators.address_window import require_settled_address
 from latchkey.core.authenticators.ownership import Ownership
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.events import Event, Journal
@@ -39,8 +40,8 @@ class Erasure:
     def __call__(self, sub: str, sid: str, password: str, *, now: int) -> None:
         """Delete the account, or finish a deletion that was interrupted. Deleting it again is not an error.
 
-        Finishing needs no proof again: the account is closed already. Raises `INVALID_TOKEN`, `LAST_ADMIN`, `CONFLICT`,
-        and as `Ownership.prove` does.
+        Finishing needs no proof again: the account is closed already. Raises `INVALID_TOKEN`, `ADDRESS_CHANGE_PENDING`,
+        `LAST_ADMIN`, `CONFLICT`, and as `Ownership.prove` does.
         """
         user, session = self.sessions.find_user_and_session(sub, sid, now)
         if user is None:
@@ -49,6 +50,7 @@ class Erasure:
             if user.status is not UserStatus.ACTIVE or session is None or session.epoch < user.epoch:
                 raise ServiceError(Errors.INVALID_TOKEN, "the account is not active, or the session has ended")
             self.ownership.prove(user, session, password, now=now)
+            require_settled_address(user, now=now)
             self._begin(user, now)
         self.finish(user)
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from latchkey.core.events import Event, Journal
-from latchkey.core.model import ADMIN_ROLE, User, UserStatus
+from latchkey.core.model import ADMIN_ROLE, User
 from latchkey.core.users.accounts import Accounts, Registration
 from latchkey.core.users.store import UserStore
 
-ROLES = (ADMIN_ROLE, "privacy")
-"""Roles of the first admin. Operators cannot give a permission that they lack, so the first one needs all of them."""
+ROLES = (ADMIN_ROLE,)
+"""Roles of the first admin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class FirstAdmin:
         It is active at once, even if the stack confirms addresses. An existing account is never promoted: its owner
         knows the password. Raises `ADMIN_EXISTS`, `USER_EXISTS`, `INVALID_REQUEST` or `WEAK_PASSWORD`.
         """
-        user, credential = self.accounts.draft(registration, roles=ROLES, status=UserStatus.ACTIVE, now=now)
+        user, credential = self.accounts.new_account(registration, roles=ROLES, now=now)
         self.users.create_first_admin(user, credential)
         self.journal.record(Event("admin_initialised", sub=user.sub))
         return user

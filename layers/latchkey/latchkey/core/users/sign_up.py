@@ -1,86 +1,73 @@
-"""Registration by mail: only the reader of the mailbox learns whether the address has an account."""
+"""Registration by mail: only the reader of the mailbox learns whether the address has an account.
+
+A registration is a draft until it is confirmed. A draft reserves no login and opens nothing, so a stranger can register
+another person's address without standing in that person's way. Confirming it needs what only the registrant knows.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from latchkey.core.credentials.logins import is_email
-from latchkey.core.credentials.store import CredentialStore
+from latchkey.core.credentials.logins import is_email, parse_login
+from latchkey.core.credentials.new_passwords import NewPasswords
 from latchkey.core.errors import Errors, ServiceError, invalid_field
-from latchkey.core.events import Event, Journal
-from latchkey.core.mail.codes import CODES, live_code, spent
+from latchkey.core.ids import Entropy, fingerprint, new_id, new_secret
+from latchkey.core.mail.codes import draft_and_secret
 from latchkey.core.mail.outbox import Outbox
-from latchkey.core.mail.requests import may_mail
-from latchkey.core.mail.store import CodeStore
-from latchkey.core.model import CodePurpose, Credential, MailKind, OneTimeCode, User, UserStatus
-from latchkey.core.throttle import ThrottleStore
-from latchkey.core.users.accounts import Accounts, Registration
-from latchkey.core.users.store import UserStore
+from latchkey.core.throttle import MAIL_ADDRESS_RULE, Counter, ThrottleStore, registrations_from
+from latchkey.core.users.accounts import Registration
 
 
 @dataclass(frozen=True, slots=True)
 class MailedSignUp:
-    """Opens accounts that are pending until the code in a mail activates them."""
+    """Takes registrations and posts them to the mailer, which stores the drafts."""
 
-    users: UserStore
-    credentials: CredentialStore
-    codes: CodeStore
     attempts: ThrottleStore
-    accounts: Accounts
+    new_passwords: NewPasswords
     outbox: Outbox
-    journal: Journal
+    entropy: Entropy
 
-    def register(self, registration: Registration, *, now: int) -> None:
-        """Open a pending account, or write to the owner of the existing one. Both hash, and both give the same answer.
+    def register(self, registration: Registration, *, address: str, now: int) -> str:
+        """Post a registration, and return the flow: the text that the device keeps, to confirm it with the digits.
 
-        A registration that was never confirmed gives way to a new one after a day, when its code has died. Raises
-        `INVALID_REQUEST` or `WEAK_PASSWORD`.
+        One counter and one mail, whether the login is free or taken: this never looks at an account. Raises
+        `INVALID_REQUEST`, `WEAK_PASSWORD` and, before it hashes, `RATE_LIMITED`.
         """
-        user, credential = self.accounts.draft(registration, roles=("user",), status=UserStatus.PENDING, now=now)
-        if not is_email(user.login):
+        login = parse_login(registration.login)
+        if not is_email(login):
             raise invalid_field("login", "not_an_address", "Here the login must be an e-mail address.")
-        mail = self.outbox.mail(MailKind.CONFIRM, to=user.login, sub=user.sub, locale=user.locale, now=now)
-        try:
-            self.users.create_user(user, credential, mail=mail)
-        except ServiceError as error:
-            if error.error is not Errors.USER_EXISTS:
-                raise
-            self._meet_owner(user, credential, now)
-        else:
-            self.journal.record(Event("user_registered", sub=user.sub))
+        if registration.password is None:
+            raise invalid_field("password", "required", "This member is required.")
+        self.attempts.reserve_attempt(registrations_from(address), now)
+        draft_id, secret = new_id("drf_", self.entropy), new_secret("", self.entropy)
+        draft = {
+            "draft_id": draft_id,
+            "flow_hash": fingerprint(secret),
+            "password_hash": self.new_passwords.hash(registration.password, login),
+            "name": registration.name,
+            "source": registration.source,
+        }
+        self.outbox.post_for_draft(draft, to=login, locale=registration.locale, now=now)
+        return f"{draft_id}.{secret}"
 
-    def status(self, text: str, *, now: int) -> UserStatus:
-        """Return the status of the account of a code, and change nothing: programs that scan mail follow links too.
 
-        Raises `CODE_USED_OR_EXPIRED`.
+@dataclass(frozen=True, slots=True)
+class MailedAgain:
+    """Posts the mail of a draft once more. The mailer checks the flow, and how often the mail may be sent."""
+
+    attempts: ThrottleStore
+    outbox: Outbox
+
+    def __call__(self, flow: str, *, address: str, now: int) -> None:
+        """Leave a mail for the mailer. An unknown flow changes nothing, and gets the same answer.
+
+        Raises `RATE_LIMITED` for an address that asks too often.
         """
-        return self._account(live_code(self.codes, text, CodePurpose.CONFIRM, now)).status
-
-    def confirm(self, text: str, *, now: int) -> None:
-        """Activate the account of a code. Repeating it is harmless. Raises `CODE_USED_OR_EXPIRED`."""
-        code = live_code(self.codes, text, CodePurpose.CONFIRM, now)
-        if self._account(code).status is UserStatus.ACTIVE:
+        self.attempts.reserve_attempt(Counter("mail_from", address, MAIL_ADDRESS_RULE), now)
+        try:
+            draft_id, secret = draft_and_secret(flow)
+        except ServiceError as error:
+            if error.error is not Errors.CODE_USED_OR_EXPIRED:
+                raise
             return
-        user = self.users.activate_user(code.sub)
-        if user is None or user.status is not UserStatus.ACTIVE:
-            raise spent("the account went away meanwhile")
-        self.journal.record(Event("user_confirmed", sub=user.sub))
-
-    def _account(self, code: OneTimeCode) -> User:
-        """Return the account, if it is still the one that the mail was about."""
-        user = self.credentials.find_user(code.sub)
-        if user is None or user.login != code.data.get("login"):
-            raise spent("the account is gone, or has another address")
-        if user.status not in {UserStatus.ACTIVE, UserStatus.PENDING}:
-            raise spent("the account is not active")
-        return user
-
-    def _meet_owner(self, user: User, credential: Credential, now: int) -> None:
-        held = self.credentials.find_credential(user.login)
-        holder = self.credentials.find_user(held.sub) if held else None
-        if holder and holder.status is UserStatus.PENDING and holder.created_at + CODES[MailKind.CONFIRM].life <= now:
-            mail = self.outbox.mail(MailKind.CONFIRM, to=user.login, sub=user.sub, locale=user.locale, now=now)
-            if self.users.replace_pending_user(holder, user, credential, mail=mail):
-                self.journal.record(Event("user_registered", sub=user.sub, reason="never confirmed before"))
-        elif may_mail(self.attempts, user.login, now=now):
-            self.outbox.post(MailKind.ALREADY_REGISTERED, to=user.login, now=now)
+        self.outbox.post_for_draft({"draft_id": draft_id, "flow_hash": fingerprint(secret)}, now=now)

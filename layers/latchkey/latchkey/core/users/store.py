@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from latchkey.core.model import Credential, Mail, User
+from latchkey.core.model import Credential, Mail, UsedDraft, User
 from latchkey.core.paging import Page
 
 
 class UserStore(Protocol):
     """Accounts, from their first write to their last."""
 
-    def create_user(self, user: User, credential: Credential, *, mail: Mail | None = None) -> None:
-        """Store both or neither. Raise `USER_EXISTS` when the login is taken, however many try at once.
-
-        With `mail`, that is posted in the same write.
-        """
+    def create_user(self, user: User, credential: Credential) -> None:
+        """Store both or neither. Raise `USER_EXISTS` when the login is taken, however many try at once."""
 
     def create_first_admin(self, user: User, credential: Credential) -> None:
         """Store both and begin the count of active admins, or nothing, however many try at once.
@@ -25,11 +22,17 @@ class UserStore(Protocol):
         is an active admin.
         """
 
-    def replace_pending_user(self, old: User, user: User, credential: Credential, *, mail: Mail | None) -> bool:
-        """Put another account in the place of one that is still pending and has the same login; say whether it was."""
+    def confirm_draft(self, user: User, credential: Credential, used: UsedDraft) -> bool:
+        """Store an account and use its draft, which keeps nothing but `used`: both or neither. Say whether it happened.
 
-    def activate_user(self, sub: str) -> User | None:
-        """Make a pending account active; return the account with its present status, or `None`."""
+        It does not if the draft is used or expired, or the login is taken.
+        """
+
+    def verify_login(self, sub: str, login: str, now: int) -> bool:
+        """Note that the owner of an active account reads the mail of this login; say whether it still has this login.
+
+        The first time that this was noted stays.
+        """
 
     def begin_deletion(self, user: User, *, mail: Mail | None) -> bool:
         """Mark an account as `deleting`, raise its epoch and post the mail, if it still stands as it was read.
@@ -41,7 +44,10 @@ class UserStore(Protocol):
         """Delete an account marked as `deleting`, its login and its line in the list; say whether this call did."""
 
     def find_credentials(self, logins: Sequence[str]) -> Mapping[str, Credential]:
-        """Return the credentials of those of at most 100 canonical logins that are taken, read consistently."""
+        """Return the credentials of those of at most 100 canonical logins that are taken, read consistently.
+
+        A login is also taken if one that looks like it has an account.
+        """
 
     def update_profile(self, sub: str, changes: Mapping[str, str]) -> User | None:
         """Set `name` and `locale` members of an existing account; return it as it stands, or `None`."""

@@ -14,12 +14,13 @@ from dataclasses import dataclass, field, replace
 
 from latchkey.core.credentials.passwords import NO_PASSWORD
 from latchkey.core.credentials.store import CredentialStore
-from latchkey.core.errors import Errors, FieldError, ServiceError
+from latchkey.core.errors import Errors, FieldError, ServiceError, invalid_field
 from latchkey.core.events import Event, Journal
 from latchkey.core.ids import Entropy, new_id
-from latchkey.core.model import RECENT_SIGN_IN, Credential, User, UserStatus
+from latchkey.core.model import RECENT_SIGN_IN, Credential, Link, User, UserStatus
 from latchkey.core.paging import Page
-from latchkey.core.roles.grantable import require_grantable
+from latchkey.core.partners.store import LinkStore
+from latchkey.core.roles.authority import Act, Authority, require_known_roles
 from latchkey.core.roles.roles import Operator, Roles
 from latchkey.core.users.store import UserStore
 
@@ -43,6 +44,7 @@ class ImportRecord:
     roles: tuple[str, ...] = ("user",)
     status: UserStatus = UserStatus.ACTIVE
     created_at: int | None = None
+    verified_at: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +66,11 @@ class ImportReport:
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """An account with its credential."""
+    """An account with its credential and its links with partners. Users of partners have links alone."""
 
     user: User
     password_hash: str
+    links: tuple[Link, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,7 @@ class UserTransfer:
 
     users: UserStore
     credentials: CredentialStore
+    links: LinkStore
     roles: Roles
     journal: Journal
     entropy: Entropy
@@ -93,12 +97,13 @@ class UserTransfer:
 
         A dry run returns the same results, and changes nothing. After `UNAVAILABLE`, send the whole batch again.
         """
+        authority = Authority(operator, self.roles.registry())
         held = self.users.find_credentials([record.login for record in batch.records.values()])
         fresh = 0
         refused = list(batch.refused)
         for index, record in batch.records.items():
             try:
-                fresh += self._bring_in(operator, record, held.get(record.login), now=now, dry_run=dry_run)
+                fresh += self._bring_in(authority, record, held.get(record.login), now=now, dry_run=dry_run)
             except ServiceError as error:
                 if error.error is Errors.UNAVAILABLE:
                     raise
@@ -107,13 +112,13 @@ class UserTransfer:
         return ImportReport(fresh, present, tuple(sorted(refused, key=lambda refusal: refusal.index)))
 
     def hand_out(self, operator: Operator, *, after: str, limit: int, now: int) -> Page[Exported]:
-        """Return some of all accounts with their hashes, oldest first. Raises `FORBIDDEN` long after a sign-in.
+        """Return some of all accounts with their hashes and links, oldest first.
 
         Anyone who guesses a password can use that account. So the export omits the hash of a user with permissions that
-        the operator lacks.
+        the operator lacks. Raises `FRESH_SIGN_IN_REQUIRED` long after a sign-in, and for a machine.
         """
         if now - operator.auth_time >= RECENT_SIGN_IN:
-            raise ServiceError(Errors.FORBIDDEN, "a fresh sign-in is needed")
+            raise ServiceError(Errors.FRESH_SIGN_IN_REQUIRED)
         page = self.users.list_users(after=after, limit=limit)
         accounts = tuple(self._guarded(each, operator) for each in self._with_credentials(page.items))
         self.journal.record(Event("users_exported", actor=operator.sub, reason=f"{len(accounts)} accounts"))
@@ -125,13 +130,14 @@ class UserTransfer:
         return replace(account, password_hash=NO_PASSWORD)
 
     def _bring_in(
-        self, operator: Operator, record: ImportRecord, held: Credential | None, *, now: int, dry_run: bool
+        self, authority: Authority, record: ImportRecord, held: Credential | None, *, now: int, dry_run: bool
     ) -> bool:
         """Say whether the account is new; raise if it can neither be imported nor equal the existing one."""
-        require_grantable(operator, record.roles, self.roles)
-        if record.created_at is not None and record.created_at > now:
-            fault = FieldError("created_at", "bad_value", "This time is in the future.")
-            raise ServiceError(Errors.INVALID_REQUEST, "created_at", fields=(fault,))
+        require_known_roles(record.roles, authority.registry)
+        authority.require_for_account(Act.GIVE, after=authority.registry.permissions(record.roles))
+        for name, moment in (("created_at", record.created_at or 0), ("verified_at", record.verified_at)):
+            if moment > now:
+                raise invalid_field(name, "bad_value", "This time is in the future.")
         user = self._user(record, now)
         credential = Credential(record.login, user.sub, record.password_hash, user.epoch)
         if held is not None or dry_run:
@@ -141,14 +147,20 @@ class UserTransfer:
         except ServiceError as error:
             if error.error is not Errors.USER_EXISTS:
                 raise
-            return not self._is_present(record, credential, self.credentials.find_credential(record.login))
-        self.journal.record(Event("user_imported", sub=user.sub, reason=" ".join(user.roles), actor=operator.sub))
+            held = self.credentials.find_credential(record.login)
+            if held is None and self.credentials.find_user(user.sub) is None:  # reserved, or it looks like another's
+                raise ServiceError(Errors.USER_EXISTS, "the login is not free", fields=(_TAKEN_LOGIN,)) from None
+            return not self._is_present(record, credential, held)
+        self.journal.record(
+            Event("user_imported", sub=user.sub, reason=" ".join(user.roles), actor=authority.operator.sub)
+        )
         return True
 
     def _is_present(self, record: ImportRecord, wanted: Credential, held: Credential | None) -> bool:
         """Say whether the record's account exists; raise `USER_EXISTS` if another account has its login or its id."""
         if held is not None:
-            if held.sub == wanted.sub or held.password_hash == wanted.password_hash:
+            same_hash = held.login == wanted.login and held.password_hash == wanted.password_hash
+            if held.sub == wanted.sub or same_hash:
                 return True
             raise ServiceError(Errors.USER_EXISTS, "the login is another's", fields=(_TAKEN_LOGIN,))
         if self.credentials.find_user(wanted.sub) is None:
@@ -169,6 +181,7 @@ class UserTransfer:
             locale=record.locale,
             source=record.source,
             can_sign_in=record.password_hash != NO_PASSWORD,
+            verified_at=record.verified_at,
         )
 
     def _new_sub(self, record: ImportRecord) -> str:
@@ -182,16 +195,20 @@ class UserTransfer:
         return "usr_" + b32encode(digest[:16]).decode().rstrip("=").lower()
 
     def _with_credentials(self, users: Sequence[User]) -> Iterator[Exported]:
-        own = [user for user in users if user.login]  # a partner's user has no hash to take along
-        held = self.users.find_credentials([user.login for user in own])
-        for listed in own:
+        held = self.users.find_credentials([user.login for user in users if user.login])
+        for listed in users:
+            if not listed.login:  # a partner's user has no hash to take along
+                if listed.status is not UserStatus.DELETING:
+                    yield Exported(listed, NO_PASSWORD, self.links.list_links(listed.sub))
+                continue
             user: User | None = listed
             credential = held.get(listed.login)
             if credential is None or credential.sub != listed.sub:  # the login has changed between the two reads
                 user = self.credentials.find_user(listed.sub)
                 credential = self.credentials.find_credential(user.login) if user else None
             if user and credential and credential.sub == user.sub and user.status is not UserStatus.DELETING:
-                yield Exported(user, credential.password_hash)
+                links = self.links.list_links(user.sub) if user.linked_at else ()
+                yield Exported(user, credential.password_hash, links)
 
 
 _TAKEN_LOGIN = FieldError("login", "user_exists", "Another account has this login.")
