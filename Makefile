@@ -2,7 +2,8 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test bench-import bench-refresh check format lock build prerequisites deploy clean
+.PHONY: help run test bench-import bench-refresh check proof sbom format lock build prerequisites \
+	deploy clean
 
 # The first Python on the path that is new enough; PYTHON=… overrides it.
 PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 python3.11,\
@@ -36,6 +37,12 @@ check: .venv/.installed ## Lint, types, template, locks
 	@$(PY) -m infra.packaging.locks --check
 	@$(PY) -m infra.packaging.tidiness
 
+proof: .venv/.installed .venv-sam/.installed .venv-proof/.installed ## Check what takes minutes: two builds, checkov
+	@$(PY) -m pytest tests/proof
+
+sbom: .venv/.installed ## List the packages that Lambda gets, as CycloneDX, in dist
+	@$(PY) -m infra.packaging.sbom dist/latchkey.cdx.json
+
 format: .venv/.installed ## Format the code, and mend what the linter can mend
 	@$(PY) -m ruff check --fix --quiet || true
 	@$(PY) -m ruff format
@@ -59,7 +66,8 @@ deploy: prerequisites .venv/.installed ## Deploy to your AWS account; the first 
 	@$(SAM) deploy $(shell grep -q '^region' samconfig.toml || echo --guided)
 
 clean: ## Remove what was built and installed
-	rm -rf .venv .venv-sam .aws-sam .mypy_cache .pytest_cache .ruff_cache .hypothesis tests/e2e/verifiers/node_modules
+	rm -rf .venv .venv-sam .venv-proof .aws-sam dist tests/e2e/verifiers/node_modules
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/.installed: requirements.txt pyproject.toml
@@ -71,6 +79,11 @@ clean: ## Remove what was built and installed
 .venv-sam/.installed: infra/packaging/sam-requirements.txt | prerequisites
 	$(call new_venv,.venv-sam,the SAM CLI; about a minute)
 	@.venv-sam/bin/python $(PIP_INSTALL) --require-hashes --requirement $<
+	@touch $@
+
+.venv-proof/.installed: infra/packaging/proof-requirements.txt
+	$(call new_venv,.venv-proof,checkov; about a minute)
+	@.venv-proof/bin/python $(PIP_INSTALL) --require-hashes --requirement $<
 	@touch $@
 
 define require_python
