@@ -159,23 +159,38 @@ def test_layers_stay_small(opt: Path, tmp_path: Path) -> None:
     assert (sum(path.stat().st_size for path in files(opt)) < SIZE, archive.stat().st_size < ZIPPED) == (True, True)
 
 
+def imported(source: str) -> set[str]:
+    """Return the modules that code imports, at its start or where they are needed, except for those of types alone."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+    return {name for name in found if not name.startswith("mypy_boto3_")}
+
+
 PROGRAM = """
-import importlib.util, sys
-layers, *functions = sys.argv[1:]
+import importlib, importlib.util, sys
+layers, *modules = sys.argv[1:]
 sys.path.insert(0, layers)
-for function in functions:
-    spec = importlib.util.spec_from_file_location("app", f"{function}/app.py")
-    spec.loader.exec_module(importlib.util.module_from_spec(spec))
-import bcrypt, boto3, jinja2, jwt, latchkey.core.credentials.foreign_hashes
+for module in modules:
+    if module.endswith(".py"):
+        spec = importlib.util.spec_from_file_location("app", module)
+        spec.loader.exec_module(importlib.util.module_from_spec(spec))
+    else:
+        importlib.import_module(module)
+import boto3
 for service in ("dynamodb", "secretsmanager", "sesv2"):
     boto3.client(service, region_name="eu-central-1").get_paginator
 """
 
 
 def load(packages: Path) -> subprocess.CompletedProcess[str]:
-    """Import every function with nothing but these packages and the standard library."""
-    functions = sorted(str(path.parent) for path in (ROOT / "functions").glob("*/app.py"))
-    command = [PYTHON, "-I", "-S", "-c", PROGRAM, str(packages), *functions]
+    """Import every function, and all that the layer imports, with these packages and the standard library alone."""
+    functions = sorted(str(path) for path in (ROOT / "functions").glob("*/app.py"))
+    modules = {name for path in (ROOT / "layers").rglob("*.py") for name in imported(path.read_text())}
+    command = [PYTHON, "-I", "-S", "-c", PROGRAM, str(packages), *functions, *sorted(modules)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 

@@ -107,13 +107,13 @@ class UserTransfer:
         return ImportReport(fresh, present, tuple(sorted(refused, key=lambda refusal: refusal.index)))
 
     def hand_out(self, operator: Operator, *, after: str, limit: int, now: int) -> Page[Exported]:
-        """Return some of all accounts with their hashes, oldest first. Raises `FORBIDDEN` long after a sign-in.
+        """Return some of all accounts with their hashes, oldest first.
 
         Anyone who guesses a password can use that account. So the export omits the hash of a user with permissions that
-        the operator lacks.
+        the operator lacks. Raises `FRESH_SIGN_IN_REQUIRED` long after a sign-in, and for a machine.
         """
         if now - operator.auth_time >= RECENT_SIGN_IN:
-            raise ServiceError(Errors.FORBIDDEN, "a fresh sign-in is needed")
+            raise ServiceError(Errors.FRESH_SIGN_IN_REQUIRED)
         page = self.users.list_users(after=after, limit=limit)
         accounts = tuple(self._guarded(each, operator) for each in self._with_credentials(page.items))
         self.journal.record(Event("users_exported", actor=operator.sub, reason=f"{len(accounts)} accounts"))
@@ -141,14 +141,18 @@ class UserTransfer:
         except ServiceError as error:
             if error.error is not Errors.USER_EXISTS:
                 raise
-            return not self._is_present(record, credential, self.credentials.find_credential(record.login))
+            held = self.credentials.find_credential(record.login)
+            if not self._is_present(record, credential, held):  # the login of another account looks like this one
+                raise
+            return False
         self.journal.record(Event("user_imported", sub=user.sub, reason=" ".join(user.roles), actor=operator.sub))
         return True
 
     def _is_present(self, record: ImportRecord, wanted: Credential, held: Credential | None) -> bool:
         """Say whether the record's account exists; raise `USER_EXISTS` if another account has its login or its id."""
         if held is not None:
-            if held.sub == wanted.sub or held.password_hash == wanted.password_hash:
+            same_hash = held.login == wanted.login and held.password_hash == wanted.password_hash
+            if held.sub == wanted.sub or same_hash:
                 return True
             raise ServiceError(Errors.USER_EXISTS, "the login is another's", fields=(_TAKEN_LOGIN,))
         if self.credentials.find_user(wanted.sub) is None:
@@ -168,6 +172,7 @@ class UserTransfer:
             name=record.name,
             locale=record.locale,
             source=record.source,
+            can_sign_in=record.password_hash != NO_PASSWORD,
         )
 
     def _new_sub(self, record: ImportRecord) -> str:
