@@ -1,20 +1,21 @@
 """Accounts on the move: import and export, with the hashes of their passwords."""
 
+import hashlib
 import re
 import secrets
 from functools import cache, partial
 from typing import Any
 
-from latchkey.core.credentials.foreign_hashes import UnusableHash
-from latchkey.core.credentials.hash_imports import canonical_hash
+from latchkey.core.credentials.foreign_hashes import ForeignHash, UnusableHash
+from latchkey.core.credentials.hash_imports import ImportedHash, read_hash
 from latchkey.core.credentials.logins import parse_login
-from latchkey.core.credentials.passwords import NO_PASSWORD
+from latchkey.core.credentials.passwords import NO_PASSWORD, Argon2Cost
 from latchkey.core.errors import Errors, FieldError, ServiceError, invalid_field
 from latchkey.core.model import UserStatus
 from latchkey.core.roles.roles import MAX_ROLES, Operator
-from latchkey.core.users.transfer import MAX_BATCH, Batch, Exported, ImportRecord, Refusal, UserTransfer
+from latchkey.core.users.transfer import MAX_BATCH, Batch, Exported, ImportRecord, Planned, Refusal, UserTransfer
 from latchkey.edge import bootstrap, listing
-from latchkey.edge.forms import LABEL, LOCALE, LOGIN_NAMES, LONGEST_LOGIN, Members
+from latchkey.edge.forms import LABEL, LOCALE, LONGEST_LOGIN, Members
 from latchkey.edge.http import Request, Response
 from latchkey.edge.routing import Routes
 from latchkey.edge.telemetry import LogJournal
@@ -23,7 +24,15 @@ routes = Routes("Accounts on the move")
 handler = routes.handler
 
 _SUBJECT = re.compile(r"usr_[a-z2-7]{26}")  # 128 bits in base32
-_STATUSES = (UserStatus.ACTIVE, UserStatus.DISABLED, UserStatus.PENDING)
+_PENDING = "pending"
+"""The status of an account that has not confirmed its address. Here it is active, and its address not confirmed."""
+
+_STATUSES = (UserStatus.ACTIVE, UserStatus.DISABLED, _PENDING)
+_LOGIN_NAMES = ("email", "login", "username")
+"""The members that may hold a login. The first of them that is there is the one that mail goes to."""
+
+_BLANKS = "\u200b\u2060\ufeff"
+"""Invisible characters that copied texts have around them, and that `str.strip` does not cut."""
 
 
 @routes("POST /v1/admin/users/import", needs="users:import")
@@ -40,7 +49,7 @@ def import_users(request: Request, operator: Operator) -> Response:
         "refused": [_refused(refusal) for refusal in report.refused],
         "dry_run": dry_run,
     }
-    return Response(200, body)
+    return Response(200, body | ({"planned": [_planned(each) for each in report.planned]} if dry_run else {}))
 
 
 @routes("GET /v1/admin/users/export", needs="users:export")
@@ -56,37 +65,70 @@ def _batch(users: tuple[dict[str, object], ...]) -> Batch:
     refused: list[Refusal] = []
     for index, user in enumerate(users):
         try:
-            records[index] = _record(Members(user))
+            # `null` is how many systems export what is not there.
+            records[index] = _record(Members({name: value for name, value in user.items() if value is not None}))
         except ServiceError as error:
             refused.append(Refusal(index, error))
     return Batch(records, tuple(refused))
 
 
 def _record(members: Members) -> ImportRecord:
-    """Read `{login|username|email, password_hash?, id?, name?, locale?, source?, roles?, status?, created_at?}`."""
+    """Read `{login|username|email, password_hash?, …}`: docs/import.md has the table."""
+    login, username = _logins(members)
+    status = members.choice("status", _STATUSES) or UserStatus.ACTIVE
     record = ImportRecord(
-        login=parse_login(members.one_of(LOGIN_NAMES, longest=LONGEST_LOGIN)),
+        login=login,
+        username=username,
         password_hash=_hash(members),
         sub=members.shaped("id", _SUBJECT, longest=30) or "",
         name=members.optional("name", longest=128) or "",
         locale=members.shaped("locale", LOCALE, longest=35) or "",
         source=members.shaped("source", LABEL, longest=64) or "",
         roles=members.texts("roles", most=MAX_ROLES) or ("user",),
-        status=UserStatus(members.choice("status", _STATUSES) or UserStatus.ACTIVE),
-        created_at=members.number("created_at"),
+        status=UserStatus.ACTIVE if status == _PENDING else UserStatus(status),
+        created_at=_time(members, "created_at"),
+        verified_at=0 if status == _PENDING else _time(members, "verified_at") or 0,
     )
     members.nothing_else()
-    if record.created_at is not None and record.created_at < 0:
-        raise invalid_field("created_at", "bad_value", "This member must be in seconds since 1970.")
     return record
 
 
-def _hash(members: Members) -> str:
+def _logins(members: Members) -> tuple[str, str]:
+    """Return the login of a record, and its second login or an empty text.
+
+    An account of Keycloak, Cognito or Django has a user name and an address, and either signs in.
+    """
+    typed = {name: _cut(members.anything(name)) for name in _LOGIN_NAMES}
+    given = {name: Members({name: text}).optional(name, longest=LONGEST_LOGIN) for name, text in typed.items() if text}
+    logins = list(dict.fromkeys(parse_login(text, name) for name, text in given.items() if text))
+    if not logins:
+        raise invalid_field("login", "required", f"One of {', '.join(_LOGIN_NAMES)} is required.")
+    if len(logins) > 2:  # noqa: PLR2004 - an address and a user name
+        raise invalid_field("login", "ambiguous", "An account can have two logins at most.")
+    return logins[0], logins[1] if len(logins) > 1 else ""
+
+
+def _cut(typed: object) -> object:
+    """Return a text without the white space and the invisible characters around it."""
+    if not isinstance(typed, str):
+        return typed
+    before = None
+    while before != typed:
+        before, typed = typed, typed.strip().strip(_BLANKS)
+    return typed
+
+
+def _time(members: Members, name: str) -> int | None:
+    seconds = members.number(name)
+    if seconds is not None and seconds < 0:
+        raise invalid_field(name, "bad_value", "This member must be in seconds since 1970.")
+    return seconds
+
+
+def _hash(members: Members) -> ImportedHash:
     exported = members.anything("password_hash")
-    if exported is None:
-        return NO_PASSWORD
     try:
-        return canonical_hash(exported)
+        return None if exported is None else read_hash(exported)
     except UnusableHash as error:
         raise invalid_field("password_hash", error.code, error.message) from None
 
@@ -101,16 +143,42 @@ def _refused(refusal: Refusal) -> dict[str, Any]:
     return {"index": refusal.index, "code": fault.code, **named, "message": fault.message}
 
 
+def _planned(planned: Planned) -> dict[str, Any]:
+    """Return what an account of a dry run would take: digests, by which the command finds the same in other batches."""
+    record = planned.record
+    taken = {
+        "login": record.login,
+        "username": record.username,
+        "id": planned.sub,
+        "password_hash": _comparable(record.password_hash),
+    }
+    return {"index": planned.index} | {name: _digest(text) for name, text in taken.items() if text}
+
+
+def _comparable(password_hash: ImportedHash) -> str:
+    if password_hash is None:
+        return NO_PASSWORD
+    if isinstance(password_hash, ForeignHash):
+        return password_hash.recipe.text + password_hash.output.hex()
+    return password_hash.text
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
 def _exported(account: Exported) -> dict[str, Any]:
     """Return an account as an import takes it, without its empty members."""
     user = account.user
     members = {
         "id": user.sub,
         "login": user.login,
+        "username": user.username,
         "password_hash": "" if account.password_hash == NO_PASSWORD else account.password_hash,
         "name": user.name,
         "locale": user.locale,
         "source": user.source,
+        "verified_at": user.verified_at,
     }
     always = {"roles": user.roles, "status": user.status, "created_at": user.created_at}
     return {name: value for name, value in members.items() if value} | always
@@ -119,4 +187,5 @@ def _exported(account: Exported) -> dict[str, Any]:
 @cache
 def user_transfer() -> UserTransfer:
     """Return the import and export of accounts."""
-    return UserTransfer(bootstrap.store(), bootstrap.store(), bootstrap.roles_now(), LogJournal(), secrets.token_bytes)
+    store = bootstrap.store()
+    return UserTransfer(store, store, bootstrap.roles_now(), LogJournal(), secrets.token_bytes, Argon2Cost())

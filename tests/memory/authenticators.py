@@ -36,7 +36,11 @@ class Authenticators(Codes, Outbox, Standing):
     def change_login(self, change: NewLogin) -> bool:
         """Move an account to another login with all that belongs to it, or nothing."""
         with self._lock:
-            if change.login in self._credentials or not self._stands(change.held, change.user):
+            if (
+                change.login in self._credentials
+                or change.login in self._aliases
+                or not self._stands(change.held, change.user)
+            ):
                 return False
             if not self.consume_code(change.code.code_hash, change.code.purpose, change.now):
                 return False

@@ -23,6 +23,7 @@ class State:
         self._lock = RLock()
         self._users: dict[str, User] = {}
         self._credentials: dict[str, Credential] = {}
+        self._aliases: dict[str, str] = {}
         self._sessions: dict[tuple[str, str], Session] = {}
         self._codes: dict[tuple[str, str], OneTimeCode] = {}
         self._used_codes: set[tuple[str, str]] = set()

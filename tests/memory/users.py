@@ -21,9 +21,12 @@ class Users(Outbox, Standing):
     def create_user(self, user: User, credential: Credential, *, mail: Mail | None = None) -> None:
         """Store both or neither; raise `USER_EXISTS` when the login is taken."""
         with self._lock:
-            if credential.login in self._credentials or user.sub in self._users:
+            logins = {credential.login, user.username} - {""}
+            if logins & (self._credentials.keys() | self._aliases.keys()) or user.sub in self._users:
                 raise ServiceError(Errors.USER_EXISTS, "the login is taken")
             self._credentials[credential.login] = credential
+            if user.username:
+                self._aliases[user.username] = user.sub
             self._users[user.sub] = user
             self._post(mail)
 
@@ -37,7 +40,10 @@ class Users(Outbox, Standing):
     def find_credentials(self, logins: Sequence[str]) -> Mapping[str, Credential]:
         """Return the credentials of those logins that are taken."""
         with self._lock:
-            return {login: self._credentials[login] for login in logins if login in self._credentials}
+            aliases = {
+                login: Credential(login, self._aliases[login], "", 0) for login in logins if login in self._aliases
+            }
+            return {login: self._credentials[login] for login in logins if login in self._credentials} | aliases
 
     def update_profile(self, sub: str, changes: Mapping[str, str]) -> User | None:
         """Set `name` and `locale` members; any other raises `ValueError`."""
@@ -86,7 +92,7 @@ class Users(Outbox, Standing):
             return True
 
     def delete_user(self, user: User) -> bool:
-        """Delete an account that is marked, with its login."""
+        """Delete an account that is marked, with its logins."""
         with self._lock:
             standing, held = self._users.get(user.sub), self._credentials.get(user.login)
             if standing is None or standing.status is not UserStatus.DELETING:
@@ -95,4 +101,5 @@ class Users(Outbox, Standing):
                 return False
             del self._users[user.sub]
             self._credentials.pop(user.login, None)
+            self._aliases.pop(user.username, None)
             return True

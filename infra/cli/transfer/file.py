@@ -16,7 +16,7 @@ from latchkey.signing.strict_json import StrictJsonError, loads
 MAX_BODY = 16_384
 """Bytes of a request at most, as the server has it."""
 
-MAX_RECORDS = 100
+MAX_RECORDS = 25
 """Accounts in a request at most, as the server has it."""
 
 _FRAME = len(encoded({"users": [], "dry_run": False}))

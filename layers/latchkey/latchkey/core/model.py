@@ -63,7 +63,8 @@ class Grant(StrEnum):
 class User:
     """An account. `sub` is `usr_` + 128 random bits; `login` is canonical; `epoch` rises when sessions must end.
 
-    A user from a partner has an empty login, and so no password.
+    A user from a partner has an empty login, and so no password. `username` is a second login, which an import may
+    bring: it opens the account as `login` does, and receives no mail.
 
     `verified_at` is when the owner proved that they read the mail of `login`; 0 means never. `reset_at` is when a code
     from a mail last set the password; 0 means never. `can_sign_in` says whether the account has an authenticator of its
@@ -82,6 +83,7 @@ class User:
     verified_at: int = 0
     reset_at: int = 0
     can_sign_in: bool = False
+    username: str = ""
 
 
 def is_active_admin(user: User) -> bool:

@@ -6,6 +6,9 @@ from latchkey.adapters.dynamodb import items
 from latchkey.adapters.dynamodb.table import TablePart
 from latchkey.core.model import Credential, User
 
+ALIAS = "alias"
+"""The attribute that marks the item of a second login. It names the account, and not the first login: that may move."""
+
 
 class Credentials(TablePart):
     """Implements `CredentialStore`."""
@@ -18,7 +21,16 @@ class Credentials(TablePart):
     def find_credential(self, login: str) -> Credential | None:
         """Return the credential of a canonical login."""
         item = self._table.get(items.login(login))
+        if item and ALIAS in item:
+            return self._of_account(item["sub"]["S"])
         return credential_of(item) if item else None
+
+    def _of_account(self, sub: str) -> Credential | None:
+        """Return the credential of an account's first login. It may have moved to another login between the reads."""
+        user = self.find_user(sub)
+        item = self._table.get(items.login(user.login)) if user else None
+        credential = credential_of(item) if item else None
+        return credential if credential and credential.sub == sub else None
 
     def replace_password_hash(self, login: str, old_hash: str, new_hash: str) -> bool:
         """Swap the hash if it is still `old_hash`."""
@@ -28,6 +40,14 @@ class Credentials(TablePart):
             {"old": old_hash, "new": new_hash},
             only_if="#password_hash = :old",
         ).applied
+
+
+def alias(user: User) -> tuple[items.Item, ...]:
+    """Return the item of the second login of an account, if it has one."""
+    if not user.username:
+        return ()
+    item = items.encode(items.login(user.username), Credential(user.username, user.sub, "", 0))
+    return (item | {ALIAS: items.attribute(value=True)},)
 
 
 def credential_of(item: items.AnyItem) -> Credential:

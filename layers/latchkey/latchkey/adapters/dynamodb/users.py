@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from latchkey.adapters.dynamodb import items, standing
-from latchkey.adapters.dynamodb.credentials import credential_of
+from latchkey.adapters.dynamodb.credentials import alias, credential_of
 from latchkey.adapters.dynamodb.mail import waiting
 from latchkey.adapters.dynamodb.table import Change, TablePart
 from latchkey.core.errors import Errors, ServiceError
@@ -27,9 +27,10 @@ class Users(TablePart):
     """Implements `UserStore`."""
 
     def create_user(self, user: User, credential: Credential, *, mail: Mail | None = None) -> None:
-        """Store both or neither. The key of the login makes it unique."""
+        """Store both or neither. The keys of the logins make them unique."""
         records = (
             items.encode(items.login(credential.login), credential),
+            *alias(user),
             items.encode(items.user(user.sub), user),
             standing.line(user),
             *waiting(mail),
@@ -107,11 +108,15 @@ class Users(TablePart):
         )
 
     def delete_user(self, user: User) -> bool:
-        """Delete an account that is marked, with its login and its line in the list."""
-        login = (Change(items.login(user.login), {"sub": user.sub}, "#sub = :sub"),) if user.login else ()
+        """Delete an account that is marked, with its logins and its line in the list."""
+        logins = (
+            Change(items.login(login), {"sub": user.sub}, "#sub = :sub")
+            for login in (user.login, user.username)
+            if login
+        )
         changes = (
             Change(items.user(user.sub), {"deleting": str(UserStatus.DELETING)}, "#status = :deleting"),
-            *login,
+            *logins,
             standing.no_line(user),
         )
         return all(self._table.change_all(changes))

@@ -52,7 +52,8 @@ class Mailroom:
         if self.outbox.find_mail(mail.mail_id, now) is None:
             return
         user = self._reader(mail)
-        to = mail.to or (user.login if user else "")
+        # An account gets mail at its address alone: a second login may be a mailbox that it never confirmed.
+        to = user.login if user and not mail.sub else mail.to or (user.login if user else "")
         if is_email(to) and self._makes_sense(mail, user):
             self._send(mail, to, user, now)
         else:
