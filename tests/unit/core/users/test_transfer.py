@@ -114,6 +114,15 @@ def test_wrong_password_is_refused_and_counted_as_ever(movers: Movers) -> None:
     assert {event.reason for event in movers.world.journal.events if event.name == "login_failed"} == {"wrong_password"}
 
 
+@pytest.mark.parametrize("password", ["x" * 1025, "a\u0085b", "anything"])
+def test_hash_of_an_empty_password_opens_nothing(movers: Movers, password: str) -> None:
+    """A password that no account can have gets the answer of a wrong one, although the old system had hashed none."""
+    empty = read_hash("$2b$04$LCkhjskNHV66mX/ln6e1uerNas2AkyypyAWRu.gDZjWj2HeIDJwq.")
+    movers.bring_in(replace(ANN, password_hash=empty))
+    with refuses(Errors.INVALID_CREDENTIALS):
+        movers.world.log_in(password=password)
+
+
 def test_every_account_leaves_a_line(movers: Movers) -> None:
     """The line names the account, its roles and the operator, and never a hash."""
     movers.bring_in(ANN, replace(ANN, login="bob@example.com"))
