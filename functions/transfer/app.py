@@ -42,7 +42,7 @@ def import_users(request: Request, operator: Operator) -> Response:
     dry_run = members.flag("dry_run")
     users = members.objects("users", most=MAX_BATCH)
     members.nothing_else()
-    report = user_transfer().bring_in(operator, _batch(users), now=request.now, dry_run=dry_run)
+    report = user_transfer().bring_in(operator, _batch(users, request.now), now=request.now, dry_run=dry_run)
     body = {
         "imported": report.imported,
         "present": report.present,
@@ -60,22 +60,26 @@ def export_users(request: Request, operator: Operator) -> Response:
     return Response(200, listing.page(request, members, seals, fetch, _exported, name="users"))
 
 
-def _batch(users: tuple[dict[str, object], ...]) -> Batch:
+def _batch(users: tuple[dict[str, object], ...], now: int) -> Batch:
     records: dict[int, ImportRecord] = {}
     refused: list[Refusal] = []
     for index, user in enumerate(users):
         try:
             # `null` is how many systems export what is not there.
-            records[index] = _record(Members({name: value for name, value in user.items() if value is not None}))
+            given = {name: value for name, value in user.items() if value is not None}
+            records[index] = _record(Members(given), now)
         except ServiceError as error:
             refused.append(Refusal(index, error))
     return Batch(records, tuple(refused))
 
 
-def _record(members: Members) -> ImportRecord:
+def _record(members: Members, now: int) -> ImportRecord:
     """Read `{login|username|email, password_hash?, …}`: docs/import.md has the table."""
     login, username = _logins(members)
     status = members.choice("status", _STATUSES) or UserStatus.ACTIVE
+    # Most systems know that an address was confirmed, and not when.
+    confirmed = now if members.flag("email_verified") else 0
+    verified_at = _time(members, "verified_at") or confirmed
     record = ImportRecord(
         login=login,
         username=username,
@@ -87,7 +91,7 @@ def _record(members: Members) -> ImportRecord:
         roles=members.texts("roles", most=MAX_ROLES) or ("user",),
         status=UserStatus.ACTIVE if status == _PENDING else UserStatus(status),
         created_at=_time(members, "created_at"),
-        verified_at=0 if status == _PENDING else _time(members, "verified_at") or 0,
+        verified_at=0 if status == _PENDING else verified_at,
     )
     members.nothing_else()
     return record

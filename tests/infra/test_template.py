@@ -15,7 +15,7 @@ from tests.infra.flaws import Flaw, Rule, add_function, event, flawed, plant, va
 FUNCTIONS = Path(__file__).resolve().parents[2] / "functions"
 AUTHORIZERS = {"NONE", "Bearer", "ApiKey"}
 COSTLY = {"register", "login", "refresh", "token", "validate", "recover", "password", "email", "erase", "links"}
-HASHING = {"register", "login", "password", "email", "erase", "links"}
+HASHING = {"register", "transfer", "login", "password", "email", "erase", "links"}
 
 
 @pytest.fixture(scope="module")
