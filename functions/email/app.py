@@ -5,16 +5,16 @@ from functools import cache
 from latchkey.core.authenticators.change_email import EmailChanges
 from latchkey.edge import bootstrap, forms
 from latchkey.edge.callers import Caller
-from latchkey.edge.forms import LONGEST_LOGIN, LONGEST_PASSWORD, Members
+from latchkey.edge.forms import LONGEST_PASSWORD, Members
 from latchkey.edge.http import Request, Response
-from latchkey.edge.routing import PUBLIC, USER, Routes
+from latchkey.edge.routing import PUBLIC, Routes, person
 from latchkey.edge.telemetry import LogJournal
 
 routes = Routes("A new e-mail address")
 handler = routes.handler
 
 
-@routes("POST /v1/user/email/change", needs=USER)
+@routes("POST /v1/user/email/change", needs=person("profile:write"))
 def change(request: Request, caller: Caller) -> Response:
     """Send a code to the new address and return 202, whether or not the address is taken."""
     email, current = _change(request)
@@ -25,14 +25,14 @@ def change(request: Request, caller: Caller) -> Response:
 @routes("POST /v1/user/email/confirm", needs=PUBLIC)
 def confirm(request: Request) -> Response:
     """Move the account to the new address, with the code that was sent there, and return 204."""
-    email_changes().confirm(forms.token(request), now=request.now)
+    email_changes().confirm(forms.code(request), now=request.now)
     return Response(204)
 
 
 def _change(request: Request) -> tuple[str, str]:
     """Read `{email, current_password}` and return both."""
     members = Members.of_json(request)
-    email = members.required("email", longest=LONGEST_LOGIN)
+    email = members.login("email")
     current = members.required("current_password", longest=LONGEST_PASSWORD)
     members.nothing_else()
     return email, current

@@ -5,7 +5,7 @@ from functools import cache
 from latchkey.core.mail.requests import MailRequests
 from latchkey.core.model import MailKind
 from latchkey.edge import bootstrap
-from latchkey.edge.forms import LOGIN_NAMES, LONGEST_LOGIN, Members
+from latchkey.edge.forms import LOGIN_NAMES, Members
 from latchkey.edge.http import Request, Response
 from latchkey.edge.routing import PUBLIC, Routes
 
@@ -34,8 +34,8 @@ def _accept(about: MailKind, request: Request) -> Response:
 def _login(request: Request) -> str:
     """Read `{login|username|email, source?}` and return the login."""
     members = Members.of_json(request)
-    login = members.one_of(LOGIN_NAMES, longest=LONGEST_LOGIN)
-    members.optional("source", longest=64)
+    login = members.login(*LOGIN_NAMES)
+    members.anything("source")
     members.nothing_else()
     return login
 

@@ -47,6 +47,6 @@ def rotation() -> Rotation:
         algorithm=algorithm,
         lifetimes=lifetimes,
         audience=env.text("LATCHKEY_AUDIENCE", ""),
-        rsa_bits=int(env.choice("LATCHKEY_RSA_BITS", ("2048", "3072", "4096"), "3072")),
+        rsa_bits=int(env.choice("LATCHKEY_RSA_BITS", ("2048", "3072", "4096"), "2048")),
     )
     return Rotation(bootstrap.policy_writer(), bootstrap.seal_writer(), first)

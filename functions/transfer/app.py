@@ -8,14 +8,14 @@ from typing import Any
 
 from latchkey.core.credentials.foreign_hashes import ForeignHash, UnusableHash
 from latchkey.core.credentials.hash_imports import ImportedHash, read_hash
-from latchkey.core.credentials.logins import parse_login
+from latchkey.core.credentials.logins import look_of, parse_login, trimmed
 from latchkey.core.credentials.passwords import NO_PASSWORD, Argon2Cost
 from latchkey.core.errors import Errors, FieldError, ServiceError, invalid_field
 from latchkey.core.model import UserStatus
 from latchkey.core.roles.roles import MAX_ROLES, Operator
 from latchkey.core.users.transfer import MAX_BATCH, Batch, Exported, ImportRecord, Planned, Refusal, UserTransfer
 from latchkey.edge import bootstrap, listing
-from latchkey.edge.forms import LABEL, LOCALE, LONGEST_LOGIN, Members
+from latchkey.edge.forms import LABEL, Members
 from latchkey.edge.http import Request, Response
 from latchkey.edge.routing import Routes
 from latchkey.edge.telemetry import LogJournal
@@ -30,9 +30,6 @@ _PENDING = "pending"
 _STATUSES = (UserStatus.ACTIVE, UserStatus.DISABLED, _PENDING)
 _LOGIN_NAMES = ("email", "login", "username")
 """The members that may hold a login. The first of them that is there is the one that mail goes to."""
-
-_BLANKS = "\u200b\u2060\ufeff"
-"""Invisible characters that copied texts have around them, and that `str.strip` does not cut."""
 
 
 @routes("POST /v1/admin/users/import", needs="users:import")
@@ -65,9 +62,7 @@ def _batch(users: tuple[dict[str, object], ...], now: int) -> Batch:
     refused: list[Refusal] = []
     for index, user in enumerate(users):
         try:
-            # `null` is how many systems export what is not there.
-            given = {name: value for name, value in user.items() if value is not None}
-            records[index] = _record(Members(given), now)
+            records[index] = _record(Members(user), now)
         except ServiceError as error:
             refused.append(Refusal(index, error))
     return Batch(records, tuple(refused))
@@ -85,8 +80,8 @@ def _record(members: Members, now: int) -> ImportRecord:
         username=username,
         password_hash=_hash(members),
         sub=members.shaped("id", _SUBJECT, longest=30) or "",
-        name=members.optional("name", longest=128) or "",
-        locale=members.shaped("locale", LOCALE, longest=35) or "",
+        name=members.loose_label("name"),
+        locale=members.language("locale") or "",
         source=members.shaped("source", LABEL, longest=64) or "",
         roles=members.texts("roles", most=MAX_ROLES) or ("user",),
         status=UserStatus.ACTIVE if status == _PENDING else UserStatus(status),
@@ -102,24 +97,19 @@ def _logins(members: Members) -> tuple[str, str]:
 
     An account of Keycloak, Cognito or Django has a user name and an address, and either signs in.
     """
-    typed = {name: _cut(members.anything(name)) for name in _LOGIN_NAMES}
-    given = {name: Members({name: text}).optional(name, longest=LONGEST_LOGIN) for name, text in typed.items() if text}
-    logins = list(dict.fromkeys(parse_login(text, name) for name, text in given.items() if text))
+    logins: list[str] = []
+    for name in _LOGIN_NAMES:
+        typed = members.anything(name)
+        if typed is not None and (not isinstance(typed, str) or trimmed(typed)):  # an empty one is absent
+            logins.append(parse_login(Members({name: typed}).login(name), name))
+    logins = list(dict.fromkeys(logins))
     if not logins:
         raise invalid_field("login", "required", f"One of {', '.join(_LOGIN_NAMES)} is required.")
     if len(logins) > 2:  # noqa: PLR2004 - an address and a user name
         raise invalid_field("login", "ambiguous", "An account can have two logins at most.")
+    if len({look_of(login) for login in logins}) < len(logins):
+        raise invalid_field("login", "ambiguous", "Two logins of one account must not look alike.")
     return logins[0], logins[1] if len(logins) > 1 else ""
-
-
-def _cut(typed: object) -> object:
-    """Return a text without the white space and the invisible characters around it."""
-    if not isinstance(typed, str):
-        return typed
-    before = None
-    while before != typed:
-        before, typed = typed, typed.strip().strip(_BLANKS)
-    return typed
 
 
 def _time(members: Members, name: str) -> int | None:
@@ -151,10 +141,10 @@ def _planned(planned: Planned) -> dict[str, Any]:
     """Return what an account of a dry run would take: digests, by which the command finds the same in other batches."""
     record = planned.record
     taken = {
-        "login": record.login,
-        "username": record.username,
+        "login": look_of(record.login),
+        "username": look_of(record.username),
         "id": planned.sub,
-        "password_hash": _comparable(record.password_hash),
+        "password_hash": f"{record.login}\n{_comparable(record.password_hash)}",
     }
     return {"index": planned.index} | {name: _digest(text) for name, text in taken.items() if text}
 

@@ -111,15 +111,23 @@ def change(  # noqa: PLR0913 - Typer makes an option of each
 
 
 @users.verb("disable", example="latchkey user disable ann@example.com --local")
-def disable(ctx: typer.Context, who: _Who, *, as_json: AsJson = False) -> None:
-    """Stop an account from signing in, and end its sessions."""
-    _set_status(ctx, who, "disabled", as_json=as_json)
+def disable(ctx: typer.Context, who: _Who, *, yes: Yes = False, as_json: AsJson = False) -> None:
+    """Stop an account from signing in, and end its sessions.
+
+    The command asks before it disables your own account.
+    """
+    api = connect(ctx)
+    path = _path(api, who)
+    if api.caller and path == path_of("users", api.caller):
+        confirm("This is your own account: you cannot enable it again.", yes=yes)
+    _set_status(api, path, "disabled", as_json=as_json)
 
 
 @users.verb("enable", example="latchkey user enable ann@example.com --local")
 def enable(ctx: typer.Context, who: _Who, *, as_json: AsJson = False) -> None:
     """Let an account sign in again."""
-    _set_status(ctx, who, "active", as_json=as_json)
+    api = connect(ctx)
+    _set_status(api, _path(api, who), "active", as_json=as_json)
 
 
 @users.verb("end-sessions", example="latchkey user end-sessions ann@example.com --local")
@@ -142,9 +150,8 @@ def reset_password(ctx: typer.Context, who: _Who, *, as_json: AsJson = False) ->
     say("The mail will be sent.", as_json=as_json)
 
 
-def _set_status(ctx: typer.Context, who: str, status: str, *, as_json: bool) -> None:
-    api = connect(ctx)
-    show_record(api.patch(_path(api, who), {"status": status}), _CARD, as_json=as_json)
+def _set_status(api: Api, path: str, status: str, *, as_json: bool) -> None:
+    show_record(api.patch(path, {"status": status}), _CARD, as_json=as_json)
 
 
 def _by_login(login: str) -> str:

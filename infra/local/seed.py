@@ -6,7 +6,8 @@ import secrets
 from typing import TYPE_CHECKING, Any
 
 from latchkey.core.clients.directory import new_api_key, new_client_secret
-from latchkey.core.grants.sessions import FIRST_PARTY_SCOPE
+from latchkey.core.clients.first_party import BUILT_IN_APP
+from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.ids import fingerprint, new_id
 from latchkey.core.model import FIRST_PARTY_CLIENT, ApiKey, Client, ClientKind, Grant
 from latchkey.core.users import first_admin
@@ -20,9 +21,9 @@ ADMIN_LOGIN = "admin@example.com"
 Credentials = dict[str, Any]
 """`admin`, `clients` and `api_key` as in `.latchkey/dev.json`, and `service`: the client that owns the API key."""
 
-_APP_GRANTS = [str(Grant.AUTHORIZATION_CODE), str(Grant.REFRESH_TOKEN), str(Grant.JWT_BEARER)]
+_APP_GRANTS = list(BUILT_IN_APP.grants)
 _MACHINE_GRANTS = [str(Grant.CLIENT_CREDENTIALS)]
-_APP_SCOPES = FIRST_PARTY_SCOPE.split(" ")
+_APP_SCOPES = list(BUILT_IN_APP.scopes)
 _MACHINE_SCOPES = ["orders:read", "orders:write"]
 
 
@@ -92,12 +93,16 @@ def _to_model(client: dict[str, Any], now: int) -> Client:
         redirect_uris=tuple(client["redirect_uris"]),
         scopes=tuple(client["scopes"]),
         grants=tuple(client["grants"]),
+        first_party=client["client_id"] == FIRST_PARTY_CLIENT,
     )
 
 
 def _plant_client(client: Client, store: Store) -> None:
-    if store.find_client(client.client_id) is None:
+    try:
         store.create_client(client)
+    except ServiceError as error:  # it is there
+        if error.error is not Errors.CONFLICT:
+            raise
 
 
 def _plant_api_key(credentials: Credentials, store: Store, now: int) -> None:

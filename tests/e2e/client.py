@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import atexit
 import http.client
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlencode, urlsplit
+
+from infra.local import dev_file
+from infra.local.deployment import TEMPLATE
+from infra.local.stack.template import expand
 
 START_LIMIT = 300.0
 """Seconds a twin may take to start on a busy machine."""
@@ -137,8 +145,20 @@ def _secrets_of(members: object) -> set[str]:
     }
 
 
+@cache
+def _expanded_template() -> Path:
+    """Return the file of the expanded template, as a twin remembers it: it takes a second to make."""
+    folder = Path(tempfile.mkdtemp(prefix="latchkey-expanded-"))
+    atexit.register(shutil.rmtree, folder)
+    expand(TEMPLATE, folder, {})
+    (remembered,) = folder.iterdir()
+    return remembered
+
+
 def launch(folder: Path, program: str = "infra.local", **environment: str) -> subprocess.Popen[bytes]:
     """Start `python -m infra.local`, or another program, in a folder, with options as environment variables."""
+    (folder / dev_file.FOLDER).mkdir(mode=0o700, exist_ok=True)
+    shutil.copy(_expanded_template(), folder / dev_file.FOLDER)
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "LATCHKEY_"))}
     with (folder / "output.txt").open("wb") as output:
         return subprocess.Popen(

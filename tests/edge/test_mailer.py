@@ -20,6 +20,7 @@ VALUES = {
     "code": "lkc_code",
     "link": "https://app.example/x?a=1&b=2",
     "email": "new@example.com",
+    "partner": "Acme Login",
 }
 
 

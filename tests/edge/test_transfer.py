@@ -61,6 +61,7 @@ def test_record_has_one_login_or_two(user: dict[str, Any], logins: tuple[str, st
         ({"email": None}, ("login", "required")),
         ({"email": "\u200b"}, ("login", "required")),
         ({"login": "a@b.example", "username": "kc1", "email": "c@b.example"}, ("login", "ambiguous")),
+        ({"login": "capa", "username": "\u0441\u0430\u0440\u0430"}, ("login", "ambiguous")),
         ({"email": "kc 1@example.com"}, ("email", "invalid_login")),
         ({"email": "kc@example.com", "username": "no name!"}, ("username", "invalid_login")),
         ({"email": "kc@example.com", "username": 7}, ("username", "not_a_text")),

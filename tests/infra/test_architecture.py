@@ -38,6 +38,7 @@ OWNERS: dict[str, str | tuple[str, ...]] = {
     "aws_lambda_powertools": "edge/",
     "bcrypt": "core/credentials/foreign_hashes.py",
     "jinja2": "mails/letters.py",
+    "precis_i18n": "core/credentials/user_names.py",
     "jwt": ("signing/minting.py", "signing/assertions.py"),
 }
 """The only place, or places, that may import a library."""

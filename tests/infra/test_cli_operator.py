@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import time
+from base64 import urlsafe_b64encode
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -116,9 +117,24 @@ COMMANDS: dict[str, tuple[list[str], Call, Any]] = {
         ),
         CLIENT,
     ),
+    "client create of the team": (
+        ["client", "create", "--kind", "public", "--name", "App", "--first-party"],
+        Call("POST", CLIENTS, "", {"kind": "public", "name": "App", "first_party": True}),
+        CLIENT,
+    ),
     "client set": (
         ["client", "set", "cli_x", "--name", "Shop", "--role", "", "--scope", "a", "--scope", "b"],
         Call("PATCH", f"{CLIENTS}/cli_x", "", {"name": "Shop", "scopes": ["a", "b"], "roles": []}),
+        CLIENT,
+    ),
+    "client set of the team": (
+        ["client", "set", "cli_x", "--first-party"],
+        Call("PATCH", f"{CLIENTS}/cli_x", "", {"first_party": True}),
+        CLIENT,
+    ),
+    "client set of others": (
+        ["client", "set", "cli_x", "--no-first-party"],
+        Call("PATCH", f"{CLIENTS}/cli_x", "", {"first_party": False}),
         CLIENT,
     ),
     "client disable": (
@@ -373,6 +389,32 @@ def test_account_is_found_by_its_login(fake: FakeApi) -> None:
     result = local("user", "disable", "ann@example.com")
     assert result.exit_code == 0
     assert re.search(r"Status +disabled", result.stdout)
+
+
+def sign_in_as(fake: FakeApi, sub: str) -> None:
+    """Let the fake sign in the account with this id."""
+    payload = urlsafe_b64encode(json.dumps({"sub": sub}).encode()).rstrip(b"=").decode()
+    fake.will("POST", LOGIN, (200, {"access_token": f"e30.{payload}.c2ln", "token_type": "Bearer"}))
+
+
+@pytest.mark.usefixtures("terminal")
+@pytest.mark.parametrize(("typed", "changed"), [("yes\n", True), ("no\n", False)])
+def test_own_account_is_disabled_only_when_confirmed(fake: FakeApi, typed: str, *, changed: bool) -> None:
+    """Operators who disable themselves cannot enable themselves again."""
+    sign_in_as(fake, SUB)
+    fake.will("PATCH", f"{USERS}/{SUB}", (200, USER | {"status": "disabled"}))
+    result = local("user", "disable", SUB, typed=typed)
+    assert "your own account" in result.stderr
+    expected = [("PATCH", f"{USERS}/{SUB}", {"status": "disabled"})] if changed else []
+    assert (result.exit_code, own_calls(fake)) == (0 if changed else 1, expected)
+
+
+def test_own_account_is_not_disabled_without_a_terminal(fake: FakeApi) -> None:
+    """A script must pass `--yes`."""
+    sign_in_as(fake, SUB)
+    fake.will("PATCH", f"{USERS}/{SUB}", (200, USER | {"status": "disabled"}))
+    assert (local("user", "disable", SUB).exit_code, own_calls(fake)) == (2, [])
+    assert local("user", "disable", SUB, "--yes").exit_code == 0
 
 
 def test_unknown_login_is_said(fake: FakeApi) -> None:

@@ -44,6 +44,13 @@ def test_hashes_of_other_systems_are_loaded_when_one_is_met(name: str) -> None:
     assert {"latchkey.core.credentials.foreign_hashes", "latchkey.core.credentials.hash_imports"} & loaded == set()
 
 
+@pytest.mark.parametrize("name", ["login", "register", "recover", "transfer"])
+def test_names_of_other_scripts_load_their_library_when_one_is_met(name: str) -> None:
+    """Most logins are addresses in ASCII."""
+    loaded = loaded_by(name)
+    assert {"precis_i18n", "idna", "latchkey.core.credentials.look_alikes"} & loaded == set()
+
+
 @pytest.mark.parametrize("name", ["login", "refresh", "register", "me"])
 def test_what_people_wait_for_loads_nothing_of_operators_or_partners(name: str) -> None:
     """The services that few functions use are imported by their builders."""

@@ -16,8 +16,8 @@ SECRET_READ = "secretsmanager:GetSecretValue"
 IN_FORCE = frozenset({"AWSCURRENT"})
 
 OPERATOR = {
-    *(("BatchGetItem", item) for item in ("USER#*", "SESSIONS#*", "APIKEY#*", "CLIENT#*")),
-    *(("GetItem", item) for item in ("SESSIONS#*", "CLIENT#*", "CONFIG")),
+    *(("BatchGetItem", item) for item in ("USER#*", "SESSIONS#*", "CLIENT#*")),
+    *(("GetItem", item) for item in ("APIKEY#*", "CLIENT#*", "CONFIG")),
 }
 """What a function reads to find out who calls, and what they may do."""
 
@@ -200,7 +200,7 @@ def test_managing_api_keys_changes_keys_and_their_clients_count_alone(template: 
     """The function may show a key, change its name and status, replace it and delete it."""
     assert table_rights(template, "api_keys") == OPERATOR | {
         ("Query", "APIKEYS"),
-        ("GetItem", "APIKEY#*"),
+        ("BatchGetItem", "APIKEY#*"),
         ("PutItem", "APIKEY#*"),
         ("PutItem", "APIKEYS"),
         ("DeleteItem", "APIKEY#*"),

@@ -220,16 +220,16 @@ def race_to_part(store: Store) -> None:
     """Assert that one link is left when all are removed at once, each on condition that another exists."""
     user = samples.user()
     store.create_user(user, samples.credential(user))
-    links = [samples.link(user) for _ in range(RACERS)]
+    links = [replace(samples.link(user), roles=()) for _ in range(RACERS)]
     for link in links:
         assert store.add_link(user, link)
-    race(lambda number: _parts(store, links[number], links[number - 1]))
+    race(lambda number: _parts(store, user, links[number], links[number - 1]))
     assert store.list_links(user.sub)
 
 
-def _parts(store: Store, link: Link, other: Link) -> bool:
+def _parts(store: Store, user: User, link: Link, other: Link) -> bool:
     try:
-        return store.remove_link(link, besides=other)
+        return store.remove_link(user, link, besides=other)
     except ServiceError as error:
         if error.error is not Errors.UNAVAILABLE:
             raise

@@ -51,6 +51,10 @@ def user(login: str = "", roles: tuple[str, ...] = ("user", "shop"), **members: 
         name=members.get("name", "Ada"),
         locale=members.get("locale", "en"),
         source="app",
+        verified_at=NOW - 20,
+        reset_at=NOW - 10,
+        linked_at=NOW,
+        can_sign_in=True,
     )
 
 
@@ -116,6 +120,7 @@ def client() -> Client:
         grants=("authorization_code", "refresh_token"),
         roles=("shop",),
         status=Status.DISABLED,
+        first_party=True,
     )
 
 
@@ -159,7 +164,7 @@ def mail(to: str = "") -> Mail:
 
 def new_password(owner: User, code: OneTimeCode | None = None, keep: str = "", mail: Mail | None = None) -> NewPassword:
     """Return the change that a user with the sample credential makes."""
-    return NewPassword(credential(owner), owner, "$argon2id$new", NOW, code, keep, mail)
+    return NewPassword(credential(owner), owner, "$argon2id$new", NOW, code, keep=keep, mail=mail)
 
 
 def new_login(owner: User, login: str = "", code: OneTimeCode | None = None, mail: Mail | None = None) -> NewLogin:
@@ -207,12 +212,13 @@ def partner(issuer: str = "") -> Partner:
         max_users=9,
         allow_missing=("jti",),
         profile_updates=ProfileUpdates.ALWAYS,
+        managed=True,
     )
 
 
 def external_user() -> User:
     """Return a user without a login."""
-    return replace(user(), login="")
+    return replace(user(), login="", verified_at=0, reset_at=0, can_sign_in=False)
 
 
 def link(owner: User, partner_id: str = "", external_id: str = "") -> Link:
@@ -225,4 +231,5 @@ def link(owner: User, partner_id: str = "", external_id: str = "") -> Link:
         roles=("user", "shop"),
         attributes='{"a":1}',
         first='{"plan_id":3}',
+        confirmed_at=NOW,
     )

@@ -11,7 +11,7 @@ from latchkey.core.errors import Errors
 from latchkey.core.model import CodePurpose, UserStatus
 from tests.integration import samples
 from tests.integration.contract import refuses, step_from
-from tests.integration.races import RACERS, ROUNDS, race
+from tests.integration.races import RACERS, race
 from tests.integration.samples import NOW
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ def test_a_new_password_comes_with_all_that_belongs_to_it(store: Store) -> None:
     assert store.change_password(samples.new_password(user, code, session.sid, mail))
     credential = store.find_credential(user.login)
     assert credential == replace(samples.credential(user, "$argon2id$new"), epoch=4)
-    assert store.find_user(user.sub) == replace(user, epoch=4)
+    assert store.find_user(user.sub) == replace(user, epoch=4, reset_at=NOW)
     assert store.advance(step_from(session, epoch=4)).advanced
     assert is_spent(store, code)
     assert store.find_mail(mail.mail_id, NOW) == mail
@@ -185,18 +185,105 @@ def test_a_new_password_by_mail_wakes_a_pending_account(store: Store) -> None:
     """Its code came by mail, so the address is confirmed."""
     user = registered(store, status=UserStatus.PENDING)
     assert store.change_password(samples.new_password(user, coded(store)))
-    assert store.find_user(user.sub) == replace(user, epoch=4, status=UserStatus.ACTIVE)
+    expected = replace(user, epoch=4, reset_at=NOW, status=UserStatus.ACTIVE)
+    assert store.find_user(user.sub) == expected
 
 
 def test_a_new_password_leaves_a_disabled_account_disabled(store: Store) -> None:
     """Only the operator decides otherwise."""
     user = registered(store, status=UserStatus.DISABLED)
     assert store.change_password(samples.new_password(user, coded(store)))
+    assert store.find_user(user.sub) == replace(user, epoch=4, reset_at=NOW)
+
+
+def test_a_new_password_by_its_owner_is_no_reset(store: Store) -> None:
+    """Only a code from a mail proves the mailbox."""
+    user = registered(store)
+    assert store.change_password(samples.new_password(user))
     assert store.find_user(user.sub) == replace(user, epoch=4)
 
 
+def test_a_first_password_lets_the_account_sign_in(store: Store) -> None:
+    """The account says so from the same write on."""
+    user = registered(store, can_sign_in=False)
+    assert store.change_password(samples.new_password(user, coded(store)))
+    found = store.find_user(user.sub)
+    assert found is not None
+    assert found.can_sign_in
+
+
+def test_a_reset_takes_the_roles_of_suspended_links(store: Store) -> None:
+    """The account loses the roles, and the link forgets that it gave them. Nothing else of the link changes."""
+    user = registered(store)
+    link, bare = replace(samples.link(user), roles=("shop",)), replace(samples.link(user), roles=())
+    for each in (link, bare):
+        assert store.add_link(user, each)
+    change = replace(samples.new_password(user, coded(store)), suspended=(link, bare))
+    assert store.change_password(change)
+    assert store.find_user(user.sub) == replace(user, epoch=4, reset_at=NOW, roles=("user",))
+    found = [store.find_link(user.sub, each.partner_id) for each in (link, bare)]
+    assert found == [replace(link, roles=()), bare]
+
+
+@pytest.mark.parametrize(("age", "verified_at"), [(-20, NOW), (0, NOW), (20, NOW + 20)])
+def test_a_reset_proves_the_mailbox(store: Store, age: int, verified_at: int) -> None:
+    """The code went to the present login. A later confirmation stays."""
+    user = registered(store, verified_at=NOW + age)
+    code = samples.code(data={"login": user.login, "to": user.login})
+    store.save_code(code)
+    assert store.change_password(samples.new_password(user, code))
+    assert store.find_user(user.sub) == replace(user, epoch=4, reset_at=NOW, verified_at=verified_at)
+
+
+def test_a_reset_by_a_code_to_another_address_proves_no_mailbox(store: Store) -> None:
+    """The password is set, and the address stays unconfirmed."""
+    user = registered(store, verified_at=0)
+    code = samples.code(data={"login": user.login, "to": "ada@example.org"})
+    store.save_code(code)
+    assert store.change_password(samples.new_password(user, code))
+    assert store.find_user(user.sub) == replace(user, epoch=4, reset_at=NOW)
+
+
+def test_a_reset_is_never_earlier_than_a_link(store: Store) -> None:
+    """Where clocks differ, a link may have been confirmed later than now. The reset still suspends it."""
+    user = registered(store, linked_at=NOW + 7)
+    assert store.change_password(samples.new_password(user, coded(store)))
+    found = store.find_user(user.sub)
+    assert found is not None
+    assert found.reset_at == NOW + 7
+
+
+def test_a_link_made_meanwhile_is_not_overlooked_by_a_reset(store: Store) -> None:
+    """The reset is refused as a whole, and the code is not used: the caller reads the links again."""
+    user, code = registered(store), coded(store)
+    change = samples.new_password(user, code)
+    assert store.add_link(user, replace(samples.link(user), confirmed_at=NOW + 1))
+    assert not store.change_password(change)
+    assert not is_spent(store, code)
+
+
+def test_a_link_removed_meanwhile_refuses_a_reset(store: Store) -> None:
+    """Nothing changes: the roles that the account had were read together with the link."""
+    user, code = registered(store), coded(store)
+    link = replace(samples.link(user), roles=("shop",))
+    change = replace(samples.new_password(user, code), suspended=(link,))
+    assert not store.change_password(change)
+    assert store.find_user(user.sub) == user
+    assert not is_spent(store, code)
+
+
 @pytest.mark.parametrize(
-    "spoilt", ["used code", "expired code", "other hash", "other epoch", "other status", "other roles", "session gone"]
+    "spoilt",
+    [
+        "used code",
+        "expired code",
+        "other hash",
+        "other epoch",
+        "other status",
+        "other roles",
+        "session gone",
+        "other links",
+    ],
 )
 def test_a_password_change_that_is_refused_changes_nothing(store: Store, spoilt: str) -> None:
     """If any record differs from what was read, nothing changes: the code is not used, and no mail waits."""
@@ -212,6 +299,7 @@ def test_a_password_change_that_is_refused_changes_nothing(store: Store, spoilt:
         "other status": replace(change, user=replace(user, status=UserStatus.PENDING)),
         "other roles": replace(change, user=replace(user, roles=("user",))),
         "session gone": replace(change, keep="ses_gone"),
+        "other links": replace(change, user=replace(user, linked_at=NOW - 1)),
     }[spoilt]
     assert not store.change_password(change)
     assert (store.find_user(user.sub), store.find_credential(user.login)) == (user, samples.credential(user))
@@ -219,9 +307,9 @@ def test_a_password_change_that_is_refused_changes_nothing(store: Store, spoilt:
     assert store.find_mail(mail.mail_id, NOW) is None
 
 
-def test_one_code_sets_one_password(store: Store) -> None:
-    """Thirty resets with one code, twenty times over, succeed once each time."""
-    for _ in range(ROUNDS):
+def test_one_code_sets_one_password(store: Store, rounds: int) -> None:
+    """Thirty resets with one code, round after round, succeed once each time."""
+    for _ in range(rounds):
         user, code = registered(store), coded(store)
         change = samples.new_password(user, code)
         won = race(password_changes(store, [replace(change, password_hash=f"${number}") for number in range(RACERS)]))

@@ -60,8 +60,9 @@ OPERATIONS: dict[str, tuple[Callable[[Store], object], list[str]]] = {
     ),
     "create_session": (lambda store: store.create_session(SESSION), ["PutItem"]),
     "find_user_and_session": (lambda store: store.find_user_and_session(USER.sub, SESSION.sid, NOW), ["BatchGetItem"]),
-    "find_api_key_and_client": (
-        lambda store: store.find_api_key_and_client(KEY.key_id, CLIENT.client_id, NOW),
+    "find_user_and_client": (lambda store: store.find_user_and_client(USER.sub, CLIENT.client_id), ["BatchGetItem"]),
+    "find_user_client_and_session": (
+        lambda store: store.find_user_client_and_session(USER.sub, CLIENT.client_id, SESSION.sid, NOW),
         ["BatchGetItem"],
     ),
     "find_partner_and_link": (lambda store: store.find_partner_and_link(USER.sub, "prt_a"), ["BatchGetItem"]),
@@ -136,9 +137,11 @@ OPERATIONS: dict[str, tuple[Callable[[Store], object], list[str]]] = {
     "find_external": (lambda store: store.find_external(PARTNER.partner_id, "u-1"), ["GetItem"]),
     "find_link": (lambda store: store.find_link(GUEST.sub, PARTNER.partner_id), ["GetItem"]),
     "list_links": (lambda store: store.list_links(GUEST.sub), ["Query"]),
+    "list_links_and_partners": (lambda store: store.list_links_and_partners(GUEST.sub), ["Query", "BatchGetItem"]),
     "renew_link": (lambda store: store.renew_link(GUEST, replace(GUEST, name="Eve"), LINK), ["TransactWriteItems"]),
     "add_link": (lambda store: store.add_link(USER, OTHER_LINK), ["TransactWriteItems"]),
-    "remove_link": (lambda store: store.remove_link(OTHER_LINK), ["TransactWriteItems"]),
+    "confirm_link": (lambda store: store.confirm_link(USER, OTHER_LINK), ["TransactWriteItems"]),
+    "remove_link": (lambda store: store.remove_link(USER, OTHER_LINK), ["TransactWriteItems"]),
     "forget_links": (lambda store: store.forget_links(GUEST.sub), ["Query", "DeleteItem"]),
 }
 """Every operation of the port, in an order in which each has something to do, and the calls that it may cost."""
@@ -241,7 +244,7 @@ def test_a_query_follows_every_page(moto_client: DynamoDBClient, table: str, rec
 
 
 def test_an_account_and_its_session_are_one_batch(moto_client: DynamoDBClient, table: str, recorder: Recorder) -> None:
-    """Every refresh reads two items, whatever the number and size of the account's other sessions."""
+    """Our own routes read two items, whatever the number and size of the account's other sessions."""
     store: Store = DynamoStore(moto_client, table)
     store.create_user(USER, samples.credential(USER))
     sessions = [replace(samples.session(USER.sub), device="x" * 300_000) for _ in range(5)]

@@ -82,7 +82,10 @@ OPERATIONS: dict[str, Callable[[DynamoStore], object]] = {
     "replace_password_hash": lambda store: store.replace_password_hash(USER.login, "old", "new"),
     "update_profile": lambda store: store.update_profile(USER.sub, {"name": "Grace"}),
     "create_session": lambda store: store.create_session(SESSION),
-    "find_api_key_and_client": lambda store: store.find_api_key_and_client("key", "cli_app", NOW),
+    "find_user_and_client": lambda store: store.find_user_and_client(USER.sub, "cli_app"),
+    "find_user_client_and_session": lambda store: store.find_user_client_and_session(
+        USER.sub, "cli_app", SESSION.sid, NOW
+    ),
     "find_partner_and_link": lambda store: store.find_partner_and_link(USER.sub, "prt_a"),
     "find_session": lambda store: store.find_session(SESSION.sub, SESSION.sid, NOW),
     "list_sessions": lambda store: store.list_sessions(SESSION.sub, NOW),
@@ -141,7 +144,9 @@ OPERATIONS: dict[str, Callable[[DynamoStore], object]] = {
     "find_link": lambda store: store.find_link(USER.sub, "prt_shop"),
     "list_links": lambda store: store.list_links(USER.sub),
     "renew_link": lambda store: store.renew_link(USER, USER, LINK),
-    "remove_link": lambda store: store.remove_link(LINK),
+    "remove_link": lambda store: store.remove_link(USER, LINK),
+    "confirm_link": lambda store: store.confirm_link(USER, LINK),
+    "list_links_and_partners": lambda store: store.list_links_and_partners(USER.sub),
     "forget_links": lambda store: store.forget_links(USER.sub),
 }
 

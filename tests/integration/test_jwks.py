@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from latchkey import __version__
 from latchkey.adapters.jwks import KeysUnavailable, RemoteKeys
 from latchkey.signing.accepted import MEMBER, Accepted
 from latchkey.signing.key_set import KeyState, generate
@@ -40,6 +41,7 @@ class Issuer:
     def __init__(self, port: int) -> None:
         self.uri = f"http://127.0.0.1:{port}/.well-known/jwks.json?stage=prod"
         self.asked: list[str] = []
+        self.agents: list[str | None] = []
         self.status = 200
         self.headers: dict[str, str] = {}
         self.body = b""
@@ -60,6 +62,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.issuer.asked.append(self.path)
+        self.issuer.agents.append(self.headers["User-Agent"])
         time.sleep(self.issuer.pause)
         self.send_response(self.issuer.status)
         for name, value in self.issuer.headers.items():
@@ -95,6 +98,12 @@ def clock() -> Clock:
 def keys(issuer: Issuer, clock: Clock) -> RemoteKeys:
     """The issuer's keys, not fetched yet."""
     return RemoteKeys(issuer.uri, clock)
+
+
+def test_request_says_who_asks(issuer: Issuer, keys: RemoteKeys) -> None:
+    """The request has a `User-Agent`: AWS's common rules for firewalls turn away one without."""
+    assert keys.find(OLD["kid"]) is not None
+    assert issuer.agents == [f"latchkey/{__version__}"]
 
 
 def test_a_key_is_found_by_its_id(keys: RemoteKeys, issuer: Issuer) -> None:

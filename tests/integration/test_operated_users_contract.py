@@ -136,6 +136,64 @@ def test_a_disabled_admin_does_not_count(empty_store: Store) -> None:
     assert empty_store.set_standing(disabled, status=UserStatus.DISABLED, roles=("user",), epoch=idle.epoch)
 
 
+# Admins who cannot sign in
+
+
+def idle_admin(store: Store) -> User:
+    """Return an account in the store that has the role, and no password yet."""
+    user = replace(samples.user(roles=("admin",)), can_sign_in=False)
+    store.create_user(user, samples.credential(user))
+    return user
+
+
+def test_an_admin_who_cannot_sign_in_does_not_count(empty_store: Store) -> None:
+    """The only admin who can sign in stays, also when the others are promoted, disabled or enabled again."""
+    admin, idle, other = made(empty_store, "admin"), idle_admin(empty_store), made(empty_store)
+    assert not may_go(empty_store, admin)
+    disabled = empty_store.set_standing(idle, status=UserStatus.DISABLED, roles=idle.roles, epoch=4)
+    assert disabled is not None
+    assert empty_store.set_standing(disabled, status=UserStatus.ACTIVE, roles=idle.roles, epoch=4)
+    assert not may_go(empty_store, admin)
+    assert empty_store.set_standing(other, status=other.status, roles=("admin",), epoch=other.epoch)
+    assert may_go(empty_store, admin)
+
+
+def test_a_partners_user_does_not_count_as_admin(empty_store: Store) -> None:
+    """Links never count: the sessions that a partner opens operate nothing."""
+    admin, guest = made(empty_store, "admin"), samples.external_user()
+    assert empty_store.create_external_user(guest, samples.link(guest))
+    assert empty_store.set_standing(guest, status=guest.status, roles=("admin",), epoch=guest.epoch)
+    assert not may_go(empty_store, admin)
+
+
+def test_an_admin_counts_from_the_first_password_on(empty_store: Store) -> None:
+    """One write sets the password and counts: then one of the two may go, and the last one stays."""
+    admin, idle = made(empty_store, "admin"), idle_admin(empty_store)
+    assert empty_store.change_password(samples.new_password(idle))
+    awake = empty_store.find_user(idle.sub)
+    assert awake is not None
+    assert [may_go(empty_store, each) for each in (admin, awake)] == [True, False]
+
+
+def test_an_admin_who_cannot_sign_in_goes_without_a_count(empty_store: Store) -> None:
+    """Losing the role, and deletion, do not lower the count."""
+    admin = made(empty_store, "admin")
+    assert may_go(empty_store, idle_admin(empty_store))
+    assert empty_store.begin_deletion(idle_admin(empty_store), mail=None)
+    assert not may_go(empty_store, admin)
+    made(empty_store, "admin")
+    assert may_go(empty_store, admin)
+
+
+def test_an_admin_without_a_password_who_wakes_does_not_count(empty_store: Store) -> None:
+    """Confirming the address is not enough."""
+    admin = made(empty_store, "admin")
+    late = replace(samples.user(roles=("admin",)), status=UserStatus.PENDING, can_sign_in=False)
+    empty_store.create_user(late, samples.credential(late))
+    assert empty_store.activate_user(late.sub) == replace(late, status=UserStatus.ACTIVE)
+    assert not may_go(empty_store, admin)
+
+
 # Accounts that wake, give way or go
 
 

@@ -93,7 +93,8 @@ def links(world: Watched) -> None:
     touched_so_far = set(world.touched)
     world.come(world.shop)
     world.cost()
-    world.links.remove(sub, sid, world.shop.partner_id, now=NOW)
+    world.links.confirm(sub, sid, world.shop.partner_id, PASSWORD, now=NOW)
+    world.links.remove(sub, sid, world.shop.partner_id, PASSWORD, now=NOW)
     world.touched |= touched_so_far
 
 
@@ -101,7 +102,7 @@ def deletes_itself(world: Watched) -> None:
     answer = world.come(world.shop)
     sid = world.claims(answer.tokens).sid or ""
     world.cost()
-    world.erasure(answer.sub, sid, "", auth_time=NOW, now=NOW)
+    world.erasure(answer.sub, sid, "", now=NOW)
 
 
 def operates(world: Watched) -> None:

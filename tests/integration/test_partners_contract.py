@@ -219,15 +219,89 @@ def test_link_stays_where_the_other_is_gone(store: Store) -> None:
     one, two = samples.link(user), samples.link(user)
     for link in (one, two):
         store.add_link(user, link)
-    assert store.remove_link(one, besides=two)
-    assert not store.remove_link(two, besides=one)
+    assert store.remove_link(user, one, besides=two)
+    parted = store.find_user(user.sub)
+    assert parted is not None
+    assert not store.remove_link(parted, two, besides=one)
     assert store.list_links(user.sub) == (two,)
 
 
 def test_removed_link_sets_its_external_id_free(store: Store) -> None:
-    """A removed link frees its external id, and a second removal changes nothing."""
-    user = ann(store)
+    """A removed link frees its external id and takes its roles along. A second removal changes nothing."""
+    user, mail = ann(store), samples.mail()
+    link = replace(samples.link(user), roles=("shop",))
+    store.add_link(user, link)
+    assert store.remove_link(user, link, mail=mail)
+    parted = replace(user, roles=("user",))
+    assert not store.remove_link(parted, link, mail=samples.mail())
+    assert (store.list_links(user.sub), store.find_external(link.partner_id, link.external_id)) == ((), None)
+    assert (store.find_user(user.sub), store.find_mail(mail.mail_id, NOW)) == (parted, mail)
+
+
+def test_link_of_an_account_that_changed_is_not_removed(store: Store) -> None:
+    """The link stays, with its roles, and no mail waits."""
+    user, mail = ann(store), samples.mail()
     link = samples.link(user)
     store.add_link(user, link)
-    assert [store.remove_link(link), store.remove_link(link)] == [True, False]
-    assert (store.list_links(user.sub), store.find_external(link.partner_id, link.external_id)) == ((), None)
+    changed = store.set_standing(user, status=user.status, roles=("user",), epoch=user.epoch)
+    assert not store.remove_link(user, link, mail=mail)
+    assert (store.list_links(user.sub), store.find_user(user.sub)) == ((link,), changed)
+    assert store.find_mail(mail.mail_id, NOW) is None
+
+
+@pytest.mark.parametrize("age", [-5, 0, 5])
+def test_account_notes_when_its_latest_link_was_confirmed(store: Store, age: int) -> None:
+    """An earlier one changes nothing, and the mail is posted with the link."""
+    user, mail = ann(store), samples.mail()
+    link = replace(samples.link(user), confirmed_at=NOW + age)
+    assert store.add_link(user, link, mail=mail)
+    assert store.find_user(user.sub) == replace(user, linked_at=max(NOW, NOW + age))
+    assert store.find_mail(mail.mail_id, NOW) == mail
+
+
+def test_link_is_confirmed_with_its_account(store: Store) -> None:
+    """The link, the account's note of it, and the mail are stored in one write."""
+    user, mail = ann(store), samples.mail()
+    link = samples.link(user)
+    store.add_link(user, link)
+    confirmed = replace(link, confirmed_at=NOW + 9)
+    assert store.confirm_link(user, confirmed, mail=mail)
+    assert (store.find_link(user.sub, link.partner_id), store.find_user(user.sub)) == (
+        confirmed,
+        replace(user, linked_at=NOW + 9),
+    )
+    assert store.find_mail(mail.mail_id, NOW) == mail
+
+
+@pytest.mark.parametrize("spoilt", ["link gone", "another identity", "account changed", "another link meanwhile"])
+def test_link_that_does_not_stand_is_not_confirmed(store: Store, spoilt: str) -> None:
+    """Neither link nor account changes, and no mail waits."""
+    user, mail = ann(store), samples.mail()
+    link = samples.link(user)
+    store.add_link(user, link)
+    read, confirmed = user, replace(link, confirmed_at=NOW + 9)
+    match spoilt:
+        case "link gone":
+            confirmed = replace(confirmed, partner_id=samples.unique("prt_"))
+        case "another identity":
+            confirmed = replace(confirmed, external_id="another")
+        case "account changed":
+            read = replace(user, epoch=2)
+        case _:
+            store.add_link(user, replace(samples.link(user), confirmed_at=NOW + 1))
+    before = store.find_user(user.sub), store.list_links(user.sub)
+    assert not store.confirm_link(read, confirmed, mail=mail)
+    assert (store.find_user(user.sub), store.list_links(user.sub)) == before
+    assert store.find_mail(mail.mail_id, NOW) is None
+
+
+def test_links_are_listed_with_their_partners(store: Store) -> None:
+    """A link whose partner is gone has none."""
+    user, partner = ann(store), samples.partner()
+    assert store.list_links_and_partners(user.sub) == ()
+    store.create_partner(partner)
+    links = samples.link(user, partner.partner_id), samples.link(user)
+    for link in links:
+        store.add_link(user, link)
+    expected = sorted(zip(links, (partner, None), strict=True), key=lambda pair: pair[0].partner_id)
+    assert store.list_links_and_partners(user.sub) == tuple(expected)

@@ -113,6 +113,35 @@ def test_a_user_is_not_found_with_anothers_session(store: Store) -> None:
     assert store.find_user_and_session(user.sub, stranger.sid, NOW) == (user, None)
 
 
+# An account, a client and one session
+
+
+@pytest.mark.parametrize("gone", ["", "user", "client", "session"])
+def test_a_user_a_client_and_a_session_are_found_at_once(store: Store, gone: str) -> None:
+    """Each is returned with every member, if it is there."""
+    user = samples.user() if gone == "user" else registered(store)
+    client, session = samples.client(), samples.worn_session(user.sub)
+    if gone != "client":
+        store.create_client(client)
+    if gone != "session":
+        store.create_session(session)
+    held = {"user": user, "client": client, "session": session} | {gone: None}
+    expected = held["user"], held["client"], held["session"]
+    assert store.find_user_client_and_session(user.sub, client.client_id, session.sid, NOW) == expected
+    assert store.find_user_and_client(user.sub, client.client_id) == expected[:2]
+
+
+def test_a_service_is_found_with_its_session(store: Store) -> None:
+    """A client may be the subject. It has no account, and its session ends as any other."""
+    client = samples.client()
+    store.create_client(client)
+    session = opened(store, samples.session(client.client_id))
+    assert [
+        store.find_user_client_and_session(client.client_id, client.client_id, session.sid, now)
+        for now in (NOW, session.expires_at)
+    ] == [(None, client, session), (None, client, None)]
+
+
 # The chain
 
 

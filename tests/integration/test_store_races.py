@@ -9,69 +9,69 @@ if TYPE_CHECKING:
     from latchkey.adapters.store import Store
 
 
-def test_one_refresh_token_advances_its_session_once(store: Store) -> None:
-    """Of fifty refreshes of one token, twenty times over, one advances the session each time, and all see its salt."""
-    for _ in range(races.ROUNDS):
+def test_one_refresh_token_advances_its_session_once(store: Store, rounds: int) -> None:
+    """Of fifty refreshes of one token, round after round, one advances the session each time, and all see its salt."""
+    for _ in range(rounds):
         races.race_for_an_advance(store)
 
 
-def test_one_repeat_is_counted_once(store: Store) -> None:
-    """Of fifty that judged a repeat by the same read, twenty times over, one counts it each time."""
-    for _ in range(races.ROUNDS):
+def test_one_repeat_is_counted_once(store: Store, rounds: int) -> None:
+    """Of fifty that judged a repeat by the same read, round after round, one counts it each time."""
+    for _ in range(rounds):
         races.race_to_count_a_repeat(store)
 
 
-def test_one_login_belongs_to_one_user(empty_store: Store) -> None:
-    """Thirty registrations of one login, twenty times over, make one user each time and leave nothing of the rest."""
-    for _ in range(races.ROUNDS):
+def test_one_login_belongs_to_one_user(empty_store: Store, rounds: int) -> None:
+    """Thirty registrations of one login, round after round, make one user each time and leave nothing of the rest."""
+    for _ in range(rounds):
         races.race_for_a_login(empty_store)
 
 
-def test_one_code_is_used_once(store: Store) -> None:
-    """Thirty uses of one code, twenty times over, succeed once each time."""
-    for _ in range(races.ROUNDS):
+def test_one_code_is_used_once(store: Store, rounds: int) -> None:
+    """Thirty uses of one code, round after round, succeed once each time."""
+    for _ in range(rounds):
         races.race_for_a_code(store)
 
 
-def test_one_writer_holds_a_lease(store: Store) -> None:
-    """Thirty writers who want one lease, twenty times over, find one holder each time, and one again when it ends."""
-    for _ in range(races.ROUNDS // 2):
+def test_one_writer_holds_a_lease(store: Store, rounds: int) -> None:
+    """Thirty writers who want one lease, round after round, find one holder each time, and one again when it ends."""
+    for _ in range(rounds // 2):
         races.race_for_a_lease(store)
 
 
-def test_the_free_attempts_are_never_more(store: Store) -> None:
-    """Thirty attempts at one counter, twenty times over, let exactly the ten free ones through each time."""
-    for _ in range(races.ROUNDS):
+def test_the_free_attempts_are_never_more(store: Store, rounds: int) -> None:
+    """Thirty attempts at one counter, round after round, let exactly the ten free ones through each time."""
+    for _ in range(rounds):
         races.race_for_attempts(store)
 
 
-def test_one_admin_stays(empty_store: Store) -> None:
-    """Thirty admins who step down at once, five times over, leave exactly one each time."""
-    for _ in range(races.ROUNDS // 4):
+def test_one_admin_stays(empty_store: Store, rounds: int) -> None:
+    """Thirty admins who step down at once, round after round, leave exactly one each time."""
+    for _ in range(rounds // 4):
         races.race_for_the_last_admin(empty_store)
 
 
-def test_one_admin_stays_when_all_delete_themselves(empty_store: Store) -> None:
-    """Thirty admins who delete their accounts at once, five times over, leave exactly one each time."""
-    for _ in range(races.ROUNDS // 4):
+def test_one_admin_stays_when_all_delete_themselves(empty_store: Store, rounds: int) -> None:
+    """Thirty admins who delete their accounts at once, round after round, leave exactly one each time."""
+    for _ in range(rounds // 4):
         races.race_of_admins_who_delete_themselves(empty_store)
 
 
 def test_one_becomes_the_first_admin(new_store: NewStore) -> None:
-    """Thirty who want to be the first admin of an empty store, three times over, make one account each time."""
+    """Thirty who want to be the first admin of an empty store, round after round, make one account each time."""
     for _ in range(3):
         races.race_for_the_first_admin(new_store())
 
 
-def test_one_external_id_belongs_to_one_user(empty_store: Store) -> None:
-    """Thirty first sign-ins of one external id, five times over, make one user each time and leave nothing else."""
-    for _ in range(races.ROUNDS // 4):
+def test_one_external_id_belongs_to_one_user(empty_store: Store, rounds: int) -> None:
+    """Thirty first sign-ins of one external id, round after round, make one user each time and leave nothing else."""
+    for _ in range(rounds // 4):
         races.race_for_an_external_id(empty_store)
 
 
-def test_one_assertion_is_used_once(store: Store) -> None:
-    """Thirty uses of one assertion, ten times over, succeed once each time."""
-    for _ in range(races.ROUNDS // 2):
+def test_one_assertion_is_used_once(store: Store, rounds: int) -> None:
+    """Thirty uses of one assertion, round after round, succeed once each time."""
+    for _ in range(rounds // 2):
         races.race_for_an_assertion(store)
 
 

@@ -19,15 +19,17 @@ class Authenticators(Codes, Outbox, Standing):
             kept = (change.user.sub, change.keep)
             if not self._stands(change.held, change.user) or (change.keep and kept not in self._sessions):
                 return False
+            if any((link.sub, link.partner_id) not in self._links for link in change.suspended):
+                return False
             if change.code and not self.consume_code(change.code.code_hash, change.code.purpose, change.now):
                 return False
             self._credentials[change.held.login] = replace(
                 change.held, password_hash=change.password_hash, epoch=change.epoch
             )
-            active = change.user.status in {UserStatus.ACTIVE, UserStatus.PENDING}
-            status = UserStatus.ACTIVE if active else change.user.status
-            standing = self._users[change.user.sub]
-            self._users[change.user.sub] = replace(standing, epoch=change.epoch, status=status)
+            changed, held = change.changed, self._users[change.user.sub]
+            self._users[changed.sub] = replace(changed, name=held.name, locale=held.locale)
+            for link in change.suspended:
+                self._links[link.sub, link.partner_id] = replace(link, roles=())
             if change.keep:
                 self._sessions[kept] = replace(self._sessions[kept], epoch=change.epoch)
             self._post(change.mail)

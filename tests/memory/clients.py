@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from latchkey.core.clients.first_party import or_built_in
 from latchkey.core.clients.store import MAX_API_KEYS, ApiKeyChanges, ClientChanges
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.model import ApiKey, Client, given
@@ -24,7 +25,7 @@ class Clients(State):
     def find_client(self, client_id: str) -> Client | None:
         """Return the client, enabled or not."""
         with self._lock:
-            return self._clients.get(client_id)
+            return or_built_in(client_id, self._clients.get(client_id))
 
     def list_clients(self, *, after: str, limit: int) -> Page[Client]:
         """Return the clients in the order of their ids, from behind `after`."""
@@ -70,11 +71,6 @@ class Clients(State):
         with self._lock:
             key = self._api_keys.get(key_id)
         return None if key is None or (key.expires_at is not None and key.expires_at <= now) else key
-
-    def find_api_key_and_client(self, key_id: str, client_id: str, now: int) -> tuple[ApiKey | None, Client | None]:
-        """Return key and client."""
-        with self._lock:
-            return self.find_api_key(key_id, now), self.find_client(client_id)
 
     def list_api_keys(self, client_id: str, *, after: str, limit: int) -> Page[ApiKey]:
         """Return the keys of one client, or of all, expired ones too."""

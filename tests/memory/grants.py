@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from latchkey.core.clients.first_party import or_built_in
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.grants.store import Advance, Rotation
-from latchkey.core.model import Session, User
+from latchkey.core.model import Client, Session, User
 from latchkey.core.throttle import Counter
 from tests.memory.state import State
 from tests.memory.throttle import window_of
@@ -34,6 +35,18 @@ class Sessions(State):
         """Return the account, and the session if it is alive."""
         with self._lock:
             return self._users.get(sub), self.find_session(sub, sid, now)
+
+    def find_user_and_client(self, sub: str, client_id: str) -> tuple[User | None, Client | None]:
+        """Return account and client."""
+        with self._lock:
+            return self._users.get(sub), or_built_in(client_id, self._clients.get(client_id))
+
+    def find_user_client_and_session(
+        self, sub: str, client_id: str, sid: str, now: int
+    ) -> tuple[User | None, Client | None, Session | None]:
+        """Return account and client, and the session if it is alive."""
+        with self._lock:
+            return *self.find_user_and_client(sub, client_id), self.find_session(sub, sid, now)
 
     def list_sessions(self, sub: str, now: int) -> tuple[Session, ...]:
         """Return the live sessions of a subject, oldest first."""

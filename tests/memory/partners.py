@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from latchkey.core.model import Link, Partner, User
+from latchkey.core.model import Link, Mail, Partner, User
 from latchkey.core.paging import Page
+from tests.memory.mail import Outbox
 from tests.memory.standing import standing_of
 from tests.memory.state import State, page_of
 
@@ -57,7 +58,7 @@ class Partners(State):
             return True
 
 
-class Links(State):
+class Links(Outbox):
     """Implements `AssertionStore` and `LinkStore`."""
 
     def use_assertion(self, digest: str, *, until: int) -> bool:  # memory is never swept
@@ -98,19 +99,40 @@ class Links(State):
             if (link.partner_id, link.external_id) in self._externals or user.sub in self._users:
                 return False
             self._users[user.sub] = user
-            return self.add_link(user, link)
+            self._links[link.sub, link.partner_id] = link
+            self._externals[link.partner_id, link.external_id] = link.sub
+            return True
 
-    def add_link(self, user: User, link: Link) -> bool:
+    def add_link(self, user: User, link: Link, *, mail: Mail | None = None) -> bool:
         """Link an external id to an account that has not changed since it was read."""
         with self._lock:
-            standing, place = self._users.get(user.sub), (link.sub, link.partner_id)
-            if standing is None or standing_of(standing) != standing_of(user) or place in self._links:
-                return False
-            if (link.partner_id, link.external_id) in self._externals:
+            place = link.sub, link.partner_id
+            taken = place in self._links or (link.partner_id, link.external_id) in self._externals
+            if taken or not self._is_as_read(user):
                 return False
             self._externals[link.partner_id, link.external_id] = link.sub
-            self._links[place] = link
+            self._link(link, mail)
             return True
+
+    def confirm_link(self, user: User, link: Link, *, mail: Mail | None = None) -> bool:
+        """Store when a link was confirmed."""
+        with self._lock:
+            held = self.find_link(link.sub, link.partner_id)
+            if held is None or held.external_id != link.external_id or not self._is_as_read(user):
+                return False
+            self._link(replace(held, confirmed_at=link.confirmed_at), mail)
+            return True
+
+    def _link(self, link: Link, mail: Mail | None) -> None:
+        """Store a link that was made or confirmed just now, with its account and its mail."""
+        user = self._users[link.sub]
+        self._links[link.sub, link.partner_id] = link
+        self._users[link.sub] = replace(user, linked_at=max(user.linked_at, link.confirmed_at))
+        self._post(mail)
+
+    def _is_as_read(self, user: User) -> bool:
+        standing = self._users.get(user.sub)
+        return standing is not None and standing_of(standing) == standing_of(user)
 
     def find_link(self, sub: str, partner_id: str) -> Link | None:
         """Return the link of an account with a partner."""
@@ -127,27 +149,34 @@ class Links(State):
         with self._lock:
             return tuple(self._links[place] for place in sorted(self._links) if place[0] == sub)
 
+    def list_links_and_partners(self, sub: str) -> tuple[tuple[Link, Partner | None], ...]:
+        """Return the links of an account with their partners."""
+        with self._lock:
+            return tuple((link, self._partners.get(link.partner_id)) for link in self.list_links(sub))
+
     def renew_link(self, user: User, renewed: User, link: Link) -> bool:
         """Store what a partner now says, if the account has not changed since it was read."""
         with self._lock:
-            standing = self._users.get(user.sub)
-            if (
-                standing is None
-                or standing_of(standing) != standing_of(user)
-                or self.find_link(link.sub, link.partner_id) is None
-            ):
+            held = self.find_link(link.sub, link.partner_id)
+            if held is None or not self._is_as_read(user):
                 return False
+            standing = self._users[user.sub]
             self._users[user.sub] = replace(standing, roles=renewed.roles, name=renewed.name, locale=renewed.locale)
-            self._links[link.sub, link.partner_id] = link
+            self._links[link.sub, link.partner_id] = replace(held, roles=link.roles, attributes=link.attributes)
             return True
 
-    def remove_link(self, link: Link, *, besides: Link | None = None) -> bool:
-        """Remove a link and free its external id."""
+    def remove_link(self, user: User, link: Link, *, besides: Link | None = None, mail: Mail | None = None) -> bool:
+        """Remove a link with the roles that it gave, and free its external id."""
         with self._lock:
-            if any((each.sub, each.partner_id) not in self._links for each in (link, besides) if each):
+            gone = any((each.sub, each.partner_id) not in self._links for each in (link, besides) if each)
+            if gone or not self._is_as_read(user):
                 return False
             del self._links[link.sub, link.partner_id]
             self._externals.pop((link.partner_id, link.external_id), None)
+            standing = self._users[user.sub]
+            roles = tuple(role for role in standing.roles if role not in link.roles)
+            self._users[user.sub] = replace(standing, roles=roles)
+            self._post(mail)
             return True
 
     def forget_links(self, sub: str) -> int:

@@ -29,4 +29,4 @@ class Standing(State):
 
 
 def standing_of(user: User) -> tuple[object, ...]:
-    return user.login, user.status, user.roles, user.epoch
+    return user.login, user.status, user.roles, user.epoch, user.linked_at

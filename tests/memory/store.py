@@ -20,6 +20,7 @@ class MemoryStore(
     Authenticators,
     Users,
     Sessions,
+    Links,
     Codes,
     Outbox,
     Clients,
@@ -29,6 +30,5 @@ class MemoryStore(
     Roles,
     Audit,
     Partners,
-    Links,
 ):
     """Implements `latchkey.adapters.store.Store`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from latchkey.core.credentials.logins import look_of
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.model import Credential, Mail, User, UserStatus, is_active_admin
 from latchkey.core.paging import Page
@@ -21,8 +22,8 @@ class Users(Outbox, Standing):
     def create_user(self, user: User, credential: Credential, *, mail: Mail | None = None) -> None:
         """Store both or neither; raise `USER_EXISTS` when the login is taken."""
         with self._lock:
-            logins = {credential.login, user.username} - {""}
-            if logins & (self._credentials.keys() | self._aliases.keys()) or user.sub in self._users:
+            logins = [login for login in (credential.login, user.username) if login]
+            if self.find_credentials(logins) or user.sub in self._users:
                 raise ServiceError(Errors.USER_EXISTS, "the login is taken")
             self._credentials[credential.login] = credential
             if user.username:
@@ -40,10 +41,9 @@ class Users(Outbox, Standing):
     def find_credentials(self, logins: Sequence[str]) -> Mapping[str, Credential]:
         """Return the credentials of those logins that are taken."""
         with self._lock:
-            aliases = {
-                login: Credential(login, self._aliases[login], "", 0) for login in logins if login in self._aliases
-            }
-            return {login: self._credentials[login] for login in logins if login in self._credentials} | aliases
+            aliases = {login: Credential(login, sub, "", 0) for login, sub in self._aliases.items()}
+            taken = {look_of(login): credential for login, credential in (self._credentials | aliases).items()}
+            return {login: taken[look_of(login)] for login in logins if look_of(login) in taken}
 
     def update_profile(self, sub: str, changes: Mapping[str, str]) -> User | None:
         """Set `name` and `locale` members; any other raises `ValueError`."""

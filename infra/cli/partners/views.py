@@ -20,6 +20,7 @@ IN_LISTS = Columns(_HEADINGS, spare=("jwks_uri", "keys", "profile", "issuer", "s
 CARD = Columns(
     _HEADINGS
     | {
+        "alg": "Algorithm of its keys",
         "audience": "Audience",
         "tenant": "Tenant",
         "org": "Org",
@@ -31,6 +32,7 @@ CARD = Columns(
         "tokens_per_minute": "Tokens a minute",
         "max_users": "Most users",
         "profile_updates": "Profile updates",
+        "managed": "Managed",
         "created_at": "Created",
     }
 )

@@ -16,6 +16,8 @@ from infra.cli.answers import Answer, read_answer
 from infra.cli.errors import BadAnswer, Unreachable
 from infra.cli.service.problems import Refused, read_problem
 from infra.cli.terminal.screen import WAITING, waiting
+from latchkey.signing.base64url import b64url_decode
+from latchkey.signing.strict_json import loads, string_member
 
 if TYPE_CHECKING:
     import httpx
@@ -61,6 +63,18 @@ class Api:
         other = copy.copy(self)
         other._authorization = {"Authorization": f"Bearer {token}"}  # noqa: SLF001 - a copy of our own
         return other
+
+    @property
+    def caller(self) -> str:
+        """The subject that the access token names, or nothing.
+
+        The token is not verified, so this may decide whether to ask, and nothing else.
+        """
+        try:
+            claims = loads(b64url_decode(self._authorization["Authorization"].split(".")[1]))
+            return string_member(claims, "sub") if isinstance(claims, dict) else ""
+        except (LookupError, ValueError):
+            return ""
 
     def get(self, path: str, doing: str = WAITING) -> Answer:
         """Read; raise `Refused`, `Unreachable` or `BadAnswer`, as the others do. A terminal shows `doing` meanwhile."""

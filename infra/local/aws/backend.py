@@ -20,6 +20,7 @@ from botocore.client import BaseClient
 from moto import mock_aws
 
 from infra.local.aws.moto_cost import in_proportion
+from infra.local.aws.moto_pace import direct
 from infra.local.stack.account import REGION
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def running(observe: Observer | None = None, check: Observer | None = None) -> I
         patch.dict(os.environ, environment),
         mock_aws(),
         in_proportion(),
+        direct(),
         patch.object(BaseClient, _EVERY_CALL, _locked(call, observe, check)),
     ):
         yield

@@ -273,8 +273,8 @@ def test_generated_key_is_named_by_its_thumbprint(alg: Algorithm) -> None:
     assert (key.alg, key.state, key.published_at, key.activates_at) == (alg, KeyState.NEXT, NOW, None)
 
 
-def test_generated_rsa_key_has_3072_bits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An RSA key is asked for with 3072 bits and the exponent 65537."""
+def test_generated_rsa_key_has_2048_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An RSA key is asked for with 2048 bits and the exponent 65537."""
     asked: list[Any] = []
 
     def generate_private_key(*parameters: int) -> object:
@@ -283,7 +283,7 @@ def test_generated_rsa_key_has_3072_bits(monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.setattr(rsa, "generate_private_key", generate_private_key)
     generate(Algorithm.RS256, now=NOW, entropy=entropy, state=KeyState.CURRENT)
-    assert asked == [(65537, 3072)]
+    assert asked == [(65537, 2048)]
 
 
 def test_generated_rsa_key_has_the_size_asked_for() -> None:

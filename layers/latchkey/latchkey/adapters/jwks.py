@@ -13,6 +13,7 @@ from threading import Lock
 from typing import Generic, NamedTuple, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
+from latchkey import __version__
 from latchkey.adapters.last_good import LastGood, Patience, Unreadable
 from latchkey.signing import accepted
 from latchkey.signing.accepted import Accepted
@@ -25,6 +26,11 @@ UNKNOWN_KID_PAUSE = 10
 _PATIENCE = Patience(fresh=300, stale=LAST_GOOD, pause=UNKNOWN_KID_PAUSE, pause_empty=1)
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _OK = 200
+_HEADERS = {
+    "Accept": "application/json",
+    "Connection": "close",
+    "User-Agent": f"latchkey/{__version__}",  # AWS's common rules for firewalls turn away a request without it
+}
 
 K = TypeVar("K")
 
@@ -70,6 +76,13 @@ class KeyCache(Generic[K]):
         if kid not in copy.value and self._keys.is_failing:
             raise KeysUnavailable("kid is unknown, and the keys cannot be read again")
         return copy.value.get(kid)
+
+    def list(self) -> tuple[K, ...]:
+        """Return all keys. Raises `KeysUnavailable` where there are none."""
+        try:
+            return tuple(self._keys.get().value.values())
+        except Unreadable as error:
+            raise KeysUnavailable(str(error)) from error
 
     def _passes_gate(self) -> bool:
         with self._gate:
@@ -136,7 +149,7 @@ def exchanged(connection: HTTPConnection, uri: SplitResult, max_bytes: int) -> b
     """Return the body of a JWKS asked for over this connection, which ends with it. Raises `Unreadable`, `OSError`."""
     try:
         target = f"{uri.path or '/'}?{uri.query}" if uri.query else uri.path or "/"
-        connection.request("GET", target, headers={"Accept": "application/json", "Connection": "close"})
+        connection.request("GET", target, headers=_HEADERS)
         response = connection.getresponse()
         if response.status != _OK:
             raise Unreadable(f"JWKS: status {response.status}")

@@ -71,8 +71,36 @@ class Errors(Enum):
     FORBIDDEN = ErrorKind(
         "forbidden", 403, "Forbidden", "This token does not carry the permission needed.", "insufficient_scope"
     )
+    FRESH_SIGN_IN_REQUIRED = ErrorKind(
+        "fresh_sign_in_required",
+        403,
+        "Fresh sign-in required",
+        "This needs a person who has signed in within the last 10 minutes. A service cannot do it.",
+        "insufficient_user_authentication",
+    )
     ACCOUNT_DISABLED = ErrorKind(
         "account_disabled", 403, "Account disabled", "This account is disabled or deleted.", "invalid_grant"
+    )
+    LINK_SUSPENDED = ErrorKind(
+        "link_suspended",
+        403,
+        "Link suspended",
+        "The password was reset by mail since this link was confirmed. Sign in with the password and confirm the link.",
+        "invalid_grant",
+    )
+    OWN_SIGN_IN_REQUIRED = ErrorKind(
+        "own_sign_in_required",
+        403,
+        "Own sign-in required",
+        "A partner opened this session. Sign in with your own password to do this.",
+        "access_denied",
+    )
+    RECENT_SIGN_IN_REQUIRED = ErrorKind(
+        "recent_sign_in_required",
+        403,
+        "Recent sign-in required",
+        "Sign in again, and repeat this within 10 minutes.",
+        "access_denied",
     )
     NOT_FOUND = ErrorKind("not_found", 404, "Not found", "This resource does not exist.", "invalid_request")
     USER_EXISTS = ErrorKind("user_exists", 409, "User exists", "This login is taken.", "invalid_request")
@@ -86,7 +114,9 @@ class Errors(Enum):
         "Someone else changed this at the same time. Read it and try again.",
         "invalid_request",
     )
-    LAST_ADMIN = ErrorKind("last_admin", 409, "Last admin", "At least one active admin must remain.", "invalid_request")
+    LAST_ADMIN = ErrorKind(
+        "last_admin", 409, "Last admin", "At least one active admin who can sign in must remain.", "invalid_request"
+    )
     ADMIN_EXISTS = ErrorKind(
         "admin_exists",
         409,
@@ -103,6 +133,13 @@ class Errors(Enum):
     )
     BUILT_IN_ROLE = ErrorKind(
         "built_in_role", 409, "Built-in role", "This role is built in and cannot be changed.", "invalid_request"
+    )
+    IN_USE = ErrorKind(
+        "in_use",
+        409,
+        "In use",
+        "The service itself needs this, so it cannot be deleted or disabled.",
+        "invalid_request",
     )
     LIMIT_REACHED = ErrorKind(
         "limit_reached", 409, "Limit reached", "The maximum number of these is reached.", "invalid_request"

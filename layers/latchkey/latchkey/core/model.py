@@ -67,8 +67,9 @@ class User:
     bring: it opens the account as `login` does, and receives no mail.
 
     `verified_at` is when the owner proved that they read the mail of `login`; 0 means never. `reset_at` is when a code
-    from a mail last set the password; 0 means never. `can_sign_in` says whether the account has an authenticator of its
-    own, such as a password; links with partners do not count.
+    from a mail last set the password; 0 means never. `linked_at` is the latest `confirmed_at` of its links; no reset is
+    earlier. `can_sign_in` says whether the account has an authenticator of its own, such as a password; links with
+    partners do not count.
     """
 
     sub: str
@@ -82,13 +83,17 @@ class User:
     source: str = ""
     verified_at: int = 0
     reset_at: int = 0
+    linked_at: int = 0
     can_sign_in: bool = False
     username: str = ""
 
 
 def is_active_admin(user: User) -> bool:
-    """Say whether this account counts for the rule that one admin stays."""
-    return user.status is UserStatus.ACTIVE and ADMIN_ROLE in user.roles
+    """Say whether this account counts for the rule that one admin stays.
+
+    An admin who cannot sign in does not, and sessions that a partner opens operate nothing.
+    """
+    return user.status is UserStatus.ACTIVE and ADMIN_ROLE in user.roles and user.can_sign_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +208,7 @@ class Partner:
     profile has such a claim. `role_map` maps the partner's roles to ours. `allow_missing` names the claims that may be
     absent. A limit of 0 means no limit. `closed_until` is when the partner was last disabled or enabled again: the
     sessions that it opened before that have ended. `managed` marks an employer's sign-in: a reset of the password does
-    not suspend its links. `version` rises with every change.
+    not suspend its links. `alg` is the algorithm of published keys that name none. `version` rises with every change.
     """
 
     partner_id: str
@@ -228,6 +233,7 @@ class Partner:
     allow_missing: tuple[str, ...] = ()
     profile_updates: ProfileUpdates = ProfileUpdates.FIRST
     managed: bool = False
+    alg: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +253,24 @@ class Link:
     attributes: str = "{}"
     first: str = "{}"
     confirmed_at: int = 0
+
+
+def is_live(link: Link, partner: Partner, *, reset_at: int) -> bool:
+    """Say whether a link opens its account, whose password was last reset by mail at `reset_at`.
+
+    A reset suspends the links that were confirmed in the same second or before. The links of a managed partner stay.
+    """
+    return partner.managed or link.confirmed_at > reset_at
+
+
+def upholds(partner: Partner | None, link: Link | None, session: Session, *, reset_at: int) -> bool:
+    """Say whether a partner still stands behind a session that it opened, and its link still opens the account.
+
+    A session that began while the partner was disabled or the link was removed was not ended with the others.
+    """
+    if partner is None or partner.status is not Status.ACTIVE or session.created_at <= partner.closed_until:
+        return False
+    return link is not None and is_live(link, partner, reset_at=reset_at)
 
 
 class CodePurpose(StrEnum):
@@ -278,6 +302,8 @@ class MailKind(StrEnum):
     CHANGE_EMAIL = "change_email"
     PASSWORD_CHANGED = "password_changed"  # noqa: S105 - the name of a notice
     EMAIL_CHANGED = "email_changed"
+    IDENTITY_LINKED = "identity_linked"
+    IDENTITY_UNLINKED = "identity_unlinked"
     REFRESH_REUSE = "refresh_reuse"
     ACCOUNT_DELETED = "account_deleted"
 

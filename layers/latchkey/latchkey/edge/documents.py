@@ -89,4 +89,5 @@ def link(stored: Link) -> dict[str, Any]:
         "roles": stored.roles,
         "attributes": json.loads(stored.attributes) | json.loads(stored.first),
         "created_at": stored.created_at,
+        "confirmed_at": stored.confirmed_at,
     }

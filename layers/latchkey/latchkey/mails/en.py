@@ -44,6 +44,21 @@ WORDS = {
             "If it was not you, write to the people behind {{ service }} at once.",
         ),
     ),
+    "identity_linked": Words(
+        "A new way to sign in",
+        (
+            "From now on, {{ partner }} can sign you in to your account at {{ service }}.",
+            "If it was not you, set a new password at once with a code from a mail: ask the app for one.",
+            "This also stops every sign-in through a linked service until you confirm it again.",
+        ),
+    ),
+    "identity_unlinked": Words(
+        "A way to sign in was removed",
+        (
+            "From now on, {{ partner }} cannot sign you in to your account at {{ service }}.",
+            "If it was not you, set a new password at once with a code from a mail: ask the app for one.",
+        ),
+    ),
     "refresh_reuse": Words(
         "A device was signed out",
         (

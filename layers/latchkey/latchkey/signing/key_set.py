@@ -32,7 +32,7 @@ from latchkey.signing.tokens import MAX_LEEWAY
 
 KeyPair: TypeAlias = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
-RSA_BITS = 3072
+RSA_BITS = 2048
 """The default size of an RSA key."""
 
 _RSA_EXPONENT = 65537

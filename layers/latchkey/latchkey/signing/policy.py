@@ -64,6 +64,7 @@ _AUDIENCE_MEMBERS = ("audience", "next_audience", "previous_audiences", "aud")
 _OTHER_MEMBERS = ("format", *_ISSUER_MEMBERS[:3], *_AUDIENCE_MEMBERS[:3])
 _REFRESH_SECRET_BYTES = 32
 _ID_BYTES = 16
+_BITS_WITHOUT_MEMBER = 3072  # the size of all RSA keys before documents named it
 _SECRETS = "keys"  # members whose names end like this hold secrets
 _LIVE_REFRESH_KEYS = 2  # the key that signs, and the key that signs next
 
@@ -401,7 +402,7 @@ def _policy(members: Mapping[str, object]) -> SigningPolicy:
         refresh_keys=tuple(
             _read_refresh_key(_object(item, "refresh_keys")) for item in _array(members, "refresh_keys")
         ),
-        rsa_bits=integer_member(members, "rsa_bits") if "rsa_bits" in members else RSA_BITS,
+        rsa_bits=integer_member(members, "rsa_bits") if "rsa_bits" in members else _BITS_WITHOUT_MEMBER,
         unknown=_unknown(members, *_OTHER_MEMBERS, *_names(SigningPolicy)),
     )
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.model import Partner, Status
@@ -174,7 +175,35 @@ def test_address_of_keys_is_plain_https(world: PartnerWorld, address: str) -> No
 @pytest.mark.parametrize("address", ["https://keys.example/jwks.json?v=1", "https://[2606:4700::1]:8443/", "https://k"])
 def test_address_of_keys_is_kept(world: PartnerWorld, address: str) -> None:
     """The address is stored as it was given."""
+    world.published.keys[address] = {"k1": Signer().key()}
     assert world.set_partner(keyless(world), jwks_uri=address).jwks_uri == address
+
+
+def test_address_without_a_usable_key_is_refused_when_it_is_registered(world: PartnerWorld) -> None:
+    """The operator is told at once, and not by the first user who cannot sign in."""
+    address = "https://keys.example/"
+    with refuses(Errors.VALIDATION_FAILED) as refused:
+        world.admin.create(ADMIN, new_partner("S", "https://s.example", jwks_uri=address), now=NOW)
+    assert (refused.value.fields[0].field, refused.value.fields[0].code) == ("jwks_uri", "no_usable_key")
+    world.published.keys[address] = {"k1": Signer().key()}
+    with refuses(Errors.VALIDATION_FAILED) as refused:
+        world.set_partner(keyless(world), jwks_uri=address, alg="RS256")
+    assert refused.value.fields[0].code == "fits_no_key"
+    [partner] = world.store.list_partners(after="", limit=9).items
+    assert (partner.jwks_uri, partner.alg) == ("", "")
+    assert world.set_partner(partner, jwks_uri=address, alg="ES256").alg == "ES256"
+    del world.published.keys[address]
+    assert world.set_partner(partner, name="T").name == "T"  # another change does not depend on it
+
+
+def test_keys_without_kid_are_few_enough_to_be_tried(world: PartnerWorld) -> None:
+    """A token without `kid` is tried with three keys of its algorithm at most, so a fourth would never count."""
+    lax = world.partner("https://lax.example", [Signer(f"k{number}") for number in range(3)], allow_missing=("kid",))
+    with refuses(Errors.VALIDATION_FAILED) as refused:
+        world.admin.add_key(ADMIN, lax.partner_id, Signer("k3").key())
+    assert refused.value.fields[0].code == "too_many_alike"
+    ed = Signer("k3", "EdDSA", Ed25519PrivateKey.generate())
+    assert len(world.admin.add_key(ADMIN, lax.partner_id, ed.key()).keys) == 4
 
 
 def test_keys_come_from_one_place(world: PartnerWorld) -> None:
@@ -204,7 +233,8 @@ def test_key_without_an_id_is_called_by_its_thumbprint() -> None:
         {"pem": "", "jwk": None},
         {"pem": "x", "jwk": {}},
         {"pem": "x", "jwk": None},
-        {"pem": Signer().pem(), "jwk": None, "alg": ""},
+        {"pem": Signer().pem(), "jwk": None, "alg": "HS256"},
+        {"pem": Signer().pem(), "jwk": None, "alg": "RS256"},
         {"pem": Signer().pem(), "jwk": None, "kid": "a/b"},
         {"pem": "", "jwk": Signer("a b").key().to_jwk()},
     ],

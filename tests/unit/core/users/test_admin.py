@@ -223,3 +223,14 @@ def test_mail_to_an_admin_is_an_admins_to_send(office: Office) -> None:
     missing = replace(office.ann, sub="usr_missing")
     refused = [no_mail(office.admin, office.desk, user) for user in (office.boss, missing)]
     assert refused == [Errors.FORBIDDEN, Errors.NOT_FOUND]
+
+
+def test_admin_without_a_password_does_not_stand_in_for_the_last_one(office: Office) -> None:
+    """Until that admin has set a password, the other one can be neither disabled nor demoted."""
+    ghost = Registration("ghost@example.com", None)
+    made = office.admin.create(office.operator, ghost, ("admin",), now=NOW)
+    for wanted in (Standing(status=UserStatus.DISABLED), Standing(roles=("user",))):
+        assert office.refuses(Errors.LAST_ADMIN, office.operator, office.boss, wanted)
+    office.admin.send_reset(office.operator, made.sub, now=NOW)
+    office.world.passwords.reset(office.world.code(MailKind.RESET), PASSWORD, now=NOW)
+    assert office.admin.change(office.operator, office.boss.sub, Standing(status=UserStatus.DISABLED))

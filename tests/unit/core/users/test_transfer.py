@@ -275,7 +275,7 @@ def test_hashes_go_out_soon_after_a_sign_in_alone(movers: Movers, age: int, allo
     if allowed:
         movers.transfer.hand_out(operator, after="", limit=1, now=NOW)
     else:
-        with refuses(Errors.FORBIDDEN):
+        with refuses(Errors.FRESH_SIGN_IN_REQUIRED):
             movers.transfer.hand_out(operator, after="", limit=1, now=NOW)
 
 
@@ -313,6 +313,14 @@ def test_sessions_of_a_deleted_account_stay_dead(movers: Movers) -> None:
         world.refresh(tokens, now=NOW + 1)
 
 
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_record_whose_login_looks_like_another_is_refused(movers: Movers, dry_run: bool) -> None:
+    """It is neither imported nor the same account, though neither record has a password."""
+    assert outcome(movers.bring_in(ImportRecord("capa"))) == (1, 0, [])
+    look_alike = ImportRecord("\u0441\u0430\u0440\u0430")  # Cyrillic
+    assert outcome(movers.bring_in(look_alike, dry_run=dry_run)) == (0, 0, [Errors.USER_EXISTS])
+
+
 # What a repeated record meets
 
 
@@ -343,6 +351,13 @@ BATCHES: dict[str, tuple[ImportRecord, ...]] = {
     "a user name that is taken": (replace(ANN, username="ann"), ImportRecord("bob@example.com", OTHER, "ann")),
     "a login that is a user name": (replace(ANN, username="ann"), ImportRecord("ann", OTHER)),
     "a user name that is a login": (ImportRecord("ann", OTHER), replace(ANN, username="ann")),
+    "a look-alike": (ImportRecord("capa"), ImportRecord("\u0441\u0430\u0440\u0430")),
+    "a look-alike as a user name": (ImportRecord("capa"), ImportRecord(LOGIN, None, "\u0441\u0430\u0440\u0430")),
+    "one user name for two without hashes": (
+        ImportRecord("a@b.example", None, "ann"),
+        ImportRecord("b@b.example", None, "ann"),
+    ),
+    "both logins again": (ImportRecord(LOGIN, None, "ann"), ImportRecord(LOGIN, None, "ann")),
     "a refused one first": (replace(ANN, roles=("wizard",)), ANN),
     "three": (ANN, replace(ANN, password_hash=OTHER), ANN),
 }

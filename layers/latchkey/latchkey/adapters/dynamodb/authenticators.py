@@ -8,7 +8,7 @@ from latchkey.adapters.dynamodb import items, standing
 from latchkey.adapters.dynamodb.mail import USABLE, waiting
 from latchkey.adapters.dynamodb.table import Change, TablePart
 from latchkey.core.authenticators.store import NewLogin, NewPassword
-from latchkey.core.model import Credential, OneTimeCode, User, UserStatus
+from latchkey.core.model import Credential, Link, OneTimeCode, User, UserStatus
 
 _CREDENTIAL_STANDS = "#sub = :sub AND #password_hash = :held AND #epoch = :held_epoch"
 
@@ -17,10 +17,8 @@ class Authenticators(TablePart):
     """Implements `AuthenticatorStore`."""
 
     def change_password(self, change: NewPassword) -> bool:
-        """Replace hash and epoch, and make the changes that belong to it, or do nothing."""
-        user, held = change.user, change.held
-        status = UserStatus.ACTIVE if user.status is UserStatus.PENDING else user.status
-        changed = replace(user, epoch=change.epoch, status=status)
+        """Replace hash and account, and make the changes that belong to it, or do nothing."""
+        user, held, changed = change.user, change.held, change.changed
         changes = [
             Change(
                 items.login(held.login),
@@ -28,9 +26,10 @@ class Authenticators(TablePart):
                 _CREDENTIAL_STANDS,
                 set="#password_hash = :hash, #epoch = :next",
             ),
-            standing.restood(user, changed),
+            standing.with_new_password(user, changed),
             *standing.recounted(user, changed),
             *_used(change.code, change.now),
+            *(_without_roles(link) for link in change.suspended if link.roles),
         ]
         if change.keep:
             key = items.session(user.sub, change.keep)
@@ -66,6 +65,11 @@ class Authenticators(TablePart):
 
 def _as_read(held: Credential) -> dict[str, items.Value]:
     return {"sub": held.sub, "held": held.password_hash, "held_epoch": held.epoch}
+
+
+def _without_roles(link: Link) -> Change:
+    none: dict[str, items.Value] = {"roles": ()}
+    return Change(items.link(link.sub, link.partner_id), none, "attribute_exists(#pk)", set="#roles = :roles")
 
 
 def _used(code: OneTimeCode | None, now: int) -> tuple[Change, ...]:

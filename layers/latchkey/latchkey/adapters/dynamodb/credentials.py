@@ -19,11 +19,11 @@ class Credentials(TablePart):
         return items.decode(User, item) if item else None
 
     def find_credential(self, login: str) -> Credential | None:
-        """Return the credential of a canonical login."""
+        """Return the credential of a canonical login, and not that of one that looks like it."""
         item = self._table.get(items.login(login))
-        if item and ALIAS in item:
-            return self._of_account(item["sub"]["S"])
-        return credential_of(item) if item else None
+        if item is None or item["login"]["S"] != login:
+            return None
+        return self._of_account(item["sub"]["S"]) if ALIAS in item else credential_of(item)
 
     def _of_account(self, sub: str) -> Credential | None:
         """Return the credential of an account's first login. It may have moved to another login between the reads."""

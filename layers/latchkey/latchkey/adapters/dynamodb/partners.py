@@ -7,8 +7,9 @@ from dataclasses import fields
 
 from latchkey.adapters.dynamodb import items, standing
 from latchkey.adapters.dynamodb.items import LINGER, Item, Key
+from latchkey.adapters.dynamodb.mail import waiting
 from latchkey.adapters.dynamodb.table import Change, TablePart, Write
-from latchkey.core.model import Link, Partner, User
+from latchkey.core.model import Link, Mail, Partner, User
 from latchkey.core.paging import Page
 
 _FIXED = frozenset({"partner_id", "issuer", "created_at"})
@@ -115,10 +116,19 @@ class Links(TablePart):
         records = (*_linked(link), items.encode(items.user(user.sub), user), standing.line(user))
         return self._table.put_all_new(records, also=standing.counted(user))
 
-    def add_link(self, user: User, link: Link) -> bool:
+    def add_link(self, user: User, link: Link, *, mail: Mail | None = None) -> bool:
         """Link an external id to an account that stands as it was read."""
-        stands = Change(items.user(user.sub), standing.read(user), _STANDS, set="#status = :status_read")
-        return all(self._table.change_all((stands,), _linked(link)))
+        return all(self._table.change_all((_linking(user, link),), (*_linked(link), *waiting(mail))))
+
+    def confirm_link(self, user: User, link: Link, *, mail: Mail | None = None) -> bool:
+        """Store when a link was confirmed, if it still leads to the same identity."""
+        confirmed = Change(
+            items.link(link.sub, link.partner_id),
+            {"id": link.external_id, "now": link.confirmed_at},
+            "#external_id = :id",
+            set="#confirmed_at = :now",
+        )
+        return all(self._table.change_all((_linking(user, link), confirmed), waiting(mail)))
 
     def find_link(self, sub: str, partner_id: str) -> Link | None:
         """Return the link of an account with a partner."""
@@ -137,6 +147,14 @@ class Links(TablePart):
     def list_links(self, sub: str) -> tuple[Link, ...]:
         """Return the links of an account, by partner."""
         return tuple(items.decode(Link, item) for item in self._table.query(items.user(sub).pk, items.LINK))
+
+    def list_links_and_partners(self, sub: str) -> tuple[tuple[Link, Partner | None], ...]:
+        """Return the links of an account with their partners: one query, and one batch if there are any."""
+        links = self.list_links(sub)
+        keys = [items.partner(link.partner_id) for link in links]
+        found = self._table.get_each(keys)
+        partners = [items.decode(Partner, found[key]) if key in found else None for key in keys]
+        return tuple(zip(links, partners, strict=True))
 
     def renew_link(self, user: User, renewed: User, link: Link) -> bool:
         """Store the data of a new token, if the account is unchanged since it was read."""
@@ -157,18 +175,26 @@ class Links(TablePart):
         )
         return all(self._table.change_all(changes))
 
-    def remove_link(self, link: Link, *, besides: Link | None = None) -> bool:
-        """Remove a link and free its external id."""
+    def remove_link(self, user: User, link: Link, *, besides: Link | None = None, mail: Mail | None = None) -> bool:
+        """Remove a link with the roles that it gave, and free its external id."""
+        own = tuple(role for role in user.roles if role not in link.roles)
         changes = (
+            Change(items.user(user.sub), {**standing.read(user), "roles": own}, _STANDS, set="#roles = :roles"),
             *([_still_there(besides)] if besides else []),
             Change(items.link(link.sub, link.partner_id), {"id": link.external_id}, "#external_id = :id"),
             Change(items.external(link.partner_id, link.external_id), {"sub": link.sub}, "#sub = :sub"),
         )
-        return all(self._table.change_all(changes))
+        return all(self._table.change_all(changes, waiting(mail)))
 
     def forget_links(self, sub: str) -> int:
         """Delete the links of an account, but keep its external ids reserved."""
         return sum(self._table.delete(items.link(sub, link.partner_id)) for link in self.list_links(sub))
+
+
+def _linking(user: User, link: Link) -> Change:
+    """Return the step that notes a link with its account, which fails unless that stands as it was read."""
+    values = {**standing.read(user), "linked_at": max(user.linked_at, link.confirmed_at)}
+    return Change(items.user(user.sub), values, _STANDS, set="#linked_at = :linked_at")
 
 
 def _still_there(link: Link) -> Change:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from latchkey.adapters.dynamodb import items
 from latchkey.adapters.dynamodb.items import Item, Value
@@ -10,8 +11,8 @@ from latchkey.adapters.dynamodb.table import Change, Table
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.model import User, is_active_admin
 
-AS_READ = "#login = :login_read AND #status = :status_read AND #roles = :roles_read AND #epoch = :epoch_read"
-"""The condition that an account still stands as it was read."""
+AS_READ = " AND ".join(f"#{member} = :{member}_read" for member in ("login", "status", "roles", "epoch", "linked_at"))
+"""The condition that an account still stands as it was read, and no link was added or confirmed since."""
 
 FIRST_ADMIN = items.key_item(items.ADMINS) | {"n": items.attribute(1)}
 ONE_ADMIN_MORE = Change(items.ADMINS, {"one": 1}, add="#n :one")
@@ -25,6 +26,7 @@ def read(user: User) -> dict[str, Value]:
         "status_read": str(user.status),
         "roles_read": user.roles,
         "epoch_read": user.epoch,
+        "linked_at_read": user.linked_at,
     }
 
 
@@ -59,6 +61,18 @@ def restood(read_user: User, wanted: User) -> Change:
         AS_READ,
         set="#status = :status, #roles = :roles, #epoch = :epoch",
     )
+
+
+def with_new_password(read_user: User, wanted: User) -> Change:
+    """Return the step to a new password, which fails unless the account still stands as it was read."""
+    step = restood(read_user, wanted)
+    values: dict[str, Value] = {
+        "reset_at": wanted.reset_at,
+        "verified_at": wanted.verified_at,
+        "can_sign_in": wanted.can_sign_in,
+    }
+    members = "".join(f", #{member} = :{member}" for member in values)
+    return replace(step, values={**step.values, **values}, set=step.set + members)
 
 
 def change(table: Table, changes: Sequence[Change], new: Sequence[Item] = ()) -> bool:

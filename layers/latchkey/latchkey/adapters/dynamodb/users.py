@@ -14,12 +14,14 @@ from latchkey.core.model import ADMIN_ROLE, Credential, Mail, User, UserStatus
 from latchkey.core.paging import Page
 
 _OWNERS_TO_CHANGE = frozenset({"name", "locale"})
-_NO_ADMIN_WAITS = "#status = :pending AND NOT contains(#roles, :admin)"
-_ADMIN_WAITS = "#status = :pending AND contains(#roles, :admin)"
+_IS_ADMIN = "(contains(#roles, :admin) AND #can_sign_in = :yes)"
+_NO_ADMIN_WAITS = f"#status = :pending AND NOT {_IS_ADMIN}"
+_ADMIN_WAITS = f"#status = :pending AND {_IS_ADMIN}"
 _WAKING: dict[str, items.Value] = {
     "active": str(UserStatus.ACTIVE),
     "pending": str(UserStatus.PENDING),
     "admin": ADMIN_ROLE,
+    "yes": True,
 }
 
 
@@ -54,8 +56,10 @@ class Users(TablePart):
 
     def find_credentials(self, logins: Sequence[str]) -> Mapping[str, Credential]:
         """Return the credentials of those logins that are taken: one read for all of them."""
-        found = self._table.get_all([items.login(login) for login in dict.fromkeys(logins)])
-        return {credential.login: credential for credential in map(credential_of, found)}
+        keys = {login: items.login(login) for login in logins}
+        found = map(credential_of, self._table.get_all(list(dict.fromkeys(keys.values()))))
+        taken = {items.login(credential.login): credential for credential in found}
+        return {login: taken[key] for login, key in keys.items() if key in taken}
 
     def update_profile(self, sub: str, changes: Mapping[str, str]) -> User | None:
         """Set `name` and `locale` members; any other raises `ValueError`."""

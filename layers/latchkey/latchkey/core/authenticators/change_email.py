@@ -38,13 +38,13 @@ class EmailChanges:
 
         Raises `INVALID_TOKEN`, `RATE_LIMITED`, `INVALID_CREDENTIALS` or `INVALID_REQUEST`.
         """
-        user, _ = require_live_session(self.sessions, sub, sid, now=now)
+        user, session = require_live_session(self.sessions, sub, sid, now=now)
         to = parse_login(email, "email")
         if not is_email(to):
             raise invalid_field("email", "not_an_address", "This is not an e-mail address.")
         if to == user.login:
             raise invalid_field("email", "unchanged", "The account already has this address.")
-        self.ownership.prove(user, password, now=now)
+        self.ownership.prove_password(user, session, password, now=now)
         if may_mail(self.attempts, to, now=now):
             epoch = {"epoch": str(user.epoch)}
             self.outbox.post(MailKind.CHANGE_EMAIL, to=to, sub=sub, locale=user.locale, data=epoch, now=now)

@@ -15,7 +15,10 @@ from latchkey.core.grants.store import SessionStore
 from latchkey.core.mail.codes import live_code, spent
 from latchkey.core.mail.outbox import Outbox
 from latchkey.core.mail.store import CodeStore
-from latchkey.core.model import CodePurpose, Credential, Mail, MailKind, OneTimeCode, User, UserStatus
+from latchkey.core.model import CodePurpose, Credential, Link, Mail, MailKind, OneTimeCode, User, UserStatus
+from latchkey.core.partners.store import LinkStore
+
+_TRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,7 @@ class PasswordChanges:
     authenticators: AuthenticatorStore
     credentials: CredentialStore
     sessions: SessionStore
+    links: LinkStore
     codes: CodeStore
     new_passwords: NewPasswords
     ownership: Ownership
@@ -34,24 +38,30 @@ class PasswordChanges:
     def reset(self, text: str, password: str, *, now: int) -> None:
         """Set a new password with a code from a mail. This opens no session.
 
-        A weak password does not use the code up. Raises `CODE_USED_OR_EXPIRED` or `WEAK_PASSWORD`.
+        It returns the account to the reader of the mailbox: all sessions end, and links open nothing until the owner
+        confirms them. A weak password does not use the code up. Raises `CODE_USED_OR_EXPIRED`, `WEAK_PASSWORD` or
+        `UNAVAILABLE`.
         """
-        code = live_code(self.codes, text, CodePurpose.RESET, now)
-        user, held = self._owner(code)
+        user, held, code = self._owner(text, now)
         password_hash = self.new_passwords.hash(password, user.login)
-        change = NewPassword(held, user, password_hash, now, code=code, mail=self._notice(user, now))
-        if not self.authenticators.change_password(change):
-            raise spent("the code or the password was used or changed meanwhile")
+        for _ in range(_TRIES):
+            suspended, mail = self._suspended(user), self._notice(user, now)
+            change = NewPassword(held, user, password_hash, now, code=code, suspended=suspended, mail=mail)
+            if self.authenticators.change_password(change):
+                break
+            user, held, code = self._owner(text, now)
+        else:
+            raise ServiceError(Errors.UNAVAILABLE, "the account never stood still", retry_after=1)
         self.sessions.end_sessions(user.sub)
         self.journal.record(Event("password_reset", sub=user.sub))
 
     def change(self, sub: str, sid: str, current: str, password: str, *, now: int) -> None:
         """Replace the present password; this session goes on, every other ends.
 
-        Raises `INVALID_TOKEN`, `RATE_LIMITED`, `INVALID_CREDENTIALS`, `WEAK_PASSWORD` or `CONFLICT`.
+        Raises `INVALID_TOKEN`, `WEAK_PASSWORD`, `CONFLICT`, and as `Ownership.prove` does.
         """
-        user, _ = require_live_session(self.sessions, sub, sid, now=now)
-        held = self.ownership.prove(user, current, now=now)
+        user, session = require_live_session(self.sessions, sub, sid, now=now)
+        held = self.ownership.prove_password(user, session, current, now=now)
         password_hash = self.new_passwords.hash(password, user.login)
         change = NewPassword(held, user, password_hash, now, keep=sid, mail=self._notice(user, now))
         if not self.authenticators.change_password(change):
@@ -59,8 +69,9 @@ class PasswordChanges:
         self.sessions.end_sessions(sub, keep=sid)
         self.journal.record(Event("password_changed", sub=sub, sid=sid))
 
-    def _owner(self, code: OneTimeCode) -> tuple[User, Credential]:
-        """Return the account of a code, unless a later change has made the code invalid."""
+    def _owner(self, text: str, now: int) -> tuple[User, Credential, OneTimeCode]:
+        """Return account and code, unless the code is used or a later change has made it invalid."""
+        code = live_code(self.codes, text, CodePurpose.RESET, now)
         user = self.credentials.find_user(code.sub)
         if user is None or user.status is UserStatus.DELETING:
             raise spent("the account is gone")
@@ -69,7 +80,12 @@ class PasswordChanges:
             raise spent("the account has no credential")
         if (user.login, str(user.epoch)) != (code.data.get("login"), code.data.get("epoch")):
             raise spent("the account has another address or password since")
-        return user, held
+        return user, held, code
+
+    def _suspended(self, user: User) -> tuple[Link, ...]:
+        """Return the links that a reset suspends: all but those with partners that are managed."""
+        found = self.links.list_links_and_partners(user.sub)
+        return tuple(link for link, partner in found if partner is None or not partner.managed)
 
     def _notice(self, user: User, now: int) -> Mail | None:
         return self.outbox.mail(MailKind.PASSWORD_CHANGED, to=user.login, sub=user.sub, locale=user.locale, now=now)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
-from latchkey.core.model import Credential, Mail, OneTimeCode, User, UserStatus
+from latchkey.core.model import Credential, Link, Mail, OneTimeCode, User, UserStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +13,8 @@ class NewPassword:
     """A change of password, made by one write.
 
     `held` and `user` are the credential and the account as they were read. `code` is the code that allows the change,
-    if it came by mail. `keep` names the session that continues, and `mail` is the notice to send.
+    if it came by mail; it then suspends the links `suspended`, as they were read. `keep` names the session that
+    continues, and `mail` is the notice to send.
     """
 
     held: Credential
@@ -21,6 +22,7 @@ class NewPassword:
     password_hash: str
     now: int
     code: OneTimeCode | None = None
+    suspended: tuple[Link, ...] = ()
     keep: str = ""
     mail: Mail | None = None
 
@@ -28,6 +30,24 @@ class NewPassword:
     def epoch(self) -> int:
         """The epoch of the account from then on: sessions of an earlier one have ended."""
         return max(self.held.epoch, self.user.epoch) + 1
+
+    @property
+    def changed(self) -> User:
+        """The account from then on."""
+        user = replace(self.user, epoch=self.epoch, can_sign_in=True)
+        return user if self.code is None else self._reset(user, self.code)
+
+    def _reset(self, user: User, code: OneTimeCode) -> User:
+        """Return the account of an owner who has read the mail. The links take the roles that they gave with them."""
+        given = {role for link in self.suspended for role in link.roles}
+        proven = code.data.get("to") == user.login
+        return replace(
+            user,
+            status=UserStatus.ACTIVE if user.status is UserStatus.PENDING else user.status,
+            roles=tuple(role for role in user.roles if role not in given),
+            reset_at=max(self.now, user.linked_at),  # so that no link, by whatever clock, was confirmed later
+            verified_at=max(self.now, user.verified_at) if proven else user.verified_at,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +77,10 @@ class AuthenticatorStore(StandingStore, Protocol):
     """The password and the login of an account."""
 
     def change_password(self, change: NewPassword) -> bool:
-        """Replace hash and epoch, use the code, carry the kept session over and post the mail: all or nothing.
+        """Store hash and account, use the code, carry the kept session over and post the mail: all or nothing.
 
-        A pending account becomes active, since its code came by mail. Say whether it happened. It does not if anything
-        that was read has changed, or if the code is used or expired.
+        The account becomes `change.changed`, and the links that this suspends lose their roles. Say whether it
+        happened. It does not if anything that was read has changed, or if the code is used or expired.
         """
 
     def change_login(self, change: NewLogin) -> bool:

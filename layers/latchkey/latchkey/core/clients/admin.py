@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from latchkey.core.clients.directory import new_client_secret
+from latchkey.core.clients.first_party import require_not_needed, store_first_change, with_built_in
 from latchkey.core.clients.redirects import check_redirect_uri
 from latchkey.core.clients.store import ClientChanges, ClientStore
 from latchkey.core.errors import Errors, ServiceError, invalid_field
@@ -51,6 +52,7 @@ class NewClient:
     scopes: tuple[str, ...] = ()
     grants: tuple[str, ...] | None = None
     roles: tuple[str, ...] = ()
+    first_party: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,7 @@ class ClientAdmin:
             scopes=asked.scopes,
             grants=grants,
             roles=asked.roles,
+            first_party=asked.first_party,
         )
         _check(client)
         require_grantable(operator, client.roles, self.roles, free=OF_MACHINES)
@@ -89,7 +92,7 @@ class ClientAdmin:
 
     def page(self, *, after: str, limit: int) -> Page[Client]:
         """Return some of all clients, in the order of their ids."""
-        return self.store.list_clients(after=after, limit=limit)
+        return with_built_in(self.store.list_clients(after=after, limit=limit), after=after, limit=limit)
 
     def get(self, client_id: str) -> Client:
         """Return the client. Raises `NOT_FOUND`."""
@@ -102,16 +105,18 @@ class ClientAdmin:
         """Change some members of a client and return it.
 
         An operator who lacks a permission of the client can only disable it: with its secret, its address or its
-        status, the operator could gain that permission. Raises as `create` does, and `NOT_FOUND`.
+        status, the operator could gain that permission. Raises as `create` does, `NOT_FOUND`, and `IN_USE` for a change
+        that would close `cli_app`.
         """
         client = self.get(client_id)
+        require_not_needed(client_id, changes)
         wanted = replace(client, **given(changes))
         _check(wanted)
         if changes != ClientChanges(status=Status.DISABLED):
             require_held(operator, client.roles, self.roles, free=OF_MACHINES)
         added = set(wanted.roles) - set(client.roles)
         require_grantable(operator, added, self.roles, free=OF_MACHINES)
-        changed = self.store.update_client(client_id, changes)
+        changed = self.store.update_client(client_id, changes) or store_first_change(self.store, wanted, changes)
         if changed is None:
             raise ServiceError(Errors.NOT_FOUND, "deleted meanwhile")
         self._record("client_changed", operator, changed, " ".join(sorted(given(changes))))
@@ -120,9 +125,10 @@ class ClientAdmin:
     def delete(self, operator: Operator, client_id: str) -> None:
         """Delete a client and all its API keys. The client goes last, so that a deletion can be repeated after a crash.
 
-        Raises `NOT_FOUND`; `CONFLICT` if other requests keep creating keys for it.
+        Raises `NOT_FOUND`; `IN_USE` for `cli_app`; `CONFLICT` if other requests keep creating keys for it.
         """
         client = self.get(client_id)
+        require_not_needed(client_id, ClientChanges(status=Status.DISABLED))
         for tries_left in reversed(range(_TRIES)):
             self._delete_keys(client_id)
             try:
@@ -204,5 +210,7 @@ def _check(client: Client) -> None:
         raise invalid_field("grants", "bad_grant", f"A {client.kind} client may have {allowed}.")
     if client.redirect_uris and Grant.AUTHORIZATION_CODE not in GRANTS[client.kind]:
         raise invalid_field("redirect_uris", "not_for_this_kind", f"A {client.kind} client is never redirected to.")
+    if client.first_party and client.kind is ClientKind.SERVICE:
+        raise invalid_field("first_party", "not_for_this_kind", "A service has no users.")
     for uri in client.redirect_uris:
-        check_redirect_uri(uri)
+        check_redirect_uri(uri, client.kind)

@@ -14,7 +14,7 @@ class CredentialStore(Protocol):
         """Return the account, read consistently."""
 
     def find_credential(self, login: str) -> Credential | None:
-        """Return the credential of a canonical login, read consistently.
+        """Return the credential of exactly this canonical login, read consistently.
 
         The second login of an account leads to the credential of the first, at the price of two more reads.
         """

@@ -18,18 +18,19 @@ from latchkey.core.events import Event, Journal
 from latchkey.core.ids import Entropy, new_id
 from latchkey.core.model import FIRST_PARTY_CLIENT, Partner, ProfileUpdates, Status, given
 from latchkey.core.paging import Page
-from latchkey.core.partners.profiles import PROFILES
-from latchkey.core.partners.store import PartnerStore
+from latchkey.core.partners.assertions import MOST_KEYS_TRIED
+from latchkey.core.partners.profiles import PROFILES, may_lack
+from latchkey.core.partners.store import KeysUnreachable, PartnerKeys, PartnerStore
 from latchkey.core.policy import NameSource
 from latchkey.core.roles.grantable import require_held, require_known
 from latchkey.core.roles.roles import MAX_ROLES, Operator, Roles, below_operators
 from latchkey.signing.assertion_keys import AssertionKey, assertion_key_from_jwk, assertion_key_from_pem
-from latchkey.signing.keys import InvalidKey, thumbprint
+from latchkey.signing.keys import InvalidKey
 
 MAX_KEYS = 8
 """Registered keys of one partner: enough to rotate, and they share its item."""
 
-_TRUST = frozenset({"jwks_uri", "audience", "tenant", "allow_missing"})
+_TRUST = frozenset({"jwks_uri", "alg", "audience", "tenant", "allow_missing", "managed"})
 """Members that decide, like a key, which tokens are accepted: changing one could give an operator every role of the
 map."""
 
@@ -40,7 +41,7 @@ _LOCAL_JWKS_URI = re.compile(rf"http://127\.0\.0\.1:[0-9]{{1,5}}{_PATH}")
 
 
 def read_key(*, kid: str, alg: str, pem: str, jwk: Mapping[str, object] | None) -> AssertionKey:
-    """Return a public key given as PEM or JWK; without a `kid`, its thumbprint becomes the `kid`.
+    """Return a public key given as PEM or JWK. Without a `kid` and an `alg`, it has those that `JWKS` keys get.
 
     Raises `INVALID_REQUEST`.
     """
@@ -50,11 +51,9 @@ def read_key(*, kid: str, alg: str, pem: str, jwk: Mapping[str, object] | None) 
         if jwk is None:
             key = assertion_key_from_pem(pem, kid=kid, alg=alg)
         else:
-            key = assertion_key_from_jwk(jwk, kid=kid or ("" if "kid" in jwk else "unnamed"), alg=alg)
+            key = assertion_key_from_jwk(jwk, kid=kid, alg=alg)
     except InvalidKey as error:
         raise invalid_field("jwk" if jwk is not None else "pem", "bad_key", f"This key is rejected: {error}.") from None
-    if not kid and (jwk is None or "kid" not in jwk):
-        key = replace(key, kid=thumbprint(key.to_jwk()))
     if not _KID.fullmatch(key.kid):
         raise invalid_field("kid", "bad_format", "A kid has up to 128 of a-z, A-Z, 0-9, dots, dashes, _ and ~.")
     return key
@@ -78,6 +77,8 @@ class PartnerChanges:
     max_users: int | None = None
     allow_missing: tuple[str, ...] | None = None
     profile_updates: ProfileUpdates | None = None
+    managed: bool | None = None
+    alg: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,7 @@ class PartnerAdmin:
     roles: Roles
     journal: Journal
     entropy: Entropy
+    keys: PartnerKeys
     local_keys: bool = False
 
     def find(self, partner_id: str) -> Partner:
@@ -127,6 +129,7 @@ class PartnerAdmin:
         self._require_below(operator, _reached(partner))
         if partner.issuer in self.names.accepted(now).issuers:
             raise _fault("issuer", "own_issuer", "This issuer is the service itself.")
+        self._require_usable_keys(partner)
         if not self.partners.create_partner(partner):
             raise ServiceError(Errors.ISSUER_TAKEN, "the issuer is another partner's")
         self._report("partner_created", operator, partner, partner.issuer)
@@ -143,6 +146,8 @@ class PartnerAdmin:
         enabled_again = changed.status is Status.ACTIVE and held.status is not Status.ACTIVE
         if _TRUST & members.keys() or enabled_again:
             self._require_holder(operator, changed)
+        if {"jwks_uri", "alg"} & members.keys():
+            self._require_usable_keys(changed)
         stored = self._replace(changed)
         self._report("partner_changed", operator, stored, " ".join(sorted(members)))
         return stored
@@ -196,12 +201,26 @@ class PartnerAdmin:
             raise _fault("jwks_uri", "bad_address", "This must be an https address without user or #.")
         if len(partner.keys) > MAX_KEYS:
             raise _fault("keys", "too_long", f"A partner has at most {MAX_KEYS} keys.")
+        if "kid" in may_lack(partner.profile, partner.allow_missing) and _alike(partner) > MOST_KEYS_TRIED:
+            sentence = f"At most {MOST_KEYS_TRIED} keys of one algorithm, where tokens may lack a kid."
+            raise _fault("keys", "too_many_alike", sentence)
         for scope in partner.scopes:
             if not SCOPE.fullmatch(scope):
                 raise _fault("scopes", "bad_format", "A scope has no blanks, quotes or backslashes.")
         for client_id in partner.clients:
             if client_id != FIRST_PARTY_CLIENT and self.clients.find_client(client_id) is None:
                 raise _fault("clients", "unknown_client", f"{client_id[:64]} is not known.")
+
+    def _require_usable_keys(self, partner: Partner) -> None:
+        """Raise `VALIDATION_FAILED` if the partner publishes keys, and none of them can be read and used now."""
+        if not partner.jwks_uri:
+            return
+        try:
+            keys = self.keys.read(partner.jwks_uri, alg=partner.alg)
+        except KeysUnreachable as error:
+            raise _fault("jwks_uri", "no_usable_key", f"No usable key can be read there now: {error}.") from None
+        if partner.alg and partner.alg not in {key.alg for key in keys}:
+            raise _fault("alg", "fits_no_key", "No key that is published there can have this algorithm.")
 
     def _may_fetch(self, address: str) -> bool:
         local = self.local_keys and _LOCAL_JWKS_URI.fullmatch(address)
@@ -222,6 +241,12 @@ class PartnerAdmin:
 
 def _reached(partner: Partner) -> frozenset[str]:
     return frozenset({*partner.default_roles, *partner.role_map.values()})
+
+
+def _alike(partner: Partner) -> int:
+    """Return how many keys of a partner have the algorithm that most of them have."""
+    algorithms = [json.loads(jwk)["alg"] for jwk in partner.keys.values()]
+    return max(map(algorithms.count, algorithms), default=0)
 
 
 def _with_key(partner: Partner, key: AssertionKey) -> Partner:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
-from latchkey.core.model import Link, Partner, User
+from latchkey.core.model import Link, Mail, Partner, User
 from latchkey.core.paging import Page
 from latchkey.signing.assertion_keys import AssertionKey
 
@@ -66,8 +67,18 @@ class LinkStore(Protocol):
     def create_external_user(self, user: User, link: Link) -> bool:
         """Store an account without a login, and its link, or neither; say whether the external id was free."""
 
-    def add_link(self, user: User, link: Link) -> bool:
-        """Link an external id to an account that stands as it was read; say whether both id and place were free."""
+    def add_link(self, user: User, link: Link, *, mail: Mail | None = None) -> bool:
+        """Link an external id to an account that stands as it was read, and post the mail, or do nothing.
+
+        Say whether both id and place were free. The account's `linked_at` follows, so a reset never overlooks the link.
+        """
+
+    def confirm_link(self, user: User, link: Link, *, mail: Mail | None = None) -> bool:
+        """Store when a link was confirmed, if the account stands as it was read, and post the mail, or do nothing.
+
+        Say whether it happened. It does not if the link is gone or leads to another identity. The account's `linked_at`
+        follows, as in `add_link`.
+        """
 
     def find_link(self, sub: str, partner_id: str) -> Link | None:
         """Return the link of an account with a partner, read consistently."""
@@ -78,16 +89,20 @@ class LinkStore(Protocol):
     def list_links(self, sub: str) -> tuple[Link, ...]:
         """Return the links of an account, by partner."""
 
+    def list_links_and_partners(self, sub: str) -> tuple[tuple[Link, Partner | None], ...]:
+        """Return the links of an account, each with its partner, whatever its status, or `None` if that is gone."""
+
     def renew_link(self, user: User, renewed: User, link: Link) -> bool:
         """Store name, locale and roles of `renewed`, and the new link, if `user` is unchanged since it was read.
 
         Say whether both were stored.
         """
 
-    def remove_link(self, link: Link, *, besides: Link | None = None) -> bool:
-        """Remove a link and free its external id, in one write; say whether this call did.
+    def remove_link(self, user: User, link: Link, *, besides: Link | None = None, mail: Mail | None = None) -> bool:
+        """Remove a link with the roles that it gave, free its external id, and post the mail, in one write.
 
-        With `besides`, only if that other link of the account exists: if two links are removed at once, one stays.
+        Say whether it happened. It does not unless the account stands as it was read and the link is there. With
+        `besides`, that other link of the account must exist too: if two links are removed at once, one stays.
         """
 
     def forget_links(self, sub: str) -> int:
@@ -95,11 +110,20 @@ class LinkStore(Protocol):
 
 
 class PartnerKeys(Protocol):
-    """The keys that partners publish."""
+    """The keys that partners publish. `alg` is the algorithm of the keys that name none, where it fits them."""
 
-    def find(self, jwks_uri: str, kid: str) -> AssertionKey | None:
+    def find(self, jwks_uri: str, kid: str, *, alg: str) -> AssertionKey | None:
         """Return the key of this id. Raise `KeysUnreachable` when there are none, not even old ones."""
+
+    def list(self, jwks_uri: str, *, alg: str) -> Sequence[AssertionKey]:
+        """Return all usable keys, in the order of the document. Raise as `find` does."""
+
+    def read(self, jwks_uri: str, *, alg: str) -> Sequence[AssertionKey]:
+        """Return all usable keys as they are published at this moment.
+
+        Raise `KeysUnreachable`, which says why there are none.
+        """
 
 
 class KeysUnreachable(Exception):
-    """A partner's keys cannot be fetched. The message is for the log."""
+    """A partner's keys cannot be fetched, or none can be used. The message is for the log and for operators."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from latchkey.core.credentials.logins import parse_login
+from latchkey.core.credentials.logins import is_reserved, parse_login
 from latchkey.core.credentials.new_passwords import NewPasswords
 from latchkey.core.credentials.passwords import NO_PASSWORD
-from latchkey.core.errors import Errors, ServiceError
+from latchkey.core.errors import Errors, ServiceError, invalid_field
 from latchkey.core.events import Event, Journal
 from latchkey.core.grants.sessions import require_live_session
 from latchkey.core.grants.store import SessionStore
@@ -43,6 +43,8 @@ class Accounts:
         """Open an account and return it. Raises `FORBIDDEN`, `INVALID_REQUEST`, `WEAK_PASSWORD` or `USER_EXISTS`."""
         if not self.open_to_all:
             raise ServiceError(Errors.FORBIDDEN, "registration is closed")
+        if is_reserved(parse_login(registration.login)):
+            raise invalid_field("login", "reserved_login", "This user name is reserved for the service.")
         user = self.create(registration, roles=("user",), now=now)
         self.journal.record(Event("user_registered", sub=user.sub))
         return user
@@ -68,6 +70,7 @@ class Accounts:
             name=registration.name,
             locale=registration.locale,
             source=registration.source,
+            can_sign_in=registration.password is not None,
         )
         return user, Credential(login, user.sub, self._hash(registration.password, login), user.epoch)
 

@@ -16,11 +16,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from latchkey.core.authenticators.ownership import Ownership
-from latchkey.core.errors import Errors, ServiceError, invalid_field
+from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.events import Event, Journal
 from latchkey.core.grants.store import SessionStore
 from latchkey.core.mail.outbox import Outbox
-from latchkey.core.model import RECENT_SIGN_IN, MailKind, User, UserStatus
+from latchkey.core.model import MailKind, User, UserStatus
 from latchkey.core.partners.store import LinkStore
 from latchkey.core.users.store import UserStore
 
@@ -36,21 +36,19 @@ class Erasure:
     outbox: Outbox
     journal: Journal
 
-    def __call__(self, sub: str, sid: str, password: str, *, auth_time: int = 0, now: int) -> None:
-        """Delete the account, or finish an interrupted deletion. Deleting it again is not an error.
+    def __call__(self, sub: str, sid: str, password: str, *, now: int) -> None:
+        """Delete the account, or finish a deletion that was interrupted. Deleting it again is not an error.
 
-        A partner's user has no password and must have signed in recently, at `auth_time`. Raises `INVALID_TOKEN`,
-        `INVALID_REQUEST`, `RATE_LIMITED`, `INVALID_CREDENTIALS`, `LAST_ADMIN` or `CONFLICT`.
+        Finishing needs no proof again: the account is closed already. Raises `INVALID_TOKEN`, `LAST_ADMIN`, `CONFLICT`,
+        and as `Ownership.prove` does.
         """
         user, session = self.sessions.find_user_and_session(sub, sid, now)
         if user is None:
             return
         if user.status is not UserStatus.DELETING:
-            alive = session is not None and session.epoch >= user.epoch
-            if user.status is not UserStatus.ACTIVE or not alive:
+            if user.status is not UserStatus.ACTIVE or session is None or session.epoch < user.epoch:
                 raise ServiceError(Errors.INVALID_TOKEN, "the account is not active, or the session has ended")
-        self._prove(user, password, auth_time, now)
-        if user.status is not UserStatus.DELETING:
+            self.ownership.prove(user, session, password, now=now)
             self._begin(user, now)
         self.finish(user)
 
@@ -60,14 +58,6 @@ class Erasure:
         self.links.forget_links(user.sub)
         if self.users.delete_user(user):
             self.journal.record(Event("user_deleted", sub=user.sub))
-
-    def _prove(self, user: User, password: str, auth_time: int, now: int) -> None:
-        if user.login and not password:
-            raise invalid_field("password", "required", "This member is required.")
-        if user.login:
-            self.ownership.prove(user, password, now=now)
-        elif now - auth_time > RECENT_SIGN_IN:
-            raise ServiceError(Errors.INVALID_CREDENTIALS, "a partner's user who signed in too long ago")
 
     def _begin(self, user: User, now: int) -> None:
         mail = self.outbox.mail(MailKind.ACCOUNT_DELETED, to=user.login, locale=user.locale, now=now)

@@ -43,7 +43,8 @@ class UserStore(Protocol):
     def find_credentials(self, logins: Sequence[str]) -> Mapping[str, Credential]:
         """Return the credentials of those of at most 100 canonical logins that are taken, read consistently.
 
-        A second login has no hash of its own: here its credential names the account, with an empty hash and epoch 0.
+        A login is also taken if one that looks like it has an account. A second login has no hash of its own: here its
+        credential names the account, with an empty hash and epoch 0.
         """
 
     def update_profile(self, sub: str, changes: Mapping[str, str]) -> User | None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from latchkey.core.credentials.foreign_hashes import ForeignHash
 from latchkey.core.credentials.hash_imports import ImportedHash, WrappedHash
-from latchkey.core.credentials.logins import is_email
+from latchkey.core.credentials.logins import is_email, look_of
 from latchkey.core.credentials.passwords import NO_PASSWORD, SALT_BYTES, Argon2Cost, is_hash_of, protect
 from latchkey.core.credentials.store import CredentialStore
 from latchkey.core.errors import Errors, FieldError, ServiceError
@@ -102,13 +102,19 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class _Holder:
-    """The account that has a login: one of the store, or one that a dry run would have opened by now."""
+    """The account that has a login, or one that looks like it: in the store, or planned by a dry run."""
 
+    login: str
     sub: str
     password_hash: str | ImportedHash
 
-    def holds(self, wanted: ImportedHash) -> bool:
-        """Say whether the account has this password hash."""
+    def is_of(self, planned: Planned) -> bool:
+        """Say whether this is the account of a record."""
+        return self.sub == planned.sub or (
+            self.login == planned.record.login and self._has(planned.record.password_hash)
+        )
+
+    def _has(self, wanted: ImportedHash) -> bool:
         if not isinstance(self.password_hash, str):
             return self.password_hash == wanted
         if wanted is None or isinstance(wanted, WrappedHash):
@@ -118,24 +124,27 @@ class _Holder:
 
 @dataclass(slots=True)
 class _Claims:
-    """The logins and ids that are taken, as far as a batch is concerned."""
+    """The logins and ids that are taken, as far as a batch is concerned. `holders` are by the looks of their logins."""
 
     holders: dict[str, _Holder]
     planned: list[Planned] = field(default_factory=list)
 
     def of(self, record: ImportRecord) -> dict[str, _Holder]:
         """Return the accounts that have the logins of a record, by the names of the members."""
-        return {name: self.holders[login] for name, login in _logins(record).items() if login in self.holders}
+        found = {name: self.holders.get(look_of(login)) for name, login in _logins(record).items()}
+        return {name: holder for name, holder in found.items() if holder}
 
     def has_id(self, sub: str) -> bool:
         """Say whether a dry run has planned this id."""
         return any(each.sub == sub for each in self.planned)
 
     def plan(self, planned: Planned) -> None:
-        """Note an account that a dry run would open."""
+        """Note an account that a dry run would open, as the store would have it."""
         self.planned.append(planned)
-        holder = _Holder(planned.sub, planned.record.password_hash)
-        self.holders |= dict.fromkeys(_logins(planned.record).values(), holder)
+        record = planned.record
+        self.holders[look_of(record.login)] = _Holder(record.login, planned.sub, record.password_hash)
+        if record.username:
+            self.holders[look_of(record.username)] = _Holder(record.username, planned.sub, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +163,7 @@ class UserTransfer:
 
         A dry run returns the same results, and changes nothing. After `UNAVAILABLE`, send the whole batch again.
         """
-        logins = [login for record in batch.records.values() for login in _logins(record).values()]
-        held = self.users.find_credentials(logins)
-        claims = _Claims({login: _Holder(each.sub, each.password_hash) for login, each in held.items()})
+        claims = self._claims(*batch.records.values())
         fresh = 0
         refused = list(batch.refused)
         for index, record in batch.records.items():
@@ -176,13 +183,13 @@ class UserTransfer:
         return ImportReport(fresh, present, in_order, tuple(claims.planned))
 
     def hand_out(self, operator: Operator, *, after: str, limit: int, now: int) -> Page[Exported]:
-        """Return some of all accounts with their hashes, oldest first. Raises `FORBIDDEN` long after a sign-in.
+        """Return some of all accounts with their hashes, oldest first.
 
         Anyone who guesses a password can use that account. So the export omits the hash of a user with permissions that
-        the operator lacks.
+        the operator lacks. Raises `FRESH_SIGN_IN_REQUIRED` long after a sign-in, and for a machine.
         """
         if now - operator.auth_time >= RECENT_SIGN_IN:
-            raise ServiceError(Errors.FORBIDDEN, "a fresh sign-in is needed")
+            raise ServiceError(Errors.FRESH_SIGN_IN_REQUIRED)
         page = self.users.list_users(after=after, limit=limit)
         accounts = tuple(self._guarded(each, operator) for each in self._with_credentials(page.items))
         self.journal.record(Event("users_exported", actor=operator.sub, reason=f"{len(accounts)} accounts"))
@@ -220,19 +227,25 @@ class UserTransfer:
         except ServiceError as error:
             if error.error is not Errors.USER_EXISTS:
                 raise
-            return not self._is_present(planned, self._reread(record), claims)
+            # Another request, or an earlier record of this batch, has just taken a login or the id.
+            if not self._is_present(planned, self._claims(record).of(record), claims):
+                raise
+            return False
         self.journal.record(Event("user_imported", sub=user.sub, reason=" ".join(user.roles), actor=operator.sub))
         return True
 
-    def _reread(self, record: ImportRecord) -> dict[str, _Holder]:
-        """Return the present holders of a record's logins: another request, or an earlier record, has just come."""
-        found = self.users.find_credentials(list(_logins(record).values()))
-        return _Claims({login: _Holder(each.sub, each.password_hash) for login, each in found.items()}).of(record)
+    def _claims(self, *records: ImportRecord) -> _Claims:
+        """Return the holders of the logins of some records: one read."""
+        logins = [login for record in records for login in _logins(record).values()]
+        held = self.users.find_credentials(logins)
+        return _Claims(
+            {look_of(login): _Holder(each.login, each.sub, each.password_hash) for login, each in held.items()}
+        )
 
     def _is_present(self, planned: Planned, holders: Mapping[str, _Holder], claims: _Claims) -> bool:
         """Say whether the record's account exists; raise `USER_EXISTS` if another account has a login or the id."""
         if holders:
-            own = [name for name, holder in holders.items() if _is_own(holder, planned)]
+            own = [name for name, holder in holders.items() if holder.is_of(planned)]
             if own and len({holder.sub for holder in holders.values()}) == 1:
                 return True
             name = next((name for name in holders if name not in own), "login")
@@ -297,10 +310,6 @@ def _logins(record: ImportRecord) -> dict[str, str]:
     """Return the logins of a record by the names of its members."""
     both = {"login": record.login, "username": record.username}
     return {name: login for name, login in both.items() if login}
-
-
-def _is_own(holder: _Holder, planned: Planned) -> bool:
-    return holder.sub == planned.sub or holder.holds(planned.record.password_hash)
 
 
 def _taken(name: str, what: str) -> FieldError:
