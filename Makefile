@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test bench-import bench-refresh check proof sbom format lock build prerequisites \
+.PHONY: help run test bench-import bench-hashes bench-refresh check proof sbom format lock build prerequisites \
 	deploy clean
 
 # The first Python on the path that is new enough; PYTHON=… overrides it.
@@ -23,8 +23,11 @@ run: .venv/.installed ## Run the whole service on this machine
 test: .venv/.installed ## Run all tests
 	@HYPOTHESIS_PROFILE=$${HYPOTHESIS_PROFILE:-thorough} $(PY) -m pytest --numprocesses auto --dist loadfile
 
-bench-import: .venv/.installed ## Import 100,000 users into a twin and measure; USERS=… and DATA=1
+bench-import: .venv/.installed ## Import 10,000 users into a twin and measure; USERS=… and DATA=1
 	@$(PY) -m tests.bench.import_users
+
+bench-hashes: .venv/.installed ## Measure what the hashes of other systems cost, without the CPU's SHA instructions
+	@OPENSSL_ia32cap=:~0x20000000 OPENSSL_armcap=0 $(PY) -m tests.bench.foreign_hashes
 
 bench-refresh: .venv/.installed ## Simulate phones and thieves for the refresh limits; SCALE=0.1 for a look
 	@$(PY) -m tests.bench.refresh

@@ -14,8 +14,8 @@ from tests.infra.flaws import Flaw, Rule, add_function, event, flawed, plant, va
 
 FUNCTIONS = Path(__file__).resolve().parents[2] / "functions"
 AUTHORIZERS = {"NONE", "Bearer", "ApiKey"}
-HASHING = {"register", "confirm", "login", "password", "email", "erase", "links"}
-COSTLY = HASHING | {"refresh", "token", "validate", "recover"}
+HASHING = {"register", "confirm", "transfer", "login", "password", "email", "erase", "links"}
+COSTLY = (HASHING - {"transfer"}) | {"refresh", "token", "validate", "recover"}
 
 WITHOUT_EVENTS = {"authorizer", "key_authorizer", "audit_writer"}
 """They record no event, so no line of theirs may reach the audit log."""
