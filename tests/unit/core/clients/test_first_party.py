@@ -49,9 +49,9 @@ def test_two_first_changes_at_once_are_both_stored(admin: ClientAdmin, monkeypat
     """The one that comes second changes what the other has stored."""
     update = admin.store.update_client
 
-    def overtaken(client_id: str, changes: ClientChanges) -> Client | None:
+    def overtaken(client_id: str, changes: ClientChanges, *, as_read: Client) -> Client | None:
         monkeypatch.setattr(admin.store, "update_client", update)
-        found = update(client_id, changes)
+        found = update(client_id, changes, as_read=as_read)
         admin.change(ADMIN, FIRST_PARTY_CLIENT, ClientChanges(name="Other"))
         return found
 
