@@ -45,6 +45,7 @@ def use(monkeypatch: pytest.MonkeyPatch, store: MemoryStore) -> MemoryStore:
     now = int(time.time())
     client = Client("cli_a", ClientKind.SERVICE, "Billing", now, scopes=("a", "b"), roles=("service", "privacy"))
     store.create_client(client)
+    store.replace_roles(CustomRoles(1, permissions=("a", "b", "c")))
     store.create_api_key(ApiKey(_KEY_ID, "cli_a", "n", _STORED, now, scopes=("b", "c"), roles=("privacy", "admin")))
     directory = ClientDirectory(store, NoThrottle(), Silent())
     monkeypatch.setattr(key_authorizer, "_directory", lambda _: directory)
@@ -87,11 +88,18 @@ def test_a_key_becomes_the_context_of_its_client(store: MemoryStore, name: str) 
 
 def test_a_role_of_the_stacks_own_permits_what_the_stack_says(store: MemoryStore) -> None:
     """The permissions of a key are looked up in the store of the roles."""
-    store.replace_roles(CustomRoles(1, {"reporter": "users:read"}))
+    store.replace_roles(CustomRoles(2, {"reporter": "users:read"}, permissions=("b",)))
     store._clients["cli_a"] = replace(store._clients["cli_a"], roles=("reporter",))
     store._api_keys[_KEY_ID] = replace(store._api_keys[_KEY_ID], roles=("reporter",))
     permissions = authorize(event({"X-API-Key": [KEY]}))["context"]["permissions"].split()
     assert set(permissions) == {"users:read", "b", *BUILT_IN.permissions(("user",))}
+
+
+def test_a_scope_whose_permission_is_deleted_permits_nothing(store: MemoryStore) -> None:
+    """It is left out of the scope and of the permissions."""
+    store.replace_roles(CustomRoles(2))
+    context = authorize(event({"X-API-Key": [KEY]}))["context"]
+    assert (context["scope"], "b" in context["permissions"].split()) == ("", False)
 
 
 def test_the_policy_holds_for_every_route(store: MemoryStore) -> None:

@@ -21,6 +21,7 @@ from latchkey.core.clients.directory import ClientDirectory, ServiceRights
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.events import Event as SecurityEvent
 from latchkey.core.roles.roles import Roles, StoredRoles
+from latchkey.core.roles.scopes import known_scopes
 from latchkey.core.throttle import NoThrottle
 from latchkey.edge import origins
 from latchkey.edge.authorizer import Unauthorized, allow_all_routes, log_refusal
@@ -69,7 +70,7 @@ def _context(rights: ServiceRights, registry: Roles) -> dict[str, str]:
         "sid": "",
         "roles": " ".join(registry.effective_roles(rights.roles)),
         "permissions": " ".join(rights.permissions(registry)),
-        "scope": " ".join(rights.scopes),
+        "scope": " ".join(known_scopes(rights.scopes, registry)),
         "auth_time": "",
         "api_key_id": rights.key.key_id,
     }

@@ -18,7 +18,7 @@ SERVICE = Client(
     kind=ClientKind.SERVICE,
     name="Billing",
     created_at=NOW,
-    scopes=("reports:read", "reports:write"),
+    scopes=("hello:read", "profile:read"),
     grants=(Grant.CLIENT_CREDENTIALS,),
     roles=("service",),
 )
@@ -58,16 +58,16 @@ def test_client_credentials_give_an_access_token_alone(world: World, secret: str
         "",
         SERVICE.client_id,
         None,
-        "reports:read reports:write",
+        "hello:read profile:read",
     )
 
 
 def test_a_client_may_ask_for_less_and_not_for_more(world: World, secret: str) -> None:
     """RFC 6749 section 3.3."""
     client = world.clients.authenticate(SERVICE.client_id, secret, now=NOW)
-    assert world.machines.client_credentials(client, "reports:read", now=NOW).scope == "reports:read"
+    assert world.machines.client_credentials(client, "hello:read", now=NOW).scope == "hello:read"
     with pytest.raises(ServiceError) as caught:
-        world.machines.client_credentials(client, "reports:read admin", now=NOW)
+        world.machines.client_credentials(client, "hello:read admin", now=NOW)
     assert caught.value.error is Errors.INVALID_SCOPE
 
 

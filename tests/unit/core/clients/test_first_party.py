@@ -49,7 +49,7 @@ def test_of_two_first_changes_at_once_one_is_stored(admin: ClientAdmin, monkeypa
     """The other is told to read again, as for any other client: it was allowed for the record that it had read."""
     update = admin.store.update_client
 
-    def overtaken(client_id: str, changes: ClientChanges, *, as_read: Client | None = None) -> Client | None:
+    def overtaken(client_id: str, changes: ClientChanges, *, as_read: Client) -> Client | None:
         monkeypatch.setattr(admin.store, "update_client", update)
         found = update(client_id, changes, as_read=as_read)
         admin.change(ADMIN, FIRST_PARTY_CLIENT, ClientChanges(name="Other"))

@@ -12,11 +12,12 @@ from latchkey.core.clients.first_party import BUILT_IN_APP
 from latchkey.core.errors import Errors
 from latchkey.core.grants.issuing import TokenAnswer
 from latchkey.core.model import FIRST_PARTY_CLIENT, ApiKey, Client, ClientKind, Partner, Status, User
+from latchkey.core.roles.roles import CustomRoles, registry_with
 from latchkey.signing.tokens import AccessClaims
 from tests.partner_world import PartnerWorld, claims, refuses
 from tests.world import NOW, World
 
-SCOPES = ("openid", "email", "profile:read", "privacy:read", "users:write", "orders:read")
+SCOPES = ("openid", "email", "profile:read", "privacy:read", "users:write", "audit:read")
 THEIRS = Client("cli_theirs", ClientKind.PUBLIC, "Theirs", NOW, scopes=SCOPES, grants=BUILT_IN_APP.grants)
 OURS = replace(THEIRS, client_id="cli_ours", first_party=True)
 SERVICE = Client(
@@ -25,7 +26,7 @@ SERVICE = Client(
     "Job",
     NOW,
     grants=("client_credentials",),
-    scopes=("a", "b"),
+    scopes=("hello:read", "profile:read"),
     roles=("service", "admin"),
 )
 
@@ -95,7 +96,7 @@ def test_a_role_that_is_given_later_widens_no_session(world: World, ann: User) -
     """A session never gets a scope that it did not have at its sign-in."""
     first = world.open_for(with_roles(world, ann, "user"), THEIRS)
     with_roles(world, ann, "admin")
-    assert renewed(world, first, THEIRS).scope == "openid email profile:read"
+    assert renewed(world, first, THEIRS).scope == "openid email profile:read privacy:read"
 
 
 def test_a_scope_ends_when_the_client_loses_it(world: World, ann: User) -> None:
@@ -233,11 +234,11 @@ def service_session(world: World) -> tuple[TokenAnswer, ApiKey]:
 
 
 def lose_at_the_key(world: World, key: ApiKey) -> None:
-    vars(world.store)["_api_keys"][key.key_id] = replace(key, scopes=("b",), roles=("service",))
+    vars(world.store)["_api_keys"][key.key_id] = replace(key, scopes=("profile:read",), roles=("service",))
 
 
 def lose_at_the_client(world: World, key: ApiKey) -> None:
-    world.put_client(replace(SERVICE, scopes=("b",), roles=("service",)))
+    world.put_client(replace(SERVICE, scopes=("profile:read",), roles=("service",)))
 
 
 @pytest.mark.parametrize("lose", [lose_at_the_key, lose_at_the_client])
@@ -249,8 +250,8 @@ def test_a_services_session_is_cut_to_what_key_and_client_still_have(
     lose(world, key)
     second = world.refresh(first, now=NOW + 60)
     assert [carried(world.claims(each, now=NOW + 60)) for each in (first, second)] == [
-        (("admin", "service", "user"), (), "a b"),
-        (("service", "user"), (), "b"),
+        (("admin", "service", "user"), (), "hello:read profile:read"),
+        (("service", "user"), (), "profile:read"),
     ]
 
 
@@ -268,3 +269,29 @@ def test_a_key_may_open_a_session_by_a_scope(world: World) -> None:
     world.put_client(replace(SERVICE, roles=(), scopes=("token:issue",)))
     world.store.create_api_key(ApiKey(key_id, SERVICE.client_id, "n", stored, NOW, scopes=("token:issue",)))
     assert world.machines.exchange_api_key(text, now=NOW).scope == "token:issue"
+
+
+def test_a_machine_gets_no_scope_that_is_no_longer_known(world: World) -> None:
+    """A deleted permission may still be a scope of the client and of the key. Their tokens leave it out."""
+    key_id, text, stored = new_api_key(world.entropy)
+    scopes = ("gone:read", "hello:read", "openid")
+    client = replace(SERVICE, scopes=scopes)
+    world.put_client(client)
+    world.store.create_api_key(ApiKey(key_id, SERVICE.client_id, "n", stored, NOW, scopes=scopes, roles=("service",)))
+    first = world.machines.exchange_api_key(text, now=NOW)
+    plain = world.machines.client_credentials(client, None, now=NOW)
+    answers = (first, world.refresh(first, now=NOW), plain)
+    assert [answer.scope for answer in answers] == ["hello:read openid"] * 3
+    with refuses(Errors.INVALID_SCOPE):
+        world.machines.client_credentials(client, "gone:read", now=NOW)
+
+
+def test_a_session_loses_the_scope_whose_permission_is_deleted(world: World) -> None:
+    """The next refresh leaves it out."""
+    registry = registry_with(CustomRoles(1, permissions=("orders:read",)))
+    key_id, text, stored = new_api_key(world.entropy)
+    world.put_client(replace(SERVICE, scopes=("orders:read",)))
+    key = ApiKey(key_id, SERVICE.client_id, "n", stored, NOW, scopes=("orders:read",), roles=("service",))
+    world.store.create_api_key(key)
+    first = replace(world.machines, roles=registry).exchange_api_key(text, now=NOW)
+    assert (first.scope, world.refresh(first, now=NOW).scope) == ("orders:read", "")

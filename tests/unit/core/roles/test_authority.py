@@ -283,7 +283,7 @@ def test_client_that_gets_anything_gives_all_that_it_has(world: OperatorWorld, c
 def test_first_party_client_is_an_admins(world: OperatorWorld) -> None:
     """It gives everything that its users have. So an admin changes its addresses, secrets, keys and the mark itself."""
     team = world.operator("clients:write", "api_keys:write", "orders:read")
-    app, other = world.client("mobile", first_party=True), world.client("web")
+    app, other = world.client("ours", first_party=True), world.client("web")
     key = ApiKey("kid", app.client_id, "nightly", "0" * 64, NOW)
     world.store.create_api_key(key)
     acts = (

@@ -19,11 +19,11 @@ from latchkey.core.roles.authority import (
     Act,
     Authority,
     given_by,
-    known_scopes,
     require_known_roles,
     require_known_scopes,
 )
 from latchkey.core.roles.roles import OF_MACHINES, Operator, Roles
+from latchkey.core.roles.scopes import known_scopes
 
 MAX_OVERLAP = 604_800
 """Seconds that a rotated key may live on beside its successor: a week."""

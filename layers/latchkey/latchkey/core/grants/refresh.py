@@ -54,7 +54,7 @@ from latchkey.core.model import (
 from latchkey.core.partners.store import LinkStore
 from latchkey.core.policy import PolicySource
 from latchkey.core.roles.roles import Roles
-from latchkey.core.roles.scopes import Rights
+from latchkey.core.roles.scopes import Rights, known_scopes
 from latchkey.signing.base64url import b64url_decode, b64url_encode
 from latchkey.signing.jws import InvalidToken
 from latchkey.signing.policy import SigningPolicy
@@ -162,7 +162,8 @@ class RefreshGrant:
     def _carried(self, session: Session, holder: Holder, scope: str) -> Carried:
         """Return what the access token carries; end the session if its partner may no longer open one."""
         if isinstance(holder, Rights):
-            scopes = [each for each in scope.split() if each in holder.scopes]
+            known = known_scopes(holder.scopes, self.roles)
+            scopes = [each for each in scope.split() if each in known]
             return Carried(self.roles.effective_roles(holder.roles), " ".join(scopes))
         partner = self._require_partner(session, holder.user) if session.partner_id else None
         return what_tokens_carry(self.roles, holder.user, holder.client, partner, scope=scope)

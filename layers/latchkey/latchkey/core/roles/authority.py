@@ -13,7 +13,7 @@ from enum import Enum
 
 from latchkey.core.errors import Errors, FieldError, ServiceError
 from latchkey.core.roles.roles import OF_MACHINES, OPERATOR_PERMISSIONS, Operator, RoleRegistry, below_operators
-from latchkey.core.roles.scopes import OPENID_SCOPES
+from latchkey.core.roles.scopes import known_scopes
 
 _NAMED = 64
 """Characters of an unknown name that an answer repeats."""
@@ -82,12 +82,6 @@ def require_known_roles(roles: Iterable[str], registry: RoleRegistry, *, field: 
 def require_known_scopes(scopes: Collection[str], registry: RoleRegistry) -> None:
     """Raise `VALIDATION_FAILED` for scopes that are neither the name of a permission nor one of OpenID's."""
     _require_none(sorted(set(scopes).difference(known_scopes(scopes, registry))), "scopes", "unknown_scope")
-
-
-def known_scopes(scopes: Iterable[str], registry: RoleRegistry) -> tuple[str, ...]:
-    """Return those of `scopes` that are names of permissions, or OpenID's; in their order."""
-    known = registry.all_permissions | OPENID_SCOPES
-    return tuple(scope for scope in scopes if scope in known)
 
 
 def given_by(registry: RoleRegistry, roles: Iterable[str], scopes: Iterable[str]) -> frozenset[str]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from latchkey.core.roles.roles import Roles
+from latchkey.core.roles.roles import PERMISSIONS, Roles
 
 OPENID_SCOPES = frozenset({"openid", "profile", "email", "phone", "address", "offline_access"})
 """The scopes of OpenID Connect Core 1.0 (sections 3.1.2.1, 5.4 and 11)."""
+
+_BUILT_IN = PERMISSIONS | OPENID_SCOPES
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +22,25 @@ class Rights:
 
     def permissions(self, registry: Roles) -> tuple[str, ...]:
         """Return what roles and scopes permit together, sorted. A machine's scopes are permissions of its own."""
-        return tuple(sorted({*registry.permissions(self.roles), *permissions_of(self.scopes)}))
+        known = known_scopes(self.scopes, registry)
+        return tuple(sorted({*registry.permissions(self.roles), *permissions_of(known)}))
 
 
 def permissions_of(scopes: Iterable[str]) -> tuple[str, ...]:
     """Return the scopes that name permissions, in their order: all but those of OpenID Connect."""
     return tuple(scope for scope in scopes if scope not in OPENID_SCOPES)
+
+
+def known_scopes(scopes: Iterable[str], registry: Roles) -> tuple[str, ...]:
+    """Return those of `scopes` that are names of permissions, or OpenID's; in their order.
+
+    A scope stays with a client, a key or a partner when its permission is deleted. Built-in names need no look-up.
+    """
+    asked = tuple(scopes)
+    if _BUILT_IN.issuperset(asked):
+        return asked
+    known = _BUILT_IN | registry.registry().declared
+    return tuple(scope for scope in asked if scope in known)
 
 
 def held_scopes(scopes: Iterable[str], permissions: Collection[str]) -> tuple[str, ...]:
