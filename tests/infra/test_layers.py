@@ -29,7 +29,7 @@ UNCHECKED_HASH = 0b01
 
 SIZE = 33_000_000
 ZIPPED = 12_000_000
-"""Bytes of both layers that no build may exceed. Before they were pruned, they had 44 and 24 million, without byte code."""
+"""Bytes of both layers that no build may exceed. Before they were pruned, they had 44 and 24 million."""
 
 OUT_OF_REACH = ("NewConnectionError", "ConnectTimeoutError", "No matching distribution found")
 
