@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from latchkey.adapters.store import Store
 from latchkey.core.authenticators.links import Links
+from latchkey.core.clients.first_party import BUILT_IN_APP
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.grants.gate import Gate
 from latchkey.core.grants.issuing import Issuer
@@ -74,11 +75,19 @@ class Published:
 
     keys: dict[str, dict[str, AssertionKey]] = field(default_factory=dict)
 
-    def find(self, jwks_uri: str, kid: str) -> AssertionKey | None:
+    def find(self, jwks_uri: str, kid: str, *, alg: str) -> AssertionKey | None:
         """Return the key."""
+        return {key.kid: key for key in self.read(jwks_uri, alg=alg)}.get(kid)
+
+    def list(self, jwks_uri: str, *, alg: str) -> Sequence[AssertionKey]:
+        """Return all keys."""
+        return self.read(jwks_uri, alg=alg)
+
+    def read(self, jwks_uri: str, *, alg: str) -> Sequence[AssertionKey]:
+        """Return all keys."""
         if jwks_uri not in self.keys:
             raise KeysUnreachable("away")
-        return self.keys[jwks_uri].get(kid)
+        return tuple(self.keys[jwks_uri].values())
 
 
 class PartnerWorld(World):
@@ -114,6 +123,7 @@ class PartnerWorld(World):
             roles=BUILT_IN,
             journal=self.journal,
             entropy=self.entropy,
+            keys=self.published,
         )
         self.links = Links(
             links=self.store,
@@ -132,7 +142,7 @@ class PartnerWorld(World):
 
     def enter(self, assertion: str, *, now: int = NOW, **asked: Any) -> PartnerAnswer:
         """Sign in by an assertion from the usual address."""
-        return self.partner_grant(Exchange(assertion, ADDRESS, **asked), now=now)
+        return self.partner_grant(Exchange(assertion, ADDRESS, **{"client": BUILT_IN_APP} | asked), now=now)
 
     def come(self, partner: Partner, sub: str = "u-1", *, now: int = NOW, **members: Any) -> PartnerAnswer:
         """Sign a user in by a fresh assertion of the standard profile."""

@@ -16,10 +16,11 @@ from latchkey.core.credentials.new_passwords import NewPasswords
 from latchkey.core.credentials.passwords import CHEAPEST_FOR_TESTS, BlockList, PasswordRules
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.events import Event
-from latchkey.core.grants.gate import Gate
+from latchkey.core.grants.gate import Asked, Gate
 from latchkey.core.grants.issuing import Issuer, TokenAnswer
 from latchkey.core.grants.machine import MachineGrants
 from latchkey.core.grants.password import PasswordGrant, SignIn
+from latchkey.core.grants.proof import PersonProof
 from latchkey.core.grants.refresh import RefreshGrant, RefreshRequest
 from latchkey.core.grants.sessions import Sessions
 from latchkey.core.mail.draft_letters import DraftLetters
@@ -27,7 +28,7 @@ from latchkey.core.mail.mailroom import Mailroom
 from latchkey.core.mail.outbox import Outbox
 from latchkey.core.mail.requests import MailRequests
 from latchkey.core.mail.store import Letter
-from latchkey.core.model import Mail, MailKind, User
+from latchkey.core.model import Client, Mail, MailKind, User
 from latchkey.core.roles.roles import BUILT_IN
 from latchkey.core.users.accounts import Accounts, Registration
 from latchkey.core.users.confirmations import AddressConfirmations, DraftConfirmations
@@ -145,9 +146,9 @@ class World:
         self.source = Fixed(policy)
         self.seals = FixedSeals(first_seal_keys(NOW, self.entropy))
         self.journal = Kept()
-        issuer = Issuer(AUDIENCE, self.entropy)
+        self.issuer = Issuer(AUDIENCE, self.entropy)
         new_passwords = NewPasswords(PasswordRules(), BlockList(b""), CHEAPEST_FOR_TESTS, self.entropy)
-        gate = Gate(self.store, BUILT_IN, self.journal, self.entropy, max_sessions=MAX_SESSIONS)
+        self.gate = Gate(self.store, BUILT_IN, self.journal, self.entropy, max_sessions=MAX_SESSIONS)
         self.accounts = Accounts(
             users=self.store,
             sessions=self.store,
@@ -161,8 +162,8 @@ class World:
             sessions=self.store,
             attempts=self.store,
             policies=self.source,
-            gate=gate,
-            issuer=issuer,
+            gate=self.gate,
+            issuer=self.issuer,
             journal=self.journal,
             entropy=self.entropy,
             cost=CHEAPEST_FOR_TESTS,
@@ -175,14 +176,14 @@ class World:
             links=self.store,
             clients=self.clients,
             policies=self.source,
-            issuer=issuer,
+            issuer=self.issuer,
             sessions=self.sessions,
             roles=BUILT_IN,
             journal=self.journal,
             outbox=self.outbox,
             entropy=self.entropy,
         )
-        self.machines = MachineGrants(self.clients, self.source, gate, issuer, BUILT_IN, self.journal)
+        self.machines = MachineGrants(self.clients, self.source, self.gate, self.issuer, BUILT_IN, self.journal)
 
         self.postman = KeptMail()
         self.mailroom = Mailroom(
@@ -283,18 +284,38 @@ class World:
         """Sign in from the usual address."""
         return self.sign_in(SignIn(login, password, "phone", ADDRESS), now=now)
 
-    def refresh(self, answer: TokenAnswer, *, now: int, network: str = NETWORK, key: str = "") -> TokenAnswer:
+    def refresh(
+        self, answer: TokenAnswer, *, now: int, network: str = NETWORK, key: str = "", **asked: str
+    ) -> TokenAnswer:
         """Refresh what an earlier answer gave, from the usual network."""
-        return self.refresh_grant(RefreshRequest(answer.refresh_token, network, key), now=now)
+        return self.refresh_grant(RefreshRequest(answer.refresh_token, network, key, **asked), now=now)
+
+    def open_for(self, user: User, client: Client, scope: str | None = None, *, now: int = NOW) -> TokenAnswer:
+        """Sign a user in to a client, as a grant for that client does: for all its scopes, or some of them."""
+        policy = self.source.policy()
+        proof = PersonProof(user=user, methods=("pwd",), at=now, client=client, epoch=user.epoch)
+        asked = Asked(" ".join(client.scopes) if scope is None else scope, policy, ())
+        admitted = self.gate.admit(proof, asked)
+        session = admitted.session
+        return self.issuer.for_session(session, admitted.refresh, admitted.roles, policy, scope=session.scope, now=now)
 
     def claims(self, answer: TokenAnswer, *, now: int = NOW) -> AccessClaims:
+        """Return the verified claims of the access token in an answer."""
+        return self.claims_of(answer.access_token, now=now)
+
+    def claims_of(self, token: str, *, now: int = NOW) -> AccessClaims:
         """Return the verified claims of an access token."""
         keys = self.source.held.keys
 
         def find(kid: str) -> VerificationKey | None:
             return keys.find(kid, now)
 
-        return verify(answer.access_token, find_key=find, issuers={"https://id.example"}, audiences={AUDIENCE}, now=now)
+        return verify(token, find_key=find, issuers={"https://id.example"}, audiences={AUDIENCE}, now=now)
+
+    def put_client(self, client: Client) -> Client:
+        """Store a client, or change it without the service."""
+        vars(self.store)["_clients"][client.client_id] = client
+        return client
 
     def put_user(self, user: User) -> None:
         """Change an account without the service, as an operator would."""

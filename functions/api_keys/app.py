@@ -70,7 +70,7 @@ def _new_key(request: Request) -> NewApiKey:
     members = Members.of_json(request)
     asked = NewApiKey(
         client_id=members.required("client_id", longest=128),
-        name=members.required("name", longest=128),
+        name=members.required_label("name"),
         roles=members.texts("roles", most=_MOST, longest=64),
         scopes=members.texts("scopes", most=_MOST, longest=64),
         expires_at=members.number("expires_at"),
@@ -83,7 +83,7 @@ def _changes(request: Request) -> ApiKeyChanges:
     """Read `{name?, status?}`: at least one of them."""
     members = Members.of_json(request)
     status = members.choice("status", tuple(Status))
-    changes = ApiKeyChanges(members.optional("name", longest=128), None if status is None else Status(status))
+    changes = ApiKeyChanges(members.label("name"), None if status is None else Status(status))
     members.nothing_else()
     if changes.name == "":
         raise invalid_field("name", "required", "This member must not be empty.")

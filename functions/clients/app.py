@@ -74,11 +74,12 @@ def remove_secret(request: Request, operator: Operator) -> Response:
 
 
 def _new_client(request: Request) -> NewClient:
-    """Read `{kind, name, redirect_uris?, scopes?, grants?, roles?}`. The service chooses the id."""
+    """Read `{kind, name, redirect_uris?, scopes?, grants?, roles?, first_party?}`. The service chooses the id."""
     members = Members.of_json(request)
     kind = members.choice("kind", tuple(ClientKind))
-    name = members.required("name", longest=128)
+    name = members.required_label("name")
     lists = _lists(members)
+    first_party = members.flag("first_party")
     members.nothing_else()
     if kind is None:
         raise invalid_field("kind", "required", "This member is required.")
@@ -89,27 +90,29 @@ def _new_client(request: Request) -> NewClient:
         scopes=lists.get("scopes", ()),
         grants=lists.get("grants"),
         roles=lists.get("roles", ()),
+        first_party=first_party,
     )
 
 
 def _changes(request: Request) -> ClientChanges:
-    """Read `{name?, redirect_uris?, scopes?, grants?, roles?, status?}`: at least one of them."""
+    """Read `{name?, redirect_uris?, scopes?, grants?, roles?, status?, first_party?}`: at least one of them."""
     members = Members.of_json(request)
     status = members.choice("status", tuple(Status))
     changes = ClientChanges(
-        name=members.optional("name", longest=128),
+        name=members.label("name"),
         status=None if status is None else Status(status),
+        first_party=members.optional_flag("first_party"),
         **_lists(members),
     )
     members.nothing_else()
     if changes.name == "":
         raise invalid_field("name", "required", "This member must not be empty.")
     if changes == ClientChanges():
-        raise nothing_given("name", *_LISTS, "status")
+        raise nothing_given("name", *_LISTS, "status", "first_party")
     return changes
 
 
-def _lists(members: Members) -> dict[str, tuple[str, ...]]:
+def _lists(members: Members) -> dict[str, Any]:
     given = {name: members.texts(name, most=_MOST, longest=MAX_REDIRECT_URI) for name in _LISTS}
     return {name: value for name, value in given.items() if value is not None}
 
@@ -121,6 +124,7 @@ def _shown(client: Client) -> dict[str, Any]:
         "kind": client.kind,
         "name": client.name,
         "status": client.status,
+        "first_party": client.first_party,
         "created_at": client.created_at,
         "redirect_uris": client.redirect_uris,
         "scopes": client.scopes,

@@ -23,7 +23,7 @@ _DIGITS = re.compile(r"[0-9]{6}")
 def confirm(request: Request) -> Response:
     """Take `{flow, code}` on the device that registered, or `{code, password}` with the code of a link; return 204."""
     members = Members.of_json(request)
-    flow, code = members.optional("flow"), members.secret("code")
+    flow, code = members.optional("flow"), members.code("code")
     if flow is None:
         _confirm_by_link(request, code, members)
     else:

@@ -6,16 +6,16 @@ from latchkey.core.authenticators.change_email import EmailChanges
 from latchkey.core.authenticators.undo_email import EmailUndo
 from latchkey.edge import bootstrap, forms
 from latchkey.edge.callers import Caller
-from latchkey.edge.forms import LONGEST_LOGIN, LONGEST_PASSWORD, Members
+from latchkey.edge.forms import LONGEST_PASSWORD, Members
 from latchkey.edge.http import Request, Response
-from latchkey.edge.routing import PUBLIC, USER, Routes
+from latchkey.edge.routing import PUBLIC, Routes, person
 from latchkey.edge.telemetry import LogJournal
 
 routes = Routes("A new e-mail address")
 handler = routes.handler
 
 
-@routes("POST /v1/user/email/change", needs=USER)
+@routes("POST /v1/user/email/change", needs=person("profile:write"))
 def change(request: Request, caller: Caller) -> Response:
     """Send six digits to the new address and return 202, whether or not the address is taken."""
     email, current = _change(request)
@@ -23,7 +23,7 @@ def change(request: Request, caller: Caller) -> Response:
     return Response(202, {"message": "If the address can be used, a mail is on its way"})
 
 
-@routes("POST /v1/user/email/confirm", needs=USER)
+@routes("POST /v1/user/email/confirm", needs=person("profile:write"))
 def confirm(request: Request, caller: Caller) -> Response:
     """Move the account to the new address, with the digits that were sent there, and return 204."""
     email_changes().confirm(caller.sub, caller.sid, forms.code(request), now=request.now)
@@ -40,7 +40,7 @@ def undo(request: Request) -> Response:
 def _change(request: Request) -> tuple[str, str]:
     """Read `{email, current_password}` and return both."""
     members = Members.of_json(request)
-    email = members.required("email", longest=LONGEST_LOGIN)
+    email = members.login("email")
     current = members.required("current_password", longest=LONGEST_PASSWORD)
     members.nothing_else()
     return email, current

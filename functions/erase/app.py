@@ -7,14 +7,14 @@ from latchkey.edge import bootstrap
 from latchkey.edge.callers import Caller
 from latchkey.edge.forms import LONGEST_PASSWORD, Members
 from latchkey.edge.http import Request, Response
-from latchkey.edge.routing import USER, Routes
+from latchkey.edge.routing import Routes, person
 from latchkey.edge.telemetry import LogJournal
 
 routes = Routes("The end of an account")
 handler = routes.handler
 
 
-@routes("DELETE /v1/auth/me", needs=USER)
+@routes("DELETE /v1/auth/me", needs=person("profile:write"))
 def erase(request: Request, caller: Caller) -> Response:
     """Delete the account and return 204. A repeated request finishes a deletion that was interrupted."""
     erasure()(caller.sub, caller.sid, _password(request), now=request.now)

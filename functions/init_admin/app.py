@@ -5,7 +5,7 @@ from functools import cache
 from latchkey.core.users.accounts import Registration
 from latchkey.core.users.first_admin import FirstAdmin
 from latchkey.edge import bootstrap, documents
-from latchkey.edge.forms import LONGEST_LOGIN, LONGEST_PASSWORD, Members
+from latchkey.edge.forms import LONGEST_PASSWORD, Members
 from latchkey.edge.http import Request, Response, endpoint
 from latchkey.edge.telemetry import LogJournal
 
@@ -21,7 +21,7 @@ def _registration(request: Request) -> Registration:
     """Read `{login, password}`."""
     members = Members.of_json(request)
     asked = Registration(
-        login=members.required("login", longest=LONGEST_LOGIN),
+        login=members.login("login"),
         password=members.required("password", longest=LONGEST_PASSWORD),
     )
     members.nothing_else()

@@ -8,35 +8,35 @@ from latchkey.edge import bootstrap, documents
 from latchkey.edge.callers import Caller
 from latchkey.edge.forms import LONGEST_PASSWORD, Members
 from latchkey.edge.http import MAX_BODY, Request, Response
-from latchkey.edge.routing import USER, Routes
+from latchkey.edge.routing import Routes, person
 from latchkey.edge.telemetry import LogJournal
 
 routes = Routes("The partners of a person's own account")
 handler = routes.handler
 
 
-@routes("GET /v1/auth/me/links", needs=USER)
+@routes("GET /v1/auth/me/links", needs=person("profile:read"))
 def list_links(request: Request, caller: Caller) -> Response:
     """Return 200 with the links."""
     found = links().of(caller.sub, caller.sid, now=request.now)
     return Response(200, {"links": [_shown(each) for each in found]})
 
 
-@routes("POST /v1/auth/me/links", needs=USER)
+@routes("POST /v1/auth/me/links", needs=person("profile:write"))
 def add(request: Request, caller: Caller) -> Response:
     """Link the account with the partner that issued the token, and return 201 with the link."""
     added = links().add(caller.sub, caller.sid, _new_link(request), now=request.now)
     return Response(201, _shown(added))
 
 
-@routes("POST /v1/auth/me/links/{partner_id}/confirm", needs=USER)
+@routes("POST /v1/auth/me/links/{partner_id}/confirm", needs=person("profile:write"))
 def confirm(request: Request, caller: Caller) -> Response:
     """Let a suspended link open the account again, and return 200 with the link."""
     partner_id, password = request.path_parameters["partner_id"], _password(request)
     return Response(200, _shown(links().confirm(caller.sub, caller.sid, partner_id, password, now=request.now)))
 
 
-@routes("DELETE /v1/auth/me/links/{partner_id}", needs=USER)
+@routes("DELETE /v1/auth/me/links/{partner_id}", needs=person("profile:write"))
 def remove(request: Request, caller: Caller) -> Response:
     """Remove a link, and return 204. The last way to open the account stays."""
     partner_id, password = request.path_parameters["partner_id"], _password(request)

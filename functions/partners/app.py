@@ -109,7 +109,7 @@ def _changeable(members: Members) -> PartnerChanges:
     status = members.choice("status", tuple(Status))
     updates = members.choice("profile_updates", tuple(ProfileUpdates))
     changes = PartnerChanges(
-        name=members.optional("name", longest=128),
+        name=members.label("name"),
         status=None if status is None else Status(status),
         audience=members.optional("audience", longest=512),
         tenant=members.optional("tenant", longest=256),
@@ -123,7 +123,8 @@ def _changeable(members: Members) -> PartnerChanges:
         max_users=_limit(members, "max_users"),
         allow_missing=members.texts("allow_missing", most=len(RELAXATIONS)),
         profile_updates=None if updates is None else ProfileUpdates(updates),
-        managed=members.flag_or_none("managed"),
+        managed=members.optional_flag("managed"),
+        alg=members.choice("alg", ("", *AssertionAlgorithm)),
     )
     if changes.name == "":
         raise invalid_field("name", "required", "This member must not be empty.")
@@ -133,7 +134,7 @@ def _changeable(members: Members) -> PartnerChanges:
 
 
 def _limit(members: Members, name: str) -> int | None:
-    value = members.number(name)
+    value = members.number(name, cleared=0)
     if value is not None and not 0 <= value <= _HIGHEST:
         raise invalid_field(name, "bad_value", "This must be 0, which means no limit, or a number above it.")
     return value
@@ -161,6 +162,7 @@ def _shown(partner: Partner) -> dict[str, Any]:
         "org": partner.org,
         "keys": [json.loads(partner.keys[kid]) for kid in sorted(partner.keys)],
         "jwks_uri": partner.jwks_uri,
+        "alg": partner.alg,
         "role_map": dict(partner.role_map),
         "default_roles": partner.default_roles,
         "clients": partner.clients,
@@ -184,5 +186,6 @@ def partner_admin() -> PartnerAdmin:
         roles=bootstrap.roles_now(),
         journal=LogJournal(),
         entropy=secrets.token_bytes,
+        keys=bootstrap.partner_keys(),
         local_keys=Environment(os.environ).flag("LATCHKEY_LOCAL_JWKS"),
     )

@@ -8,7 +8,7 @@ from latchkey.edge import bootstrap
 from latchkey.edge.callers import Caller
 from latchkey.edge.forms import LONGEST_PASSWORD, Members
 from latchkey.edge.http import Request, Response
-from latchkey.edge.routing import PUBLIC, USER, Routes
+from latchkey.edge.routing import PUBLIC, Routes, person
 from latchkey.edge.telemetry import LogJournal
 
 routes = Routes("New passwords")
@@ -23,7 +23,7 @@ def reset(request: Request) -> Response:
     return Response(204)
 
 
-@routes("POST /v1/user/password/change", needs=USER)
+@routes("POST /v1/user/password/change", needs=person("profile:write"))
 def change(request: Request, caller: Caller) -> Response:
     """Set a new password, end every other session, and return 204."""
     current, password = _change(request)
@@ -34,7 +34,7 @@ def change(request: Request, caller: Caller) -> Response:
 def _reset(request: Request) -> tuple[str, str]:
     """Read `{token, password, passwordRepeat?}` and return token and password."""
     members = Members.of_json(request)
-    token, password = members.secret("token"), _new_password(members)
+    token, password = members.code("token"), _new_password(members)
     members.nothing_else()
     return token, password
 

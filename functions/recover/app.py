@@ -6,7 +6,7 @@ from latchkey.core.mail.requests import MailRequests
 from latchkey.core.model import MailKind
 from latchkey.core.users.sign_up import MailedAgain
 from latchkey.edge import bootstrap
-from latchkey.edge.forms import LOGIN_NAMES, LONGEST_LOGIN, Members
+from latchkey.edge.forms import LOGIN_NAMES, Members
 from latchkey.edge.http import Request, Response
 from latchkey.edge.routing import PUBLIC, Routes
 
@@ -40,8 +40,8 @@ def _accept(about: MailKind, members: Members, request: Request) -> Response:
 
     This function may not even look.
     """
-    login = members.one_of(LOGIN_NAMES, longest=LONGEST_LOGIN)
-    members.optional("source", longest=64)
+    login = members.login(*LOGIN_NAMES)
+    members.anything("source")
     members.nothing_else()
     mail_requests()(about, login, address=request.address, now=request.now)
     return _accepted()

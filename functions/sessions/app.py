@@ -7,13 +7,13 @@ from latchkey.edge import bootstrap, documents
 from latchkey.edge.callers import Caller
 from latchkey.edge.forms import Members
 from latchkey.edge.http import Request, Response
-from latchkey.edge.routing import USER, Routes
+from latchkey.edge.routing import Routes, person
 
 routes = Routes("A person's own sessions")
 handler = routes.handler
 
 
-@routes("POST /v1/auth/logout", needs=USER)
+@routes("POST /v1/auth/logout", needs=person("sessions:end"))
 def log_out(request: Request, caller: Caller) -> Response:
     """End the session that asks, or every session of the account, and return 204. An ended session is no error."""
     if logout_of_all(request):
@@ -25,7 +25,7 @@ def log_out(request: Request, caller: Caller) -> Response:
     return Response(204)
 
 
-@routes("GET /v1/auth/sessions", needs=USER)
+@routes("GET /v1/auth/sessions", needs=person("sessions:read"))
 def list_sessions(request: Request, caller: Caller) -> Response:
     """Return 200 with the live sessions, oldest first."""
     require_live_session(bootstrap.store(), caller.sub, caller.sid, now=request.now)
@@ -33,7 +33,7 @@ def list_sessions(request: Request, caller: Caller) -> Response:
     return Response(200, {"sessions": [documents.session(each, current=caller.sid) for each in live]})
 
 
-@routes("DELETE /v1/auth/sessions", needs=USER)
+@routes("DELETE /v1/auth/sessions", needs=person("sessions:end"))
 def end_others(request: Request, caller: Caller) -> Response:
     """End every session but the one that asks, and return 204."""
     _require_own_session(caller, request.now)
@@ -41,7 +41,7 @@ def end_others(request: Request, caller: Caller) -> Response:
     return Response(204)
 
 
-@routes("DELETE /v1/auth/sessions/{sid}", needs=USER)
+@routes("DELETE /v1/auth/sessions/{sid}", needs=person("sessions:end"))
 def end(request: Request, caller: Caller) -> Response:
     """End one session and return 204. Raises `NOT_FOUND` for a session of another account."""
     sid = request.path_parameters["sid"]

@@ -8,7 +8,7 @@ routes = Routes("Status")
 handler = routes.handler
 
 
-@routes("GET /status", needs=PUBLIC)
+@routes("GET /status", "HEAD /status", needs=PUBLIC)
 def status(request: Request) -> Response:
     """Return 200 with the version. It does not ask the table, so a health check costs nothing."""
     return Response(200, {"status": "ok", "version": latchkey.__version__})

@@ -14,7 +14,7 @@ from latchkey.core.model import UserStatus
 from latchkey.core.roles.roles import MAX_ROLES, Operator
 from latchkey.core.users.transfer import MAX_BATCH, Batch, Exported, ImportRecord, Refusal, UserTransfer
 from latchkey.edge import bootstrap, documents, listing
-from latchkey.edge.forms import LABEL, LOCALE, LOGIN_NAMES, LONGEST_LOGIN, Members
+from latchkey.edge.forms import LABEL, LOGIN_NAMES, Members
 from latchkey.edge.http import Request, Response
 from latchkey.edge.routing import Routes
 from latchkey.edge.telemetry import LogJournal
@@ -70,11 +70,11 @@ def _record(members: Members) -> ImportRecord:
     """Read one account: a login under any of its names, and the members of `ImportRecord`, all optional."""
     _refuse_a_partners_user(members)
     record = ImportRecord(
-        login=parse_login(members.one_of(LOGIN_NAMES, longest=LONGEST_LOGIN)),
+        login=parse_login(members.login(*LOGIN_NAMES)),
         password_hash=_hash(members),
         sub=members.shaped("id", _SUBJECT, longest=30) or "",
-        name=members.optional("name", longest=128) or "",
-        locale=members.shaped("locale", LOCALE, longest=35) or "",
+        name=members.loose_label("name"),
+        locale=members.language("locale") or "",
         source=members.shaped("source", LABEL, longest=64) or "",
         roles=members.texts("roles", most=MAX_ROLES) or ("user",),
         status=_STATUSES[members.choice("status", tuple(_STATUSES)) or "active"],

@@ -9,7 +9,7 @@ from latchkey.core.roles.roles import MAX_ROLES, Operator
 from latchkey.core.users.accounts import Registration
 from latchkey.core.users.admin import Standing, UserAdmin
 from latchkey.edge import bootstrap, documents, listing
-from latchkey.edge.forms import LOCALE, LOGIN_NAMES, LONGEST_LOGIN, LONGEST_PASSWORD, Members, nothing_given
+from latchkey.edge.forms import LOGIN_NAMES, LONGEST_PASSWORD, Members, nothing_given
 from latchkey.edge.http import Request, Response
 from latchkey.edge.routing import Routes
 from latchkey.edge.telemetry import LogJournal
@@ -22,10 +22,10 @@ handler = routes.handler
 def list_users(request: Request, operator: Operator) -> Response:
     """Return 200 with a page of accounts, oldest first, or with the account of `?login=`."""
     members = Members.of_query(request)
-    login = members.optional("login", longest=LONGEST_LOGIN)
-    if login is None:
+    if not members.has("login"):
         seals = bootstrap.seals()
         return Response(200, listing.page(request, members, seals, user_admin().page, _shown, name="users"))
+    login = members.login("login")
     members.nothing_else()
     return Response(200, {"users": [_shown(user) for user in user_admin().find_login(login)], "cursor": None})
 
@@ -77,10 +77,10 @@ def new_account(request: Request) -> tuple[Registration, tuple[str, ...]]:
     if password == "":
         raise invalid_field("password", "required", "This member must be left out, or not be empty.")
     asked = Registration(
-        login=members.one_of(LOGIN_NAMES, longest=LONGEST_LOGIN),
+        login=members.login(*LOGIN_NAMES),
         password=password,
-        name=members.optional("name", longest=128) or "",
-        locale=members.shaped("locale", LOCALE, longest=35) or "",
+        name=members.label("name") or "",
+        locale=members.language("locale") or "",
     )
     roles = members.texts("roles", most=MAX_ROLES) or ()
     members.nothing_else()

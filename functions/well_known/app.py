@@ -13,13 +13,19 @@ routes = Routes("What verifiers and clients may know of this issuer")
 handler = routes.handler
 
 
-@routes("GET /.well-known/jwks.json", needs=PUBLIC)
+@routes("GET /.well-known/jwks.json", "HEAD /.well-known/jwks.json", needs=PUBLIC)
 def jwks(request: Request) -> Response:
     """Return 200 with the public keys (RFC 7517 section 5), and with the issuers and audiences that tokens may name."""
     return _kept_for_a_while(_published().jwks_at(request.now), request)
 
 
-@routes("GET /.well-known/openid-configuration", "GET /.well-known/oauth-authorization-server", needs=PUBLIC)
+@routes(
+    "GET /.well-known/openid-configuration",
+    "HEAD /.well-known/openid-configuration",
+    "GET /.well-known/oauth-authorization-server",
+    "HEAD /.well-known/oauth-authorization-server",
+    needs=PUBLIC,
+)
 def metadata(request: Request) -> Response:
     """Return 200 with the metadata of the authorization server (RFC 8414 section 2)."""
     return _kept_for_a_while(_metadata(_published(), request.now), request)

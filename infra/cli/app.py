@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from infra.cli import api_keys, audit, clients, hash_key, init_admin, issuer, roles, users
+from infra.cli import api_keys, audit, clients, hash_key, init_admin, issuer, permissions, roles, users
 from infra.cli.errors import CommandError, ExitCode
 from infra.cli.grammar import TargetGroup, act, tool
 from infra.cli.partners import commands as partners
@@ -65,6 +65,7 @@ app = typer.Typer(
 )
 app.add_typer(users.users, name="user")
 app.add_typer(roles.roles, name="role")
+app.add_typer(permissions.permissions, name="permission")
 app.add_typer(clients.clients, name="client")
 app.add_typer(api_keys.api_keys, name="api-key")
 app.add_typer(partners.partners, name="partner")

@@ -33,12 +33,15 @@ _LISTING = Listing(_CLIENTS, "clients", Columns(_IN_LISTS, spare=("created_at", 
 _CARD = Columns(
     _IN_LISTS
     | {
+        "first_party": "First-party",
         "redirect_uris": "Redirect URIs",
         "scopes": "Scopes",
         "grants": "Grants",
         "secrets": "Secrets (fingerprints)",
     }
 )
+
+_OF_THE_TEAM = "An app of your own team: its tokens may do all that their users may do."
 
 _Id = Annotated[str, typer.Argument(metavar="CLIENT_ID", help="The id of the client (cli_…).")]
 _Name = Annotated[str, typer.Option(metavar="TEXT", help="A name for people.")]
@@ -76,6 +79,7 @@ def create(  # noqa: PLR0913 - Typer makes an option of each
     scopes: _Scopes = None,
     grants: _Grants = None,
     roles: _Roles = None,
+    first_party: Annotated[bool, typer.Option("--first-party", help=_OF_THE_TEAM)] = False,
     as_json: AsJson = False,
 ) -> None:
     """Create a client.
@@ -83,7 +87,8 @@ def create(  # noqa: PLR0913 - Typer makes an option of each
     Its secret, if it has one, is shown only this once.
     """
     lists = given(redirect_uris=redirect_uris, scopes=scopes, grants=grants, roles=roles)
-    answer = connect(ctx).post(_CLIENTS, {"kind": str(kind), "name": name, **lists})
+    ours = {"first_party": True} if first_party else {}
+    answer = connect(ctx).post(_CLIENTS, {"kind": str(kind), "name": name, **lists, **ours})
     if "client_secret" in answer.members:
         show_with_secret(answer, "client_secret", _CARD, as_json=as_json)
     else:
@@ -100,13 +105,15 @@ def change(  # noqa: PLR0913 - Typer makes an option of each
     scopes: _Scopes = None,
     grants: _Grants = None,
     roles: _Roles = None,
+    first_party: Annotated[bool | None, typer.Option("--first-party/--no-first-party", help=_OF_THE_TEAM)] = None,
     as_json: AsJson = False,
 ) -> None:
     """Change a client.
 
     A list is replaced as a whole. An empty text ("") makes it empty.
     """
-    members = changes(name=name, redirect_uris=redirect_uris, scopes=scopes, grants=grants, roles=roles)
+    lists = {"redirect_uris": redirect_uris, "scopes": scopes, "grants": grants, "roles": roles}
+    members = changes(name=name, first_party=first_party, **lists)
     show_record(connect(ctx).patch(_path(client_id), members), _CARD, as_json=as_json)
 
 

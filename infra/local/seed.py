@@ -1,12 +1,17 @@
-"""Seed the twin with an admin, three clients and a service's API key. Their secrets are made at the first start."""
+"""Seed the twin with an admin, two permissions, three clients and a service's API key.
+
+Their secrets are made at the first start.
+"""
 
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from latchkey.core.clients.directory import new_api_key, new_client_secret
-from latchkey.core.grants.sessions import FIRST_PARTY_SCOPE
+from latchkey.core.clients.first_party import BUILT_IN_APP
+from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.ids import fingerprint, new_id
 from latchkey.core.model import FIRST_PARTY_CLIENT, ApiKey, Client, ClientKind, Grant
 from latchkey.core.users import first_admin
@@ -20,10 +25,11 @@ ADMIN_LOGIN = "admin@example.com"
 Credentials = dict[str, Any]
 """`admin`, `clients` and `api_key` as in `.latchkey/dev.json`, and `service`: the client that owns the API key."""
 
-_APP_GRANTS = [str(Grant.AUTHORIZATION_CODE), str(Grant.REFRESH_TOKEN), str(Grant.JWT_BEARER)]
+_APP_GRANTS = list(BUILT_IN_APP.grants)
 _MACHINE_GRANTS = [str(Grant.CLIENT_CREDENTIALS)]
-_APP_SCOPES = FIRST_PARTY_SCOPE.split(" ")
-_MACHINE_SCOPES = ["orders:read", "orders:write"]
+_APP_SCOPES = list(BUILT_IN_APP.scopes)
+_PERMISSIONS = ["orders:read", "orders:write"]
+"""Permissions that the stack declares for an API of its own."""
 
 
 def new_credentials() -> Credentials:
@@ -33,8 +39,8 @@ def new_credentials() -> Credentials:
         "admin": {"login": ADMIN_LOGIN, "password": secrets.token_urlsafe(18)},
         "clients": [
             _app(),
-            _confidential("Web site", ["http://127.0.0.1/callback"], [*_APP_SCOPES, *_MACHINE_SCOPES], _APP_GRANTS),
-            _confidential("Worker", [], _MACHINE_SCOPES, []),
+            _confidential("Web site", ["http://127.0.0.1/callback"], [*_APP_SCOPES, *_PERMISSIONS], _APP_GRANTS),
+            _confidential("Worker", [], _PERMISSIONS, []),
         ],
         "service": _new_client_id(),
         "api_key": api_key,
@@ -46,6 +52,7 @@ def plant(credentials: Credentials, accounts: Accounts, store: Store, now: int) 
     admin = credentials.get("admin")
     if admin is not None and store.find_credential(admin["login"]) is None:
         accounts.create(Registration(admin["login"], admin["password"]), roles=first_admin.ROLES, now=now)
+    _plant_permissions(store)
     for client in credentials["clients"]:
         _plant_client(_to_model(client, now), store)
     _plant_client(Client(credentials["service"], ClientKind.SERVICE, "Service", now, roles=("service",)), store)
@@ -92,12 +99,23 @@ def _to_model(client: dict[str, Any], now: int) -> Client:
         redirect_uris=tuple(client["redirect_uris"]),
         scopes=tuple(client["scopes"]),
         grants=tuple(client["grants"]),
+        first_party=client["client_id"] == FIRST_PARTY_CLIENT,
     )
 
 
+def _plant_permissions(store: Store) -> None:
+    stored = store.custom_roles()
+    wanted = tuple(sorted({*stored.permissions, *_PERMISSIONS}))
+    if wanted != stored.permissions:
+        store.replace_roles(replace(stored, version=stored.version + 1, permissions=wanted))
+
+
 def _plant_client(client: Client, store: Store) -> None:
-    if store.find_client(client.client_id) is None:
+    try:
         store.create_client(client)
+    except ServiceError as error:  # it is there
+        if error.error is not Errors.CONFLICT:
+            raise
 
 
 def _plant_api_key(credentials: Credentials, store: Store, now: int) -> None:

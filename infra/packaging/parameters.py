@@ -77,6 +77,7 @@ PARAMETERS: Mapping[str, Parameter] = {
     "PasswordMinLength": _live("for new passwords"),
     "MaxSessions": _live("from the next sign-in of each account on"),
     "AllowedOrigins": _live(),
+    "AllowedHeaders": _live(),
     "IssuerDomain": Parameter(
         Effect.PLANNED, "an address with the update, the issuer by [`latchkey issuer move`](operate.md#move-the-issuer)"
     ),

@@ -64,6 +64,12 @@ class TestPartner:
         assert answer.status in {200, 201}, answer.body
         return Person(self.twin, "", answer.json)
 
+    def come_to(self, client_id: str, *scopes: str, sub: str = "u-1") -> Person:
+        """Sign in a user of the partner to a public client, for these scopes."""
+        answer = self.grant(self.token(sub), client_id=client_id, scope=" ".join(scopes))
+        assert answer.status == 200, answer.body
+        return Person(self.twin, "", answer.json)
+
     def change(self, **members: Any) -> Response:
         """Change the record."""
         return self.twin.call("PATCH", self.path, json=members, headers=self.boss.bearer)
@@ -78,6 +84,18 @@ def register(twin: RunningTwin, boss: Person, signer: Signer | None = None, **me
     answer = twin.call("POST", PARTNERS, json=wanted, headers=boss.bearer)
     assert answer.status == 201, answer.body
     return TestPartner(twin, boss, answer.json, signer)
+
+
+def register_app(twin: RunningTwin, boss: Person, *scopes: str, **members: Any) -> tuple[str, TestPartner]:
+    """Register a public client, and a partner whose users sign in to it; return the id of the client, and the partner.
+
+    The client is not first-party, unless `members` says so.
+    """
+    app = {"kind": "public", "name": "An app", "scopes": list(scopes)} | members
+    made = twin.call("POST", "/v1/admin/clients", json=app, headers=boss.bearer)
+    assert made.status == 201, made.body
+    client_id = made.json["id"]
+    return client_id, register(twin, boss, clients=[client_id], scopes=list(scopes))
 
 
 @contextmanager

@@ -24,7 +24,7 @@ def operator(twin: RunningTwin) -> Person:
 @pytest.fixture(scope="module")
 def service(operator: Person) -> str:
     """A client that may have keys."""
-    members = {"kind": "service", "name": "Billing", "roles": ["service"], "scopes": ["reports:read"]}
+    members = {"kind": "service", "name": "Billing", "roles": ["service"], "scopes": ["orders:read"]}
     answer = operator.twin.call("POST", "/v1/admin/clients", json=members, headers=operator.bearer)
     return str(answer.json["id"])
 
@@ -55,7 +55,7 @@ def test_a_new_key_is_shown_once(operator: Person, service: str) -> None:
     shown = listed(operator, service, made["id"])
     assert shown == {name: value for name, value in made.items() if name != "api_key"}
     assert made["api_key"].startswith(made["prefix"])
-    assert (shown["roles"], shown["scopes"], shown["last_used_on"]) == (["service"], ["reports:read"], None)
+    assert (shown["roles"], shown["scopes"], shown["last_used_on"]) == (["service"], ["orders:read"], None)
 
 
 def test_a_key_opens_the_routes_of_its_authorizer(operator: Person, service: str) -> None:
@@ -85,7 +85,7 @@ def test_a_key_buys_tokens(operator: Person, service: str) -> None:
     """The token has the scopes of the key."""
     made = new_key(operator, service)
     answer = operator.twin.call("POST", "/v1/auth/token", headers={"X-API-Key": made["api_key"]})
-    assert (answer.status, answer.json["scope"]) == (200, "reports:read")
+    assert (answer.status, answer.json["scope"]) == (200, "orders:read")
 
 
 def test_what_is_no_key_opens_nothing(operator: Person, service: str) -> None:
@@ -218,7 +218,7 @@ def test_an_odd_overlap_is_refused(operator: Person, service: str, overlap: obje
         ({"client_id": "cli_app"}, "client_id", "unknown_client"),
         ({"name": ""}, "name", "required"),
         ({"roles": ["admin"]}, "roles", "beyond_client"),
-        ({"scopes": ["reports:write"]}, "scopes", "beyond_client"),
+        ({"scopes": ["orders:write"]}, "scopes", "beyond_client"),
         ({"expires_at": 1}, "expires_at", "in_the_past"),
         ({"expires_at": "tomorrow"}, "expires_at", "not_a_number"),
     ],

@@ -8,6 +8,8 @@ import pytest
 
 from tests.e2e.accounts import PASSWORD, Person, admin, bearer, new_login, sign_in
 from tests.e2e.client import Response, RunningTwin
+from tests.e2e.partners import register_app
+from tests.e2e.tokens import claims
 
 PATH = "/v1/admin/clients"
 
@@ -63,9 +65,9 @@ def test_a_new_client_shows_its_secret_once(operator: Person) -> None:
 
 def test_a_service_gets_tokens_with_its_secret(operator: Person) -> None:
     """By default a service has the grant client_credentials."""
-    made = created(operator, kind="service", name="Billing", scopes=["reports:read"])
+    made = created(operator, kind="service", name="Billing", scopes=["orders:read"])
     answer = token_for(operator.twin, made["id"], made["client_secret"])
-    assert (answer.status, answer.json["scope"]) == (200, "reports:read")
+    assert (answer.status, answer.json["scope"]) == (200, "orders:read")
 
 
 def test_a_public_client_has_no_secret(operator: Person) -> None:
@@ -86,9 +88,10 @@ def test_a_public_client_has_no_secret(operator: Person) -> None:
         ({"kind": "public", "grants": ["client_credentials"]}, "grants", "bad_grant"),
         ({"kind": "service", "redirect_uris": ["https://a.example/"]}, "redirect_uris", "not_for_this_kind"),
         ({"redirect_uris": ["https://*.example/cb"]}, "redirect_uris", "bad_redirect_uri"),
-        ({"scopes": ["two words"]}, "scopes", "bad_scope"),
         ({"scopes": "openid"}, "scopes", "not_a_list"),
         ({"scopes": ["a"] * 51}, "scopes", "too_long"),
+        ({"first_party": "yes"}, "first_party", "not_a_flag"),
+        ({"kind": "service", "first_party": True}, "first_party", "not_for_this_kind"),
     ],
 )
 def test_what_a_client_may_not_be_is_named(operator: Person, members: dict[str, Any], field: str, code: str) -> None:
@@ -96,6 +99,14 @@ def test_what_a_client_may_not_be_is_named(operator: Person, members: dict[str, 
     answer = create(operator, **members)
     [fault] = answer.json["errors"]
     assert (answer.status, fault["field"], fault["code"]) == (400, field, code)
+
+
+@pytest.mark.parametrize("scope", ["two words", "admin:everything"])
+def test_an_unknown_scope_is_refused_by_name(operator: Person, scope: str) -> None:
+    """A scope is the name of a permission, or one of OpenID Connect's."""
+    answer = create(operator, scopes=["openid", scope])
+    [fault] = answer.json["errors"]
+    assert (answer.status, fault["field"], fault["code"]) == (422, "scopes", "unknown_scope")
 
 
 def test_an_unknown_role_is_refused_as_for_accounts(operator: Person) -> None:
@@ -216,6 +227,74 @@ def test_a_deleted_client_is_gone(operator: Person) -> None:
         operator.twin.call("POST", "/v1/auth/token", headers={"X-API-Key": key}).status,
     ]
     assert (deleted, statuses) == ([204, 404], [404, 401, 401])
+
+
+# First-party clients, and others
+
+
+def test_a_client_of_others_gets_what_its_scope_names(operator: Person) -> None:
+    """Its token has no roles, and opens the routes whose permission the scope names, and no others."""
+    twin, scopes = operator.twin, ("openid", "profile:read", "users:read")
+    client_id, partner = register_app(twin, operator, *scopes)
+    guest = partner.come_to(client_id, *scopes)
+    assert (guest.tokens["scope"], "roles" in claims(guest.tokens["access_token"])) == ("openid profile:read", False)
+    answers = [
+        twin.call(method, path, json=body, headers=guest.bearer)
+        for method, path, body in (
+            ("GET", "/v1/hello", None),
+            ("GET", "/v1/auth/me", None),
+            ("PATCH", "/v1/auth/me", {"name": "Eve"}),
+            ("GET", "/v1/auth/sessions", None),
+            ("GET", PATH, None),
+        )
+    ]
+    assert [answer.status for answer in answers] == [200, 200, 403, 403, 403]
+
+
+def test_a_first_party_client_gets_the_roles_of_its_users(operator: Person) -> None:
+    """A second app of the team's own needs no scope. When it is no longer first-party, it does, from then on."""
+    twin = operator.twin
+    client_id, partner = register_app(twin, operator, "openid", first_party=True)
+    someone = partner.come_to(client_id, "openid")
+    assert claims(someone.tokens["access_token"])["roles"] == ["user"]
+    assert (someone.me().status, ask(operator, "GET", f"/{client_id}").json["first_party"]) == (200, True)
+    assert ask(operator, "PATCH", f"/{client_id}", {"first_party": False}).json["first_party"] is False
+    assert someone.me().status == 403
+
+
+def test_sessions_of_a_disabled_client_end(operator: Person) -> None:
+    """Our own routes refuse its tokens at once. Its next refresh ends the session, although it is enabled again."""
+    twin = operator.twin
+    client_id, partner = register_app(twin, operator, "openid", "profile:read")
+    guest = partner.come_to(client_id, "openid", "profile:read")
+
+    def validate() -> int:
+        return twin.call("POST", "/v1/auth/validate", json={"token": guest.tokens["access_token"]}).status
+
+    def renew() -> Response:
+        form = {"grant_type": "refresh_token", "refresh_token": guest.tokens["refresh_token"], "client_id": client_id}
+        return twin.call("POST", "/oauth2/token", form=form)
+
+    before = guest.me().status, validate()
+    ask(operator, "PATCH", f"/{client_id}", {"status": "disabled"})
+    closed = guest.me().status, validate(), renew().json["error"]
+    ask(operator, "PATCH", f"/{client_id}", {"status": "active"})
+    after = guest.me().status, renew().json["error"]
+    assert (before, closed, after) == ((200, 204), (401, 401, "invalid_grant"), (401, "invalid_grant"))
+
+
+def test_the_app_of_the_team_is_not_closed(operator: Person) -> None:
+    """It is listed and changed as any other client, and every attempt to close it is refused."""
+    path = "/cli_app"
+    assert ask(operator, "PATCH", path, {"name": "Shop"}).json["name"] == "Shop"
+    refused = [
+        ask(operator, "DELETE", path),
+        ask(operator, "PATCH", path, {"status": "disabled"}),
+        ask(operator, "PATCH", path, {"first_party": False}),
+    ]
+    assert [(answer.status, answer.json["code"]) for answer in refused] == [(409, "in_use")] * 3
+    assert "cli_app" in {each["id"] for each in ask(operator, "GET", "").json["clients"]}
+    assert operator.me().status == 200
 
 
 # Secrets

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from base64 import urlsafe_b64decode
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -173,3 +176,47 @@ def test_built_in_role_stays(twin: RunningTwin, boss: Person) -> None:
     put = twin.call("PUT", f"{ROLES}/user", json={"permissions": []}, headers=boss.bearer)
     deleted = twin.call("DELETE", f"{ROLES}/user", headers=boss.bearer)
     assert [put.json["code"], deleted.json["code"]] == ["built_in_role", "built_in_role"]
+
+
+def claims_of(token: str) -> dict[str, Any]:
+    """Return the claims of an access token."""
+    body = token.split(".")[1]
+    claims: dict[str, Any] = json.loads(urlsafe_b64decode(body + "=" * (-len(body) % 4)))
+    return claims
+
+
+@pytest.mark.parametrize("name", ["invoices:read", "https://api.example/invoices"])
+def test_permission_of_ones_own_from_beginning_to_end(twin: RunningTwin, boss: Person, name: str) -> None:
+    """It is declared, listed, given by a role, carried by a token, and deleted once no role has it."""
+    path = f"/v1/admin/permissions/{quote(name, safe='')}"
+    put = [twin.call("PUT", path, headers=boss.bearer) for _ in range(2)]
+    assert [(each.status, each.json) for each in put] == [
+        (each, {"name": name, "built_in": False}) for each in (201, 200)
+    ]
+    listed = twin.call("GET", "/v1/admin/permissions", headers=boss.bearer).json["permissions"]
+    assert {"name": name, "built_in": False} in listed
+    assert twin.call("PUT", f"{ROLES}/clerk", json={"permissions": [name]}, headers=boss.bearer).status in {200, 201}
+    clerk = person(twin)
+    assert change(boss, clerk, {"roles": ["clerk"]}).status == 200
+    assert name in claims_of(sign_in(twin, clerk.login).tokens["access_token"])["permissions"]
+    assert name in clerk.me().json["permissions"]
+    kept = twin.call("DELETE", path, headers=boss.bearer)
+    twin.call("DELETE", f"{ROLES}/clerk", headers=boss.bearer)
+    gone = twin.call("DELETE", path, headers=boss.bearer)
+    assert (kept.status, kept.json["code"], gone.status) == (409, "in_use", 204)
+
+
+def test_help_desk_gives_customer_roles(twin: RunningTwin, boss: Person) -> None:
+    """The admin chooses the roles; the help desk gives them and no others, and the error names what is missing."""
+    for role, permissions in {"desk": ["users:write"], "buyer": ["orders:read"], "seller": ["orders:write"]}.items():
+        twin.call("PUT", f"{ROLES}/{role}", json={"permissions": permissions}, headers=boss.bearer)
+    chosen = twin.call("PUT", "/v1/admin/customer-roles", json={"roles": ["user", "buyer"]}, headers=boss.bearer)
+    shown = twin.call("GET", "/v1/admin/customer-roles", headers=boss.bearer)
+    assert [(each.status, each.json) for each in (chosen, shown)] == [(200, {"roles": ["user", "buyer"]})] * 2
+    desk, ann = person(twin), person(twin)
+    change(boss, desk, {"roles": ["desk"]})
+    assert change(desk, ann, {"roles": ["buyer"]}).status == 200
+    refused = change(desk, ann, {"roles": ["buyer", "seller"]})
+    [fault] = refused.json["errors"]
+    assert (refused.status, fault["field"], fault["code"]) == (403, "permissions", "not_held")
+    assert fault["message"] == "This needs orders:write, which you do not have."

@@ -9,13 +9,15 @@ from dataclasses import dataclass, field
 import pytest
 
 from latchkey.core.roles.roles import BUILT_IN
-from latchkey.edge.routing import API_KEY, BEARER, PUBLIC, USER, Access
+from latchkey.edge.routing import API_KEY, BEARER, PUBLIC, Need, Person
 from tests.e2e.accounts import PASSWORD, admin, bearer, person, sign_in
 from tests.e2e.client import Response, RunningTwin
+from tests.e2e.partners import register_app
 from tests.routes import declared
 
 NEEDED = {name: route.needs for name, (_, route) in declared().items()}
 READ_ONLY = "GET"
+SCOPE = ("openid", "profile:read", "sessions:end")
 
 
 @dataclass(slots=True)
@@ -29,7 +31,7 @@ class Crowd:
 
     def headers(self, who: str, route: str) -> dict[str, str]:
         """Return the headers that a caller sends to a route."""
-        if NEEDED[route] is USER and not route.startswith(READ_ONLY):
+        if isinstance(NEEDED[route], Person) and not route.startswith(READ_ONLY):
             self.signed_in.pop(who, None)  # it may end their other sessions too
             return self._shown("other user" if who == "user" else who)
         if who not in self.signed_in:
@@ -40,8 +42,8 @@ class Crowd:
         match who:
             case "anonymous" | "stranger with a forged token" | "holder of an API key":
                 return self._without_sign_in(who)
-            case "service":
-                return self._service()
+            case "service" | "user of another client":
+                return self._service() if who == "service" else self._guest()
             case "admin":
                 return admin(self.twin).bearer
             case "operator by an own role":
@@ -50,6 +52,11 @@ class Crowd:
                 return self.owner
             case _:
                 return person(self.twin).bearer
+
+    def _guest(self) -> dict[str, str]:
+        """Sign in a user to a client that is not first-party, with a scope that the routes of users ask for."""
+        client_id, partner = register_app(self.twin, admin(self.twin), *SCOPE)
+        return partner.come_to(client_id, *SCOPE).bearer
 
     def _deputy(self) -> dict[str, str]:
         """Sign in an operator with a role of the stack's own that permits what admins may do."""
@@ -110,6 +117,7 @@ CALLERS = [
     "stranger with a forged token",
     "user",
     "other user",
+    "user of another client",
     "service",
     "holder of an API key",
     "admin",
@@ -117,7 +125,7 @@ CALLERS = [
 ]
 
 
-def expected(needed: Access | str, who: str) -> Callable[[Response], bool]:
+def expected(needed: Need, who: str) -> Callable[[Response], bool]:
     """Return the check for a route's required access and a kind of caller."""
     if needed is PUBLIC:
         return is_decided_by_the_function
@@ -127,9 +135,14 @@ def expected(needed: Access | str, who: str) -> Callable[[Response], bool]:
         return NO_TOKEN
     if needed is BEARER:
         return is_let_in
-    if needed is USER:
-        return NO_RIGHT if who == "service" else is_let_in
-    return is_let_in if who in {"admin", "operator by an own role"} else NO_RIGHT
+    return is_let_in if has_the_right(needed, who) else NO_RIGHT
+
+
+def has_the_right(needed: Need, who: str) -> bool:
+    """Return whether a caller with a token may use a route that asks for a permission."""
+    if not isinstance(needed, Person):
+        return who in {"admin", "operator by an own role"}
+    return set(needed.permissions) <= set(SCOPE) if who == "user of another client" else who != "service"
 
 
 @pytest.mark.parametrize("who", CALLERS)

@@ -98,7 +98,7 @@ def test_a_refused_registration_stores_nothing(twin: RunningTwin) -> None:
         {"password": "short"},
         {"password": 1},
         {"role": "admin"},
-        {"locale": "!"},
+        {"device": "x"},
         {"email": "other@example.com"},
     ):
         assert twin.call("POST", "/v1/user", json=good | bad).status == 400
@@ -204,3 +204,42 @@ def test_guessing_is_slowed_down(limited_twin: RunningTwin) -> None:
         answers = [limited_twin.call("POST", "/v1/auth/login", json=guess) for _ in range(12)]
         assert [answer.status for answer in answers] == [401] * 10 + [429] * 2
         assert 0 < int(answers[-1].headers["retry-after"]) <= 30
+
+
+# ---- What phones and libraries send, and what is taken ---------------------------------------------------------------
+
+
+def test_a_phone_signs_up_with_what_its_system_gives_it(twin: RunningTwin) -> None:
+    """A name in Cyrillic, white space of a keyboard, a tag with an extension, `null`, a charset and a long device."""
+    name = "".join(chr(0x430 + int(digit)) for digit in str(1_000_000 + int(new_login()[6:].partition("@")[0])))
+    body = {"username": f" {name.upper()}\u00a0", "password": PASSWORD, "locale": "en-US-u-mu-celsius", "name": None}
+    charset = {"Content-Type": "application/json; charset=ISO-8859-1"}
+    registered = twin.call("POST", "/v1/user", body=json.dumps(body).encode(), headers=charset)
+    assert (registered.status, registered.json["login"]) == (201, name)
+    signed_in = twin.call("POST", "/login", json={"login": name, "password": PASSWORD, "device": "Mozilla/5.0 " * 20})
+    assert signed_in.status == 200
+    headers = bearer(signed_in.json["access_token"])
+    me = twin.call("GET", "/v1/auth/me", headers=headers).json
+    assert (me["login"], me["locale"], me["name"]) == (name, "en-US", "")
+    assert len(twin.call("GET", "/v1/auth/sessions", headers=headers).json["sessions"][0]["device"]) == 128
+    cleared = twin.call("PATCH", "/v1/auth/me", json={"locale": None}, headers=headers)
+    assert (cleared.status, cleared.json["locale"]) == (200, "")
+    reserved = twin.call("POST", "/v1/user", json={"login": "postmaster", "password": PASSWORD})
+    assert (reserved.status, reserved.json["errors"][0]["code"]) == (400, "reserved_login")
+
+
+def test_a_form_with_the_charset_of_its_library_is_taken(twin: RunningTwin) -> None:
+    """Apache HttpClient names ISO-8859-1 for each form."""
+    worker = twin.dev["clients"][2]
+    grant = {"grant_type": "client_credentials"} | {name: worker[name] for name in ("client_id", "client_secret")}
+    headers = {"Content-Type": "application/x-www-form-urlencoded; charset=ISO-8859-1"}
+    assert twin.call("POST", "/oauth2/token", form=grant, headers=headers).status == 200
+
+
+@pytest.mark.parametrize("path", ["/status", "/.well-known/jwks.json", "/.well-known/openid-configuration"])
+def test_head_of_a_public_document(twin: RunningTwin, path: str) -> None:
+    """Monitors and caches ask for the headers alone: those of GET, and no body."""
+    got, headed = twin.call("GET", path), twin.call("HEAD", path)
+    assert (headed.status, headed.body) == (200, b"")
+    assert headed.headers["content-type"] == got.headers["content-type"]
+    assert headed.headers["cache-control"] == got.headers["cache-control"]

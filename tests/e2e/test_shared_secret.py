@@ -103,7 +103,7 @@ def test_secret_is_for_an_admin_who_has_just_signed_in(journey: Journey) -> None
     """Ten minutes after the sign-in the same admin gets 403 for the secret, and can still use the other routes."""
     assert journey.fresh.json.keys() == {"kid", "alg", "secret", "jwk", "next"}
     assert (journey.fresh.json["kid"], journey.fresh.json["alg"]) == (kid(journey.tokens[1]), "HS256")
-    assert (journey.stale.status, journey.stale.json["code"]) == (403, "forbidden")
+    assert (journey.stale.status, journey.stale.json["code"]) == (403, "recent_sign_in_required")
     assert journey.stale_show.status == 200
 
 

@@ -194,6 +194,12 @@ def _allowed_origin(changing: ChangingTwin) -> str | None:
     return answer.headers.get("access-control-allow-origin")
 
 
+def _allowed_headers(changing: ChangingTwin) -> bool:
+    asked = {"Origin": "https://app.example.com", "Access-Control-Request-Method": "POST"}
+    answer = changing.twin.call("OPTIONS", "/v1/auth/login", headers=asked)
+    return "X-Shop-Version" in answer.headers.get("access-control-allow-headers", "")
+
+
 def _key_count(changing: ChangingTwin) -> int:
     return len(changing.issuer()["keys"])
 
@@ -243,6 +249,7 @@ CHANGES = {
     "PasswordMinLength": Change("23", registration(), 201, 400),
     "Registration": Change("closed", registration(PASSWORD * 2), 201, 403),
     "AllowedOrigins": Change("https://app.example.com", _allowed_origin, None, "https://app.example.com"),
+    "AllowedHeaders": Change("X-Shop-Version", _allowed_headers, False, True),
     "CertificateArn": unseen(CERTIFICATE),
     "IssuerDomain": Change("localhost", _addresses, [200, 200], [200, 200]),
     "HostedZoneId": unseen("Z0123456789ABC"),

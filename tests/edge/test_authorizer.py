@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from latchkey.adapters.jwks import KeysUnavailable, TrustedKey
+from latchkey.core.roles.roles import BUILT_IN
 from latchkey.edge import authorizer
 from latchkey.edge.authorizer import Unauthorized, Undecided, authorize
 from latchkey.signing.accepted import Accepted
@@ -17,6 +18,7 @@ from latchkey.signing.minting import mint_access
 from latchkey.signing.tokens import AccessClaims
 
 ISSUER = "https://id.example"
+USERS = BUILT_IN.roles["user"]
 METHOD_ARN = "arn:aws:execute-api:eu-west-1:123456789012:api1/prod/GET/v1/hello"
 
 
@@ -101,11 +103,34 @@ def test_a_good_token_is_allowed_on_every_route_of_its_api(key: SigningKey, aske
 
 def test_context_adds_what_the_token_says_to_what_its_roles_permit(key: SigningKey, asked: list[str]) -> None:
     """The authorizer does not know a stack's own roles, so the token carries what they permit."""
-    context = authorize(token_event(f"Bearer {token(key, roles=('desk', 'user'), permissions=('users:read',))}"))
+    context = authorize(
+        token_event(f"Bearer {token(key, roles=('desk', 'user'), permissions=('users:read', 'orders:read'))}")
+    )
     permissions = context["context"]["permissions"].split()
-    assert "users:read" in permissions
+    assert {"users:read", "orders:read"} <= set(permissions)
     assert "profile:read" in permissions
     assert "users:write" not in permissions
+
+
+SCOPE = "openid profile email phone address offline_access orders:read"
+
+
+@pytest.mark.parametrize(
+    ("claims", "permissions"),
+    [
+        ({"roles": (), "scope": SCOPE}, {"orders:read"}),
+        ({"roles": (), "scope": "openid"}, set()),
+        ({"roles": (), "scope": "openid", "permissions": ("users:read",)}, set()),
+        ({"roles": ("user",), "scope": SCOPE}, set(BUILT_IN.roles["user"])),
+        ({"sub": "cli_a", "sid": None, "roles": (), "scope": SCOPE}, {"orders:read"}),
+        ({"sub": "cli_a", "sid": None, "roles": ("service",), "scope": "x"}, {"x", "token:issue", *USERS}),
+    ],
+    ids=["scope", "openid alone", "no roles", "first-party", "machine by scope", "machine by both"],
+)
+def test_what_a_token_permits(key: SigningKey, asked: list[str], claims: dict[str, Any], permissions: set[str]) -> None:
+    """A first-party token permits what its roles do, a person's other token its scope, a machine's token both."""
+    context = authorize(token_event(f"Bearer {token(key, **claims)}"))["context"]
+    assert set(context["permissions"].split()) == permissions
 
 
 def test_the_context_is_flat_text(key: SigningKey, asked: list[str]) -> None:

@@ -46,7 +46,16 @@ def test_what_clients_and_tracing_libraries_send_may_be_sent() -> None:
     """A browser drops the whole request for one header that the preflight does not allow."""
     allowed = cors.preflight_headers({"Origin": APP})["Access-Control-Allow-Headers"].lower().split(", ")
     assert {"authorization", "content-type", "x-api-key", "idempotency-key", "dpop"} <= set(allowed)
-    assert {"traceparent", "baggage", "sentry-trace"} <= set(allowed)
+    assert {"traceparent", "tracestate", "baggage", "sentry-trace", "b3", "x-datadog-trace-id"} <= set(allowed)
+
+
+def test_a_stack_may_allow_more_headers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own pages may send headers that the service ignores."""
+    monkeypatch.setenv("LATCHKEY_ALLOWED_HEADERS", "X-Shop-Version,X-Shop-Build")
+    cors.allowed_headers.cache_clear()
+    allowed = cors.preflight_headers({"Origin": APP})["Access-Control-Allow-Headers"].split(", ")
+    cors.allowed_headers.cache_clear()
+    assert allowed[-2:] == ["X-Shop-Version", "X-Shop-Build"]
 
 
 def test_a_page_may_read_when_to_come_back_and_why_it_was_refused() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -86,7 +87,8 @@ def test_a_login_goes_by_three_names(name: str) -> None:
         ({"login": "ann", "username": "bob", "password": "p"}, "login", "ambiguous"),
         ({"login": "ann"}, "password", "required"),
         ({"login": "ann", "password": 1}, "password", "not_a_text"),
-        ({"login": "ann", "password": None}, "password", "not_a_text"),
+        ({"login": "ann", "password": None}, "password", "required"),
+        ({"login": " \u200b", "password": "p"}, "login", "required"),
         ({"login": "ann", "password": ["p"]}, "password", "not_a_text"),
         ({"login": "ann", "password": {"p": 1}}, "password", "not_a_text"),
         ({"login": True, "password": "p"}, "login", "not_a_text"),
@@ -117,10 +119,90 @@ def test_an_unknown_source_is_refused_where_the_stack_lists_them() -> None:
     assert fault(registration_form, request(body), ("license",)) == ("source", "unknown_source")
 
 
-@pytest.mark.parametrize("locale", ["english!", "e", "en_US", "en-", "x" * 40])
-def test_a_locale_has_the_shape_of_a_language_tag(locale: str) -> None:
-    """As RFC 5646 has it."""
-    assert fault(registration_form, request({"login": "ann", "password": "p", "locale": locale}), ())[0] == "locale"
+@pytest.mark.parametrize(
+    ("locale", "kept"),
+    [
+        ("en-US-u-mu-celsius", "en-US"),
+        ("en_US", "en-US"),
+        ("zh_CN_#Hans", "zh-CN"),
+        ("ru_RU.UTF-8", "ru-RU"),
+        ("en-x-private", "en"),
+        ("english!", ""),
+        ("e", ""),
+        ("x" * 40, ""),
+        ("", ""),
+        (None, ""),
+        (7, ""),
+        (["en"], ""),
+    ],
+)
+def test_a_locale_never_stops_a_sign_up(locale: Any, kept: str) -> None:
+    """What says nothing about the language is ignored (RFC 5646 section 2.2.6), and so is what is no language tag."""
+    assert registration_form(request({"login": "ann", "password": "p", "locale": locale}), ()).locale == kept
+
+
+@pytest.mark.parametrize("locale", ["english!", "e", "x" * 40, "u-mu-celsius", "a\x00b", 7])
+def test_a_change_of_the_locale_names_what_is_wrong(locale: Any) -> None:
+    """A person who changes the profile can correct the value."""
+    assert fault(me._changes, request({"locale": locale}))[0] == "locale"
+    assert me._changes(request({"locale": "en_US.UTF-8"})) == {"locale": "en-US"}
+
+
+def test_a_name_and_a_device_never_stop_a_sign_in() -> None:
+    """They are cut, and characters that turn text around, end lines or hide are left out."""
+    odd = " A\u202eb\u200bc\x85\x00\u2028d\ufeff "
+    asked = registration_form(request({"login": "ann", "password": "p", "name": odd, "source": "a b"}), ())
+    assert (asked.name, asked.source) == ("Abcd", "")
+    devices: list[Any] = ["x" * 172, odd, None, 7, {"model": "x"}, "من\u200cوتو", "👩\u200d💻"]
+    kept = [sign_in_form(request({"login": "ann", "password": "p", "device": device})).device for device in devices]
+    assert kept == ["x" * 128, "Abcd", "", "", "", "من\u200cوتو", "👩\u200d💻"]
+
+
+@pytest.mark.parametrize("name", ["a\u202eb", "a\u200bb", "a\x9fb", "a\u2028b", "a\u200db", "a" * 129])
+def test_a_change_of_the_name_names_what_is_wrong(name: str) -> None:
+    """Control and format characters, and more than 128 characters."""
+    assert fault(me._changes, request({"name": name}))[0] == "name"
+
+
+@pytest.mark.parametrize("around", [" ", "\t", "\r\n", "\u00a0", "\u200b", "\ufeff", "\u3000", "\u202a"])
+def test_white_space_around_a_login_or_a_code_is_cut(around: str) -> None:
+    """A keyboard or a paste adds it. A password stays as it is."""
+    pasted = request({"login": f"{around}ann{around}", "username": "ann", "password": " p "})
+    asked = sign_in_form(pasted)
+    assert (asked.login, asked.password) == ("ann", " p ")
+    assert forms.code(request({"code": f"{around}code{around}"})) == "code"
+    assert forms.token(request({"token": f"{around}token"})) == f"{around}token"  # no person pastes it
+
+
+def test_a_login_is_measured_after_its_white_space() -> None:
+    """Blanks count for nothing."""
+    assert len(sign_in_form(request({"login": " " * 500 + "a" * 320, "password": "p"})).login) == 320
+
+
+def test_null_is_absence() -> None:
+    """Our own answers have `null` for what is not there, so a request may have it too."""
+    body = {"name": None, "roles": None, "n": None, "f": None, "o": None, "p": None, "r": None, "b": None, "x": None}
+    members = Members.of_json(request(body))
+    assert (members.optional("name"), members.texts("roles", most=2), members.number("n")) == (None, None, None)
+    assert (members.flag("f"), members.record("o"), members.pairs("p", most=2)) == (False, None, None)
+    assert (members.records("r", most=2), members.block("b", longest=9)) == ([], None)
+    members.nothing_else()
+
+
+def test_null_clears_in_a_patch() -> None:
+    """As in RFC 7396: the member becomes what an absent one is."""
+    patch = replace(request({"name": None, "roles": None, "p": None, "n": None, "locale": None}), method="PATCH")
+    members = Members.of_json(patch)
+    assert (members.optional("name"), members.texts("roles", most=2), members.pairs("p", most=2)) == ("", (), {})
+    assert (members.number("n", cleared=0), members.language("locale")) == (0, "")
+    assert me._changes(replace(request({"name": None, "locale": None}), method="PATCH")) == {"name": "", "locale": ""}
+
+
+@pytest.mark.parametrize(("body", "code"), [({"status": None}, "bad_value"), ({"n": None}, "not_a_number")])
+def test_null_cannot_clear_what_is_never_empty(body: Any, code: str) -> None:
+    """A status and a lifetime always have a value."""
+    members = Members.of_json(replace(request(body), method="PATCH"))
+    assert fault(lambda: (members.choice("status", ("active",)), members.number("n")))[1] == code
 
 
 def test_a_profile_change_changes_something() -> None:
@@ -190,9 +272,9 @@ def test_a_service_token_comes_in_one_header(headers: dict[str, str]) -> None:
     assert caught.value.error is Errors.INVALID_API_KEY
 
 
-@pytest.mark.parametrize("value", [None, "a", {"a": 1}, [1], [["a"]]])
+@pytest.mark.parametrize("value", ["a", {"a": 1}, [1], [["a"]], [None]])
 def test_a_list_of_texts_is_nothing_else(value: Any) -> None:
-    """Neither null nor a single string is a list."""
+    """A single string is no list, and `null` is no entry of one."""
     assert fault(lambda: forms.Members({"roles": value}).texts("roles", most=2)) == ("roles", "not_a_list")
 
 

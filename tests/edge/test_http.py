@@ -98,7 +98,7 @@ def test_a_long_name_is_repeated_in_part() -> None:
 
 
 @pytest.mark.parametrize(
-    "content_type", [None, "text/plain", "application/x-www-form-urlencoded", "application/json; charset=latin-1"]
+    "content_type", [None, "", "text/plain", "application/x-www-form-urlencoded", "application/problem+json", "*/*"]
 )
 def test_another_content_type_is_refused(content_type: str | None) -> None:
     """The answer is 415, and the body is not read."""
@@ -106,10 +106,38 @@ def test_another_content_type_is_refused(content_type: str | None) -> None:
     assert answer(rest("{}", headers))[1]["code"] == "unsupported_media_type"
 
 
-@pytest.mark.parametrize("content_type", ["application/json", "Application/JSON; charset=UTF-8"])
-def test_the_content_type_may_be_spelled_in_any_case(content_type: str) -> None:
-    """As RFC 9110 section 8.3.1 has it."""
-    assert answer(rest("{}", {"CONTENT-TYPE": content_type}))[0] == 200
+PARAMETERS = ["", ";", "; charset=UTF-8", ';charset="utf-8"', "; charset=utf8", "; charset=ISO-8859-1", "; v=1; a=b"]
+"""What HTTP libraries append to a content type."""
+
+
+@pytest.mark.parametrize("parameters", PARAMETERS)
+def test_the_content_type_may_be_spelled_in_any_case_and_have_parameters(parameters: str) -> None:
+    """RFC 9110 section 8.3.1, and RFC 8259 section 11: JSON is UTF-8 whatever a charset says."""
+    assert answer(rest("{}", {"CONTENT-TYPE": f"Application/JSON{parameters}"}))[0] == 200
+
+
+@pytest.mark.parametrize("parameters", PARAMETERS)
+def test_a_form_may_have_the_charset_that_its_library_adds(parameters: str) -> None:
+    """Apache HttpClient names ISO-8859-1 for a form of ASCII letters."""
+    read = []
+    handler = endpoint(lambda request: read.append(request.form()) or Response(204))  # type: ignore[func-returns-value]
+    event = rest("grant_type=client_credentials", {"Content-Type": f"application/x-www-form-urlencoded{parameters}"})
+    assert (handler(event, None)["statusCode"], read) == (204, ["grant_type=client_credentials"])
+
+
+def test_a_body_of_another_charset_is_refused() -> None:
+    """Nothing is guessed: the body itself must be UTF-8."""
+    body = b64encode('{"name": "Zoë"}'.encode("latin-1")).decode()
+    event = rest(body, {"Content-Type": "application/json; charset=ISO-8859-1"}, isBase64Encoded=True)
+    assert answer(event)[1]["errors"][0]["code"] == "not_utf8"
+
+
+@pytest.mark.parametrize(("method", "has_body"), [("GET", True), ("HEAD", False)])
+def test_an_answer_to_head_has_no_body(method: str, has_body: bool) -> None:
+    """Status and headers are those of GET (RFC 9110 section 9.3.2), and so are they of an error."""
+    for handle in (lambda _: Response(200, {"a": 1}), lambda _: (_ for _ in ()).throw(ServiceError(Errors.NOT_FOUND))):
+        answered = endpoint(handle)(rest("") | {"httpMethod": method}, None)
+        assert (bool(answered["body"]), "json" in answered["headers"]["Content-Type"]) == (has_body, True)
 
 
 def test_a_large_body_is_refused() -> None:

@@ -35,7 +35,7 @@ def invoke(members: Any) -> tuple[int, Any]:
 def test_first_admin_is_answered_as_an_account(world: World) -> None:
     """The document is that of any other route, without the password."""
     status, document = invoke(BOSS)
-    assert (status, document["login"], document["roles"]) == (201, "boss@example.com", ["admin", "privacy", "user"])
+    assert (status, document["login"], document["roles"]) == (201, "boss@example.com", ["admin", "user"])
     assert PASSWORD not in str(document)
 
 

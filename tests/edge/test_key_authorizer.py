@@ -77,7 +77,7 @@ def test_a_key_becomes_the_context_of_its_client(store: MemoryStore, name: str) 
         "client_id": "cli_a",
         "sid": "",
         "roles": "privacy user",
-        "permissions": " ".join(BUILT_IN.permissions(("privacy",))),
+        "permissions": " ".join(sorted({*BUILT_IN.permissions(("privacy",)), "b"})),
         "scope": "b",
         "auth_time": "",
         "api_key_id": _KEY_ID,
@@ -91,7 +91,7 @@ def test_a_role_of_the_stacks_own_permits_what_the_stack_says(store: MemoryStore
     store._clients["cli_a"] = replace(store._clients["cli_a"], roles=("reporter",))
     store._api_keys[_KEY_ID] = replace(store._api_keys[_KEY_ID], roles=("reporter",))
     permissions = authorize(event({"X-API-Key": [KEY]}))["context"]["permissions"].split()
-    assert set(permissions) == {"users:read", *BUILT_IN.permissions(("user",))}
+    assert set(permissions) == {"users:read", "b", *BUILT_IN.permissions(("user",))}
 
 
 def test_the_policy_holds_for_every_route(store: MemoryStore) -> None:

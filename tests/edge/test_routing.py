@@ -8,14 +8,17 @@ from typing import Any
 import pytest
 
 from functions.users import app as users
+from latchkey.core.clients.directory import ClientDirectory
 from latchkey.core.errors import Errors, ServiceError
-from latchkey.core.model import Session, User, UserStatus
+from latchkey.core.model import Client, ClientKind, Session, Status, User, UserStatus
 from latchkey.core.roles.roles import Operator, RoleRegistry
+from latchkey.core.roles.scopes import Rights
 from latchkey.edge import bootstrap, operators
 from latchkey.edge.callers import Caller
 from latchkey.edge.http import Request, Response
-from latchkey.edge.routing import API_KEY, BEARER, PUBLIC, USER, Access, Route, Routes
-from tests.world import NOW
+from latchkey.edge.routing import API_KEY, BEARER, PUBLIC, Access, Route, Routes, person
+from tests.memory.store import MemoryStore
+from tests.world import NOW, Kept
 
 PERSON = {"sub": "usr_ann", "sid": "ses_a", "client_id": "cli_app", "roles": "user helper", "auth_time": "17"}
 MACHINE = {"sub": "cli_job", "client_id": "cli_job"}
@@ -33,7 +36,8 @@ def sample() -> Routes:
         return Response(200, {"path": request.path})
 
     @routes("GET /bearer", needs=BEARER)
-    @routes("GET /user", needs=USER)
+    @routes("GET /user", needs=person("profile:read"))
+    @routes("GET /export", needs=person("profile:read", "sessions:read"))
     @routes("GET /key", needs=API_KEY)
     def caller(request: Request, caller: Caller) -> Response:
         """Greet a caller."""
@@ -66,19 +70,35 @@ def account(store: object, sub: str, sid: str, *, now: int) -> tuple[User, Sessi
     return User(sub, sub, UserStatus.ACTIVE, ("helper",), 0, 0), own
 
 
-def client(store: object, clients: object, client_id: str, sid: str, *, now: int) -> tuple[str, ...]:
-    """Return the roles of a client: every client is a helper."""
-    return ("helper",)
+def machine(store: object, clients: object, client_id: str, sid: str, *, now: int) -> Rights:
+    """Return the rights of a machine: each is a helper with a scope."""
+    return Rights(("helper",), ("users:export", "openid"))
+
+
+@pytest.fixture(autouse=True)
+def clients(monkeypatch: pytest.MonkeyPatch) -> MemoryStore:
+    """The clients of the stack: apps of its own, apps of others, and one that is disabled."""
+    store = MemoryStore()
+    for name, members in APPS.items():
+        store.create_client(Client(name, ClientKind.PUBLIC, name, NOW, **members))
+    monkeypatch.setattr(bootstrap, "store", lambda: store)
+    monkeypatch.setattr(bootstrap, "clients", lambda: ClientDirectory(store, store, Kept()))
+    return store
+
+
+APPS: dict[str, dict[str, Any]] = {
+    "cli_ours": {"first_party": True},
+    "cli_theirs": {},
+    "cli_closed": {"first_party": True, "status": Status.DISABLED},
+}
 
 
 @pytest.fixture
 def helpers(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     """The current permissions of the role of a helper."""
     permitted: set[str] = {"users:write"}
-    monkeypatch.setattr(bootstrap, "store", object)
-    monkeypatch.setattr(bootstrap, "clients", object)
     monkeypatch.setattr(operators, "require_live_session", account)
-    monkeypatch.setattr(operators, "require_live_client", client)
+    monkeypatch.setattr(operators, "require_live_client", machine)
     registry = {"user": frozenset[str]()}
     monkeypatch.setattr(bootstrap, "roles_now", lambda: RoleRegistry(registry | {"helper": frozenset(permitted)}))
     return permitted
@@ -150,6 +170,73 @@ def test_a_function_gets_an_operator_with_all_permissions(helpers: set[str], cal
     assert answer.body == {"sub": caller["sub"], "permissions": ("users:read", "users:write")}
 
 
+# Clients, and the scopes of their tokens
+
+
+def of(client_id: str, scope: str) -> dict[str, str]:
+    """Return a person with a token of this client. The roles in it never decide on our own routes."""
+    return PERSON | {"client_id": client_id, "scope": scope, "roles": "admin user"}
+
+
+@pytest.mark.parametrize("route", ["GET /user", "GET /export"])
+@pytest.mark.parametrize("client_id", ["cli_app", "cli_ours"])
+def test_a_first_party_client_needs_no_scope(route: str, client_id: str) -> None:
+    """An app of the team's own may do all that its user may do."""
+    assert sample().answer(request(route, of(client_id, "openid"))).status == 200
+
+
+@pytest.mark.parametrize(
+    ("route", "scope", "let_in"),
+    [
+        ("GET /user", "", False),
+        ("GET /user", "openid profile", False),
+        ("GET /user", "profile:write profile:reader", False),
+        ("GET /user", "openid profile:read", True),
+        ("GET /export", "profile:read", False),
+        ("GET /export", "sessions:read profile:read", True),
+    ],
+)
+def test_any_other_client_needs_the_permission_in_its_scope(route: str, scope: str, let_in: bool) -> None:
+    """The scope names what its tokens may do, and names match as a whole."""
+    caller = of("cli_theirs", scope)
+    if let_in:
+        assert sample().answer(request(route, caller)).status == 200
+    else:
+        assert refused(route, caller) is Errors.FORBIDDEN
+
+
+@pytest.mark.usefixtures("helpers")
+@pytest.mark.parametrize("client_id", ["cli_closed", "cli_gone", ""])
+@pytest.mark.parametrize("route", ["GET /user", "POST /users/{sub}"])
+def test_a_client_that_is_disabled_or_gone_is_refused_at_once(route: str, client_id: str) -> None:
+    """Its tokens are no longer valid, whatever they carry."""
+    assert refused(route, of(client_id, "profile:read users:write")) is Errors.INVALID_TOKEN
+
+
+def test_an_operator_has_what_the_scope_names(helpers: set[str]) -> None:
+    """Through a client that is not first-party, an operator may do only what both roles and scope permit."""
+    helpers.add("users:read")
+    assert refused("POST /users/{sub}", of("cli_theirs", "openid users:read")) is Errors.FORBIDDEN
+    answer = sample().answer(request("POST /users/{sub}", of("cli_theirs", "users:write clients:write")))
+    assert answer.body == {"sub": "usr_ann", "permissions": ("users:write",)}
+    whole = sample().answer(request("POST /users/{sub}", of("cli_ours", "openid")))
+    assert whole.body == {"sub": "usr_ann", "permissions": ("users:read", "users:write")}
+
+
+def test_a_machine_may_do_what_its_roles_and_scopes_permit(helpers: set[str]) -> None:
+    """A scope counts if the token names it and the client still has it. OpenID's names permit nothing."""
+    asked = MACHINE | {"scope": "users:export users:import openid"}
+    answer = sample().answer(request("POST /users/{sub}", asked))
+    assert answer.body == {"sub": "cli_job", "permissions": ("users:export", "users:write")}
+
+
+@pytest.mark.usefixtures("helpers")
+@pytest.mark.parametrize(("caller", "auth_time"), [(PERSON, 17), (MACHINE | {"auth_time": str(NOW)}, 0)])
+def test_only_a_person_has_a_time_of_sign_in(caller: dict[str, str], auth_time: int) -> None:
+    """A machine never counts as freshly signed in, whatever its token says."""
+    assert operators.require_permission(request("GET /", caller), permission="users:write").auth_time == auth_time
+
+
 def test_roles_of_this_moment_decide(helpers: set[str]) -> None:
     """A permission that was taken away is gone at once, whatever the token says."""
     helpers.clear()
@@ -169,7 +256,8 @@ def test_routes_can_be_listed() -> None:
     assert {(each.path, each.needs) for each in found[1:]} == {
         ("/alias", PUBLIC),
         ("/bearer", BEARER),
-        ("/user", USER),
+        ("/user", person("profile:read")),
+        ("/export", person("profile:read", "sessions:read")),
         ("/key", API_KEY),
         ("/users/{sub}", "users:write"),
     }
@@ -191,7 +279,7 @@ def test_a_route_that_does_not_say_what_it_needs_does_not_start() -> None:
 
 def test_every_need_is_checked() -> None:
     """A kind of route without a check of its own would be open."""
-    for need in set(Access) - {PUBLIC}:
+    for need in (*(set(Access) - {PUBLIC}), person("profile:read"), "users:read"):
         routes: Any = Routes("One route")
         routes("GET /closed", needs=need)(lambda _, caller: Response(204))
         with pytest.raises(ServiceError):

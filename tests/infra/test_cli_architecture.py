@@ -21,6 +21,7 @@ LADDER = (
     {
         "users",
         "roles",
+        "permissions",
         "clients",
         "api_keys",
         "partners",

@@ -160,7 +160,7 @@ def test_options_mean_the_same_everywhere(words: str) -> None:
     options = {option for param in LEAVES[words].params for option in param.opts}
     verb = words.rsplit(maxsplit=1)[-1]
     wanted = {"list": {"--limit", "--cursor", "--json"}, "show": {"--json"}, "delete": {"--yes", "--json"}}
-    whole = {"--limit", "--cursor"} if words == "role list" else set()  # all roles come in one answer
+    whole = {"--limit", "--cursor"} if words in {"role list", "permission list"} else set()  # in one answer
     assert wanted.get(verb, set()) - whole <= options
 
 

@@ -17,7 +17,7 @@ ADMIN = {
     "id": "usr_" + "b" * 26,
     "login": "boss@example.com",
     "status": "active",
-    "roles": ["admin", "privacy", "user"],
+    "roles": ["admin", "user"],
     "created_at": 1_780_000_000,
 }
 TYPED = f"{PASSWORD}\n{PASSWORD}\n"
@@ -61,7 +61,7 @@ def test_twin_gets_its_first_admin(twin: FakeApi) -> None:
     assert json.loads(event["body"]) == {"login": "boss@example.com", "password": PASSWORD}
     assert (event["httpMethod"], event["headers"]) == ("POST", {"Content-Type": "application/json"})
     assert result.exit_code == 0
-    assert "admin, privacy, user" in result.stdout
+    assert "admin, user" in result.stdout
 
 
 def test_stack_gets_its_first_admin_by_the_lambda_api(deployed: FakeApi) -> None:

@@ -23,6 +23,7 @@ from tests.infra.fake_api import LOGIN, LOGOUT, PASSWORD, Call, FakeApi, latchke
 
 USERS, ROLES, CLIENTS, KEYS = "/v1/admin/users", "/v1/admin/roles", "/v1/admin/clients", "/v1/admin/api-keys"
 PARTNERS = "/v1/admin/partners"
+CUSTOMER_ROLES, PERMISSIONS = "/v1/admin/customer-roles", "/v1/admin/permissions"
 SUB = "usr_" + "a" * 26
 ANN = f"{USERS}?login=ann%40example.com"
 SECRET = "lks_only-once"
@@ -39,6 +40,7 @@ USER = {
     "created_at": MADE_AT,
 }
 ROLE = {"name": "shop", "built_in": False, "permissions": ["users:read"]}
+PERMISSION = {"name": "orders:read", "built_in": False}
 CLIENT = {
     "id": "cli_x",
     "kind": "confidential",
@@ -70,6 +72,7 @@ PARTNER = {
 }
 
 COMMANDS: dict[str, tuple[list[str], Call, Any]] = {
+    "user show with a blank": (["user", "show", f"{SUB} "], Call("GET", f"{USERS}/{SUB}", "", None), USER),
     "user show": (["user", "show", SUB], Call("GET", f"{USERS}/{SUB}", "", None), USER),
     "user disable": (["user", "disable", SUB], Call("PATCH", f"{USERS}/{SUB}", "", {"status": "disabled"}), USER),
     "user enable": (["user", "enable", SUB], Call("PATCH", f"{USERS}/{SUB}", "", {"status": "active"}), USER),
@@ -106,6 +109,36 @@ COMMANDS: dict[str, tuple[list[str], Call, Any]] = {
         ROLE,
     ),
     "role delete": (["role", "delete", "a/b", "--yes"], Call("DELETE", f"{ROLES}/a%2Fb", "", None), None),
+    "role customer show": (
+        ["role", "customer", "show"],
+        Call("GET", CUSTOMER_ROLES, "", None),
+        {"roles": ["user", "shop"]},
+    ),
+    "role customer set": (
+        ["role", "customer", "set", "user", "shop"],
+        Call("PUT", CUSTOMER_ROLES, "", {"roles": ["user", "shop"]}),
+        {"roles": ["user", "shop"]},
+    ),
+    "role customer set to nothing": (
+        ["role", "customer", "set", "--none"],
+        Call("PUT", CUSTOMER_ROLES, "", {"roles": []}),
+        {"roles": []},
+    ),
+    "permission list": (
+        ["permission", "list"],
+        Call("GET", PERMISSIONS, "", None),
+        {"permissions": [PERMISSION]},
+    ),
+    "permission create": (
+        ["permission", "create", "orders:read"],
+        Call("PUT", f"{PERMISSIONS}/orders%3Aread", "", {}),
+        PERMISSION,
+    ),
+    "permission delete": (
+        ["permission", "delete", "https://a.example/orders", "--yes"],
+        Call("DELETE", f"{PERMISSIONS}/https%3A%2F%2Fa.example%2Forders", "", None),
+        None,
+    ),
     "client show": (["client", "show", "cli_x"], Call("GET", f"{CLIENTS}/cli_x", "", None), CLIENT),
     "client create": (
         ["client", "create", "--kind", "public", "--name", "App", "--redirect-uri", "a:/b", "--grant", "refresh_token"],
@@ -117,9 +150,24 @@ COMMANDS: dict[str, tuple[list[str], Call, Any]] = {
         ),
         CLIENT,
     ),
+    "client create of the team": (
+        ["client", "create", "--kind", "public", "--name", "App", "--first-party"],
+        Call("POST", CLIENTS, "", {"kind": "public", "name": "App", "first_party": True}),
+        CLIENT,
+    ),
     "client set": (
         ["client", "set", "cli_x", "--name", "Shop", "--role", "", "--scope", "a", "--scope", "b"],
         Call("PATCH", f"{CLIENTS}/cli_x", "", {"name": "Shop", "scopes": ["a", "b"], "roles": []}),
+        CLIENT,
+    ),
+    "client set of the team": (
+        ["client", "set", "cli_x", "--first-party"],
+        Call("PATCH", f"{CLIENTS}/cli_x", "", {"first_party": True}),
+        CLIENT,
+    ),
+    "client set of others": (
+        ["client", "set", "cli_x", "--no-first-party"],
+        Call("PATCH", f"{CLIENTS}/cli_x", "", {"first_party": False}),
         CLIENT,
     ),
     "client disable": (
@@ -615,6 +663,9 @@ def test_secret_that_is_none_is_refused(fake: FakeApi, secret: Any) -> None:
         ["role", "set"],
         ["role", "set", "shop"],
         ["role", "set", "shop", "users:read", "--none"],
+        ["role", "customer", "set"],
+        ["role", "customer", "set", "shop", "--none"],
+        ["permission", "create"],
         ["client", "create", "--name", "x"],
         ["client", "create", "--kind", "robot", "--name", "x"],
         ["client", "set", "cli_x"],
@@ -658,7 +709,7 @@ def test_refusal_ends_as_its_status_says(fake: FakeApi, name: str, status: int, 
     assert fake.calls[-1].path == LOGOUT
 
 
-@pytest.mark.parametrize("name", ["user", "role", "client", "api-key", "partner"])
+@pytest.mark.parametrize("name", ["user", "role", "permission", "client", "api-key", "partner"])
 def test_help_says_each_command_in_one_line(name: str) -> None:
     """Help needs no target and no sign-in."""
     result = latchkey(name, "--help")

@@ -24,6 +24,7 @@ from infra.packaging.parameters import PARAMETERS
 from latchkey.core.errors import Errors
 from latchkey.core.mail.codes import CODES
 from latchkey.core.roles.roles import BUILT_IN, PERMISSIONS
+from latchkey.edge.routing import Access, Need, Person
 from latchkey.signing.key_set import Caches
 from latchkey.signing.tokens import AccessClaims
 from tests import pages
@@ -38,10 +39,10 @@ LONGEST_README = 200
 
 LANGUAGES = {"sh", "python", "js", "json", "yaml", "text"}
 
-AUTHORIZERS = {"none": "NONE", "user": "Bearer", "token": "Bearer", "API key": "ApiKey"}
+AUTHORIZERS = {"none": "NONE", "token": "Bearer", "API key": "ApiKey"}
 """The authorizer of the template by the word of the page. A permission is read from a token."""
 
-ACCESS = {"public": "none", "user": "user", "bearer": "token", "api_key": "API key"}
+ACCESS = {"public": "none", "bearer": "token", "api_key": "API key"}
 """The word of the page by the word of the code."""
 
 LIVES = {1_800: "30 minutes", 3_600: "1 hour", 86_400: "24 hours", 259_200: "3 days"}
@@ -106,7 +107,7 @@ def routes_of_the_page() -> dict[str, str]:
         also_as = pages.codes(row[1]) if len(row) == COLUMNS_WITH_ALIASES else []
         for route in pages.codes(row[0]) + also_as:
             assert route not in found
-            found[route] = row[-1].strip("`")
+            found[route] = row[-1].replace("`", "")
     return found
 
 
@@ -119,10 +120,17 @@ def test_every_route_is_explained() -> None:
 
 
 def test_every_route_says_who_may_call() -> None:
-    """The last column of the tables of routes is the permission that the code asks for, or one of four words."""
-    needed = {name: str(getattr(route.needs, "value", route.needs)) for name, (_, route) in declared().items()}
+    """The last column of the tables of routes is the permission that the code asks for, or one of three words."""
+    needed = {name: access(route.needs) for name, (_, route) in declared().items()}
     del needed["OPTIONS /{proxy+}"]  # browsers ask for it, no one else does
-    assert routes_of_the_page() == {name: ACCESS.get(needs, needs) for name, needs in needed.items()}
+    assert routes_of_the_page() == needed
+
+
+def access(needs: Need) -> str:
+    """Return the words of the page for what a route needs."""
+    if isinstance(needs, Person):
+        return ", ".join(("user", *needs.permissions))
+    return ACCESS[needs.value] if isinstance(needs, Access) else needs
 
 
 def test_every_link_of_a_mail_is_explained() -> None:

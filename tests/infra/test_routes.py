@@ -8,11 +8,11 @@ from collections.abc import Mapping
 import pytest
 
 from infra.packaging import template as source
-from latchkey.core.roles.roles import PERMISSIONS
-from latchkey.edge.routing import API_KEY, BEARER, PUBLIC, USER, Access, Route
+from latchkey.core.roles.roles import BUILT_IN, PERMISSIONS
+from latchkey.edge.routing import API_KEY, BEARER, PUBLIC, Access, Need, Person, Route
 from tests.routes import declared, http_functions, routes_of
 
-GUARDS = {PUBLIC: "NONE", BEARER: "Bearer", USER: "Bearer", API_KEY: "ApiKey"}
+GUARDS = {PUBLIC: "NONE", BEARER: "Bearer", API_KEY: "ApiKey"}
 """The authorizer in front of each kind of route. A permission is read from a token, so `Bearer` guards it."""
 
 WRITES = {"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"}
@@ -21,7 +21,7 @@ Table = Mapping[str, tuple[str, str | None]]
 """Function and authorizer by `METHOD /path`."""
 
 
-def guard(needs: Access | str) -> str:
+def guard(needs: Need) -> str:
     return GUARDS[needs] if isinstance(needs, Access) else "Bearer"
 
 
@@ -37,7 +37,7 @@ def in_template() -> Table:
     return table
 
 
-def needed() -> dict[str, Access | str]:
+def needed() -> dict[str, Need]:
     return {name: route.needs for name, (_, route) in declared().items()}
 
 
@@ -48,14 +48,22 @@ def test_code_and_template_name_the_same_routes() -> None:
 
 def test_permissions_asked_for_are_known() -> None:
     """A route with a misspelt permission would be closed to everyone."""
-    assert {needs for needs in needed().values() if not isinstance(needs, Access)} <= PERMISSIONS
+    assert {needs for needs in needed().values() if isinstance(needs, str)} <= PERMISSIONS
+
+
+def test_people_hold_what_their_routes_ask_for() -> None:
+    """The role `user`, which every other role implies, permits each route for people; each asks for something."""
+    asked = [set(needs.permissions) for needs in needed().values() if isinstance(needs, Person)]
+    assert asked
+    assert all(asked)
+    assert set().union(*asked) <= BUILT_IN.roles["user"]
 
 
 def test_admin_routes_ask_for_a_permission() -> None:
     """No route below `/v1/admin/` is open to everyone who has signed in."""
     admin = {name: needs for name, needs in needed().items() if "/v1/admin/" in name}
     assert admin
-    assert [name for name, needs in admin.items() if isinstance(needs, Access)] == []
+    assert [name for name, needs in admin.items() if not isinstance(needs, str)] == []
 
 
 def test_every_route_has_a_sentence() -> None:

@@ -8,12 +8,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from latchkey.adapters.dynamodb import DynamoStore
+from latchkey.core.clients.first_party import BUILT_IN_APP
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.grants.gate import Asked, Gate
 from latchkey.core.grants.issuing import Issuer, TokenAnswer
 from latchkey.core.grants.proof import PersonProof
 from latchkey.core.grants.refresh import RefreshRequest
-from latchkey.core.model import FIRST_PARTY_CLIENT
 from latchkey.core.roles.roles import BUILT_IN
 from latchkey.signing.base64url import b64url_decode
 from latchkey.signing.keys import Algorithm
@@ -48,9 +48,7 @@ class Phones(World):
         """Make an account and sign its phone in."""
         user = samples.user()
         self.store.create_user(user, samples.credential(user))
-        proof = PersonProof(
-            user=user, methods=("pwd",), at=NOW, client_id=FIRST_PARTY_CLIENT, epoch=user.epoch, device="phone"
-        )
+        proof = PersonProof(user=user, methods=("pwd",), at=NOW, client=BUILT_IN_APP, epoch=user.epoch, device="phone")
         policy = self.source.policy()
         admitted = self.gate.admit(proof, Asked(SCOPE, policy, ()))
         return self.issuer.for_session(admitted.session, admitted.refresh, admitted.roles, policy, scope=SCOPE, now=NOW)
@@ -58,7 +56,7 @@ class Phones(World):
     def session(self, answer: TokenAnswer) -> Session:
         """Return the session of a phone as the store has it."""
         token = self.token(answer)
-        session = self.store.find_session(token.sub, token.sid, NOW)
+        session = self.store.find_user_and_session(token.sub, token.sid, NOW)[1]
         assert session is not None
         return session
 

@@ -50,7 +50,7 @@ def race_for_an_advance(store: Store) -> None:
     winners = [after(step, session) for step, rotation in zip(steps, rotations, strict=True) if rotation.advanced]
     assert len(winners) == 1
     assert [rotation.session for rotation in rotations] == winners * PHONES
-    assert [store.find_session(session.sub, session.sid, NOW)] == winners
+    assert [store.find_user_and_session(session.sub, session.sid, NOW)[1]] == winners
 
 
 def race_to_count_a_repeat(store: Store) -> None:
@@ -61,7 +61,7 @@ def race_to_count_a_repeat(store: Store) -> None:
     assert counted.count(True) == 1
     level = 10 + counted.index(True)
     expected = replace(session, late_level=level, late_generation=3)
-    assert store.find_session(session.sub, session.sid, NOW) == expected
+    assert store.find_user_and_session(session.sub, session.sid, NOW)[1] == expected
 
 
 def race_for_a_login(store: Store) -> None:

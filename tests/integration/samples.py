@@ -160,6 +160,7 @@ def client() -> Client:
         grants=("authorization_code", "refresh_token"),
         roles=("shop",),
         status=Status.DISABLED,
+        first_party=True,
     )
 
 

@@ -12,7 +12,7 @@ from latchkey.adapters.dynamodb import DynamoStore
 from latchkey.adapters.dynamodb.mail import mail_of
 from latchkey.core.clients.directory import new_api_key, new_client_secret
 from latchkey.core.errors import Errors
-from latchkey.core.grants.sessions import require_live_session
+from latchkey.core.grants.sessions import require_live_app, require_live_session
 from latchkey.core.model import ApiKey, Client, ClientKind, Grant, Mail, MailKind
 from latchkey.core.users.accounts import Registration
 from latchkey.signing.refresh import LINK_BYTES, mint_refresh, verify_refresh
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 EVENT = "provide-client-params.dynamodb"
 READS = {"GetItem", "BatchGetItem", "Query"}
 READ, WRITE, END, POST = "BatchGetItem", "UpdateItem", "DeleteItem", "PutItem"
-"""The calls of a refresh: account and session at once, the session, its end, the mail to its owner."""
+"""The calls of a refresh: account, client and session at once, the session, its end, the mail to its owner."""
 
 
 class Meter:
@@ -117,9 +117,9 @@ def test_a_confirmation_is_a_try_and_a_transaction(counted: Counted) -> None:
 
 
 def test_a_login_costs_four_reads_and_two_writes(counted: Counted) -> None:
-    """The address, the attempt, the credential, the account, its sessions, the new session."""
+    """The address, the attempt, the credential, account and client at once, the sessions, the new session."""
     counted.log_in()
-    assert counted.cost() == ["GetItem", "UpdateItem", "GetItem", "GetItem", "Query", "TransactWriteItems"]
+    assert counted.cost() == ["GetItem", "UpdateItem", "GetItem", "BatchGetItem", "Query", "TransactWriteItems"]
 
 
 def test_a_failed_login_costs_the_same_for_every_login(counted: Counted) -> None:
@@ -146,7 +146,7 @@ def chain(counted: Counted) -> list[TokenAnswer]:
 
 
 def test_a_refresh_costs_one_read_and_one_write(counted: Counted, chain: list[TokenAnswer]) -> None:
-    """Account and session are read at once, and one write advances the session."""
+    """Account, client and session are read at once, and one write advances the session."""
     counted.refresh(chain[3], now=NOW + 240)
     assert counted.cost() == [READ, WRITE]
 
@@ -226,6 +226,7 @@ def test_a_bearer_token_costs_one_batch_at_our_own_routes(counted: Counted, chai
     """One read checks that account and session are still active."""
     claims = counted.claims(chain[3], now=NOW + 180)
     require_live_session(counted.store, claims.sub, claims.sid or "", now=NOW + 180)
+    assert require_live_app(counted.clients, claims.client_id)
     assert counted.cost() == [READ]
 
 

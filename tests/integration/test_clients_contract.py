@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from latchkey.core.clients.first_party import BUILT_IN_APP
 from latchkey.core.clients.store import MAX_API_KEYS, ClientChanges
-from latchkey.core.errors import Errors
+from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.model import Status
 from tests.integration import races, samples
 from tests.integration.contract import refuses
@@ -96,6 +97,20 @@ def test_a_change_sets_what_it_names(store: Store, client: Client) -> None:
     """The other members stay, and the list shows the change."""
     changed = store.update_client(client.client_id, ClientChanges(name="New", roles=(), status=Status.ACTIVE))
     assert changed == replace(client, name="New", roles=(), status=Status.ACTIVE) == store.find_client(client.client_id)
+
+
+def test_a_list_is_changed_only_as_it_was_read(store: Store, client: Client) -> None:
+    """A list that has changed meanwhile is a conflict, and nothing is written. Other members are not compared."""
+    store.update_client(client.client_id, ClientChanges(scopes=("email",), name="New"))
+    with pytest.raises(ServiceError) as raised:
+        store.update_client(client.client_id, ClientChanges(scopes=(), name="Mine"), as_read=client)
+    assert raised.value.error is Errors.CONFLICT
+    now = store.find_client(client.client_id)
+    assert now == replace(client, scopes=("email",), name="New")
+    changed = store.update_client(client.client_id, ClientChanges(name="Mine", roles=()), as_read=client)
+    assert changed == replace(now, name="Mine", roles=())
+    missing = samples.unique("cli_")
+    assert store.update_client(missing, ClientChanges(scopes=()), as_read=client) is None
 
 
 def test_an_unknown_client_is_not_changed(store: Store) -> None:
@@ -234,11 +249,27 @@ def test_thirty_rotations_make_one_successor(new_store: Callable[[], Store]) -> 
         races.race_for_a_successor(store)
 
 
-def test_a_key_and_its_client_are_read_at_once(store: Store, client: Client) -> None:
-    """Each is returned if it exists, and an expired key is not."""
-    key = replace(samples.api_key(NOW + 10), client_id=client.client_id)
-    store.create_api_key(key)
-    for now, held in ((NOW + 9, key), (NOW + 10, None)):
-        assert store.find_api_key_and_client(key.key_id, client.client_id, now) == (held, client)
-    assert store.find_api_key_and_client(key.key_id, "cli_gone", NOW) == (key, None)
-    assert store.find_api_key_and_client("gone", "cli_gone", NOW) == (None, None)
+# The first-party app
+
+
+def test_the_first_party_app_is_found_before_it_is_stored(empty_store: Store) -> None:
+    """Every way to read it returns the built-in record. It can be neither changed nor deleted in the store."""
+    app = BUILT_IN_APP.client_id
+    assert empty_store.find_client(app) == BUILT_IN_APP
+    assert empty_store.find_user_and_client("usr_gone", app) == (None, BUILT_IN_APP)
+    assert empty_store.find_user_client_and_session("usr_gone", app, "ses_gone", NOW) == (None, BUILT_IN_APP, None)
+    assert empty_store.update_client(app, ClientChanges(name="New")) is None
+    assert not empty_store.delete_client(app)
+    assert empty_store.list_clients(after="", limit=10).items == ()
+
+
+def test_the_first_party_app_that_is_stored_is_that_record(empty_store: Store) -> None:
+    """The built-in record is no longer in the way."""
+    stored = replace(BUILT_IN_APP, name="Shop", scopes=("openid",))
+    empty_store.create_client(stored)
+    app = stored.client_id
+    assert empty_store.find_client(app) == stored
+    assert empty_store.find_user_and_client("usr_gone", app)[1] == stored
+    assert empty_store.find_user_client_and_session("usr_gone", app, "ses_gone", NOW)[1] == stored
+    changed = empty_store.update_client(app, ClientChanges(first_party=False))
+    assert changed == replace(stored, first_party=False) == empty_store.find_client(app)

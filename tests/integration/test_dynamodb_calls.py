@@ -65,12 +65,12 @@ OPERATIONS: dict[str, tuple[Callable[[Store], object], list[str]]] = {
     ),
     "create_session": (lambda store: store.create_session(SESSION), ["PutItem"]),
     "find_user_and_session": (lambda store: store.find_user_and_session(USER.sub, SESSION.sid, NOW), ["BatchGetItem"]),
-    "find_api_key_and_client": (
-        lambda store: store.find_api_key_and_client(KEY.key_id, CLIENT.client_id, NOW),
+    "find_user_and_client": (lambda store: store.find_user_and_client(USER.sub, CLIENT.client_id), ["BatchGetItem"]),
+    "find_user_client_and_session": (
+        lambda store: store.find_user_client_and_session(USER.sub, CLIENT.client_id, SESSION.sid, NOW),
         ["BatchGetItem"],
     ),
     "find_partner_and_link": (lambda store: store.find_partner_and_link(USER.sub, "prt_a"), ["BatchGetItem"]),
-    "find_session": (lambda store: store.find_session(SESSION.sub, SESSION.sid, NOW), ["GetItem"]),
     "list_sessions": (lambda store: store.list_sessions(SESSION.sub, NOW), ["Query"]),
     "count_repeat": (lambda store: count_repeat(store, SESSION), ["UpdateItem"]),
     "advance": (lambda store: store.advance(step_from(SESSION)), ["UpdateItem"]),
@@ -279,7 +279,7 @@ def test_a_query_follows_every_page(moto_client: DynamoDBClient, table: str, rec
 
 
 def test_an_account_and_its_session_are_one_batch(moto_client: DynamoDBClient, table: str, recorder: Recorder) -> None:
-    """Every refresh reads two items, whatever the number and size of the account's other sessions."""
+    """Our own routes read two items, whatever the number and size of the account's other sessions."""
     store: Store = DynamoStore(moto_client, table)
     store.create_user(USER, samples.credential(USER))
     sessions = [replace(samples.session(USER.sub), device="x" * 300_000) for _ in range(5)]

@@ -85,9 +85,11 @@ OPERATIONS: dict[str, Callable[[DynamoStore], object]] = {
     "replace_password_hash": lambda store: store.replace_password_hash(USER.login, "old", "new"),
     "update_profile": lambda store: store.update_profile(USER.sub, {"name": "Grace"}),
     "create_session": lambda store: store.create_session(SESSION),
-    "find_api_key_and_client": lambda store: store.find_api_key_and_client("key", "cli_app", NOW),
+    "find_user_and_client": lambda store: store.find_user_and_client(USER.sub, "cli_app"),
+    "find_user_client_and_session": lambda store: store.find_user_client_and_session(
+        USER.sub, "cli_app", SESSION.sid, NOW
+    ),
     "find_partner_and_link": lambda store: store.find_partner_and_link(USER.sub, "prt_a"),
-    "find_session": lambda store: store.find_session(SESSION.sub, SESSION.sid, NOW),
     "list_sessions": lambda store: store.list_sessions(SESSION.sub, NOW),
     "advance": lambda store: store.advance(step_from(SESSION)),
     "count_repeat": lambda store: count_repeat(store, SESSION),
@@ -186,7 +188,7 @@ def test_an_outage_during_an_advance_changes_nothing(
     network.spoil(outage, outage)
     with refuses(Errors.UNAVAILABLE):
         remote.advance(step_from(session))
-    assert remote.find_session(session.sub, session.sid, NOW) == session
+    assert remote.find_user_and_session(session.sub, session.sid, NOW)[1] == session
     assert remote.advance(step_from(session)).advanced
 
 
@@ -235,7 +237,7 @@ def test_a_lost_answer_to_an_advance(remote: DynamoStore, network: BadNetwork) -
     network.spoil(LOST)
     step = step_from(session)
     assert remote.advance(step) == Rotation(advanced=True, session=after(step, session))
-    assert remote.find_session(session.sub, session.sid, NOW) == after(step, session)
+    assert remote.find_user_and_session(session.sub, session.sid, NOW)[1] == after(step, session)
     assert len(network.bodies) == 3
 
 

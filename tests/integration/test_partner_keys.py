@@ -13,6 +13,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
 from latchkey.adapters.partner_jwks import Line, PinnedConnection, PublishedPartnerKeys, is_public
 from latchkey.core.partners.store import KeysUnreachable
@@ -38,7 +39,7 @@ def test_address_that_is_not_public_is_never_connected_to(address: str, monkeypa
     for found in ([address], ["93.184.216.34", address]):
         keys = PublishedPartnerKeys(Clock(), resolve=lambda *_, found=found: found)
         with pytest.raises(KeysUnreachable, match="not public"):
-            keys.find(ADDRESS, "k1")
+            keys.find(ADDRESS, "k1", alg="")
     assert connected == []
 
 
@@ -46,7 +47,7 @@ def test_address_that_is_not_public_is_never_connected_to(address: str, monkeypa
 def test_this_machine_is_known_by_every_spelling(host: str) -> None:
     """The check looks at the address that the system resolves, not at the spelling."""
     with pytest.raises(KeysUnreachable, match="not public"):
-        PublishedPartnerKeys(Clock()).find(f"https://{host}/jwks.json", "k1")
+        PublishedPartnerKeys(Clock()).find(f"https://{host}/jwks.json", "k1", alg="")
 
 
 @pytest.mark.parametrize("address", ["93.184.216.34", "8.8.8.8", "2606:4700::1111"])
@@ -70,7 +71,7 @@ def test_address_that_was_looked_at_is_the_one_connected_to(monkeypatch: pytest.
 
     monkeypatch.setattr(f"{MODULE}.socket.create_connection", connect)
     with pytest.raises(KeysUnreachable, match="ConnectionRefusedError"):
-        PublishedPartnerKeys(Clock(), resolve=resolve).find(ADDRESS, "k1")
+        PublishedPartnerKeys(Clock(), resolve=resolve).find(ADDRESS, "k1", alg="")
     assert (asked, connected) == (["keys.example"], [("93.184.216.34", 443)])
 
 
@@ -78,7 +79,7 @@ def test_address_that_was_looked_at_is_the_one_connected_to(monkeypatch: pytest.
 def test_nothing_but_https_is_asked(address: str) -> None:
     """Plain http is rejected, even to this machine, unless the twin allows it."""
     with pytest.raises(KeysUnreachable, match="not https"):
-        PublishedPartnerKeys(Clock(), resolve=lambda *_: ["93.184.216.34"]).find(address, "k1")
+        PublishedPartnerKeys(Clock(), resolve=lambda *_: ["93.184.216.34"]).find(address, "k1", alg="")
 
 
 def test_certificate_must_be_the_hosts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,7 +139,32 @@ def test_hostile_answer_is_no_key(kind: str) -> None:
     """A hostile response is rejected with a reason, and no redirect is followed."""
     answer, reason = HOSTILE[kind]
     with answering(answer) as address, pytest.raises(KeysUnreachable, match=reason):
-        PublishedPartnerKeys(Clock(), local=True).find(address, "k1")
+        PublishedPartnerKeys(Clock(), local=True).find(address, "k1", alg="")
+
+
+def test_answer_without_a_usable_key_says_why() -> None:
+    """The reasons of the first kinds are for the operator who registers the address."""
+    weak = {"kty": "RSA", "n": "AQAB", "e": "AQAB", "kid": "k1"}
+    body = json.dumps({"keys": [weak, 7, Signer().key().to_jwk() | {"use": "enc"}]}).encode()
+    with answering(ok(body)) as address, pytest.raises(KeysUnreachable) as refused:
+        PublishedPartnerKeys(Clock(), local=True).read(address, alg="")
+    assert str(refused.value).startswith("JWKS: not one key of use: ")
+    assert "not for signatures" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("alg", "kept"), [("", ["RS256", "ES256"]), ("PS384", ["PS384", "ES256"]), ("ES256", ["RS256", "ES256"])]
+)
+def test_keys_that_name_no_algorithm_get_one_that_fits(alg: str, kept: list[str]) -> None:
+    """The partner's setting, where it fits the key, or else the usual algorithm of its kind."""
+    rsa = Signer("k1", "RS256", generate_private_key(65537, 2048)).key().to_jwk()
+    keys = [{name: value for name, value in jwk.items() if name != "alg"} for jwk in (rsa, Signer("k2").key().to_jwk())]
+    del keys[1]["kid"]
+    source = PublishedPartnerKeys(Clock(), local=True)
+    with answering(ok(json.dumps({"keys": keys}).encode())) as address:
+        listed = source.list(address, alg=alg)
+        assert [key.alg for key in listed] == kept
+        assert source.find(address, "k1", alg=alg) == listed[0]  # one fetch
 
 
 DRIPS = {
@@ -153,7 +179,7 @@ def test_dripping_answer_is_given_up(monkeypatch: pytest.MonkeyPatch, kind: str)
     monkeypatch.setattr(f"{MODULE}.TIMEOUT", 0.2)
     began, before = time.monotonic(), threading.active_count()
     with answering(*DRIPS[kind], pause=0.1) as address, pytest.raises(KeysUnreachable, match="too slow"):
-        PublishedPartnerKeys(Clock(), local=True).find(address, "k1")
+        PublishedPartnerKeys(Clock(), local=True).find(address, "k1", alg="")
     assert time.monotonic() - began < 1
     while threading.active_count() > before:
         time.sleep(0.01)
@@ -181,7 +207,7 @@ def test_strangers_cause_one_fetch_in_ten_seconds_while_the_address_is_away() ->
     for second in range(20):
         for stranger in range(5):
             with pytest.raises(KeysUnreachable):
-                keys.find("https://keys.example/", f"k{second}-{stranger}")
+                keys.find("https://keys.example/", f"k{second}-{stranger}", alg="")
         clock.now += 1
     assert asked == 2
 
@@ -191,13 +217,13 @@ def test_keys_are_kept_and_strangers_cause_no_fetches() -> None:
     signer, clock = Signer(), Clock()
     keys = PublishedPartnerKeys(clock, local=True)
     with published(signer) as address:
-        assert keys.find(address, "k1") is not None
+        assert keys.find(address, "k1", alg="") is not None
     clock.now += 400
-    assert keys.find(address, "k1") is not None
+    assert keys.find(address, "k1", alg="") is not None
     for number in range(100):
         with pytest.raises(KeysUnreachable, match="kid is unknown"):
-            keys.find(address, f"stranger{number}")
-    assert keys.find(address, "k1") is not None
+            keys.find(address, f"stranger{number}", alg="")
+    assert keys.find(address, "k1", alg="") is not None
     clock.now += 3600
     with pytest.raises(KeysUnreachable):
-        keys.find(address, "k1")
+        keys.find(address, "k1", alg="")

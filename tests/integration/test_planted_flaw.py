@@ -52,7 +52,7 @@ class ReadThenWriteMemory(MemoryStore):
 
     def advance(self, step: Advance) -> Rotation:
         """Read where the session stands, then write where it goes."""
-        session = self.find_session(step.sub, step.sid, step.now)
+        session = self.find_user_and_session(step.sub, step.sid, step.now)[1]
         time.sleep(NETWORK)
         if session is None or session.generation != step.generation:
             return Rotation(advanced=False, session=session)
@@ -167,7 +167,7 @@ class ReadThenWriteDynamo(DynamoStore):
 
     def advance(self, step: Advance) -> Rotation:
         """Read where the session stands, then write where it goes."""
-        session = self.find_session(step.sub, step.sid, step.now)
+        session = self.find_user_and_session(step.sub, step.sid, step.now)[1]
         if session is None or session.generation != step.generation:
             return Rotation(advanced=False, session=session)
         time.sleep(NETWORK)

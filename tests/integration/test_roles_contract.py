@@ -14,12 +14,20 @@ FIRST = CustomRoles(1, {"help": "users:read", "none": ""})
 
 def test_there_are_none_at_first(empty_store: Store) -> None:
     """A new stack has the built-in roles alone."""
-    assert empty_store.custom_roles() == CustomRoles(0, {})
+    assert empty_store.custom_roles() == CustomRoles(0, {}, (), (), ("user",))
 
 
 def test_what_is_stored_is_found(empty_store: Store) -> None:
     """Names and permissions, and an empty role too."""
     assert (empty_store.replace_roles(FIRST), empty_store.custom_roles()) == (True, FIRST)
+
+
+def test_permissions_and_lists_are_found_in_their_order(empty_store: Store) -> None:
+    """Deleted roles are remembered oldest first."""
+    whole = CustomRoles(1, {"desk": "orders:read"}, ("z users:read", "a"), ("orders:read", "b c"), ("user", "desk"))
+    assert (empty_store.replace_roles(whole), empty_store.custom_roles()) == (True, whole)
+    bare = CustomRoles(2, {}, customer_roles=())
+    assert (empty_store.replace_roles(bare), empty_store.custom_roles()) == (True, bare)
 
 
 def test_the_next_version_replaces_the_last(empty_store: Store) -> None:

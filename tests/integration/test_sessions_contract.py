@@ -30,7 +30,7 @@ def registered(store: Store) -> User:
 
 
 def found(store: Store, session: Session) -> Session | None:
-    return store.find_session(session.sub, session.sid, NOW)
+    return store.find_user_and_session(session.sub, session.sid, NOW)[1]
 
 
 def test_a_session_is_found_with_every_member(store: Store) -> None:
@@ -51,7 +51,6 @@ def test_a_session_belongs_to_its_subject(store: Store) -> None:
     """Another subject's look, end or refresh of a session finds nothing."""
     session = opened(store, samples.session())
     other = samples.unique("usr_")
-    assert store.find_session(other, session.sid, NOW) is None
     assert store.find_user_and_session(other, session.sid, NOW) == (None, None)
     assert store.advance(step_from(session, sub=other)) == Rotation(advanced=False, session=None)
     assert not store.end_session(other, session.sid)
@@ -64,7 +63,6 @@ def test_a_session_that_lingers_past_its_expiry_is_absent(store: Store, now: int
     session = opened(store, samples.session())
     assert store.list_sessions(session.sub, now) == ((session,) if alive else ())
     assert store.find_user_and_session(session.sub, session.sid, now) == (None, session if alive else None)
-    assert (store.find_session(session.sub, session.sid, now) is not None) is alive
 
 
 def test_a_session_never_outlives_its_end(store: Store) -> None:
@@ -73,7 +71,7 @@ def test_a_session_never_outlives_its_end(store: Store) -> None:
     capped = replace(session, expires_at=NOW + 50)
     assert found(store, session) == capped
     assert store.find_user_and_session(session.sub, session.sid, NOW) == (None, capped)
-    assert store.find_session(session.sub, session.sid, NOW + 50) is None
+    assert store.find_user_and_session(session.sub, session.sid, NOW + 50)[1] is None
 
 
 def test_sessions_are_listed_oldest_first(store: Store) -> None:
@@ -111,6 +109,35 @@ def test_a_user_is_not_found_with_anothers_session(store: Store) -> None:
     """The id of a session of another account finds the account, and no session."""
     user, stranger = registered(store), opened(store, samples.session())
     assert store.find_user_and_session(user.sub, stranger.sid, NOW) == (user, None)
+
+
+# An account, a client and one session
+
+
+@pytest.mark.parametrize("gone", ["", "user", "client", "session"])
+def test_a_user_a_client_and_a_session_are_found_at_once(store: Store, gone: str) -> None:
+    """Each is returned with every member, if it is there."""
+    user = samples.user() if gone == "user" else registered(store)
+    client, session = samples.client(), samples.worn_session(user.sub)
+    if gone != "client":
+        store.create_client(client)
+    if gone != "session":
+        store.create_session(session)
+    held = {"user": user, "client": client, "session": session} | {gone: None}
+    expected = held["user"], held["client"], held["session"]
+    assert store.find_user_client_and_session(user.sub, client.client_id, session.sid, NOW) == expected
+    assert store.find_user_and_client(user.sub, client.client_id) == expected[:2]
+
+
+def test_a_service_is_found_with_its_session(store: Store) -> None:
+    """A client may be the subject. It has no account, and its session ends as any other."""
+    client = samples.client()
+    store.create_client(client)
+    session = opened(store, samples.session(client.client_id))
+    assert [
+        store.find_user_client_and_session(client.client_id, client.client_id, session.sid, now)
+        for now in (NOW, session.expires_at)
+    ] == [(None, client, session), (None, client, None)]
 
 
 # The chain

@@ -81,6 +81,18 @@ def test_credentials_of_many_logins_are_found_at_once(store: Store) -> None:
     assert store.find_credentials([]) == {}
 
 
+def test_logins_that_look_alike_have_one_account(store: Store) -> None:
+    """The first takes the look. It is found by its own login alone, and each of the others is known as taken."""
+    first, second = samples.user("\u0441\u0430\u0440\u0430" * 8), samples.user("capa" * 8)  # Cyrillic, and Latin
+    store.create_user(first, samples.credential(first))
+    with refuses(Errors.USER_EXISTS):
+        store.create_user(second, samples.credential(second))
+    assert store.find_credential(first.login) == samples.credential(first)
+    assert store.find_credential(second.login) is None
+    assert store.find_credentials([second.login]) == {second.login: samples.credential(first)}
+    assert store.find_user(second.sub) is None
+
+
 @pytest.mark.parametrize("login", ["", "nobody@example.com", "#", "a" * 5000, "ADA@example.com"])
 def test_an_unknown_login_has_no_credential(store: Store, login: str) -> None:
     """An unknown login, however odd or long, is absent and causes no error."""
@@ -92,7 +104,7 @@ def test_an_unknown_id_finds_nothing(store: Store, name: str) -> None:
     """An unknown id, however odd or long, is absent and causes no error, in every query."""
     found = (
         store.find_user(name),
-        store.find_session(name, name, NOW),
+        store.find_user_and_session(name, name, NOW)[1],
         store.find_client(name),
         store.find_api_key(name, NOW),
         store.consume_code(name, CodePurpose.RESET, NOW),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from latchkey.core.clients.first_party import or_built_in
 from latchkey.core.clients.store import MAX_API_KEYS, ApiKeyChanges, ClientChanges
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.model import ApiKey, Client, given
@@ -24,19 +25,25 @@ class Clients(State):
     def find_client(self, client_id: str) -> Client | None:
         """Return the client, enabled or not."""
         with self._lock:
-            return self._clients.get(client_id)
+            return or_built_in(client_id, self._clients.get(client_id))
 
     def list_clients(self, *, after: str, limit: int) -> Page[Client]:
         """Return the clients in the order of their ids, from behind `after`."""
         with self._lock:
             return page_of(self._clients, after, limit)
 
-    def update_client(self, client_id: str, changes: ClientChanges) -> Client | None:
+    def update_client(self, client_id: str, changes: ClientChanges, *, as_read: Client | None = None) -> Client | None:
         """Set what an operator changes."""
+        members = given(changes)
         with self._lock:
-            if client_id in self._clients:
-                self._clients[client_id] = replace(self._clients[client_id], **given(changes))
-            return self._clients.get(client_id)
+            held = self._clients.get(client_id)
+            if held is None:
+                return None
+            lists = [name for name, value in members.items() if as_read and isinstance(value, tuple)]
+            if any(getattr(held, name) != getattr(as_read, name) for name in lists):
+                raise ServiceError(Errors.CONFLICT, "the client has changed meanwhile")
+            self._clients[client_id] = replace(held, **members)
+            return self._clients[client_id]
 
     def replace_secrets(self, client_id: str, old: tuple[str, ...], new: tuple[str, ...]) -> bool:
         """Swap the secret hashes of a client if they are still `old`."""
@@ -70,11 +77,6 @@ class Clients(State):
         with self._lock:
             key = self._api_keys.get(key_id)
         return None if key is None or (key.expires_at is not None and key.expires_at <= now) else key
-
-    def find_api_key_and_client(self, key_id: str, client_id: str, now: int) -> tuple[ApiKey | None, Client | None]:
-        """Return key and client."""
-        with self._lock:
-            return self.find_api_key(key_id, now), self.find_client(client_id)
 
     def list_api_keys(self, client_id: str, *, after: str, limit: int) -> Page[ApiKey]:
         """Return the keys of one client, or of all, expired ones too."""

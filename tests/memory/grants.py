@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from latchkey.core.clients.first_party import or_built_in
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.grants.store import Advance, Rotation
-from latchkey.core.model import Session, User
+from latchkey.core.model import Client, Session, User
 from latchkey.core.throttle import Counter
 from tests.memory.state import State
 from tests.memory.throttle import window_of
@@ -24,16 +25,22 @@ class Sessions(State):
             if clears is not None:
                 self._attempts.pop(window_of(clears, session.created_at), None)
 
-    def find_session(self, sub: str, sid: str, now: int) -> Session | None:
-        """Return the session if it is alive."""
-        with self._lock:
-            session = self._sessions.get((sub, sid))
-            return session if session and now < session.expires_at else None
-
     def find_user_and_session(self, sub: str, sid: str, now: int) -> tuple[User | None, Session | None]:
         """Return the account, and the session if it is alive."""
         with self._lock:
-            return self._users.get(sub), self.find_session(sub, sid, now)
+            return self._users.get(sub), self._alive(sub, sid, now)
+
+    def find_user_and_client(self, sub: str, client_id: str) -> tuple[User | None, Client | None]:
+        """Return account and client."""
+        with self._lock:
+            return self._users.get(sub), or_built_in(client_id, self._clients.get(client_id))
+
+    def find_user_client_and_session(
+        self, sub: str, client_id: str, sid: str, now: int
+    ) -> tuple[User | None, Client | None, Session | None]:
+        """Return account and client, and the session if it is alive."""
+        with self._lock:
+            return *self.find_user_and_client(sub, client_id), self._alive(sub, sid, now)
 
     def list_sessions(self, sub: str, now: int) -> tuple[Session, ...]:
         """Return the live sessions of a subject, oldest first."""
@@ -44,7 +51,7 @@ class Sessions(State):
     def advance(self, step: Advance) -> Rotation:
         """Advance the chain if the session is still at the spent token's generation, and client and epoch match."""
         with self._lock:
-            session = self.find_session(step.sub, step.sid, step.now)
+            session = self._alive(step.sub, step.sid, step.now)
             if session is None or not _is_at(session, step):
                 return Rotation(advanced=False, session=session)
             moved = replace(
@@ -61,7 +68,7 @@ class Sessions(State):
                 burst_at=step.burst_at,
             )
             self._sessions[step.sub, step.sid] = _capped(moved)
-            return Rotation(advanced=True, session=self.find_session(step.sub, step.sid, step.now))
+            return Rotation(advanced=True, session=self._alive(step.sub, step.sid, step.now))
 
     def count_repeat(self, session: Session, *, level: int, generation: int) -> bool:
         """Set the bucket if neither it nor the generation has moved since the session was read."""
@@ -83,6 +90,10 @@ class Sessions(State):
         with self._lock:
             ending = [key for key in self._sessions if key[0] == sub and key[1] != keep]
             return sum(self.end_session(*key) for key in ending)
+
+    def _alive(self, sub: str, sid: str, now: int) -> Session | None:
+        session = self._sessions.get((sub, sid))
+        return session if session and now < session.expires_at else None
 
 
 def _is_at(session: Session, step: Advance) -> bool:

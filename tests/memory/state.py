@@ -8,6 +8,7 @@ from threading import RLock
 from typing import TypeVar
 
 from latchkey.core.authenticators.store import Reservation
+from latchkey.core.credentials.logins import look_of
 from latchkey.core.events import RecordedEvent
 from latchkey.core.model import (
     ApiKey,
@@ -62,7 +63,8 @@ class State:
     def _is_free(self, login: str, now: int) -> bool:
         """Return whether an account can take a login. The lock is held."""
         reservation = self._reservations.get(login)
-        return login not in self._credentials and (reservation is None or reservation.reserved_until <= now)
+        taken = {look_of(each) for each in self._credentials}
+        return look_of(login) not in taken and (reservation is None or reservation.reserved_until <= now)
 
 
 def page_of(records: Mapping[str, T], after: str, limit: int) -> Page[T]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from latchkey.core.credentials.logins import look_of
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.model import Credential, Draft, Mail, UsedDraft, User, UserStatus, is_active_admin
 from latchkey.core.paging import Page
@@ -37,7 +38,8 @@ class Users(Drafts, Outbox, Standing):
     def find_credentials(self, logins: Sequence[str]) -> Mapping[str, Credential]:
         """Return the credentials of those logins that are taken."""
         with self._lock:
-            return {login: self._credentials[login] for login in logins if login in self._credentials}
+            taken = {look_of(login): credential for login, credential in self._credentials.items()}
+            return {login: taken[look_of(login)] for login in logins if look_of(login) in taken}
 
     def update_profile(self, sub: str, changes: Mapping[str, str]) -> User | None:
         """Set `name` and `locale` members; any other raises `ValueError`."""

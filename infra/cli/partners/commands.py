@@ -32,6 +32,10 @@ _Tenant = Annotated[
 ]
 _Org = Annotated[str | None, typer.Option(metavar="TEXT", help="The `org` of the tokens that its users get.")]
 _JwksUri = Annotated[str | None, typer.Option(metavar="URL", help="The address where it publishes its keys.")]
+_Alg = Annotated[
+    str | None,
+    typer.Option(metavar="ALGORITHM", help="The algorithm of its published keys that name none, such as RS256."),
+]
 _RoleMap = Annotated[
     list[str] | None,
     typer.Option("--map-role", metavar="THEIRS=OURS", help="A role of theirs and ours; repeat it for several."),
@@ -50,7 +54,7 @@ _Scopes = Annotated[
 ]
 _AllowMissing = Annotated[
     list[str] | None,
-    typer.Option(metavar="CLAIM", help="A claim its tokens may lack: jti, iss, aud, kid, iat; repeat it for several."),
+    typer.Option(metavar="CLAIM", help="A claim its tokens may lack: jti, iss, aud, kid, iat; repeat it."),
 ]
 _TokensPerMinute = Annotated[
     int | None, typer.Option(min=0, metavar="N", help="The most tokens to exchange in a minute; 0 is no limit.")
@@ -93,6 +97,7 @@ def create(  # noqa: PLR0913 - Typer makes an option of each
     tenant: _Tenant = None,
     org: _Org = None,
     jwks_uri: _JwksUri = None,
+    alg: _Alg = None,
     map_role: _RoleMap = None,
     default_roles: _DefaultRoles = None,
     clients: _Clients = None,
@@ -116,6 +121,7 @@ def create(  # noqa: PLR0913 - Typer makes an option of each
         tenant=tenant,
         org=org,
         jwks_uri=jwks_uri,
+        alg=alg,
         role_map=_role_map(map_role),
         default_roles=default_roles,
         clients=clients,
@@ -139,6 +145,7 @@ def change(  # noqa: PLR0913 - Typer makes an option of each
     tenant: _Tenant = None,
     org: _Org = None,
     jwks_uri: _JwksUri = None,
+    alg: _Alg = None,
     map_role: _RoleMap = None,
     default_roles: _DefaultRoles = None,
     clients: _Clients = None,
@@ -160,6 +167,7 @@ def change(  # noqa: PLR0913 - Typer makes an option of each
         tenant=tenant,
         org=org,
         jwks_uri=jwks_uri,
+        alg=alg,
         role_map=_role_map(map_role),
         default_roles=default_roles,
         clients=clients,

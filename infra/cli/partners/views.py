@@ -20,6 +20,7 @@ IN_LISTS = Columns(_HEADINGS, spare=("jwks_uri", "keys", "profile", "issuer", "s
 CARD = Columns(
     _HEADINGS
     | {
+        "alg": "Algorithm of its keys",
         "audience": "Audience",
         "tenant": "Tenant",
         "org": "Org",

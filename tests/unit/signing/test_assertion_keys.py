@@ -22,7 +22,7 @@ from latchkey.signing.assertion_keys import (
 from latchkey.signing.assertions import parse, prove
 from latchkey.signing.base64url import b64url_encode
 from latchkey.signing.jws import InvalidToken
-from latchkey.signing.keys import Algorithm, InvalidKey, WeakKey
+from latchkey.signing.keys import Algorithm, InvalidKey, WeakKey, thumbprint
 from tests.partner_world import Signer
 from tests.unit.signing.forge import signing_key
 
@@ -110,8 +110,17 @@ def test_jwk_says_what_it_is_said_to_be() -> None:
     for asked in ({"kid": "k2"}, {"alg": "ES384"}):
         with pytest.raises(InvalidKey):
             assertion_key_from_jwk(GOOD, **asked)
-    with pytest.raises(InvalidKey):
-        assertion_key_from_jwk(bare)
+
+
+@pytest.mark.parametrize(
+    ("kind", "alg"), [("RSA", "RS256"), ("P-256", "ES256"), ("P-521", "ES512"), ("Ed25519", "EdDSA")]
+)
+def test_key_that_names_no_algorithm_has_the_usual_one_of_its_kind(kind: str, alg: str) -> None:
+    """Entra's JWKS names no `alg`, and a JWKS of one key need not name a `kid` (RFC 7517 section 4)."""
+    jwk = AssertionKey("k1", AssertionAlgorithm(alg), MATERIAL[kind]).to_jwk()
+    key = assertion_key_from_jwk({name: value for name, value in jwk.items() if name not in {"alg", "kid"}})
+    assert (key.alg, key.kid) == (alg, thumbprint(jwk))
+    assert assertion_key_from_pem(pem(MATERIAL[kind]), kid="", alg="").to_jwk() == key.to_jwk()
 
 
 def test_private_key_in_pem_is_refused() -> None:

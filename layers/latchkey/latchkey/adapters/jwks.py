@@ -77,6 +77,13 @@ class KeyCache(Generic[K]):
             raise KeysUnavailable("kid is unknown, and the keys cannot be read again")
         return copy.value.get(kid)
 
+    def list(self) -> tuple[K, ...]:
+        """Return all keys. Raises `KeysUnavailable` where there are none."""
+        try:
+            return tuple(self._keys.get().value.values())
+        except Unreadable as error:
+            raise KeysUnavailable(str(error)) from error
+
     def _passes_gate(self) -> bool:
         with self._gate:
             now = self._clock()

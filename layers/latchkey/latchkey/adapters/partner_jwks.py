@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
@@ -32,6 +32,7 @@ MAX_BYTES = 262_144
 MAX_KEYS = 100
 _MAX_AGE, _LAST_GOOD = 300, 3600
 _MOST_PARTNERS = 100
+_MOST_REASONS = 3
 
 _UNICAST = ip_network("2000::/3")
 _WRAPPED = (ip_network("2002::/16"), ip_network("2001::/23"), ip_network("3fff::/20"))
@@ -62,32 +63,47 @@ class PublishedPartnerKeys:
         self._local = local
         self._resolve = resolve
         self._lock = Lock()
-        self._caches: dict[str, KeyCache[AssertionKey]] = {}
+        self._caches: dict[tuple[str, str], KeyCache[AssertionKey]] = {}
 
-    def find(self, jwks_uri: str, kid: str) -> AssertionKey | None:
+    def find(self, jwks_uri: str, kid: str, *, alg: str) -> AssertionKey | None:
         """Return the key of this id. Raises `KeysUnreachable`."""
         try:
-            return self._cache(jwks_uri).find(kid)
+            return self._cache(jwks_uri, alg).find(kid)
         except KeysUnavailable as error:
             raise KeysUnreachable(str(error)) from error
 
-    def _cache(self, jwks_uri: str) -> KeyCache[AssertionKey]:
+    def list(self, jwks_uri: str, *, alg: str) -> Sequence[AssertionKey]:
+        """Return all usable keys. Raises `KeysUnreachable`."""
+        try:
+            return self._cache(jwks_uri, alg).list()
+        except KeysUnavailable as error:
+            raise KeysUnreachable(str(error)) from error
+
+    def read(self, jwks_uri: str, *, alg: str) -> Sequence[AssertionKey]:
+        """Return all usable keys as they are now. Raises `KeysUnreachable`."""
+        try:
+            return tuple(self._read(jwks_uri, alg).values())
+        except Unreadable as error:
+            raise KeysUnreachable(str(error)) from error
+
+    def _cache(self, jwks_uri: str, alg: str) -> KeyCache[AssertionKey]:
+        source = (jwks_uri, alg)
         with self._lock:
-            if jwks_uri not in self._caches:
+            if source not in self._caches:
                 if len(self._caches) >= _MOST_PARTNERS:
                     self._caches.pop(next(iter(self._caches)))
-                self._caches[jwks_uri] = KeyCache(
-                    partial(self._read, jwks_uri),
+                self._caches[source] = KeyCache(
+                    partial(self._read, jwks_uri, alg),
                     self._clock,
                     _MAX_AGE,
                     last_good=_LAST_GOOD,
                     pause_empty=UNKNOWN_KID_PAUSE,  # anyone can send a token of a partner whose server is down
                 )
-            return self._caches[jwks_uri]
+            return self._caches[source]
 
-    def _read(self, jwks_uri: str) -> Mapping[str, AssertionKey]:
+    def _read(self, jwks_uri: str, alg: str) -> Mapping[str, AssertionKey]:
         uri = urlsplit(jwks_uri)
-        return within(TIMEOUT, lambda line: _keys(exchanged(self._connection(uri, line), uri, MAX_BYTES)))
+        return within(TIMEOUT, lambda line: _keys(exchanged(self._connection(uri, line), uri, MAX_BYTES), alg))
 
     def _connection(self, uri: SplitResult, line: Line) -> HTTPConnection:
         """Return a connection to the public address of the host."""
@@ -183,19 +199,26 @@ def within(seconds: float, read: Callable[[Line], Mapping[str, T]]) -> Mapping[s
     return outcome
 
 
-def _keys(body: bytes) -> dict[str, AssertionKey]:
+def _keys(body: bytes, alg: str) -> dict[str, AssertionKey]:
+    """Return the keys by id. One that is unknown or odd is left out (RFC 7517 section 5)."""
     members = members_of(body)
     if len(members) > MAX_KEYS:
         raise Unreadable(f"JWKS: over {MAX_KEYS} keys")
-    keys = [key for member in members if (key := _key(member))]
+    found = [_key(member, alg) for member in members]
+    keys = [key for key in found if isinstance(key, AssertionKey)]
     if not keys:
-        raise Unreadable("JWKS: not one key of use")
+        reasons = dict.fromkeys(str(reason) for reason in found)
+        raise Unreadable(": ".join(["JWKS: not one key of use", *list(reasons)[:_MOST_REASONS]]))
     return {key.kid: key for key in keys}
 
 
-def _key(member: object) -> AssertionKey | None:
-    """Return a key that names its `kid` and `alg`; one that is unknown or odd is left out (RFC 7517 section 5)."""
+def _key(member: object, alg: str) -> AssertionKey | InvalidKey:
+    """Return a key, or why it is none. One that names no algorithm has `alg`, or else the usual one of its kind."""
+    if not isinstance(member, dict):
+        return InvalidKey("no JSON object")
+    with suppress(InvalidKey):
+        return assertion_key_from_jwk(member, alg=alg)
     try:
-        return assertion_key_from_jwk(member) if isinstance(member, dict) else None
-    except InvalidKey:
-        return None
+        return assertion_key_from_jwk(member)
+    except InvalidKey as error:
+        return error

@@ -69,7 +69,7 @@ class Errors(Enum):
         "registration_closed", 403, "Registration closed", "This service does not take registrations.", "access_denied"
     )
     FORBIDDEN = ErrorKind(
-        "forbidden", 403, "Forbidden", "This token does not carry the permission needed.", "insufficient_scope"
+        "forbidden", 403, "Forbidden", "You do not have the permission that this needs.", "insufficient_scope"
     )
     ACCOUNT_DISABLED = ErrorKind(
         "account_disabled", 403, "Account disabled", "This account is disabled or deleted.", "invalid_grant"
@@ -92,7 +92,7 @@ class Errors(Enum):
         "recent_sign_in_required",
         403,
         "Recent sign-in required",
-        "Sign in again, and repeat this within 10 minutes.",
+        "Sign in again, and repeat this within 10 minutes. A service cannot do it.",
         "access_denied",
     )
     NOT_FOUND = ErrorKind("not_found", 404, "Not found", "This resource does not exist.", "invalid_request")
@@ -133,6 +133,13 @@ class Errors(Enum):
     )
     BUILT_IN_ROLE = ErrorKind(
         "built_in_role", 409, "Built-in role", "This role is built in and cannot be changed.", "invalid_request"
+    )
+    IN_USE = ErrorKind(
+        "in_use",
+        409,
+        "In use",
+        "Something else needs this, so it cannot be deleted or disabled.",
+        "invalid_request",
     )
     LIMIT_REACHED = ErrorKind(
         "limit_reached", 409, "Limit reached", "The maximum number of these is reached.", "invalid_request"

@@ -207,7 +207,7 @@ class Partner:
     profile has such a claim. `role_map` maps the partner's roles to ours. `allow_missing` names the claims that may be
     absent. A limit of 0 means no limit. `closed_until` is when the partner was last disabled or enabled again: the
     sessions that it opened before that have ended. `managed` marks an employer's sign-in: a reset of the password does
-    not suspend its links. `version` rises with every change.
+    not suspend its links. `alg` is the algorithm of published keys that name none. `version` rises with every change.
     """
 
     partner_id: str
@@ -232,6 +232,7 @@ class Partner:
     allow_missing: tuple[str, ...] = ()
     profile_updates: ProfileUpdates = ProfileUpdates.FIRST
     managed: bool = False
+    alg: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from typing import Any
 
 from latchkey.adapters.jwks import KeyCache, KeysUnavailable, RemoteKeys, TrustedKey
 from latchkey.core.roles.roles import BUILT_IN
+from latchkey.core.roles.scopes import permissions_of
 from latchkey.edge.settings import Environment
 from latchkey.signing.jws import InvalidToken
 from latchkey.signing.tokens import AccessClaims, parse, prove
@@ -142,10 +143,23 @@ def _context(claims: AccessClaims) -> dict[str, str]:
         "client_id": claims.client_id,
         "sid": claims.sid or "",
         "roles": " ".join(claims.roles),
-        "permissions": " ".join(sorted({*BUILT_IN.permissions(claims.roles), *claims.permissions})),
+        "permissions": " ".join(sorted(_permissions(claims))),
         "scope": claims.scope,
         "auth_time": str(claims.auth_time or ""),
     }
+
+
+def _permissions(claims: AccessClaims) -> set[str]:
+    """Return what the token permits: its roles, its scope, or both for a machine.
+
+    A person's token has roles only if its client is first-party: it may do all that the roles permit. For any other
+    client, the scope names what the token may do.
+    """
+    by_roles = {*BUILT_IN.permissions(claims.roles), *claims.permissions}
+    by_scope = set(permissions_of(claims.scope.split()))
+    if claims.sub.startswith("cli_"):
+        return by_roles | by_scope
+    return by_roles if claims.roles else by_scope
 
 
 def allow_all_routes(principal: str, method_arn: str, context: dict[str, str]) -> dict[str, Any]:

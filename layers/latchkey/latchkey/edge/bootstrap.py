@@ -39,6 +39,7 @@ from latchkey.signing.policy import Moment
 if TYPE_CHECKING:
     from latchkey.core.authenticators.ownership import Ownership
     from latchkey.core.partners.assertions import AssertionCheck
+    from latchkey.core.partners.store import PartnerKeys
     from latchkey.core.signing_policy.rotation import PolicyWriter
     from latchkey.core.signing_policy.seals import SealWriter
 
@@ -185,14 +186,25 @@ def ownership() -> Ownership:
 
 
 @cache
-def assertion_check() -> AssertionCheck:
-    """Return the check of partners' assertions. Only the local twin accepts keys from the machine itself."""
+def partner_keys() -> PartnerKeys:
+    """Return the keys that partners publish. Only the local twin accepts keys from the machine itself."""
     from latchkey.adapters.partner_jwks import PublishedPartnerKeys
+
+    return PublishedPartnerKeys(time.monotonic, local=Environment(os.environ).flag("LATCHKEY_LOCAL_JWKS"))
+
+
+@cache
+def assertion_check() -> AssertionCheck:
+    """Return the check of partners' assertions."""
     from latchkey.core.partners.assertions import AssertionCheck
 
-    keys = PublishedPartnerKeys(time.monotonic, local=Environment(os.environ).flag("LATCHKEY_LOCAL_JWKS"))
     return AssertionCheck(
-        partners=store(), used=store(), attempts=attempts(), keys=keys, names=published_policy(), journal=LogJournal()
+        partners=store(),
+        used=store(),
+        attempts=attempts(),
+        keys=partner_keys(),
+        names=published_policy(),
+        journal=LogJournal(),
     )
 
 

@@ -22,6 +22,11 @@ class Caller:
     scope: str
     auth_time: int
 
+    @property
+    def is_person(self) -> bool:
+        """Whether a person signed in, and not a machine."""
+        return self.sub.startswith("usr_")
+
 
 def require_caller(request: Request) -> Caller:
     """Return the caller. Raises `INVALID_TOKEN` if no authorizer stands in front of this function."""
@@ -41,7 +46,7 @@ def require_caller(request: Request) -> Caller:
 def require_user(request: Request) -> Caller:
     """Return the caller, who must be a person with a session. Raises `FORBIDDEN` for a machine, and `INVALID_TOKEN`."""
     caller = require_caller(request)
-    if not caller.sub.startswith("usr_") or not caller.sid:
+    if not caller.is_person or not caller.sid:
         raise ServiceError(Errors.FORBIDDEN, "a machine on a person's route")
     return caller
 

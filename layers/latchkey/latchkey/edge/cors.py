@@ -8,8 +8,16 @@ from functools import cache
 
 from latchkey.edge.settings import Environment
 
-_HEADERS = "Authorization, Content-Type, X-API-Key, Idempotency-Key, DPoP, traceparent, baggage, sentry-trace"
-"""Headers that a page may send: those that routes read, and those that tracing libraries add to each request."""
+_READ = ("Authorization", "Content-Type", "X-API-Key", "Idempotency-Key", "DPoP")
+"""Headers that routes read."""
+
+_TRACING = (
+    *("traceparent", "tracestate", "baggage", "sentry-trace"),  # W3C Trace Context and Baggage, Sentry
+    *("b3", "X-B3-TraceId", "X-B3-SpanId", "X-B3-ParentSpanId", "X-B3-Sampled", "X-B3-Flags"),  # Zipkin
+    *("X-Amzn-Trace-Id", "X-Cloud-Trace-Context", "Request-Id", "X-Request-Id", "X-Correlation-Id", "newrelic"),
+    *("x-datadog-trace-id", "x-datadog-parent-id", "x-datadog-origin", "x-datadog-sampling-priority"),
+)
+"""Headers that tracing libraries add to each request. A browser drops a request for one that is not allowed."""
 
 _EXPOSED = "WWW-Authenticate, Retry-After, X-Request-Id"
 """Headers of a response that a page may read."""
@@ -22,6 +30,12 @@ PREFLIGHT_AGE = 600
 def allowed_origins() -> frozenset[str]:
     """Return the origins that the stack names; none by default."""
     return frozenset(Environment(os.environ).words("LATCHKEY_ALLOWED_ORIGINS"))
+
+
+@cache
+def allowed_headers() -> tuple[str, ...]:
+    """Return the further headers of requests that the stack names; none by default."""
+    return Environment(os.environ).words("LATCHKEY_ALLOWED_HEADERS")
 
 
 def answer_headers(headers: Mapping[str, str]) -> dict[str, str]:
@@ -40,7 +54,7 @@ def preflight_headers(headers: Mapping[str, str]) -> dict[str, str]:
         return {}
     return {
         "Access-Control-Allow-Methods": "GET, POST, PUT, PATCH, DELETE",
-        "Access-Control-Allow-Headers": _HEADERS,
+        "Access-Control-Allow-Headers": ", ".join((*_READ, *_TRACING, *allowed_headers())),
         "Access-Control-Max-Age": str(PREFLIGHT_AGE),
     }
 

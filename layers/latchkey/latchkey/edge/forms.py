@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Self
 from urllib.parse import unquote_to_bytes
 
+from latchkey.core.credentials.logins import trimmed
 from latchkey.core.errors import Errors, ServiceError, invalid_field
+from latchkey.core.labels import LONGEST_LABEL, LONGEST_LANGUAGE, is_visible, label_of, language_of
 from latchkey.edge.http import MAX_NAME, Request
 
 _MISSING = object()
 _MAX_TEXT = 1024
 _MAX_PARAMETERS = 32
 _PAGE, _LARGEST_PAGE = 50, 100
-LOCALE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")  # the shape of RFC 5646, not its registry
-LABEL = re.compile(r"[A-Za-z0-9_.-]+")
+LABEL = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 LOGIN_NAMES = ("login", "username", "email")
 LONGEST_LOGIN, LONGEST_PASSWORD = 320, 16_384
 
@@ -22,16 +24,17 @@ LONGEST_LOGIN, LONGEST_PASSWORD = 320, 16_384
 class Members:
     """The members of a body, taken out one by one, so that any member left at the end is unknown.
 
+    A member that is `null` is absent. In a `PATCH` it clears: it is the empty text, list or object (RFC 7396).
     Every method raises `INVALID_REQUEST` with the name of the member.
     """
 
-    def __init__(self, members: dict[str, object]) -> None:
-        self._left = dict(members)
+    def __init__(self, members: Mapping[str, object], *, null_clears: bool = False) -> None:
+        self._left = {name: value for name, value in members.items() if null_clears or value is not None}
 
     @classmethod
     def of_json(cls, request: Request) -> Self:
         """Open the JSON object of a request."""
-        return cls(request.json())
+        return cls(request.json(), null_clears=request.method == "PATCH")
 
     @classmethod
     def of_form(cls, request: Request) -> Self:
@@ -54,16 +57,12 @@ class Members:
 
     def optional(self, name: str, *, longest: int = _MAX_TEXT) -> str | None:
         """Take a string that may be absent: at most `longest` characters, and no control characters."""
-        value = self._left.pop(name, _MISSING)
+        value = self._taken(name, "")
         if value is _MISSING:
             return None
         if not isinstance(value, str):
             raise invalid_field(name, "not_a_text", "This member must be a string.")
-        if len(value) > longest:
-            raise invalid_field(name, "too_long", f"This member can have at most {longest} characters.")
-        if any(character < " " or character == "\x7f" for character in value):
-            raise invalid_field(name, "bad_characters", "This member cannot contain control characters.")
-        return value
+        return _plain(name, value, longest)
 
     def has_one_of(self, names: tuple[str, ...]) -> bool:
         """Say whether one of these members is left, and leave it there."""
@@ -75,11 +74,52 @@ class Members:
         Its length and its characters are not judged here. Whatever is wrong with a secret, apps must get the error of a
         wrong secret: a refresh token that is too long is an `invalid_grant`, not an `invalid_request`.
         """
-        given = {name: self._left.pop(name) for name in names if name in self._left}
-        for name, value in given.items():
-            if not isinstance(value, str):
-                raise invalid_field(name, "not_a_text", "This member must be a string.")
-        return _only_one(names, {name: str(value) for name, value in given.items()})
+        return _only_one(names, self._strings(names))
+
+    def code(self, name: str) -> str:
+        """Take a code as `secret` does, without the white space around it: people paste codes out of mails."""
+        return _only_one((name,), self._trimmed((name,)))
+
+    def has(self, name: str) -> bool:
+        """Say whether a member is present and not taken yet."""
+        return name in self._left
+
+    def login(self, *names: str) -> str:
+        """Take a login that must be present, without the white space around it. It may go by several names."""
+        given = self._trimmed(names)
+        return _only_one(names, {name: _plain(name, value, LONGEST_LOGIN) for name, value in given.items()})
+
+    def label(self, name: str) -> str | None:
+        """Take a text for people that may be absent. Refuse it if it is too long, or hides a part of itself."""
+        value = self.optional(name, longest=LONGEST_LABEL)
+        if value and not is_visible(value):
+            raise invalid_field(name, "bad_characters", "This member cannot contain invisible characters.")
+        return value
+
+    def required_label(self, name: str) -> str:
+        """Take a text for people that must be present and not empty."""
+        value = self.label(name)
+        if not value:
+            raise invalid_field(name, "required", "This member is required.")
+        return value
+
+    def loose_label(self, name: str) -> str:
+        """Take a text for people that must not stop a sign-in: what is wrong with it is left out."""
+        value = self._left.pop(name, "")
+        return label_of(value) if isinstance(value, str) else ""
+
+    def language(self, name: str) -> str | None:
+        """Take a language tag that may be absent."""
+        value = self.optional(name, longest=LONGEST_LANGUAGE * 4)
+        tag = language_of(value or "")
+        if value and not tag:
+            raise invalid_field(name, "bad_format", "This member must be a language tag, such as en or pt-BR.")
+        return None if value is None else tag
+
+    def loose_language(self, name: str) -> str:
+        """Take a language tag that must not stop a sign-up: without one, mails are in the stack's language."""
+        value = self._left.pop(name, "")
+        return language_of(value) if isinstance(value, str) else ""
 
     def required(self, name: str, *, longest: int = _MAX_TEXT) -> str:
         """Take a string that must be present and not empty."""
@@ -100,9 +140,9 @@ class Members:
         given = {name: value for name in names if (value := self.optional(name, longest=longest)) is not None}
         return _only_one(names, given)
 
-    def number(self, name: str) -> int | None:
-        """Take a whole number that may be absent."""
-        value = self._left.pop(name, _MISSING)
+    def number(self, name: str, *, cleared: int | None = None) -> int | None:
+        """Take a whole number that may be absent. `cleared` is the number that `null` stands for, if it may clear."""
+        value = self._taken(name, cleared)
         if value is _MISSING:
             return None
         if not isinstance(value, int) or isinstance(value, bool):
@@ -111,7 +151,7 @@ class Members:
 
     def texts(self, name: str, *, most: int, longest: int = _MAX_TEXT) -> tuple[str, ...] | None:
         """Take a list of strings that may be absent. A repeated string counts once."""
-        value = self._left.pop(name, _MISSING)
+        value = self._taken(name, [])
         if value is _MISSING:
             return None
         if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
@@ -146,7 +186,7 @@ class Members:
 
     def record(self, name: str) -> dict[str, object] | None:
         """Take an object that may be absent."""
-        value = self._left.pop(name, _MISSING)
+        value = self._taken(name, {})
         if value is _MISSING:
             return None
         if not isinstance(value, dict):
@@ -155,14 +195,15 @@ class Members:
 
     def records(self, name: str, *, most: int) -> list[dict[str, object]]:
         """Take a list of objects. An absent list is an empty one."""
-        value = self._left.pop(name, [])
+        value = self._taken(name, [])
+        value = [] if value is _MISSING else value
         if not isinstance(value, list) or len(value) > most or not all(isinstance(each, dict) for each in value):
             raise invalid_field(name, "not_a_list", f"This member must be a list of at most {most} objects.")
         return value
 
     def block(self, name: str, *, longest: int) -> str | None:
         """Take a string that may be absent and may have several lines, as PEM has."""
-        value = self._left.pop(name, _MISSING)
+        value = self._taken(name, "")
         if value is _MISSING:
             return None
         if not isinstance(value, str) or len(value) > longest:
@@ -180,12 +221,14 @@ class Members:
 
     def flag(self, name: str) -> bool:
         """Take true or false. An absent flag is false."""
-        value = self._left.pop(name, False)
+        value = self._taken(name, False)  # noqa: FBT003 - what null stands for
+        if value is _MISSING:
+            return False
         if not isinstance(value, bool):
             raise invalid_field(name, "not_a_flag", "This member must be true or false.")
         return value
 
-    def flag_or_none(self, name: str) -> bool | None:
+    def optional_flag(self, name: str) -> bool | None:
         """Take true or false, where an absent flag changes nothing."""
         return self.flag(name) if name in self._left else None
 
@@ -196,6 +239,22 @@ class Members:
             raise invalid_field(name, "bad_value", f"This member must be one of {', '.join(allowed)}.")
         return value
 
+    def _taken(self, name: str, cleared: object) -> object:
+        """Take a member out; `null`, where it clears, as `cleared`."""
+        value = self._left.pop(name, _MISSING)
+        return cleared if value is None else value
+
+    def _strings(self, names: tuple[str, ...]) -> dict[str, str]:
+        """Take the strings of these names, as far as they are present."""
+        given = {name: self._left.pop(name) for name in names if name in self._left}
+        for name, value in given.items():
+            if not isinstance(value, str):
+                raise invalid_field(name, "not_a_text", "This member must be a string.")
+        return {name: str(value) for name, value in given.items()}
+
+    def _trimmed(self, names: tuple[str, ...]) -> dict[str, str]:
+        return {name: trimmed(value) for name, value in self._strings(names).items()}
+
     def nothing_else(self) -> None:
         """Refuse any member that has not been taken."""
         for name in self._left:
@@ -204,19 +263,27 @@ class Members:
 
 def token(request: Request) -> str:
     """Read `{token}`."""
-    return _only_secret(request, "token")
+    members = Members.of_json(request)
+    text = members.secret("token")
+    members.nothing_else()
+    return text
 
 
 def code(request: Request) -> str:
-    """Read `{code}`."""
-    return _only_secret(request, "code")
-
-
-def _only_secret(request: Request, name: str) -> str:
+    """Read `{code}`: a code from a mail."""
     members = Members.of_json(request)
-    text = members.secret(name)
+    text = members.code("code")
     members.nothing_else()
     return text
+
+
+def _plain(name: str, value: str, longest: int) -> str:
+    """Return a string of at most `longest` characters, none of them a control character of ASCII."""
+    if len(value) > longest:
+        raise invalid_field(name, "too_long", f"This member can have at most {longest} characters.")
+    if any(character < " " or character == "\x7f" for character in value):
+        raise invalid_field(name, "bad_characters", "This member cannot contain control characters.")
+    return value
 
 
 def _only_one(names: tuple[str, ...], given: dict[str, str]) -> str:

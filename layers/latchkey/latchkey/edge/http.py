@@ -83,9 +83,9 @@ class Request:
             raise ServiceError(Errors.INVALID_REQUEST, "a body on a route without one")
 
     def _require_content(self, media_type: str) -> None:
-        kind, _, parameters = self.headers.get("content-type", "").partition(";")
-        charset = parameters.strip().lower()
-        if kind.strip().lower() != media_type or charset not in {"", "charset=utf-8", 'charset="utf-8"'}:
+        # Neither type has parameters: both are UTF-8 whatever a charset says (RFC 8259 section 11, WHATWG URL 5.1).
+        kind = self.headers.get("content-type", "").partition(";")[0]
+        if kind.strip().lower() != media_type:
             raise ServiceError(Errors.UNSUPPORTED_MEDIA_TYPE, f"not {media_type}")
         if len(self.body) > MAX_BODY:
             raise ServiceError(Errors.PAYLOAD_TOO_LARGE, f"{len(self.body)} bytes")
@@ -144,9 +144,8 @@ _ALWAYS = {
 
 def _request(event: Event, request_id: str) -> Request:
     context = event.get("requestContext") or {}
-    http = context.get("http") or {}  # payload 2.0
     return Request(
-        method=http.get("method") or event.get("httpMethod") or "",
+        method=_method(event),
         path=_route(event),
         headers=_headers(event),
         body=_body(event),
@@ -157,6 +156,11 @@ def _request(event: Event, request_id: str) -> Request:
         now=int(time.time()),
         query=_query(event),
     )
+
+
+def _method(event: Event) -> str:
+    http = (event.get("requestContext") or {}).get("http") or {}  # payload 2.0
+    return str(http.get("method") or event.get("httpMethod") or "")
 
 
 def _route(event: Event) -> str:
@@ -271,9 +275,10 @@ def _rendered(response: Response, event: Event, request_id: str) -> dict[str, An
     if response.body is not None:
         headers["Content-Type"] = "application/json"
     headers |= cors.answer_headers(event.get("headers") or {})
+    has_body = response.body is not None and _method(event) != "HEAD"  # RFC 9110 section 9.3.2
     return {
         "statusCode": response.status,
         "headers": headers | dict(response.headers),
-        "body": "" if response.body is None else json.dumps(response.body, ensure_ascii=False),
+        "body": json.dumps(response.body, ensure_ascii=False) if has_body else "",
         "isBase64Encoded": False,
     }

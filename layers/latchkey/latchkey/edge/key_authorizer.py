@@ -68,7 +68,7 @@ def _context(rights: ServiceRights, registry: Roles) -> dict[str, str]:
         "client_id": rights.key.client_id,
         "sid": "",
         "roles": " ".join(registry.effective_roles(rights.roles)),
-        "permissions": " ".join(registry.permissions(rights.roles)),
+        "permissions": " ".join(rights.permissions(registry)),
         "scope": " ".join(rights.scopes),
         "auth_time": "",
         "api_key_id": rights.key.key_id,

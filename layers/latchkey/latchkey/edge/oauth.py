@@ -13,7 +13,7 @@ from latchkey.core.grants.issuing import TokenAnswer
 from latchkey.core.grants.machine import MachineGrants
 from latchkey.core.grants.partner import Exchange, PartnerAnswer, PartnerGrant
 from latchkey.core.grants.refresh import RefreshRequest
-from latchkey.core.model import FIRST_PARTY_CLIENT, Client, Grant
+from latchkey.core.model import FIRST_PARTY_CLIENT, Grant
 from latchkey.edge import bootstrap, origins
 from latchkey.edge.forms import Members
 from latchkey.edge.http import MAX_BODY, Request
@@ -96,28 +96,24 @@ def token_request(request: Request) -> TokenRequest:
 
 
 def grant(asked: TokenRequest, *, now: int) -> TokenAnswer | PartnerAnswer:
-    """Answer the request of an authenticated client, or of the first-party app, which has no secret."""
-    first_party = asked.client_id in {"", FIRST_PARTY_CLIENT} and not asked.client_secret
-    if asked.grant_type == Grant.JWT_BEARER:
-        client = None if first_party else _authenticated(asked, now)
-        exchange = Exchange(asked.assertion, asked.address, asked.issuer_id, client, asked.scope)
-        return partner_grant()(exchange, now=now)
-    if asked.grant_type == Grant.REFRESH_TOKEN and first_party:
-        return _refreshed(asked, "", now)
-    client = _authenticated(asked, now)
+    """Answer the request of a client. A request that names none is that of the first-party app, which has no secret."""
+    if asked.grant_type == Grant.REFRESH_TOKEN:
+        return _refreshed(asked, now)
+    client = bootstrap.clients().authenticate(asked.client_id or FIRST_PARTY_CLIENT, asked.client_secret, now=now)
     if asked.grant_type == Grant.CLIENT_CREDENTIALS:
         return machine_grants().client_credentials(client, asked.scope, now=now)
-    if Grant.REFRESH_TOKEN not in client.grants:
-        raise ServiceError(Errors.UNAUTHORIZED_CLIENT, "refresh_token is not among its grants")
-    return _refreshed(asked, client.client_id, now)
+    exchange = Exchange(asked.assertion, asked.address, client, asked.issuer_id, asked.scope)
+    return partner_grant()(exchange, now=now)
 
 
-def _refreshed(asked: TokenRequest, client_id: str, now: int) -> TokenAnswer:
+def _refreshed(asked: TokenRequest, now: int) -> TokenAnswer:
+    """Renew a session. The refresh itself reads the client, so `cli_app` need not prove what it has no secret for."""
+    first_party = asked.client_id in {"", FIRST_PARTY_CLIENT} and not asked.client_secret
     request = RefreshRequest(
         text=asked.refresh_token,
         network=origins.network(asked.address),
         idempotency_key=asked.idempotency_key,
-        client_id=client_id,
+        client_id="" if first_party else _refreshing_client(asked, now),
         scope=asked.scope,
     )
     return bootstrap.refresh_grant()(request, now=now)
@@ -139,15 +135,28 @@ def service_token(request: Request) -> str:
     return header or bearer
 
 
+def _refreshing_client(asked: TokenRequest, now: int) -> str:
+    """Return the client that has identified itself. It may be disabled: then the refresh ends the session."""
+    client = bootstrap.clients().identify(asked.client_id, asked.client_secret, now=now)
+    if Grant.REFRESH_TOKEN not in client.grants:
+        raise ServiceError(Errors.UNAUTHORIZED_CLIENT, "refresh_token is not among its grants")
+    return client.client_id
+
+
 def external_token(request: Request) -> Exchange:
     """Read `{token|externalAccessToken, issuer_id?}`: a partner's assertion, from the first-party app."""
     if _is_too_large(request):
-        return Exchange(_unread(request), request.address)
+        return _of_the_app(request, _unread(request))
     members = Members.of_json(request)
     assertion = members.one_of(("token", "externalAccessToken"), longest=MAX_BODY)
     issuer_id = members.optional("issuer_id") or ""
     members.nothing_else()
-    return Exchange(assertion, request.address, issuer_id)
+    return _of_the_app(request, assertion, issuer_id)
+
+
+def _of_the_app(request: Request, assertion: str, issuer_id: str = "") -> Exchange:
+    app = bootstrap.clients().authenticate(FIRST_PARTY_CLIENT, "", now=request.now)
+    return Exchange(assertion, request.address, app, issuer_id)
 
 
 def _is_too_large(request: Request) -> bool:
@@ -157,10 +166,6 @@ def _is_too_large(request: Request) -> bool:
 def _unread(request: Request) -> str:
     """Return a body that is too large to read as if it were the assertion, which is then refused as too long."""
     return request.body.decode("latin-1")
-
-
-def _authenticated(asked: TokenRequest, now: int) -> Client:
-    return bootstrap.clients().authenticate(asked.client_id, asked.client_secret, now=now)
 
 
 def _client(request: Request, members: Members) -> tuple[str, str]:

@@ -9,7 +9,7 @@ from latchkey.core.errors import invalid_field
 from latchkey.core.users.accounts import Registration
 from latchkey.core.users.sign_up import MailedSignUp
 from latchkey.edge import bootstrap
-from latchkey.edge.forms import LABEL, LOCALE, LOGIN_NAMES, LONGEST_LOGIN, LONGEST_PASSWORD, Members
+from latchkey.edge.forms import LABEL, LOGIN_NAMES, LONGEST_PASSWORD, Members
 from latchkey.edge.http import Request
 
 
@@ -20,16 +20,23 @@ def mailed_sign_up() -> MailedSignUp:
 
 
 def registration_form(request: Request, sources: tuple[str, ...]) -> Registration:
-    """Read `{login|username|email, password, name?, locale?, source?}`. `sources` are the known ones; if empty, any."""
+    """Read `{login|username|email, password, name?, locale?, source?}`. `sources` are the known ones; if empty, any.
+
+    An optional member never stops a sign-up, except a source that a stack with a list does not know.
+    """
     members = Members.of_json(request)
     asked = Registration(
-        login=members.one_of(LOGIN_NAMES, longest=LONGEST_LOGIN),
+        login=members.login(*LOGIN_NAMES),
         password=members.required("password", longest=LONGEST_PASSWORD),
-        name=members.optional("name", longest=128) or "",
-        locale=members.shaped("locale", LOCALE, longest=35) or "",
-        source=members.shaped("source", LABEL, longest=64) or "",
+        name=members.loose_label("name"),
+        locale=members.loose_language("locale"),
+        source=_source(members.anything("source"), sources),
     )
     members.nothing_else()
-    if asked.source and sources and asked.source not in sources:
-        raise invalid_field("source", "unknown_source", "This source is not known here.")
     return asked
+
+
+def _source(given: object, sources: tuple[str, ...]) -> str:
+    if given and sources and given not in sources:
+        raise invalid_field("source", "unknown_source", "This source is not known here.")
+    return given if isinstance(given, str) and LABEL.fullmatch(given) else ""

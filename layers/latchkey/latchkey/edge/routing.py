@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import partial
 from inspect import getdoc
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar, overload
 
 from latchkey.core.errors import Errors, ServiceError
-from latchkey.edge.callers import Caller, require_caller, require_service, require_user
+from latchkey.edge.callers import Caller, require_caller, require_service
 from latchkey.edge.http import Handler, Request, Response, endpoint
 
 if TYPE_CHECKING:  # only admin routes have operators
@@ -31,14 +31,31 @@ class Access(Enum):
 
     PUBLIC = "public"  # nothing: if such a route takes a secret, its function checks it
     BEARER = "bearer"  # an access token
-    USER = "user"  # an access token of a person's session
     API_KEY = "api_key"  # an API key in `X-API-Key`
 
 
 PUBLIC: Final = Access.PUBLIC
 BEARER: Final = Access.BEARER
-USER: Final = Access.USER
 API_KEY: Final = Access.API_KEY
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """The requirement of a person's session whose token may use these permissions."""
+
+    permissions: tuple[str, ...]
+
+
+def person(*permissions: str) -> Person:
+    """Return the requirement of a person's session whose token may use these permissions.
+
+    Tokens of first-party clients may use all of them. The scope of any other token must name each.
+    """
+    return Person(permissions)
+
+
+Need: TypeAlias = Access | Person | str
+"""The requirement of a route. A text is the permission of an operator."""
 
 ForCaller = TypeVar("ForCaller", bound=Callable[[Request, Caller], Response])
 ForOperator = TypeVar("ForOperator", bound="Callable[[Request, Operator], Response]")
@@ -50,7 +67,7 @@ class Route:
 
     method: str
     path: str
-    needs: Access | str
+    needs: Need
     doc: str
 
 
@@ -76,16 +93,16 @@ class Routes:
     def __call__(self, *routes: str, needs: Literal[Access.PUBLIC]) -> Callable[[Handler], Handler]: ...
     @overload
     def __call__(
-        self, *routes: str, needs: Literal[Access.BEARER, Access.USER, Access.API_KEY]
+        self, *routes: str, needs: Literal[Access.BEARER, Access.API_KEY] | Person
     ) -> Callable[[ForCaller], ForCaller]: ...
     @overload
     def __call__(self, *routes: str, needs: str) -> Callable[[ForOperator], ForOperator]: ...
-    def __call__(self, *routes: str, needs: Access | str) -> Callable[[Any], Any]:
+    def __call__(self, *routes: str, needs: Need) -> Callable[[Any], Any]:
         """Declare one route, or a route and its aliases: `METHOD /path`.
 
-        `needs` is an `Access` or the name of a permission. The function gets the request and, unless the route is
-        public, the `Caller`, or the `Operator` who holds the permission. Raises `ValueError` for a route that is
-        declared twice or misspelt.
+        `needs` is an `Access`, a `person`, or the name of an operator's permission. The function gets the request and,
+        unless the route is public, the `Caller`, or the `Operator` who holds the permission. Raises `ValueError` for a
+        route that is declared twice or misspelt.
         """
 
         def declare(function: Callable[..., Response]) -> Callable[..., Response]:
@@ -99,7 +116,7 @@ class Routes:
         return declare
 
 
-def _checked(function: Callable[..., Response], needs: Access | str) -> Handler:
+def _checked(function: Callable[..., Response], needs: Need) -> Handler:
     """Return the function behind the check of its caller."""
     if needs is PUBLIC:
         return function
@@ -107,9 +124,11 @@ def _checked(function: Callable[..., Response], needs: Access | str) -> Handler:
     return lambda request: function(request, check(request))
 
 
-def _check(needs: Access | str) -> Callable[[Request], Caller | Operator]:
+def _check(needs: Need) -> Callable[[Request], Caller | Operator]:
     if isinstance(needs, Access):
-        return {BEARER: require_caller, USER: require_user, API_KEY: require_service}[needs]
-    from latchkey.edge.operators import require_permission  # which builds services that others do not need
+        return {BEARER: require_caller, API_KEY: require_service}[needs]
+    from latchkey.edge import operators  # which builds services that others do not need
 
-    return partial(require_permission, permission=needs)
+    if isinstance(needs, Person):
+        return partial(operators.require_person, permissions=needs.permissions)
+    return partial(operators.require_permission, permission=needs)

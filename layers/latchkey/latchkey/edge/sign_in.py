@@ -8,7 +8,7 @@ from functools import cache
 from latchkey.core.credentials.passwords import Argon2Cost
 from latchkey.core.grants.password import PasswordGrant, SignIn
 from latchkey.edge import bootstrap
-from latchkey.edge.forms import LOGIN_NAMES, LONGEST_LOGIN, LONGEST_PASSWORD, Members
+from latchkey.edge.forms import LOGIN_NAMES, LONGEST_PASSWORD, Members
 from latchkey.edge.http import Request
 from latchkey.edge.telemetry import LogJournal
 
@@ -33,9 +33,9 @@ def sign_in_form(request: Request) -> SignIn:
     """Read `{login|username|email, password, device?}`."""
     members = Members.of_json(request)
     asked = SignIn(
-        login=members.one_of(LOGIN_NAMES, longest=LONGEST_LOGIN),
+        login=members.login(*LOGIN_NAMES),
         password=members.required("password", longest=LONGEST_PASSWORD),
-        device=members.optional("device", longest=128) or "",
+        device=members.loose_label("device"),
         address=request.address,
     )
     members.nothing_else()

@@ -25,7 +25,14 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey, RSAPubli
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from latchkey.signing.base64url import b64url_decode, b64url_encode
-from latchkey.signing.keys import MIN_RSA_BITS, MIN_RSA_EXPONENT, PRIVATE_MEMBERS, InvalidKey, WeakKey
+from latchkey.signing.keys import (
+    MIN_RSA_BITS,
+    MIN_RSA_EXPONENT,
+    PRIVATE_MEMBERS,
+    InvalidKey,
+    WeakKey,
+    thumbprint,
+)
 from latchkey.signing.strict_json import string_member
 
 PublicKey: TypeAlias = RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey
@@ -100,6 +107,9 @@ class AssertionKey:
 def assertion_key_from_jwk(jwk: Mapping[str, object], *, kid: str = "", alg: str = "") -> AssertionKey:
     """Return the key of a public JWK; `kid` and `alg` stand in for members that it lacks.
 
+    Without both, its `kid` is its thumbprint, and its algorithm is the usual one of its kind: a JWKS need not name
+    either (RFC 7517 section 4), and Entra's does not name `alg`.
+
     Raises `InvalidKey` for one that is malformed, private, symmetric, meant for anything but signatures or for another
     algorithm than `alg`; `WeakKey` for one that is too weak.
     """
@@ -108,9 +118,9 @@ def assertion_key_from_jwk(jwk: Mapping[str, object], *, kid: str = "", alg: str
     if jwk.get("use", "sig") != "sig" or jwk.get("key_ops", ["verify"]) != ["verify"]:
         raise InvalidKey("a JWK that is not for signatures")
     try:
-        algorithm = AssertionAlgorithm(string_member({"alg": alg or None} | dict(jwk), "alg"))
-        name = string_member({"kid": kid or None} | dict(jwk), "kid")
-        material = _material(jwk, algorithm)
+        material = _material(jwk)
+        algorithm = AssertionAlgorithm(string_member({"alg": alg or _usual(material)} | dict(jwk), "alg"))
+        name = string_member({"kid": kid or thumbprint(jwk)} | dict(jwk), "kid")
     except InvalidKey:
         raise
     except (ValueError, KeyError, UnsupportedAlgorithm):
@@ -121,36 +131,56 @@ def assertion_key_from_jwk(jwk: Mapping[str, object], *, kid: str = "", alg: str
 
 
 def assertion_key_from_pem(pem: str, *, kid: str, alg: str) -> AssertionKey:
-    """Return the key of a public key in PEM (RFC 7468 section 13). Raises as `assertion_key_from_jwk` does."""
+    """Return the key of a public key in PEM (RFC 7468 section 13); without `alg`, with the usual one of its kind.
+
+    Raises as `assertion_key_from_jwk` does.
+    """
     try:
         material = load_pem_public_key(pem.encode())
-        algorithm = AssertionAlgorithm(alg)
     except (ValueError, UnsupportedAlgorithm):
-        raise InvalidKey("not a public key in PEM, or an unknown algorithm") from None
+        raise InvalidKey("not a public key in PEM") from None
     if not isinstance(material, RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey):
         raise InvalidKey("a kind of key that signs nothing here")
-    return AssertionKey(kid, algorithm, material)
+    try:
+        algorithm = AssertionAlgorithm(alg or _usual(material))
+    except ValueError:
+        raise InvalidKey("an unknown algorithm") from None
+    return AssertionKey(kid or thumbprint(AssertionKey("", algorithm, material).to_jwk()), algorithm, material)
 
 
-def _material(jwk: Mapping[str, object], alg: AssertionAlgorithm) -> PublicKey:
+def _usual(material: PublicKey) -> str:
+    """Return the algorithm of a key for which none is named: RS256, that of its curve, or EdDSA."""
+    match material:
+        case RSAPublicKey():
+            return AssertionAlgorithm.RS256
+        case EllipticCurvePublicKey():
+            return next((alg for alg, (_, curve, _) in _CURVES.items() if isinstance(material.curve, type(curve))), "")
+        case Ed25519PublicKey():
+            return AssertionAlgorithm.EdDSA
+
+
+def _material(jwk: Mapping[str, object]) -> PublicKey:
     match string_member(jwk, "kty"):
         case "RSA":
             return RSAPublicNumbers(e=_number(jwk, "e"), n=_number(jwk, "n")).public_key()
         case "EC":
-            name, curve, octets = _CURVES[alg]
-            _require_curve(jwk, name)
+            curve, octets = _curve(string_member(jwk, "crv"))
             x, y = (_number(jwk, member, octets) for member in ("x", "y"))
             return EllipticCurvePublicNumbers(x, y, curve).public_key()  # a point off the curve is a ValueError
         case "OKP":
-            _require_curve(jwk, "Ed25519")
+            if string_member(jwk, "crv") != "Ed25519":
+                raise InvalidKey("a curve that is not Ed25519")
             return Ed25519PublicKey.from_public_bytes(b64url_decode(string_member(jwk, "x")))
         case _:
             raise InvalidKey("a kind of key that is not public")
 
 
-def _require_curve(jwk: Mapping[str, object], name: str) -> None:
-    if string_member(jwk, "crv") != name:
-        raise InvalidKey(f"a curve that is not {name}")
+def _curve(crv: str) -> tuple[EllipticCurve, int]:
+    """Return a curve by its name, and the octets of a coordinate."""
+    for name, curve, octets in _CURVES.values():
+        if name == crv:
+            return curve, octets
+    raise InvalidKey("a curve that is none of P-256, P-384 and P-521")
 
 
 def _require_strong_rsa(key: RSAPublicKey) -> None:

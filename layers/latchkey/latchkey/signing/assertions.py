@@ -23,7 +23,9 @@ MAX_LIFE = 3600
 LEEWAY = 30
 """Seconds that two clocks may differ."""
 
-_HEADER_MEMBERS = frozenset({"alg", "typ", "kid"})
+_NEVER = frozenset({"crit", "jwk", "jku", "x5u", "x5c"})
+"""Members of a header that would change how a token is read (RFC 7515 section 4.1.11), or choose its key."""
+
 _SEGMENTS = 3
 
 
@@ -45,8 +47,9 @@ class Assertion:
 def parse(text: str) -> Assertion:
     """Take an assertion apart; raise `InvalidToken` unless its form is the strict one.
 
-    The header has `alg` and may have `typ`, which then is `JWT`, and `kid`, and nothing else: `jwk`, `jku`, `x5c`,
-    `crit` and the like are refused (RFC 8725 sections 3.1 and 3.10), and so is a token of another type (section 3.11).
+    The header has `alg` and may have `typ`, which then is `JWT`, and `kid`. A member that brings a key, and `crit`, are
+    refused (RFC 8725 sections 3.1 and 3.10), and so is a token of another type (section 3.11). Any other member, such
+    as Entra's `x5t`, is ignored (RFC 7515 section 4).
     """
     if len(text) > MAX_TOKEN:
         raise InvalidToken("too_long")
@@ -121,8 +124,8 @@ def _time(claims: Mapping[str, object], name: str) -> int:
 
 def _header(header: object) -> tuple[str, str]:
     """Return `alg` and `kid`."""
-    if not isinstance(header, dict) or not header.keys() <= _HEADER_MEMBERS:
+    if not isinstance(header, dict) or not header.keys().isdisjoint(_NEVER):
         raise InvalidToken("malformed: members of the header")
-    if header.get("typ", "JWT") != "JWT":
+    if str(header.get("typ", "JWT")).upper() != "JWT":  # a media type: case makes no difference (RFC 7515 4.1.9)
         raise InvalidToken("wrong_type")
     return string_member(header, "alg"), string_member(header, "kid") if "kid" in header else ""

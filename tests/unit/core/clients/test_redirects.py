@@ -6,6 +6,7 @@ import pytest
 
 from latchkey.core.clients.redirects import MAX_REDIRECT_URI, check_redirect_uri
 from latchkey.core.errors import ServiceError
+from latchkey.core.model import ClientKind
 
 GOOD = [
     "https://shop.example/callback",
@@ -17,7 +18,18 @@ GOOD = [
     "http://[::1]:51004/cb",
     "com.example.app:/callback",
     "com.example.app://callback/x",
+    "com.example.app://cb",
+    "io.supabase.demo://login-callback",
+    "io.supabase.demo://login-callback/",
+    "com.example.app://cb?from=mail",
 ]
+DEVELOPMENT = [
+    "http://localhost/callback",
+    "http://localhost:3000/callback",
+    "http://localhost:5173",
+    "http://app.localhost:3000/callback",
+]
+"""For public clients alone."""
 BAD = [
     "",
     "shop.example/callback",
@@ -45,7 +57,8 @@ BAD = [
     "https://shop.example/ы",
     "https://[::1/callback",
     "http://shop.example/callback",
-    "http://localhost/callback",
+    "http://localhost.evil.example/callback",
+    "http://evillocalhost/callback",
     "http://127.0.0.1.evil.example/callback",
     "http://127.0.0.2/callback",
     "http://2130706433/callback",
@@ -53,6 +66,10 @@ BAD = [
     "data:text/html,x",
     "myapp:/callback",
     "com.example.app:callback",
+    "com.example.app://",
+    "com.example.app://-cb",
+    "com.example.app://a b",
+    "com.example.app://user@cb",
     "com.example.app:/a#b",
     "com..app:/callback",
     "https://shop.example/" + "a" * MAX_REDIRECT_URI,
@@ -62,12 +79,21 @@ BAD = [
 @pytest.mark.parametrize("uri", GOOD)
 def test_what_only_its_client_receives_is_taken(uri: str) -> None:
     """An https address, a loopback address and a private scheme named after a domain are accepted."""
-    check_redirect_uri(uri)
+    for kind in ClientKind:
+        check_redirect_uri(uri, kind)
+
+
+@pytest.mark.parametrize("uri", DEVELOPMENT)
+def test_localhost_is_for_public_clients(uri: str) -> None:
+    """A development server answers there, and a client with a secret runs elsewhere."""
+    check_redirect_uri(uri, ClientKind.PUBLIC)
+    with pytest.raises(ServiceError):
+        check_redirect_uri(uri, ClientKind.CONFIDENTIAL)
 
 
 @pytest.mark.parametrize("uri", BAD)
 def test_anything_else_is_refused(uri: str) -> None:
     """A URI with a wildcard, a fragment, a user or anything that two parsers read differently is rejected."""
     with pytest.raises(ServiceError) as refused:
-        check_redirect_uri(uri)
+        check_redirect_uri(uri, ClientKind.PUBLIC)
     assert refused.value.fields[0].code == "bad_redirect_uri"

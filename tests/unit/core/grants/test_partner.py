@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from latchkey.core.clients.first_party import BUILT_IN_APP
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.model import Client, ClientKind, Grant, Partner, ProfileUpdates, Status, UserStatus
 from latchkey.core.roles.roles import BUILT_IN
@@ -241,7 +242,7 @@ def test_replays_take_no_part_of_the_minute(world: PartnerWorld) -> None:
 
 
 def a_client(*grants: str) -> Client:
-    return Client("cli_web", ClientKind.CONFIDENTIAL, "Web", NOW, scopes=("profile", "orders:read"), grants=grants)
+    return Client("cli_web", ClientKind.CONFIDENTIAL, "Web", NOW, scopes=("profile", "hello:read"), grants=grants)
 
 
 def test_client_must_be_the_partners_and_have_the_grant(world: PartnerWorld) -> None:
@@ -252,7 +253,7 @@ def test_client_must_be_the_partners_and_have_the_grant(world: PartnerWorld) -> 
     with pytest.raises(ServiceError, match="unauthorized_client"):
         world.enter(world.signer.sign(claims(shop.issuer)), client=web)
     world.set_partner(shop, clients=("cli_web",))
-    for refused in (None, a_client()):
+    for refused in (BUILT_IN_APP, a_client()):
         with pytest.raises(ServiceError, match="unauthorized_client"):
             world.enter(world.signer.sign(claims(shop.issuer)), client=refused)
     answer = world.enter(world.signer.sign(claims(shop.issuer)), client=web)
@@ -263,12 +264,12 @@ def test_scope_stays_within_partner_and_client(world: PartnerWorld) -> None:
     """The session gets every scope that both allow, or the requested part of it."""
     web = a_client(Grant.JWT_BEARER)
     world.store.create_client(web)
-    shop = world.partner(clients=("cli_web",), scopes=("openid", "profile", "orders:read"))
+    shop = world.partner(clients=("cli_web",), scopes=("openid", "profile", "hello:read"))
     granted = [
         world.enter(world.signer.sign(claims(shop.issuer)), client=web, scope=scope).tokens.scope
         for scope in (None, "profile")
     ]
-    assert granted == ["profile orders:read", "profile"]
+    assert granted == ["profile hello:read", "profile"]
     with pytest.raises(ServiceError, match="invalid_scope"):
         world.enter(world.signer.sign(claims(shop.issuer)), client=web, scope="openid")
 

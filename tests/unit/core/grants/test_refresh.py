@@ -197,7 +197,7 @@ def test_a_repeat_with_a_wrong_link_is_stale(world: World, first: TokenAnswer) -
 
 def test_store_and_keys_together_make_no_token(world: World, first: TokenAnswer) -> None:
     """The store has only hashes of family and link, and the chain uses no key of the policy."""
-    session = world.store.find_session(world.claims(first).sub, world.claims(first).sid or "", NOW)
+    session = world.store.find_user_and_session(world.claims(first).sub, world.claims(first).sid or "", NOW)[1]
     assert session is not None
     known = {value for value in vars_of(session) if isinstance(value, str) and len(value) >= 22}
     token = verify_refresh(first.refresh_token, world.source.held.refresh_keys, NOW)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.model import Partner, Status
@@ -18,6 +19,14 @@ from tests.world import NOW
 CUSTOM = CustomRoles(
     1, {"desk": "hello:read", "helper": "users:read", "keys": "api_keys:read", "private": "privacy:read"}
 )
+
+
+MANAGER = Operator("usr_manager", (*BUILT_IN.permissions(("user",)), "partners:write"), NOW)
+
+
+def change(world: PartnerWorld, partner: Partner, **members: Any) -> Partner:
+    """Change a partner as a manager of partners, who is not an admin."""
+    return world.admin.change(MANAGER, partner.partner_id, PartnerChanges(**members), now=NOW)
 
 
 @pytest.fixture
@@ -42,21 +51,20 @@ def test_operators_role_is_never_mapped(world: PartnerWorld, role: str) -> None:
 
 def test_operators_cannot_map_roles_above_their_own(world: PartnerWorld) -> None:
     """Only an operator with the role's permissions can map it. Others may then change the partner's other settings."""
+    asked = new_partner("S", "https://s.example", role_map={"x": "private"})
     with refuses(Errors.FORBIDDEN):
-        world.partner(role_map={"x": "private"})
-    officer = Operator("usr_officer", (*ADMIN.permissions, *BUILT_IN.permissions(("privacy",))), NOW)
-    made = world.admin.create(officer, new_partner("S", "https://s.example", role_map={"x": "private"}), now=NOW)
-    assert world.set_partner(made, name="T").role_map == {"x": "private"}
+        world.admin.create(MANAGER, asked, now=NOW)
+    made = world.admin.create(ADMIN, asked, now=NOW)
+    assert change(world, made, name="T").role_map == {"x": "private"}
 
 
 def test_operators_cannot_add_keys_for_roles_above_their_own(world: PartnerWorld) -> None:
     """A partner's key can assert every mapped role, so adding one needs those permissions. Removing one does not."""
-    officer = Operator("usr_officer", (*ADMIN.permissions, *BUILT_IN.permissions(("privacy",))), NOW)
     asked = new_partner("S", "https://s.example", keys=(Signer("k1").key(),), role_map={"x": "private"})
-    made = world.admin.create(officer, asked, now=NOW)
+    made = world.admin.create(ADMIN, asked, now=NOW)
     with refuses(Errors.FORBIDDEN):
-        world.admin.add_key(ADMIN, made.partner_id, Signer("k2").key())
-    assert world.admin.remove_key(ADMIN, made.partner_id, "k1").keys == {}
+        world.admin.add_key(MANAGER, made.partner_id, Signer("k2").key())
+    assert world.admin.remove_key(MANAGER, made.partner_id, "k1").keys == {}
     changes: tuple[dict[str, Any], ...] = (
         {"jwks_uri": "https://k.example/"},
         {"audience": "x"},
@@ -64,19 +72,18 @@ def test_operators_cannot_add_keys_for_roles_above_their_own(world: PartnerWorld
     )
     for members in changes:
         with refuses(Errors.FORBIDDEN):
-            world.set_partner(made, **members)
-    assert set(world.admin.add_key(officer, made.partner_id, Signer("k2").key()).keys) == {"k2"}
+            change(world, made, **members)
+    assert set(world.admin.add_key(ADMIN, made.partner_id, Signer("k2").key()).keys) == {"k2"}
 
 
 def test_operators_cannot_enable_a_partner_above_their_own_roles(world: PartnerWorld) -> None:
     """Disabling a partner does not need these permissions, so operators can act at once after a theft."""
-    officer = Operator("usr_officer", (*ADMIN.permissions, *BUILT_IN.permissions(("privacy",))), NOW)
     asked = new_partner("S", "https://s.example", keys=(Signer("k1").key(),), role_map={"x": "private"})
-    made = world.admin.create(officer, asked, now=NOW)
-    assert world.set_partner(made, status=Status.DISABLED).status is Status.DISABLED
+    made = world.admin.create(ADMIN, asked, now=NOW)
+    assert change(world, made, status=Status.DISABLED).status is Status.DISABLED
     with refuses(Errors.FORBIDDEN):
-        world.set_partner(made, status=Status.ACTIVE)
-    opened = world.admin.change(officer, made.partner_id, PartnerChanges(status=Status.ACTIVE), now=NOW)
+        change(world, made, status=Status.ACTIVE)
+    opened = world.admin.change(ADMIN, made.partner_id, PartnerChanges(status=Status.ACTIVE), now=NOW)
     assert opened.status is Status.ACTIVE
 
 
@@ -174,7 +181,35 @@ def test_address_of_keys_is_plain_https(world: PartnerWorld, address: str) -> No
 @pytest.mark.parametrize("address", ["https://keys.example/jwks.json?v=1", "https://[2606:4700::1]:8443/", "https://k"])
 def test_address_of_keys_is_kept(world: PartnerWorld, address: str) -> None:
     """The address is stored as it was given."""
+    world.published.keys[address] = {"k1": Signer().key()}
     assert world.set_partner(keyless(world), jwks_uri=address).jwks_uri == address
+
+
+def test_address_without_a_usable_key_is_refused_when_it_is_registered(world: PartnerWorld) -> None:
+    """The operator is told at once, and not by the first user who cannot sign in."""
+    address = "https://keys.example/"
+    with refuses(Errors.VALIDATION_FAILED) as refused:
+        world.admin.create(ADMIN, new_partner("S", "https://s.example", jwks_uri=address), now=NOW)
+    assert (refused.value.fields[0].field, refused.value.fields[0].code) == ("jwks_uri", "no_usable_key")
+    world.published.keys[address] = {"k1": Signer().key()}
+    with refuses(Errors.VALIDATION_FAILED) as refused:
+        world.set_partner(keyless(world), jwks_uri=address, alg="RS256")
+    assert refused.value.fields[0].code == "fits_no_key"
+    [partner] = world.store.list_partners(after="", limit=9).items
+    assert (partner.jwks_uri, partner.alg) == ("", "")
+    assert world.set_partner(partner, jwks_uri=address, alg="ES256").alg == "ES256"
+    del world.published.keys[address]
+    assert world.set_partner(partner, name="T").name == "T"  # another change does not depend on it
+
+
+def test_keys_without_kid_are_few_enough_to_be_tried(world: PartnerWorld) -> None:
+    """A token without `kid` is tried with three keys of its algorithm at most, so a fourth would never count."""
+    lax = world.partner("https://lax.example", [Signer(f"k{number}") for number in range(3)], allow_missing=("kid",))
+    with refuses(Errors.VALIDATION_FAILED) as refused:
+        world.admin.add_key(ADMIN, lax.partner_id, Signer("k3").key())
+    assert refused.value.fields[0].code == "too_many_alike"
+    ed = Signer("k3", "EdDSA", Ed25519PrivateKey.generate())
+    assert len(world.admin.add_key(ADMIN, lax.partner_id, ed.key()).keys) == 4
 
 
 def test_keys_come_from_one_place(world: PartnerWorld) -> None:
@@ -204,7 +239,8 @@ def test_key_without_an_id_is_called_by_its_thumbprint() -> None:
         {"pem": "", "jwk": None},
         {"pem": "x", "jwk": {}},
         {"pem": "x", "jwk": None},
-        {"pem": Signer().pem(), "jwk": None, "alg": ""},
+        {"pem": Signer().pem(), "jwk": None, "alg": "HS256"},
+        {"pem": Signer().pem(), "jwk": None, "alg": "RS256"},
         {"pem": Signer().pem(), "jwk": None, "kid": "a/b"},
         {"pem": "", "jwk": Signer("a b").key().to_jwk()},
     ],

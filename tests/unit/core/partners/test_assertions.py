@@ -54,6 +54,14 @@ def with_public_key_as_secret(world: PartnerWorld) -> str:
     return f"{header}.{payload}.{b64url_encode(signature)}"
 
 
+def without_encoding(world: PartnerWorld) -> str:
+    """Return a token that says that its payload is not encoded (RFC 7797), signed as if it were."""
+    header = b64url_encode(b'{"alg":"ES256","kid":"k1","b64":false}')
+    signed = f"{header}.{b64url_encode(json.dumps(claims(ISSUER)).encode())}"
+    signature = jwt.get_algorithm_by_name("ES256").sign(signed.encode(), world.signer.private)
+    return f"{signed}.{b64url_encode(signature)}"
+
+
 def by_another_key(world: PartnerWorld) -> str:
     return Signer("k1").sign(claims(ISSUER))
 
@@ -132,6 +140,10 @@ FLAWS: dict[str, tuple[Forge, str]] = {
     "access token's type": (headed(typ="at+jwt"), "wrong_type"),
     "embedded key": (headed(jwk={"kty": "EC"}), "malformed: members of the header"),
     "address of a key": (headed(jku="https://evil.example"), "malformed: members of the header"),
+    "address of a certificate": (headed(x5u="https://evil.example"), "malformed: members of the header"),
+    "embedded certificate": (headed(x5c=["MII"]), "malformed: members of the header"),
+    "payload that is not encoded": (without_encoding, "wrong_signature"),
+    "type that is a list": (headed(typ=["JWT"]), "wrong_type"),
     "critical header": (headed(crit=["exp"], exp=1), "malformed: members of the header"),
     "another's signature": (by_another_key, "wrong_signature"),
     "another algorithm": (of_another_algorithm, "wrong_algorithm"),
@@ -286,15 +298,76 @@ def test_token_without_iat_must_expire_soon(world: PartnerWorld) -> None:
     assert refusal(world, late) == "life_too_long"
 
 
-def test_kid_may_be_missing_where_one_key_is_all_there_is(world: PartnerWorld) -> None:
-    """The request must also name the partner. Otherwise the key would be a guess."""
+def test_kid_may_be_missing_where_the_record_says_so(world: PartnerWorld) -> None:
+    """The request must also name the partner. Each key of the token's algorithm is tried."""
     partner = relaxed(world, "kid")
     assertion = world.signer.sign(claims(partner.issuer), kid=None)
     assert refusal(world, assertion) == "unknown_kid"
     assert world.enter(assertion, issuer_id=partner.partner_id).created
-    world.admin.add_key(ADMIN, partner.partner_id, Signer("k2").key())
+    second, stranger = Signer("k0"), Signer("k1")
+    world.admin.add_key(ADMIN, partner.partner_id, second.key())
+    for signer in (second, world.signer):
+        assert world.enter(signer.sign(claims(partner.issuer), kid=None), issuer_id=partner.partner_id).sub
+    forged = stranger.sign(claims(partner.issuer), kid=None)
+    assert refusal(world, forged, issuer_id=partner.partner_id) == "wrong_signature"
+    other = Signer("k1", "EdDSA", Ed25519PrivateKey.generate()).sign(claims(partner.issuer), kid=None)
+    assert refusal(world, other, issuer_id=partner.partner_id) == "wrong_algorithm"
+
+
+def test_kid_may_be_missing_with_published_keys_too(world: PartnerWorld) -> None:
+    """A JWKS of one key need not name it (RFC 7517 section 4.5)."""
+    address = "https://keys.example/jwks.json"
+    world.published.keys[address] = {key.kid: key for key in (Signer("k0").key(), world.signer.key())}
+    asked = new_partner("P", "https://p.example", jwks_uri=address, allow_missing=("kid",))
+    partner = world.admin.create(ADMIN, asked, now=NOW)
+    assert world.enter(world.signer.sign(claims(partner.issuer), kid=None), issuer_id=partner.partner_id).created
+    world.published.keys.clear()
     fresh = world.signer.sign(claims(partner.issuer), kid=None)
-    assert refusal(world, fresh, issuer_id=partner.partner_id) == "unknown_kid"
+    assert refusal(world, fresh, issuer_id=partner.partner_id) == "keys_unreachable: away"
+
+
+VENDORS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "nodul": ({"tenant_id": 1, "user_id": "u", "no_personal_space": False}, {"kid": None}),
+    "activepieces": ({"externalProjectId": "1", "externalUserId": "u", "role": "EDITOR"}, {}),
+}
+
+
+@pytest.mark.parametrize("profile", VENDORS)
+def test_profile_knows_what_its_vendor_never_sends(world: PartnerWorld, profile: str) -> None:
+    """No setting of the record is needed, each use is logged, and the token works once. Everything else is required."""
+    payload, header = VENDORS[profile]
+    asked = new_partner("V", "https://v.example", keys=(world.signer.key(),), profile=profile, tenant="1")
+    partner = world.admin.create(ADMIN, asked, now=NOW)
+    token = world.signer.sign(payload | {"exp": NOW + 300}, **header)
+    assert world.enter(token, issuer_id=partner.partner_id).created
+    assert "assertion_relaxed" in [event.name for event in world.journal.events]
+    assert refusal(world, token, issuer_id=partner.partner_id) == "replayed"
+    assert refusal(world, world.signer.sign(payload, **header), issuer_id=partner.partner_id) == "bad_exp"
+
+
+def test_activepieces_always_names_its_key(world: PartnerWorld) -> None:
+    """It refuses tokens without `kid` itself."""
+    asked = new_partner("V", "https://v.example", keys=(world.signer.key(),), profile="activepieces", tenant="1")
+    partner = world.admin.create(ADMIN, asked, now=NOW)
+    token = world.signer.sign(VENDORS["activepieces"][0] | {"exp": NOW + 300}, kid=None)
+    assert refusal(world, token, issuer_id=partner.partner_id) == "unknown_kid"
+
+
+@pytest.mark.parametrize(
+    "header",
+    [{"x5t": "abc"}, {"x5t#S256": "abc"}, {"nonce": "n"}, {"cty": "x"}, {"typ": "jwt"}, {"typ": None}, {"ver": 1}],
+)
+def test_unknown_member_of_a_header_is_ignored(world: PartnerWorld, header: dict[str, Any]) -> None:
+    """RFC 7515 section 4. Entra and AD FS always send `x5t`, and a media type may have any case."""
+    assert world.enter(world.signer.sign(claims(ISSUER), **header)).created
+
+
+def test_names_and_languages_of_a_token_are_cleaned(world: PartnerWorld) -> None:
+    """Nothing depends on them, so what cannot be shown is left out and the rest is kept."""
+    answer = world.come(world.store.list_partners(after="", limit=1).items[0], name="A\u202enn\n", locale="pt_BR.UTF-8")
+    user = world.store.find_user(answer.sub)
+    assert user
+    assert (user.name, user.locale) == ("Ann", "pt-BR")
 
 
 def test_audience_of_the_partners_own_choice(world: PartnerWorld) -> None:
@@ -326,10 +399,11 @@ def test_assertion_may_be_for_any_issuer_that_is_ours(world: PartnerWorld) -> No
 def test_published_keys_prove_too(world: PartnerWorld) -> None:
     """If the published keys cannot be fetched, no assertion is accepted."""
     address = "https://keys.example/jwks.json"
-    partner = world.admin.create(ADMIN, new_partner("P", "https://p.example", jwks_uri=address), now=NOW)
-    assert refusal(world, world.signer.sign(claims(partner.issuer))) == "keys_unreachable: away"
     world.published.keys[address] = {"k1": world.signer.key()}
+    partner = world.admin.create(ADMIN, new_partner("P", "https://p.example", jwks_uri=address), now=NOW)
     assert world.come(partner).created
+    world.published.keys.clear()
+    assert refusal(world, world.signer.sign(claims(partner.issuer))) == "keys_unreachable: away"
 
 
 def test_many_bad_assertions_from_one_address_are_slowed_down(world: PartnerWorld) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from latchkey.core.roles.roles import BUILT_IN, RoleRegistry
+from latchkey.core.roles.roles import BUILT_IN, PERMISSIONS, RoleRegistry
 
 USER_PERMISSIONS = ("hello:read", "profile:read", "profile:write", "sessions:end", "sessions:read")
 
@@ -42,12 +42,13 @@ def test_roles_are_named_once() -> None:
 
 
 def test_an_admin_may_do_exactly_this() -> None:
-    """The admin role spells out every area, and the user's permissions come with it."""
-    areas = ("api_keys", "clients", "partners", "roles", "signing", "users")
+    """The admin role spells out every area, and the user's permissions come with it. Only `token:issue` is missing."""
+    areas = ("api_keys", "clients", "partners", "privacy", "roles", "signing", "users")
     spelled_out = {f"{area}:{action}" for area in areas for action in ("read", "write")}
     assert BUILT_IN.permissions(["admin"]) == tuple(
         sorted({*spelled_out, "users:export", "users:import", "audit:read", "signing:read_secret", *USER_PERMISSIONS})
     )
+    assert PERMISSIONS - set(BUILT_IN.permissions(["admin"])) == {"token:issue"}
 
 
 def test_only_services_mint_tokens_for_services() -> None:

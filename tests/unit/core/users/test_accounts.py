@@ -12,6 +12,7 @@ from latchkey.core.grants.sessions import require_live_session
 from latchkey.core.model import UserStatus
 from latchkey.core.throttle import registrations_from
 from latchkey.core.users.accounts import Registration
+from tests.integration.contract import refuses
 from tests.world import ADDRESS, LOGIN, NOW, PASSWORD, World
 
 
@@ -53,6 +54,25 @@ def test_a_bad_login_is_refused_by_name(world: World) -> None:
     """The field at fault is named."""
     error = refusal(world, "not an address@")
     assert (error.error, error.fields[0].field) == (Errors.INVALID_REQUEST, "login")
+
+
+@pytest.mark.parametrize("login", ["admin", " Support ", "no-reply"])
+def test_a_stranger_cannot_take_a_name_that_speaks_for_the_service(world: World, login: str) -> None:
+    """An operator and an import may: `create` asks no such question."""
+    with pytest.raises(ServiceError) as caught:
+        world.accounts.register(Registration(login, PASSWORD), address=ADDRESS, now=NOW)
+    assert caught.value.fields[0].code == "reserved_login"
+    assert world.accounts.create(Registration(login, PASSWORD), roles=("user",), now=NOW).login == login.strip().lower()
+
+
+def test_a_user_name_may_be_of_any_script(world: World) -> None:
+    """A person signs in with the name in another case, and no other account may look like it."""
+    world.accounts.register(Registration("\u0415\u0433\u043e\u0440", PASSWORD), address=ADDRESS, now=NOW)
+    assert world.log_in("\u0415\u0413\u041e\u0420 ").access_token
+    with refuses(Errors.USER_EXISTS):
+        world.accounts.register(Registration("erop", PASSWORD), address=ADDRESS, now=NOW)
+    with refuses(Errors.INVALID_CREDENTIALS):
+        world.log_in("erop")
 
 
 def test_closed_registration_is_refused(world: World) -> None:

@@ -265,7 +265,7 @@ def test_hashes_go_out_soon_after_a_sign_in_alone(movers: Movers, age: int, allo
     if allowed:
         movers.transfer.hand_out(operator, after="", limit=1, now=NOW)
     else:
-        with refuses(Errors.FORBIDDEN):
+        with refuses(Errors.RECENT_SIGN_IN_REQUIRED):
             movers.transfer.hand_out(operator, after="", limit=1, now=NOW)
 
 
@@ -301,3 +301,11 @@ def test_sessions_of_a_deleted_account_stay_dead(movers: Movers) -> None:
     assert outcome(movers.bring_in(replace(ANN, sub=ann.sub))) == (1, 0, [])
     with refuses(Errors.INVALID_GRANT):
         world.refresh(tokens, now=NOW + 1)
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_record_whose_login_looks_like_another_is_refused(movers: Movers, dry_run: bool) -> None:
+    """It is neither imported nor the same account, though neither record has a password."""
+    assert outcome(movers.bring_in(ImportRecord("capa", NO_PASSWORD))) == (1, 0, [])
+    look_alike = ImportRecord("\u0441\u0430\u0440\u0430", NO_PASSWORD)  # Cyrillic
+    assert outcome(movers.bring_in(look_alike, dry_run=dry_run)) == (0, 0, [Errors.USER_EXISTS])

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from latchkey.adapters.dynamodb import items
 from latchkey.adapters.dynamodb.items import AnyItem, Item, Key, Value
 from latchkey.adapters.dynamodb.table import Change, TablePart
+from latchkey.core.clients.first_party import or_built_in
 from latchkey.core.clients.store import MAX_API_KEYS, ApiKeyChanges, ClientChanges
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.model import ApiKey, Client, given
@@ -34,8 +35,7 @@ class Clients(TablePart):
 
     def find_client(self, client_id: str) -> Client | None:
         """Return the client, whatever its status."""
-        item = self._table.get(items.client(client_id))
-        return items.decode(Client, item) if item else None
+        return client_of(client_id, self._table.get(items.client(client_id)))
 
     def list_clients(self, *, after: str, limit: int) -> Page[Client]:
         """Return the clients in the order of their ids, from behind `after`."""
@@ -44,10 +44,19 @@ class Clients(TablePart):
         clients = sorted((items.decode(Client, item) for item in found), key=lambda client: client.client_id)
         return Page(tuple(clients), last)
 
-    def update_client(self, client_id: str, changes: ClientChanges) -> Client | None:
+    def update_client(self, client_id: str, changes: ClientChanges, *, as_read: Client | None = None) -> Client | None:
         """Set what an operator changes."""
-        item = self._changed(items.client(client_id), given(changes))
-        return items.decode(Client, item) if item else None
+        members = given(changes)
+        if not members:
+            return self.find_client(client_id)
+        lists = [name for name, value in members.items() if as_read and isinstance(value, tuple)]
+        read = {f"{name}_read": getattr(as_read, name) for name in lists}
+        condition = " AND ".join([_EXISTS, *(f"#{name} = :{name}_read" for name in lists)])
+        change = "SET " + ", ".join(f"#{name} = :{name}" for name in members)
+        written = self._table.update(items.client(client_id), change, members | read, only_if=condition)
+        if written.item is not None and not written.applied:
+            raise ServiceError(Errors.CONFLICT, "the client has changed meanwhile")
+        return items.decode(Client, written.item) if written.item else None
 
     def replace_secrets(self, client_id: str, old: tuple[str, ...], new: tuple[str, ...]) -> bool:
         """Swap the secret hashes of a client if they are still `old`."""
@@ -63,7 +72,7 @@ class Clients(TablePart):
         gone = Change(items.client(client_id), {"zero": 0}, _NO_KEY), Change(items.client_listed(client_id))
         if all(self._table.change_all(gone)):
             return True
-        if self.find_client(client_id) is None:
+        if self._table.get(items.client(client_id)) is None:
             return False
         raise ServiceError(Errors.CONFLICT, "it has an API key")
 
@@ -76,14 +85,6 @@ class Clients(TablePart):
         item = self._table.get(items.api_key(key_id))
         key = items.decode(ApiKey, item) if item else None
         return None if key is None or _has_expired(key, now) else key
-
-    def find_api_key_and_client(self, key_id: str, client_id: str, now: int) -> tuple[ApiKey | None, Client | None]:
-        """Return key and client: two items, one batch."""
-        key, client = items.api_key(key_id), items.client(client_id)
-        found = self._table.get_each([key, client])
-        held = items.decode(ApiKey, found[key]) if key in found else None
-        owner = items.decode(Client, found[client]) if client in found else None
-        return None if held is None or _has_expired(held, now) else held, owner
 
     def list_api_keys(self, client_id: str, *, after: str, limit: int) -> Page[ApiKey]:
         """Return the keys of one client, or of all, expired ones too."""
@@ -136,10 +137,15 @@ class Clients(TablePart):
         """Raise the reason if a new key was rejected."""
         if not all(new):
             raise ServiceError(Errors.CONFLICT, "the key id is taken")
-        if not has_room and self.find_client(key.client_id) is None:
+        if not has_room and self._table.get(items.client(key.client_id)) is None:
             raise ServiceError(Errors.CONFLICT, "its client is gone")
         if not has_room:
             raise ServiceError(Errors.LIMIT_REACHED, "API keys of one client")
+
+
+def client_of(client_id: str, item: AnyItem | None) -> Client | None:
+    """Return the client of an item that was read, or the built-in record of `cli_app` that has no item."""
+    return or_built_in(client_id, items.decode(Client, item) if item else None)
 
 
 def _one_key_more(client_id: str) -> Change:

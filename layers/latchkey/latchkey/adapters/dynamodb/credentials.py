@@ -27,9 +27,10 @@ class Credentials(TablePart):
         return items.decode(User, item) if item else None
 
     def find_credential(self, login: str) -> Credential | None:
-        """Return the credential of a canonical login."""
+        """Return the credential of a canonical login, and not that of one that looks like it."""
         item = self._table.get(items.login(login))
-        return credential_of(item) if item and not is_reserved(item) else None
+        credential = credential_of(item) if item and not is_reserved(item) else None
+        return credential if credential and credential.login == login else None
 
     def replace_password_hash(self, login: str, old_hash: str, new_hash: str) -> bool:
         """Swap the hash if it is still `old_hash`."""

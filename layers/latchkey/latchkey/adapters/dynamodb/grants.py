@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from latchkey.adapters.dynamodb import items
+from latchkey.adapters.dynamodb.clients import client_of
 from latchkey.adapters.dynamodb.items import LINGER, AnyItem, Item
 from latchkey.adapters.dynamodb.table import Change, TablePart
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.grants.store import Advance, Rotation
-from latchkey.core.model import Session, User
+from latchkey.core.model import Client, Session, User
 from latchkey.core.throttle import Counter
 
 # A session in time. Each rotation moves `expires_at` to the right; `ends_at` stands still and wins.
@@ -45,16 +46,29 @@ class SessionItems(TablePart):
         if not stored:
             raise ServiceError(Errors.CONFLICT, "the session id is taken")
 
-    def find_session(self, sub: str, sid: str, now: int) -> Session | None:
-        """Return the session if it is alive."""
-        return _live_session(self._table.get(items.session(sub, sid)), now)
-
     def find_user_and_session(self, sub: str, sid: str, now: int) -> tuple[User | None, Session | None]:
         """Return account and session: two items, one batch, however many sessions the account has."""
         account, session = items.user(sub), items.session(sub, sid)
         found = self._table.get_each([account, session])
         profile = found.get(account)
         return items.decode(User, profile) if profile else None, _live_session(found.get(session), now)
+
+    def find_user_and_client(self, sub: str, client_id: str) -> tuple[User | None, Client | None]:
+        """Return account and client: two items, one batch."""
+        account, client = items.user(sub), items.client(client_id)
+        found = self._table.get_each([account, client])
+        profile = found.get(account)
+        return items.decode(User, profile) if profile else None, client_of(client_id, found.get(client))
+
+    def find_user_client_and_session(
+        self, sub: str, client_id: str, sid: str, now: int
+    ) -> tuple[User | None, Client | None, Session | None]:
+        """Return account, client and session: three items, one batch. A client as the subject has no account."""
+        account, client, session = items.user(sub), items.client(client_id), items.session(sub, sid)
+        found = self._table.get_each([client, session] if sub.startswith("cli_") else [account, client, session])
+        profile = found.get(account)
+        user = items.decode(User, profile) if profile else None
+        return user, client_of(client_id, found.get(client)), _live_session(found.get(session), now)
 
     def list_sessions(self, sub: str, now: int) -> tuple[Session, ...]:
         """Return the live sessions of a subject, oldest first."""

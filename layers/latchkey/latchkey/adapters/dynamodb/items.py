@@ -9,6 +9,7 @@ from dataclasses import fields
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
+from latchkey.core.credentials.logins import look_of
 from latchkey.core.model import ClientKind, CodePurpose, MailKind, ProfileUpdates, Status, UserStatus
 from latchkey.core.throttle import Counter
 
@@ -54,8 +55,8 @@ def sessions(sub: str) -> str:
 
 
 def login(canonical: str) -> Key:
-    """Return the key of the credential of a canonical login."""
-    return Key(f"LOGIN#{_digest(canonical)}", "LOGIN")
+    """Return the key of the credential of a canonical login: one key for all logins that look alike."""
+    return Key(f"LOGIN#{_digest(look_of(canonical))}", "LOGIN")
 
 
 def code(code_hash: str, purpose: str) -> Key:

@@ -1,6 +1,8 @@
-"""The roles that a stack has of its own: one item, so that a change of one role never meets half of another."""
+"""The roles and permissions that a stack has of its own: one item, so that no change ever meets half of another."""
 
 from __future__ import annotations
+
+from dataclasses import fields
 
 from latchkey.adapters.dynamodb import items
 from latchkey.adapters.dynamodb.table import TablePart
@@ -20,12 +22,11 @@ class CustomRoleItem(TablePart):
 
     def replace_roles(self, roles: CustomRoles) -> bool:
         """Store if the version stored is the one before."""
-        values: dict[str, items.Value] = {"version": roles.version, "roles": roles.roles}
+        values: dict[str, items.Value] = {each.name: getattr(roles, each.name) for each in fields(roles)}
+        change = "SET " + ", ".join(f"#{name} = :{name}" for name in values)
         if roles.version == 1:
             condition = _FIRST
         else:
             condition = _NEXT
             values["read"] = roles.version - 1
-        return self._table.update(
-            items.ROLES, "SET #version = :version, #roles = :roles", values, only_if=condition
-        ).applied
+        return self._table.update(items.ROLES, change, values, only_if=condition).applied

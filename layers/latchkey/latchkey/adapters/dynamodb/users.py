@@ -42,9 +42,11 @@ class Users(TablePart):
 
     def find_credentials(self, logins: Sequence[str]) -> Mapping[str, Credential]:
         """Return the credentials of those logins that are taken: one read for all of them."""
-        found = self._table.get_all([items.login(login) for login in dict.fromkeys(logins)])
+        keys = {login: items.login(login) for login in logins}
+        found = self._table.get_all(list(dict.fromkeys(keys.values())))
         credentials = [credential_of(item) for item in found if not is_reserved(item)]
-        return {credential.login: credential for credential in credentials}
+        taken = {items.login(credential.login): credential for credential in credentials}
+        return {login: taken[key] for login, key in keys.items() if key in taken}
 
     def update_profile(self, sub: str, changes: Mapping[str, str]) -> User | None:
         """Set `name` and `locale` members; any other raises `ValueError`."""

@@ -1,12 +1,15 @@
-"""Administration of OAuth clients."""
+"""Administration of OAuth clients.
+
+A client gives its roles and scopes to itself, and its scopes through its users. A first-party client gives everything.
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from latchkey.core.clients.directory import new_client_secret
+from latchkey.core.clients.first_party import require_not_needed, store_first_change, with_built_in
 from latchkey.core.clients.redirects import check_redirect_uri
 from latchkey.core.clients.store import ClientChanges, ClientStore
 from latchkey.core.errors import Errors, ServiceError, invalid_field
@@ -14,8 +17,15 @@ from latchkey.core.events import Event, Journal
 from latchkey.core.ids import Entropy, new_id
 from latchkey.core.model import Client, ClientKind, Grant, Status, given
 from latchkey.core.paging import Page
-from latchkey.core.roles.grantable import OF_MACHINES, require_grantable, require_held
-from latchkey.core.roles.roles import Operator, Roles
+from latchkey.core.roles.authority import (
+    Act,
+    Authority,
+    given_by,
+    is_within,
+    require_known_roles,
+    require_known_scopes,
+)
+from latchkey.core.roles.roles import OF_MACHINES, Operator, RoleRegistry, Roles
 
 MAX_SECRETS = 2
 """Live secrets of a client: the one in use, and the one that takes over."""
@@ -35,9 +45,6 @@ GRANTS: Mapping[ClientKind, tuple[Grant, ...]] = {
 }
 """The grants that each kind of client may have: a public client acts only for users, and a service has no user."""
 
-SCOPE = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]{1,64}")
-"""One scope (RFC 6749 section 3.3), of at most 64 characters."""
-
 _TRIES = 3
 
 
@@ -51,6 +58,7 @@ class NewClient:
     scopes: tuple[str, ...] = ()
     grants: tuple[str, ...] | None = None
     roles: tuple[str, ...] = ()
+    first_party: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +73,8 @@ class ClientAdmin:
     def create(self, operator: Operator, asked: NewClient, *, now: int) -> tuple[Client, str]:
         """Return the new client and its secret, which is shown this once; a public client has none.
 
-        Raises `INVALID_REQUEST` for a member that its kind may not have, `VALIDATION_FAILED` for a role that is not
-        known, and `FORBIDDEN` for one with permissions that the operator lacks.
+        Raises `INVALID_REQUEST` for a member that its kind may not have, `VALIDATION_FAILED` for a role or scope that
+        is not known, and `FORBIDDEN` if the operator lacks a permission that the client gives.
         """
         grants = tuple(GRANTS[asked.kind]) if asked.grants is None else asked.grants
         text, stored = ("", "") if asked.kind is ClientKind.PUBLIC else new_client_secret(self.entropy)
@@ -80,16 +88,20 @@ class ClientAdmin:
             scopes=asked.scopes,
             grants=grants,
             roles=asked.roles,
+            first_party=asked.first_party,
         )
         _check(client)
-        require_grantable(operator, client.roles, self.roles, free=OF_MACHINES)
+        authority = self._authority(operator)
+        require_known_roles(client.roles, authority.registry)
+        require_known_scopes(client.scopes, authority.registry)
+        _require(authority, Act.GIVE, None, client)
         self.store.create_client(client)
         self._record("client_created", operator, client)
         return client, text
 
     def page(self, *, after: str, limit: int) -> Page[Client]:
         """Return some of all clients, in the order of their ids."""
-        return self.store.list_clients(after=after, limit=limit)
+        return with_built_in(self.store.list_clients(after=after, limit=limit), after=after, limit=limit)
 
     def get(self, client_id: str) -> Client:
         """Return the client. Raises `NOT_FOUND`."""
@@ -101,17 +113,20 @@ class ClientAdmin:
     def change(self, operator: Operator, client_id: str, changes: ClientChanges) -> Client:
         """Change some members of a client and return it.
 
-        An operator who lacks a permission of the client can only disable it: with its secret, its address or its
-        status, the operator could gain that permission. Raises as `create` does, and `NOT_FOUND`.
+        With its secret, its address or its status, an operator could gain what the client gives. So the operator must
+        hold all of it, unless the change only reduces it. Raises as `create` does, `NOT_FOUND`, `CONFLICT`, and
+        `IN_USE` for a change that would close `cli_app`.
         """
         client = self.get(client_id)
+        require_not_needed(client_id, changes)
         wanted = replace(client, **given(changes))
         _check(wanted)
-        if changes != ClientChanges(status=Status.DISABLED):
-            require_held(operator, client.roles, self.roles, free=OF_MACHINES)
-        added = set(wanted.roles) - set(client.roles)
-        require_grantable(operator, added, self.roles, free=OF_MACHINES)
-        changed = self.store.update_client(client_id, changes)
+        authority = self._authority(operator)
+        require_known_roles(set(wanted.roles) - set(client.roles), authority.registry)
+        require_known_scopes(changes.scopes or (), authority.registry)
+        _require(authority, _act(client, wanted, changes, authority.registry), client, wanted)
+        changed = self.store.update_client(client_id, changes, as_read=client)
+        changed = changed or store_first_change(self.store, wanted)
         if changed is None:
             raise ServiceError(Errors.NOT_FOUND, "deleted meanwhile")
         self._record("client_changed", operator, changed, " ".join(sorted(given(changes))))
@@ -120,9 +135,12 @@ class ClientAdmin:
     def delete(self, operator: Operator, client_id: str) -> None:
         """Delete a client and all its API keys. The client goes last, so that a deletion can be repeated after a crash.
 
-        Raises `NOT_FOUND`; `CONFLICT` if other requests keep creating keys for it.
+        Raises `NOT_FOUND`; `IN_USE` for `cli_app`; `FORBIDDEN` if it gives an operator's permission that this operator
+        lacks; `CONFLICT` if other requests keep creating keys for it.
         """
         client = self.get(client_id)
+        require_not_needed(client_id, ClientChanges(status=Status.DISABLED))
+        _require(self._authority(operator), Act.KEEP, client, client)
         for tries_left in reversed(range(_TRIES)):
             self._delete_keys(client_id)
             try:
@@ -137,12 +155,11 @@ class ClientAdmin:
     def add_secret(self, operator: Operator, client_id: str) -> tuple[Client, str]:
         """Return the client and a second secret for it, shown this once.
 
-        Anyone who holds a secret acts as the client, so operators cannot create one for a client with permissions that
-        they lack. Raises `NOT_FOUND`, `FORBIDDEN`, `LIMIT_REACHED`, `CONFLICT`, and `INVALID_REQUEST` for a public
-        client.
+        Anyone who holds a secret acts as the client, so the operator must hold all that the client gives. Raises
+        `NOT_FOUND`, `FORBIDDEN`, `LIMIT_REACHED`, `CONFLICT`, and `INVALID_REQUEST` for a public client.
         """
         client = self.get(client_id)
-        require_held(operator, client.roles, self.roles, free=OF_MACHINES)
+        _require(self._authority(operator), Act.GIVE, client, client)
         if client.kind is ClientKind.PUBLIC:
             raise invalid_field("client_id", "public_client", "A public client has no secret.")
         if len(client.secret_hashes) >= MAX_SECRETS:
@@ -157,9 +174,10 @@ class ClientAdmin:
 
         The last secret cannot be revoked: disable the client instead.
 
-        Raises `NOT_FOUND`, `CONFLICT`, and `INVALID_REQUEST` for the last one.
+        Raises `NOT_FOUND`, `FORBIDDEN` as `delete` does, `CONFLICT`, and `INVALID_REQUEST` for the last one.
         """
         client = self.get(client_id)
+        _require(self._authority(operator), Act.KEEP, client, client)
         left = tuple(stored for stored in client.secret_hashes if stored[:FINGERPRINT_LENGTH] != named)
         if left == client.secret_hashes:
             raise ServiceError(Errors.NOT_FOUND, "no such secret")
@@ -168,6 +186,9 @@ class ClientAdmin:
                 "fingerprint", "last_secret", "The last secret stays. Add another, or disable the client."
             )
         self._record("client_secret_removed", operator, self._swap_secrets(client, left), named)
+
+    def _authority(self, operator: Operator) -> Authority:
+        return Authority(operator, self.roles.registry())
 
     def _swap_secrets(self, client: Client, secrets: tuple[str, ...]) -> Client:
         if not self.store.replace_secrets(client.client_id, client.secret_hashes, secrets):
@@ -188,21 +209,39 @@ class ClientAdmin:
         self.journal.record(Event(name, client_id=client.client_id, reason=reason, actor=operator.sub))
 
 
-def check_scopes(scopes: Iterable[str]) -> None:
-    """Raise `INVALID_REQUEST` for a malformed scope (RFC 6749 section 3.3)."""
-    if not all(SCOPE.fullmatch(scope) for scope in scopes):
-        raise invalid_field(
-            "scopes", "bad_scope", "A scope is 1 to 64 visible characters, without blank, quote, backslash."
-        )
+def _require(authority: Authority, act: Act, before: Client | None, after: Client) -> None:
+    held = what_client_gives(before, authority.registry) if before else ()
+    authority.require(act, before=held, after=what_client_gives(after, authority.registry), free=OF_MACHINES)
+
+
+def what_client_gives(client: Client, registry: RoleRegistry) -> frozenset[str]:
+    """Return the permissions that a client gives, to itself or through its users."""
+    return registry.admin_permissions if client.first_party else given_by(registry, client.roles, client.scopes)
+
+
+def _act(before: Client, after: Client, changes: ClientChanges, registry: RoleRegistry) -> Act:
+    members = given(changes)
+    if members == {"status": Status.DISABLED}:
+        return Act.STOP
+    reduced = {
+        "name": True,
+        "redirect_uris": set(after.redirect_uris) <= set(before.redirect_uris),
+        "grants": set(after.grants) <= set(before.grants),
+        "scopes": is_within(after.scopes, before.scopes, registry),
+        "roles": set(registry.permissions(after.roles)) <= set(registry.permissions(before.roles)),
+        "status": after.status is not Status.ACTIVE or before.status is Status.ACTIVE,
+    }
+    return Act.KEEP if all(reduced.get(name, False) for name in members) else Act.GIVE
 
 
 def _check(client: Client) -> None:
     """Raise `INVALID_REQUEST` for a member that a client of this kind may not have."""
-    check_scopes(client.scopes)
     if not set(client.grants) <= set(GRANTS[client.kind]):
         allowed = ", ".join(GRANTS[client.kind])
         raise invalid_field("grants", "bad_grant", f"A {client.kind} client may have {allowed}.")
     if client.redirect_uris and Grant.AUTHORIZATION_CODE not in GRANTS[client.kind]:
         raise invalid_field("redirect_uris", "not_for_this_kind", f"A {client.kind} client is never redirected to.")
+    if client.first_party and client.kind is ClientKind.SERVICE:
+        raise invalid_field("first_party", "not_for_this_kind", "A service has no users.")
     for uri in client.redirect_uris:
-        check_redirect_uri(uri)
+        check_redirect_uri(uri, client.kind)

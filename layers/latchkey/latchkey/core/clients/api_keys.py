@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
-from latchkey.core.clients.admin import check_scopes
+from latchkey.core.clients.admin import what_client_gives
 from latchkey.core.clients.directory import new_api_key
 from latchkey.core.clients.store import MAX_API_KEYS, ApiKeyChanges, ClientStore
 from latchkey.core.errors import Errors, ServiceError, invalid_field
@@ -15,8 +15,15 @@ from latchkey.core.events import Event, Journal
 from latchkey.core.ids import Entropy
 from latchkey.core.model import ApiKey, Client, ClientKind, Status, given
 from latchkey.core.paging import Page
-from latchkey.core.roles.grantable import OF_MACHINES, require_held, require_known
-from latchkey.core.roles.roles import Operator, Roles
+from latchkey.core.roles.authority import (
+    Act,
+    Authority,
+    given_by,
+    known_scopes,
+    require_known_roles,
+    require_known_scopes,
+)
+from latchkey.core.roles.roles import OF_MACHINES, Operator, Roles
 
 MAX_OVERLAP = 604_800
 """Seconds that a rotated key may live on beside its successor: a week."""
@@ -55,10 +62,11 @@ class ApiKeyAdmin:
     def create(self, operator: Operator, asked: NewApiKey, *, now: int) -> tuple[ApiKey, str]:
         """Return the new key and its text, which is shown this once.
 
-        Raises `INVALID_REQUEST` for rights that its client lacks, `VALIDATION_FAILED` for an unknown role, `FORBIDDEN`
-        for rights that the operator lacks, and `LIMIT_REACHED` if its client has a hundred live keys.
+        Raises `INVALID_REQUEST` for rights that its client lacks, `VALIDATION_FAILED` for an unknown role or scope,
+        `FORBIDDEN` for rights that the operator lacks, and `LIMIT_REACHED` if its client has a hundred live keys.
         """
         owner = self._owner(asked.client_id)
+        authority = Authority(operator, self.roles.registry())
         key_id, text, stored = new_api_key(self.entropy)
         key = ApiKey(
             key_id=key_id,
@@ -66,13 +74,14 @@ class ApiKeyAdmin:
             name=asked.name,
             secret_hash=stored,
             created_at=now,
-            scopes=owner.scopes if asked.scopes is None else asked.scopes,
+            scopes=known_scopes(owner.scopes, authority.registry) if asked.scopes is None else asked.scopes,
             roles=owner.roles if asked.roles is None else asked.roles,
             expires_at=asked.expires_at,
         )
-        require_known(asked.roles or (), self.roles)
+        require_known_roles(asked.roles or (), authority.registry)
+        require_known_scopes(key.scopes, authority.registry)
         _check(key, owner, now)
-        require_held(operator, key.roles, self.roles, free=OF_MACHINES)
+        _require(authority, Act.GIVE, key, owner)
         self._with_room(owner.client_id, now, lambda: self.store.create_api_key(key))
         self._record("api_key_created", operator, key)
         return key, text
@@ -91,12 +100,11 @@ class ApiKeyAdmin:
     def change(self, operator: Operator, key_id: str, changes: ApiKeyChanges) -> ApiKey:
         """Change the name or the status of a key and return it.
 
-        A disabled key is rejected until it is enabled again. An operator who lacks a permission of the key can only
-        disable it. Raises `NOT_FOUND` and `FORBIDDEN`.
+        A disabled key is rejected until it is enabled again. To enable it, the operator must hold all that it gives.
+        Raises `NOT_FOUND`, and `FORBIDDEN`.
         """
         key = self.get(key_id)
-        if changes != ApiKeyChanges(status=Status.DISABLED):
-            require_held(operator, key.roles, self.roles, free=OF_MACHINES)
+        self._require(operator, _act(key, changes), key)
         changed = self.store.update_api_key(key_id, changes)
         if changed is None:
             raise ServiceError(Errors.NOT_FOUND, "deleted meanwhile")
@@ -106,9 +114,10 @@ class ApiKeyAdmin:
     def delete(self, operator: Operator, key_id: str) -> None:
         """Delete a key: its next use is rejected, and so is the next refresh of a session that it opened.
 
-        Raises `NOT_FOUND`.
+        Raises `NOT_FOUND`, and `FORBIDDEN` if it gives an operator's permission that this operator lacks.
         """
         key = self.get(key_id)
+        self._require(operator, Act.KEEP, key)
         if not self.store.delete_api_key(key):
             raise ServiceError(Errors.NOT_FOUND, "deleted meanwhile")
         self._record("api_key_revoked", operator, key)
@@ -124,7 +133,7 @@ class ApiKeyAdmin:
             raise ServiceError(Errors.NOT_FOUND, "the key has expired")
         if old.status is not Status.ACTIVE:  # its successor would be disabled too, or would enable it
             raise invalid_field("key_id", "disabled", "This key is disabled. Enable it before you rotate it.")
-        require_held(operator, old.roles, self.roles, free=OF_MACHINES)
+        self._require(operator, Act.GIVE, old)
         new_id, text, stored = new_api_key(self.entropy)
         new = replace(
             old, key_id=new_id, secret_hash=stored, created_at=now, expires_at=_renewed(old, now), last_used_on=""
@@ -135,6 +144,11 @@ class ApiKeyAdmin:
             raise ServiceError(Errors.CONFLICT, "the key has been rotated or deleted")
         self._record("api_key_rotated", operator, old)
         return new, text
+
+    def _require(self, operator: Operator, act: Act, key: ApiKey) -> None:
+        """Raise `FORBIDDEN` unless the operator may do this to an existing key."""
+        owner = self.store.find_client(key.client_id)
+        _require(Authority(operator, self.roles.registry()), act, key, owner)
 
     def _owner(self, client_id: str) -> Client:
         owner = self.store.find_client(client_id)
@@ -159,6 +173,21 @@ class ApiKeyAdmin:
         self.journal.record(Event(name, client_id=key.client_id, reason=reason, actor=operator.sub))
 
 
+def _require(authority: Authority, act: Act, key: ApiKey, owner: Client | None) -> None:
+    """Raise `FORBIDDEN` unless the operator may do this. The key of a first-party client gives everything."""
+    gives = given_by(authority.registry, key.roles, key.scopes)
+    if owner is not None and owner.first_party:
+        gives = what_client_gives(owner, authority.registry)
+    authority.require(act, before=gives, after=gives, free=OF_MACHINES)
+
+
+def _act(key: ApiKey, changes: ApiKeyChanges) -> Act:
+    if changes == ApiKeyChanges(status=Status.DISABLED):
+        return Act.STOP
+    enabled = changes.status is Status.ACTIVE and key.status is not Status.ACTIVE
+    return Act.GIVE if enabled else Act.KEEP
+
+
 def _renewed(old: ApiKey, now: int) -> int | None:
     """Return when the successor expires: it lives as long as the old key did."""
     return None if old.expires_at is None else now + (old.expires_at - old.created_at)
@@ -166,7 +195,6 @@ def _renewed(old: ApiKey, now: int) -> int | None:
 
 def _check(key: ApiKey, owner: Client, now: int) -> None:
     """Raise `INVALID_REQUEST` for rights that the key's client lacks, and for an expiry in the past."""
-    check_scopes(key.scopes)
     if not set(key.roles) <= set(owner.roles):
         raise invalid_field("roles", "beyond_client", "A key has no role that its client lacks.")
     if not set(key.scopes) <= set(owner.scopes):

@@ -10,6 +10,7 @@ from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.events import Event, Journal
 from latchkey.core.ids import Entropy, checksum_holds, fingerprint, new_id, new_secret, same_fingerprint
 from latchkey.core.model import ApiKey, Client, ClientKind, Status
+from latchkey.core.roles.scopes import Rights
 from latchkey.core.throttle import CLIENT_RULE, Counter, ThrottleStore
 
 _KEY_PREFIX, _SECRET_PREFIX = "lk_", "lks_"
@@ -30,12 +31,10 @@ def new_api_key(entropy: Entropy) -> tuple[str, str, str]:
 
 
 @dataclass(frozen=True, slots=True)
-class ServiceRights:
-    """A proven API key, with its present rights: those that it was given and its client still has."""
+class ServiceRights(Rights):
+    """The present rights of a proven API key: those that it was given and its client still has."""
 
     key: ApiKey
-    roles: tuple[str, ...]
-    scopes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +46,21 @@ class ClientDirectory:
     journal: Journal
 
     def authenticate(self, client_id: str, secret: str, *, now: int) -> Client:
+        """Return the active client that this secret proves, as `identify` does."""
+        client = self.identify(client_id, secret, now=now)
+        if client.status is not Status.ACTIVE:
+            raise self._refusal(Errors.INVALID_CLIENT, client_id, "disabled", now, client.client_id)
+        return client
+
+    def identify(self, client_id: str, secret: str, *, now: int) -> Client:
         """Return the client that this secret proves, or the public client that has none (RFC 6749 section 2.3).
 
-        Raises `INVALID_CLIENT`, and `RATE_LIMITED` after many wrong secrets; the right secret is never rejected.
+        It may be disabled. Raises `INVALID_CLIENT`, and `RATE_LIMITED` after many wrong secrets; the right secret is
+        never rejected.
         """
         client = self.store.find_client(client_id)
-        if client is None or client.status is not Status.ACTIVE:
-            known = client.client_id if client else ""
-            raise self._refusal(Errors.INVALID_CLIENT, client_id, "unknown_or_disabled", now, known)
+        if client is None:
+            raise self._refusal(Errors.INVALID_CLIENT, client_id, "unknown", now)
         proven = not secret if client.kind is ClientKind.PUBLIC else same_fingerprint(secret, client.secret_hashes)
         if not proven:
             raise self._refusal(Errors.INVALID_CLIENT, client_id, "wrong_secret", now, client.client_id)
@@ -78,14 +84,17 @@ class ClientDirectory:
         if owner is None or owner.status is not Status.ACTIVE:
             raise ServiceError(Errors.INVALID_API_KEY, "its owner is gone or disabled")
         self._note_use(key, now)
-        return ServiceRights(key, _shared(key.roles, owner.roles), _shared(key.scopes, owner.scopes))
+        return _shared_rights(key, owner)
 
-    def service_roles(self, api_key_id: str, client_id: str, *, now: int) -> tuple[str, ...] | None:
-        """Return the roles of a service whose session this key opened; `None` when the key or its client is gone."""
-        key, owner = self.store.find_api_key_and_client(api_key_id, client_id, now)
-        if key is None or key.status is not Status.ACTIVE:
+    def session_rights(self, api_key_id: str, owner: Client, *, now: int) -> ServiceRights | None:
+        """Return the present rights of a session that this key of the client opened.
+
+        Returns `None` if the key is gone, expired or disabled, or belongs to another client.
+        """
+        key = self.store.find_api_key(api_key_id, now)
+        if key is None or key.status is not Status.ACTIVE or key.client_id != owner.client_id:
             return None
-        return _shared(key.roles, owner.roles) if owner and owner.status is Status.ACTIVE else None
+        return _shared_rights(key, owner)
 
     def _note_use(self, key: ApiKey, now: int) -> None:
         """Record the day of use, once a day. If the store fails, the key is accepted all the same."""
@@ -106,6 +115,10 @@ class ClientDirectory:
         return ServiceError(error, reason)
 
 
-def _shared(given: tuple[str, ...], owned: tuple[str, ...]) -> tuple[str, ...]:
+def _shared_rights(key: ApiKey, owner: Client) -> ServiceRights:
     """Return the rights that the key was given and its client has."""
-    return tuple(item for item in given if item in owned)
+    return ServiceRights(
+        key=key,
+        roles=tuple(role for role in key.roles if role in owner.roles),
+        scopes=tuple(scope for scope in key.scopes if scope in owner.scopes),
+    )

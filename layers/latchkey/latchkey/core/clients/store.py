@@ -22,6 +22,7 @@ class ClientChanges:
     grants: tuple[str, ...] | None = None
     roles: tuple[str, ...] | None = None
     status: Status | None = None
+    first_party: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +40,16 @@ class ClientStore(Protocol):
         """Store a new client; raise `CONFLICT` when its id is taken."""
 
     def find_client(self, client_id: str) -> Client | None:
-        """Return the client, whatever its status."""
+        """Return the client, whatever its status. `cli_app` that is not stored is the built-in record."""
 
     def list_clients(self, *, after: str, limit: int) -> Page[Client]:
-        """Return at most `limit` clients in the order of their ids, starting after `after`."""
+        """Return at most `limit` stored clients in the order of their ids, starting after `after`."""
 
-    def update_client(self, client_id: str, changes: ClientChanges) -> Client | None:
-        """Change members of an existing client; return the changed client, or `None`."""
+    def update_client(self, client_id: str, changes: ClientChanges, *, as_read: Client | None = None) -> Client | None:
+        """Change members of a stored client; return the changed client, or `None`.
+
+        With `as_read`, raise `CONFLICT` if a list that changes is no longer as it was read.
+        """
 
     def replace_secrets(self, client_id: str, old: tuple[str, ...], new: tuple[str, ...]) -> bool:
         """Swap the secret hashes of a client if they are still `old`; say whether they were."""
@@ -62,9 +66,6 @@ class ClientStore(Protocol):
 
     def find_api_key(self, key_id: str, now: int) -> ApiKey | None:
         """Return the key if it has not expired, whatever its status."""
-
-    def find_api_key_and_client(self, key_id: str, client_id: str, now: int) -> tuple[ApiKey | None, Client | None]:
-        """Return a key if it has not expired, and a client, whatever the status of both, in one consistent read."""
 
     def list_api_keys(self, client_id: str, *, after: str, limit: int) -> Page[ApiKey]:
         """Return the keys of one client, or of all for an empty `client_id`, expired ones too, `limit` at most."""

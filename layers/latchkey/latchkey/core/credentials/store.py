@@ -14,7 +14,7 @@ class CredentialStore(Protocol):
         """Return the account, read consistently."""
 
     def find_credential(self, login: str) -> Credential | None:
-        """Return the credential of a canonical login, read consistently."""
+        """Return the credential of exactly this canonical login, read consistently."""
 
     def replace_password_hash(self, login: str, old_hash: str, new_hash: str) -> bool:
         """Swap the hash if it is still `old_hash`; say whether it was."""

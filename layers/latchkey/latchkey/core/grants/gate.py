@@ -20,8 +20,9 @@ from latchkey.core.grants.proof import MachineProof, PersonProof, Proof
 from latchkey.core.grants.sessions import make_room, open_service_session, open_session
 from latchkey.core.grants.store import SessionStore
 from latchkey.core.ids import Entropy
-from latchkey.core.model import Session, UserStatus
+from latchkey.core.model import Client, Partner, Session, User, UserStatus
 from latchkey.core.roles.roles import Roles, below_operators
+from latchkey.core.roles.scopes import held_scopes
 from latchkey.core.throttle import Counter
 from latchkey.signing.policy import SigningPolicy
 from latchkey.signing.refresh import RefreshToken
@@ -46,8 +47,8 @@ class NotAdmitted(Exception):
 class Asked:
     """The request of a proof.
 
-    `live` are the live sessions of the account, oldest first. `clears` is the counter of attempts that a session clears
-    when it is stored.
+    `scope` is what a person's session is asked for; the gate drops what it cannot give. `live` are the live sessions of
+    the account, oldest first. `clears` is the counter of attempts that a session clears when it is stored.
     """
 
     scope: str
@@ -90,11 +91,11 @@ class Gate:
     def _person(self, proof: PersonProof, asked: Asked) -> Admitted:
         _require_admissible(proof)
         make_room(self._sessions, self._journal, asked.live, self._max_sessions)
-        session, refresh = open_session(proof, asked.scope, asked.policy, self._entropy)
+        given = what_tokens_carry(self._roles, proof.user, proof.client, proof.partner, scope=asked.scope)
+        session, refresh = open_session(proof, given.scope, asked.policy, self._entropy)
         self._sessions.create_session(session, clears=asked.clears)
         self._record("partner_login" if proof.partner else "login", session)
-        roles = carried_roles(self._roles, proof.user.roles, by_partner=proof.partner is not None)
-        return Admitted(session, refresh, roles)
+        return Admitted(session, refresh, given.roles)
 
     def _machine(self, proof: MachineProof) -> Admitted:
         session, refresh = open_service_session(proof, self._entropy)
@@ -107,13 +108,27 @@ class Gate:
         self._journal.record(event)
 
 
-def carried_roles(registry: Roles, roles: tuple[str, ...], *, by_partner: bool) -> tuple[str, ...]:
-    """Return the roles that the tokens of a session carry.
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """The roles and the scope that a person's tokens carry."""
 
-    A session from a partner never carries an operator's roles.
+    roles: tuple[str, ...]
+    scope: str
+
+
+def what_tokens_carry(registry: Roles, user: User, client: Client, partner: Partner | None, *, scope: str) -> Carried:
+    """Return the part of a scope that user, client and partner may give at this moment, and the roles beside it.
+
+    Only tokens of a first-party client carry roles. Every other client may do only what the scope of its tokens names
+    and the roles of the user permit. A session from a partner never has an operator's roles.
     """
-    effective = registry.effective_roles(roles)
-    return below_operators(registry, effective) if by_partner else effective
+    roles = registry.effective_roles(user.roles)
+    scopes = [each for each in scope.split() if each in client.scopes]
+    if partner is not None:
+        roles = below_operators(registry, roles)
+        scopes = [each for each in scopes if each in partner.scopes]
+    held = held_scopes(scopes, registry.permissions(roles))
+    return Carried(roles if client.first_party else (), " ".join(held))
 
 
 def _require_admissible(proof: PersonProof) -> None:

@@ -66,7 +66,7 @@ class Issuer:
             sid=session.sid,
             roles=roles,
             permissions=beyond_built_in(self.registry, roles),
-            auth_time=session.auth_time,
+            auth_time=None if session.api_key_id else session.auth_time,  # no person signed in
             amr=session.amr,
             org=session.org or None,
         )

@@ -12,8 +12,7 @@ from latchkey.core.grants.issuing import Issuer, TokenAnswer, granted_scope
 from latchkey.core.grants.proof import MachineProof
 from latchkey.core.model import Client, ClientKind, Grant
 from latchkey.core.policy import PolicySource
-from latchkey.core.roles.grantable import ISSUE_PERMISSION
-from latchkey.core.roles.roles import Roles
+from latchkey.core.roles.roles import ISSUE_PERMISSION, Roles
 
 METHODS = ("api_key",)
 """The method that an API key proves. RFC 8176 has no name for it."""
@@ -41,9 +40,9 @@ class MachineGrants:
         return self.issuer.for_client(client.client_id, roles, policy, scope=granted, now=now)
 
     def exchange_api_key(self, text: str, *, now: int) -> TokenAnswer:
-        """Open a service's session with its API key, whose roles must permit `token:issue`."""
+        """Open a service's session with its API key, whose roles or scopes must permit `token:issue`."""
         rights = self.clients.service(text, now=now)
-        if ISSUE_PERMISSION not in self.roles.permissions(rights.roles):
+        if ISSUE_PERMISSION not in rights.permissions(self.roles):
             raise ServiceError(Errors.FORBIDDEN, f"the key lacks {ISSUE_PERMISSION}")
         policy = self.policies.policy()  # before a session is stored whose tokens cannot be minted
         admitted = self.gate.admit(MachineProof(rights, METHODS, now), Asked("", policy, ()))

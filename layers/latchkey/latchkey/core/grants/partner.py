@@ -17,7 +17,6 @@ from latchkey.core.grants.proof import PersonProof
 from latchkey.core.grants.store import SessionStore
 from latchkey.core.ids import Entropy, new_id
 from latchkey.core.model import (
-    FIRST_PARTY_CLIENT,
     Client,
     Grant,
     Link,
@@ -41,12 +40,12 @@ _TRIES = 3
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """A request for a session. `client` is the authenticated client, or `None` for the first-party app."""
+    """A request for a session, by an authenticated client."""
 
     assertion: str
     address: str
+    client: Client
     issuer_id: str = ""
-    client: Client | None = None
     scope: str | None = None
 
 
@@ -96,7 +95,7 @@ class PartnerGrant:
         """
         policy = self.policies.policy()  # before the assertion is used up for tokens that cannot be minted
         proven = self.check(asked.assertion, issuer_id=asked.issuer_id, address=asked.address, now=now)
-        client_id, scope = _granted(asked, proven.partner)
+        scope = _granted(asked, proven.partner)
         held = self._held(proven)
         self.check.use(proven, now=now)
         created = False
@@ -105,9 +104,9 @@ class PartnerGrant:
         if not created:
             held = self._renewed(held, proven)
         live = () if created else self.sessions.list_sessions(held.user.sub, now)
-        admitted = self._admit(_proof(held.user, proven.partner, client_id, now), Asked(scope, policy, live))
+        admitted = self._admit(_proof(held.user, proven.partner, asked.client, now), Asked(scope, policy, live))
         tokens = self.issuer.for_session(
-            admitted.session, admitted.refresh, admitted.roles, policy, scope=scope, now=now
+            admitted.session, admitted.refresh, admitted.roles, policy, scope=admitted.session.scope, now=now
         )
         return PartnerAnswer(tokens, held.user.sub, proven.identity.external_id, created)
 
@@ -214,24 +213,22 @@ class PartnerGrant:
             raise ServiceError(Errors.ACCOUNT_DISABLED, refused.reason) from None
 
 
-def _proof(user: User, partner: Partner, client_id: str, now: int) -> PersonProof:
+def _proof(user: User, partner: Partner, client: Client, now: int) -> PersonProof:
     return PersonProof(
         user=user,
         methods=METHODS,
         at=now,
-        client_id=client_id,
+        client=client,
         epoch=user.epoch,
         device=partner.name,
         partner=partner,
     )
 
 
-def _granted(asked: Exchange, partner: Partner) -> tuple[str, str]:
-    """Return the client of the session and its scope: within the partner's, the client's and the requested scope."""
-    client_id = asked.client.client_id if asked.client else FIRST_PARTY_CLIENT
-    if client_id not in partner.clients:
+def _granted(asked: Exchange, partner: Partner) -> str:
+    """Return the scope to ask the gate for: within the partner's, the client's and the requested scope."""
+    if asked.client.client_id not in partner.clients:
         raise ServiceError(Errors.UNAUTHORIZED_CLIENT, "not among the partner's clients")
-    if asked.client and Grant.JWT_BEARER not in asked.client.grants:
+    if Grant.JWT_BEARER not in asked.client.grants:
         raise ServiceError(Errors.UNAUTHORIZED_CLIENT, "jwt-bearer is not among its grants")
-    allowed = [scope for scope in partner.scopes if asked.client is None or scope in asked.client.scopes]
-    return client_id, granted_scope(asked.scope, allowed)
+    return granted_scope(asked.scope, [scope for scope in partner.scopes if scope in asked.client.scopes])

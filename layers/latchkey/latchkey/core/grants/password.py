@@ -24,10 +24,9 @@ from latchkey.core.events import Event, Journal
 from latchkey.core.grants.gate import Admitted, Asked, Gate, NotAdmitted, Reason
 from latchkey.core.grants.issuing import Issuer, TokenAnswer
 from latchkey.core.grants.proof import PersonProof
-from latchkey.core.grants.sessions import FIRST_PARTY_SCOPE
 from latchkey.core.grants.store import SessionStore
 from latchkey.core.ids import Entropy
-from latchkey.core.model import FIRST_PARTY_CLIENT, Credential, User
+from latchkey.core.model import FIRST_PARTY_CLIENT, Credential
 from latchkey.core.policy import PolicySource
 from latchkey.core.throttle import ADDRESS_RULE, Counter, ThrottleStore, login_attempts, require_no_wait
 
@@ -72,7 +71,7 @@ class PasswordGrant:
         proof = self._prove(credential, request, now)
         # Right passwords are not guesses. If they stayed in the count, it would reveal which accounts exist.
         live = self.sessions.list_sessions(proof.user.sub, now)
-        asked = Asked(FIRST_PARTY_SCOPE, policy, live, clears=login_attempts(login))
+        asked = Asked(" ".join(proof.client.scopes), policy, live, clears=login_attempts(login))
         admitted = self._admit(proof, asked, request, now)
         if stale_hash:
             self._renew_hash(credential, request.password)
@@ -98,10 +97,12 @@ class PasswordGrant:
 
     def _prove(self, credential: Credential, request: SignIn, now: int) -> PersonProof:
         """Return the proof that the right password gives."""
-        user = self.credentials.find_user(credential.sub)
-        if user is None:
+        user, client = self.sessions.find_user_and_client(credential.sub, FIRST_PARTY_CLIENT)
+        if user is None or client is None:
             raise self._refusal(Reason.ACCOUNT_NOT_ACTIVE, request, now, credential.sub)
-        return _proof(user, credential, request.device, now)
+        return PersonProof(
+            user=user, methods=METHODS, at=now, client=client, epoch=credential.epoch, device=request.device
+        )
 
     def _admit(self, proof: PersonProof, asked: Asked, request: SignIn, now: int) -> Admitted:
         try:
@@ -117,12 +118,6 @@ class PasswordGrant:
     def _renew_hash(self, credential: Credential, password: str) -> None:
         renewed = hash_password(password, self.cost, self.entropy(SALT_BYTES))
         self.credentials.replace_password_hash(credential.login, credential.password_hash, renewed)
-
-
-def _proof(user: User, credential: Credential, device: str, now: int) -> PersonProof:
-    return PersonProof(
-        user=user, methods=METHODS, at=now, client_id=FIRST_PARTY_CLIENT, epoch=credential.epoch, device=device
-    )
 
 
 def _of_address(address: str) -> Counter:

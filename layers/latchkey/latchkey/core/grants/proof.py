@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from latchkey.core.clients.directory import ServiceRights
-from latchkey.core.model import Partner, User
+from latchkey.core.model import Client, Partner, User
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,14 +17,14 @@ class PersonProof:
     """A person has proven that they own an account.
 
     `user` is the account as it was read. `methods` are names of RFC 8176 section 2, as `amr` has them. `at` is when it
-    was proven, in seconds. `epoch` is that of the credential, so that a session never outlives it. `partner` is the one
-    whose assertion proved it, if one did.
+    was proven, in seconds. `client` asks for the session. `epoch` is that of the credential, so that a session never
+    outlives it. `partner` is the one whose assertion proved it, if one did.
     """
 
     user: User
     methods: tuple[str, ...]
     at: int
-    client_id: str
+    client: Client
     epoch: int
     device: str = ""
     partner: Partner | None = None

@@ -17,10 +17,12 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from latchkey.core.clients.directory import ClientDirectory
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.events import Event, Journal
+from latchkey.core.grants.gate import Carried, what_tokens_carry
 from latchkey.core.grants.issuing import Issuer, TokenAnswer, granted_scope
 from latchkey.core.grants.repeats import (
     RULE,
@@ -38,10 +40,21 @@ from latchkey.core.grants.sessions import Sessions
 from latchkey.core.grants.store import Advance, SessionStore
 from latchkey.core.ids import Entropy
 from latchkey.core.mail.outbox import Outbox
-from latchkey.core.model import FIRST_PARTY_CLIENT, MailKind, Session, UserStatus, upholds
+from latchkey.core.model import (
+    FIRST_PARTY_CLIENT,
+    Client,
+    MailKind,
+    Partner,
+    Session,
+    Status,
+    User,
+    UserStatus,
+    upholds,
+)
 from latchkey.core.partners.store import LinkStore
 from latchkey.core.policy import PolicySource
-from latchkey.core.roles.roles import Roles, below_operators
+from latchkey.core.roles.roles import Roles
+from latchkey.core.roles.scopes import Rights
 from latchkey.signing.base64url import b64url_decode, b64url_encode
 from latchkey.signing.jws import InvalidToken
 from latchkey.signing.policy import SigningPolicy
@@ -55,8 +68,8 @@ class RefreshRequest:
     """A request to refresh.
 
     `network` is the caller's address cut to /24 or /48. `idempotency_key` is empty where the request has none.
-    `client_id` is the authenticated client, or the public one that the request names; without one, the session must be
-    the first-party app's, or a service's own. `scope` may narrow the new access token and never widens it.
+    `client_id` is the client that has identified itself, or the public one that the request names; without one, the
+    session must be that of `cli_app`, or a service's own. `scope` may narrow the new access token and never widens it.
     """
 
     text: str
@@ -67,12 +80,15 @@ class RefreshRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Holder:
-    """The subject of a session at this moment: its present epoch, its roles, and the last reset of its password."""
+class Person:
+    """The account and the client of a person's session at this moment."""
 
-    epoch: int
-    roles: tuple[str, ...]
-    reset_at: int = 0
+    user: User
+    client: Client
+
+
+Holder: TypeAlias = Person | Rights
+"""The holder of a session: a person, or a service with the rights that its API key has at this moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,15 +109,19 @@ class RefreshGrant:
     def __call__(self, asked: RefreshRequest, *, now: int) -> TokenAnswer:
         """Exchange a refresh token for the session's next tokens.
 
-        Raises `INVALID_GRANT`, `INVALID_SCOPE`, or `UNAVAILABLE` for a delayed duplicate. One read and one write; a
-        counted repeat takes one write more. A session of a service or of a partner's user takes one or two reads more.
+        The access token carries what account, client, partner and API key permit at this moment: a scope that one of
+        them may no longer give is left out. Raises `INVALID_GRANT`, `INVALID_SCOPE`, or `UNAVAILABLE` for a delayed
+        duplicate. One read and one write; a counted repeat takes one write more. A session of a service or of a
+        partner's user takes one read more.
         """
         policy, token = self._verified(asked.text, now)
-        holder, read = self._holder(token, now)
-        granted = "" if asked.scope is None else granted_scope(asked.scope, read.scope.split(" "))
-        session, successor = self._advance(token, read, asked, holder, policy, now)
-        roles = self._within_partner(session, holder)
-        return self.issuer.for_session(session, successor, roles, policy, scope=granted or session.scope, now=now)
+        client_id = asked.client_id or _own_client(token)
+        holder, read = self._holder(token, client_id, now)
+        scope = granted_scope(asked.scope, read.scope.split())
+        epoch = holder.user.epoch if isinstance(holder, Person) else 0
+        session, successor = self._advance(token, read, asked, epoch, policy, now)
+        carried = self._carried(session, holder, scope)
+        return self.issuer.for_session(session, successor, carried.roles, policy, scope=carried.scope, now=now)
 
     def _verified(self, text: str, now: int) -> tuple[SigningPolicy, RefreshToken]:
         """Return the content of the token, and the policy whose keys prove it."""
@@ -115,46 +135,55 @@ class RefreshGrant:
         except InvalidToken as error:
             raise ServiceError(Errors.INVALID_GRANT, f"refresh token: {error}") from None
 
-    def _holder(self, token: RefreshToken, now: int) -> tuple[Holder, Session]:
-        """Return the subject of the session, or end the session if its account or API key is gone."""
-        if token.sub.startswith("cli_"):
-            session = self.store.find_session(token.sub, token.sid, now)
-            roles = self.clients.service_roles(session.api_key_id, token.sub, now=now) if session else None
-            holder = None if roles is None else Holder(0, roles)
-        else:
-            user, session = self.store.find_user_and_session(token.sub, token.sid, now)
-            active = user is not None and user.status is UserStatus.ACTIVE
-            holder = Holder(user.epoch, user.roles, user.reset_at) if user and active else None
+    def _holder(self, token: RefreshToken, client_id: str, now: int) -> tuple[Holder, Session]:
+        """Return subject and client of the session; end the session if its account, client or API key is gone."""
+        user, client, session = self.store.find_user_client_and_session(token.sub, client_id, token.sid, now)
         if session is None:
             raise ServiceError(Errors.INVALID_GRANT, "no such session")
         if fingerprint(token.family) != session.family_hash:
             raise self._forged(token, session)
-        if holder is None:
-            self.sessions.end(token.sub, token.sid, reason="holder_not_active")
-            raise ServiceError(Errors.INVALID_GRANT, "the account is gone or not active")
-        return replace(holder, roles=self.roles.effective_roles(holder.roles)), session
+        if session.client_id != client_id:  # the request names that client, so it ends nothing
+            raise ServiceError(Errors.INVALID_GRANT, "the session is another client's")
+        if client is None or client.status is not Status.ACTIVE:
+            raise self._ended(session, "client_not_active")
+        if session.api_key_id:
+            rights = self.clients.session_rights(session.api_key_id, client, now=now)
+            if rights is not None:
+                return rights, session
+        elif user is not None and user.status is UserStatus.ACTIVE:
+            return Person(user, client), session
+        raise self._ended(session, "holder_not_active")
 
-    def _within_partner(self, session: Session, holder: Holder) -> tuple[str, ...]:
-        """Return the roles that a session may carry; end the session if its partner may no longer open one."""
-        if not session.partner_id:
-            return holder.roles
+    def _ended(self, session: Session, reason: str) -> ServiceError:
+        """End a session, and return the error for its token."""
+        self.sessions.end(session.sub, session.sid, reason=reason)
+        return ServiceError(Errors.INVALID_GRANT, reason)
+
+    def _carried(self, session: Session, holder: Holder, scope: str) -> Carried:
+        """Return what the access token carries; end the session if its partner may no longer open one."""
+        if isinstance(holder, Rights):
+            scopes = [each for each in scope.split() if each in holder.scopes]
+            return Carried(self.roles.effective_roles(holder.roles), " ".join(scopes))
+        partner = self._require_partner(session, holder.user) if session.partner_id else None
+        return what_tokens_carry(self.roles, holder.user, holder.client, partner, scope=scope)
+
+    def _require_partner(self, session: Session, user: User) -> Partner:
+        """Return the partner that opened the session; end the session if that may no longer open it."""
         partner, link = self.links.find_partner_and_link(session.sub, session.partner_id)
-        if not upholds(partner, link, session, reset_at=holder.reset_at):
-            self.sessions.end(session.sub, session.sid, reason="partner_not_active")
-            raise ServiceError(Errors.INVALID_GRANT, "the partner or its link no longer opens the account")
-        return below_operators(self.roles, holder.roles)
+        if partner is None or not upholds(partner, link, session, reset_at=user.reset_at):
+            raise self._ended(session, "partner_not_active")
+        return partner
 
     def _advance(  # noqa: PLR0913, PLR0917 - as many as decide where the chain goes
         self,
         token: RefreshToken,
         read: Session,
         asked: RefreshRequest,
-        holder: Holder,
+        epoch: int,
         policy: SigningPolicy,
         now: int,
     ) -> tuple[Session, RefreshToken]:
         """Return the session at the generation that this token earns, and its token of that generation."""
-        client_id = asked.client_id or _own_client(token)
         salt = self.entropy(LINK_BYTES)
         successor = token.successor(salt)
         presented, rule = _presented(token, asked, now), replace(RULE, limit=policy.refresh_retry_limit)
@@ -168,8 +197,8 @@ class RefreshGrant:
                 link_hash=fingerprint(token.link),
                 next_link_hash=fingerprint(successor.link),
                 salt=b64url_encode(salt),
-                client_id=client_id,
-                epoch=holder.epoch,
+                client_id=read.client_id,
+                epoch=epoch,
                 now=now,
                 expires_at=now + policy.refresh_idle_ttl,
                 network_mark=presented.network,
@@ -182,16 +211,14 @@ class RefreshGrant:
             raise ServiceError(Errors.INVALID_GRANT, "no such session")
         if rotation.advanced:
             return rotation.session, successor
-        self._require_own(token, rotation.session, client_id, holder)
+        self._require_own(token, rotation.session, epoch)
         return self._past(token, rotation.session, presented, rule)
 
-    def _require_own(self, token: RefreshToken, session: Session, client_id: str, holder: Holder) -> None:
-        """Reject a token whose session belongs to another client or family, or is older than the credential."""
-        if session.client_id != client_id:
-            raise ServiceError(Errors.INVALID_GRANT, "the session is another client's")
+    def _require_own(self, token: RefreshToken, session: Session, epoch: int) -> None:
+        """Reject a token whose session is of another family, or older than the credential."""
         if fingerprint(token.family) != session.family_hash:
             raise self._forged(token, session)
-        if session.epoch < holder.epoch:
+        if session.epoch < epoch:
             self.sessions.end(token.sub, token.sid, reason="epoch")
             raise ServiceError(Errors.INVALID_GRANT, "the session is older than the credential")
 

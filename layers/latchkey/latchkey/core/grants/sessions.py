@@ -8,12 +8,10 @@ from latchkey.core.events import Event, Journal
 from latchkey.core.grants.proof import MachineProof, PersonProof
 from latchkey.core.grants.store import SessionStore
 from latchkey.core.ids import Entropy, new_id
-from latchkey.core.model import Session, Status, User, UserStatus
+from latchkey.core.model import FIRST_PARTY_CLIENT, Session, Status, User, UserStatus
+from latchkey.core.roles.scopes import Rights
 from latchkey.signing.policy import SigningPolicy
 from latchkey.signing.refresh import LINK_BYTES, RefreshToken, fingerprint
-
-FIRST_PARTY_SCOPE = "openid profile offline_access"
-"""The scope of a session at `/v1/auth/login`."""
 
 SERVICE_SESSION_TTL = 3600
 """Seconds that a service's refresh token lives: the service holds an API key and can always sign in again."""
@@ -31,7 +29,7 @@ def open_session(
     session = Session(
         sub=proof.user.sub,
         sid=refresh.sid,
-        client_id=proof.client_id,
+        client_id=proof.client.client_id,
         scope=scope,
         epoch=proof.epoch,
         created_at=proof.at,
@@ -97,23 +95,44 @@ def require_live_session(store: SessionStore, sub: str, sid: str, *, now: int) -
     return user, session
 
 
-def require_live_client(
-    store: SessionStore, clients: ClientDirectory, client_id: str, sid: str, *, now: int
-) -> tuple[str, ...]:
-    """Return the present roles of the client of a verified token.
+def require_live_app(clients: ClientDirectory, client_id: str) -> bool:
+    """Say whether the client of a person's verified token is first-party.
+
+    Raises `INVALID_TOKEN` when the client is gone or disabled. `cli_app` is always active and first-party, so it is not
+    read.
+    """
+    if client_id == FIRST_PARTY_CLIENT:
+        return True
+    client = clients.store.find_client(client_id)
+    if client is None or client.status is not Status.ACTIVE:
+        raise ServiceError(Errors.INVALID_TOKEN, "the client is gone or disabled")
+    return client.first_party
+
+
+def require_live_client(store: SessionStore, clients: ClientDirectory, client_id: str, sid: str, *, now: int) -> Rights:
+    """Return the present rights of the client of a verified token.
 
     In a session, they are those of the API key that opened it. Raises `INVALID_TOKEN` when the client, the session or
     the key is gone, expired or disabled.
     """
-    if sid:
-        session = store.find_session(client_id, sid, now)
-        roles = clients.service_roles(session.api_key_id, client_id, now=now) if session else None
-    else:
-        client = clients.store.find_client(client_id)
-        roles = client.roles if client and client.status is Status.ACTIVE else None
-    if roles is None:
+    rights = _rights_in_session(store, clients, client_id, sid, now) if sid else _rights(clients, client_id)
+    if rights is None:
         raise ServiceError(Errors.INVALID_TOKEN, "the client, its session or its API key is gone or disabled")
-    return roles
+    return rights
+
+
+def _rights(clients: ClientDirectory, client_id: str) -> Rights | None:
+    client = clients.store.find_client(client_id)
+    return Rights(client.roles, client.scopes) if client and client.status is Status.ACTIVE else None
+
+
+def _rights_in_session(
+    store: SessionStore, clients: ClientDirectory, client_id: str, sid: str, now: int
+) -> Rights | None:
+    _, client, session = store.find_user_client_and_session(client_id, client_id, sid, now)
+    if session is None or client is None or client.status is not Status.ACTIVE:
+        return None
+    return clients.session_rights(session.api_key_id, client, now=now)
 
 
 def make_room(store: SessionStore, journal: Journal, sessions: tuple[Session, ...], most: int) -> None:

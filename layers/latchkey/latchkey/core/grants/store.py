@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from latchkey.core.model import Session, User
+from latchkey.core.model import Client, Session, User
 from latchkey.core.throttle import Counter
 
 
@@ -54,11 +54,19 @@ class SessionStore(Protocol):
         With `clears`, the attempts counted in the window of its creation are forgotten in the same write.
         """
 
-    def find_session(self, sub: str, sid: str, now: int) -> Session | None:
-        """Return the session if it is alive, read consistently."""
-
     def find_user_and_session(self, sub: str, sid: str, now: int) -> tuple[User | None, Session | None]:
         """Return the account, and the session if it is alive, in one consistent read."""
+
+    def find_user_and_client(self, sub: str, client_id: str) -> tuple[User | None, Client | None]:
+        """Return the account and the client, whatever the status of both, in one consistent read."""
+
+    def find_user_client_and_session(
+        self, sub: str, client_id: str, sid: str, now: int
+    ) -> tuple[User | None, Client | None, Session | None]:
+        """Return account and client, whatever their status, and the session if it is alive, in one consistent read.
+
+        The subject may be a client: then there is no account. `cli_app` that is not stored is the built-in record.
+        """
 
     def list_sessions(self, sub: str, now: int) -> tuple[Session, ...]:
         """Return the live sessions of a subject, oldest first."""

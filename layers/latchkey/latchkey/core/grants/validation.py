@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from latchkey.core.clients.directory import ClientDirectory
 from latchkey.core.errors import Errors, ServiceError
-from latchkey.core.grants.sessions import require_live_client, require_live_session
+from latchkey.core.grants.sessions import require_live_app, require_live_client, require_live_session
 from latchkey.core.grants.store import SessionStore
 from latchkey.core.policy import Trusted, VerificationKeys
 from latchkey.core.throttle import ADDRESS_RULE, Counter, ThrottleStore, require_no_wait
@@ -16,7 +16,9 @@ from latchkey.signing.tokens import AccessClaims, parse, prove
 
 @dataclass(frozen=True, slots=True)
 class TokenCheck:
-    """Checks tokens against the signing policy and the store: a token whose session has ended is rejected.
+    """Checks tokens against the signing policy and the store.
+
+    A token is rejected if its session has ended, or if its client is disabled or gone.
 
     `audience` counts only while nothing else is published.
     """
@@ -56,6 +58,7 @@ class TokenCheck:
             raise ServiceError(Errors.INVALID_TOKEN, str(error)) from None
         if claims.sub.startswith("usr_"):
             require_live_session(self.sessions, claims.sub, claims.sid or "", now=now)
+            require_live_app(self.clients, claims.client_id)
         else:
             require_live_client(self.sessions, self.clients, claims.sub, claims.sid or "", now=now)
         return claims

@@ -1,37 +1,43 @@
 """Administration of partners.
 
-The holder of a partner's key decides which users get the roles in the partner's map. So operators cannot map to a role
-with permissions that they lack, and no map can lead to a permission of operators or services.
+The holder of a partner's key decides which users get the roles in the partner's map. So operators must hold all that a
+partner gives to change what its tokens can do, and no map can lead to a permission of operators or services.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from latchkey.core.clients.admin import SCOPE
 from latchkey.core.clients.store import ClientStore
 from latchkey.core.errors import Errors, FieldError, ServiceError, invalid_field
 from latchkey.core.events import Event, Journal
 from latchkey.core.ids import Entropy, new_id
 from latchkey.core.model import FIRST_PARTY_CLIENT, Partner, ProfileUpdates, Status, given
 from latchkey.core.paging import Page
-from latchkey.core.partners.profiles import PROFILES
-from latchkey.core.partners.store import PartnerStore
+from latchkey.core.partners.assertions import MOST_KEYS_TRIED
+from latchkey.core.partners.profiles import PROFILES, may_lack
+from latchkey.core.partners.store import KeysUnreachable, PartnerKeys, PartnerStore
 from latchkey.core.policy import NameSource
-from latchkey.core.roles.grantable import require_held, require_known
-from latchkey.core.roles.roles import MAX_ROLES, Operator, Roles, below_operators
+from latchkey.core.roles.authority import (
+    Act,
+    Authority,
+    given_by,
+    is_within,
+    require_known_roles,
+    require_known_scopes,
+)
+from latchkey.core.roles.roles import MAX_ROLES, Operator, RoleRegistry, Roles, below_operators
 from latchkey.signing.assertion_keys import AssertionKey, assertion_key_from_jwk, assertion_key_from_pem
-from latchkey.signing.keys import InvalidKey, thumbprint
+from latchkey.signing.keys import InvalidKey
 
 MAX_KEYS = 8
 """Registered keys of one partner: enough to rotate, and they share its item."""
 
-_TRUST = frozenset({"jwks_uri", "audience", "tenant", "allow_missing", "managed"})
-"""Members that decide, like a key, which tokens are accepted: changing one could give an operator every role of the
-map."""
+_LABELS = frozenset({"name", "tokens_per_minute", "max_users"})
+"""Members that give nothing and decide about nothing that gives."""
 
 _KID = re.compile(r"[A-Za-z0-9._~-]{1,128}")
 _PATH = r"(/[A-Za-z0-9._~%!$&'()*+,;=:@/?-]*)?"
@@ -40,7 +46,7 @@ _LOCAL_JWKS_URI = re.compile(rf"http://127\.0\.0\.1:[0-9]{{1,5}}{_PATH}")
 
 
 def read_key(*, kid: str, alg: str, pem: str, jwk: Mapping[str, object] | None) -> AssertionKey:
-    """Return a public key given as PEM or JWK; without a `kid`, its thumbprint becomes the `kid`.
+    """Return a public key given as PEM or JWK. Without a `kid` and an `alg`, it has those that `JWKS` keys get.
 
     Raises `INVALID_REQUEST`.
     """
@@ -50,11 +56,9 @@ def read_key(*, kid: str, alg: str, pem: str, jwk: Mapping[str, object] | None) 
         if jwk is None:
             key = assertion_key_from_pem(pem, kid=kid, alg=alg)
         else:
-            key = assertion_key_from_jwk(jwk, kid=kid or ("" if "kid" in jwk else "unnamed"), alg=alg)
+            key = assertion_key_from_jwk(jwk, kid=kid, alg=alg)
     except InvalidKey as error:
         raise invalid_field("jwk" if jwk is not None else "pem", "bad_key", f"This key is rejected: {error}.") from None
-    if not kid and (jwk is None or "kid" not in jwk):
-        key = replace(key, kid=thumbprint(key.to_jwk()))
     if not _KID.fullmatch(key.kid):
         raise invalid_field("kid", "bad_format", "A kid has up to 128 of a-z, A-Z, 0-9, dots, dashes, _ and ~.")
     return key
@@ -79,6 +83,7 @@ class PartnerChanges:
     allow_missing: tuple[str, ...] | None = None
     profile_updates: ProfileUpdates | None = None
     managed: bool | None = None
+    alg: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +107,7 @@ class PartnerAdmin:
     roles: Roles
     journal: Journal
     entropy: Entropy
+    keys: PartnerKeys
     local_keys: bool = False
 
     def find(self, partner_id: str) -> Partner:
@@ -125,9 +131,13 @@ class PartnerAdmin:
         for key in asked.keys:
             partner = _with_key(partner, key)
         self._require_sound(partner)
-        self._require_below(operator, _reached(partner))
+        authority = self._authority(operator)
+        require_known_scopes(partner.scopes, authority.registry)
+        _require_below(_reached(partner), _reached(partner), authority.registry)
+        _require(authority, Act.GIVE, None, partner)
         if partner.issuer in self.names.accepted(now).issuers:
             raise _fault("issuer", "own_issuer", "This issuer is the service itself.")
+        self._require_usable_keys(partner)
         if not self.partners.create_partner(partner):
             raise ServiceError(Errors.ISSUER_TAKEN, "the issuer is another partner's")
         self._report("partner_created", operator, partner, partner.issuer)
@@ -140,10 +150,12 @@ class PartnerAdmin:
         if changed.status is not held.status:  # both times: a sign-in may be under way while it is disabled
             changed = replace(changed, closed_until=now)
         self._require_sound(changed)
-        self._require_below(operator, _reached(changed) - _reached(held))
-        enabled_again = changed.status is Status.ACTIVE and held.status is not Status.ACTIVE
-        if _TRUST & members.keys() or enabled_again:
-            self._require_holder(operator, changed)
+        authority = self._authority(operator)
+        require_known_scopes(changes.scopes or (), authority.registry)
+        _require_below(_reached(changed) - _reached(held), _reached(changed), authority.registry)
+        _require(authority, _act(held, changed, members, authority.registry), held, changed)
+        if {"jwks_uri", "alg"} & members.keys():
+            self._require_usable_keys(changed)
         stored = self._replace(changed)
         self._report("partner_changed", operator, stored, " ".join(sorted(members)))
         return stored
@@ -154,29 +166,42 @@ class PartnerAdmin:
         Raises `NOT_FOUND`, `VALIDATION_FAILED` if the key is not usable, `FORBIDDEN` if the partner gives permissions
         that the operator lacks, and `CONFLICT`.
         """
-        changed = _with_key(self.find(partner_id), key)
+        held = self.find(partner_id)
+        changed = _with_key(held, key)
         self._require_sound(changed)
-        self._require_holder(operator, changed)
+        _require(self._authority(operator), Act.GIVE, held, changed)
         stored = self._replace(changed)
         self._report("partner_key_added", operator, stored, key.kid)
         return stored
 
     def remove_key(self, operator: Operator, partner_id: str, kid: str) -> Partner:
-        """Remove a key: from now on, tokens signed with it are rejected. Raises `NOT_FOUND`, `CONFLICT`."""
+        """Remove a key: from now on, tokens signed with it are rejected.
+
+        Raises `NOT_FOUND`, `CONFLICT`, and `FORBIDDEN` as `delete` does.
+        """
         partner = self.find(partner_id)
         if kid not in partner.keys:
             raise ServiceError(Errors.NOT_FOUND, "no such key")
+        _require(self._authority(operator), Act.KEEP, partner, partner)
         rest = {each: jwk for each, jwk in partner.keys.items() if each != kid}
         stored = self._replace(replace(partner, keys=rest))
         self._report("partner_key_removed", operator, stored, kid)
         return stored
 
     def delete(self, operator: Operator, partner_id: str) -> None:
-        """Delete a partner: its sessions end at their next refresh, its users stay. Raises `NOT_FOUND`, `CONFLICT`."""
+        """Delete a partner: its sessions end at their next refresh, its users stay.
+
+        Raises `NOT_FOUND`, `CONFLICT`, and `FORBIDDEN` if its scopes name an operator's permission that this operator
+        lacks.
+        """
         partner = self.find(partner_id)
+        _require(self._authority(operator), Act.KEEP, partner, partner)
         if not self.partners.delete_partner(partner):
             raise ServiceError(Errors.CONFLICT, "the partner has changed meanwhile")
         self._report("partner_deleted", operator, partner, partner.issuer)
+
+    def _authority(self, operator: Operator) -> Authority:
+        return Authority(operator, self.roles.registry())
 
     def _replace(self, changed: Partner) -> Partner:
         stored = replace(changed, version=changed.version + 1)
@@ -197,32 +222,79 @@ class PartnerAdmin:
             raise _fault("jwks_uri", "bad_address", "This must be an https address without user or #.")
         if len(partner.keys) > MAX_KEYS:
             raise _fault("keys", "too_long", f"A partner has at most {MAX_KEYS} keys.")
-        for scope in partner.scopes:
-            if not SCOPE.fullmatch(scope):
-                raise _fault("scopes", "bad_format", "A scope has no blanks, quotes or backslashes.")
+        if "kid" in may_lack(partner.profile, partner.allow_missing) and _alike(partner) > MOST_KEYS_TRIED:
+            sentence = f"At most {MOST_KEYS_TRIED} keys of one algorithm, where tokens may lack a kid."
+            raise _fault("keys", "too_many_alike", sentence)
         for client_id in partner.clients:
             if client_id != FIRST_PARTY_CLIENT and self.clients.find_client(client_id) is None:
                 raise _fault("clients", "unknown_client", f"{client_id[:64]} is not known.")
+
+    def _require_usable_keys(self, partner: Partner) -> None:
+        """Raise `VALIDATION_FAILED` if the partner publishes keys, and none of them can be read and used now."""
+        if not partner.jwks_uri:
+            return
+        try:
+            keys = self.keys.read(partner.jwks_uri, alg=partner.alg)
+        except KeysUnreachable as error:
+            raise _fault("jwks_uri", "no_usable_key", f"No usable key can be read there now: {error}.") from None
+        if partner.alg and partner.alg not in {key.alg for key in keys}:
+            raise _fault("alg", "fits_no_key", "No key that is published there can have this algorithm.")
 
     def _may_fetch(self, address: str) -> bool:
         local = self.local_keys and _LOCAL_JWKS_URI.fullmatch(address)
         return bool(local or _JWKS_URI.fullmatch(address))
 
-    def _require_below(self, operator: Operator, roles: frozenset[str]) -> None:
-        require_known(roles, self.roles, field="role_map")
-        if len(roles) > MAX_ROLES:
-            raise _fault("role_map", "too_long", f"At most {MAX_ROLES} roles can be reached.")
-        if len(below_operators(self.roles, roles)) < len(roles):
-            raise ServiceError(Errors.FORBIDDEN, "a role with an operator's permission")
-        require_held(operator, roles, self.roles)
 
-    def _require_holder(self, operator: Operator, partner: Partner) -> None:
-        """Raise `FORBIDDEN` unless the operator holds every permission that the partner's tokens can give."""
-        require_held(operator, below_operators(self.roles, _reached(partner)), self.roles)
+def _require(authority: Authority, act: Act, before: Partner | None, after: Partner) -> None:
+    held = _what_partner_gives(before, authority.registry) if before else ()
+    authority.require(act, before=held, after=_what_partner_gives(after, authority.registry))
+
+
+def _what_partner_gives(partner: Partner, registry: RoleRegistry) -> frozenset[str]:
+    """Return the permissions that a partner gives: by the roles of its map, and by the scopes of its tokens."""
+    return given_by(registry, below_operators(registry, _reached(partner)), partner.scopes)
+
+
+def _require_below(added: frozenset[str], reached: frozenset[str], registry: RoleRegistry) -> None:
+    """Raise `VALIDATION_FAILED` or `FORBIDDEN` if added roles cannot be mapped, or if too many are reached."""
+    require_known_roles(added, registry, field="role_map")
+    if added and len(reached) > MAX_ROLES:
+        raise _fault("role_map", "too_long", f"At most {MAX_ROLES} roles can be reached.")
+    if len(below_operators(registry, added)) < len(added):
+        raise ServiceError(Errors.FORBIDDEN, "a role with an operator's permission")
+
+
+def _act(before: Partner, after: Partner, members: Collection[str], registry: RoleRegistry) -> Act:
+    """Return what a change does. A reduction takes roles, scopes, clients or an address of keys away."""
+    if set(members) == {"status"} and after.status is Status.DISABLED:
+        return Act.STOP
+    reduced = {
+        "status": after.status is not Status.ACTIVE or before.status is Status.ACTIVE,
+        "jwks_uri": after.jwks_uri in {"", before.jwks_uri},
+        "role_map": all(
+            _is_less((role,), (before.role_map.get(theirs, ""),), registry) for theirs, role in after.role_map.items()
+        ),
+        "default_roles": _is_less(after.default_roles, before.default_roles, registry),
+        "clients": set(after.clients) <= set(before.clients),
+        "scopes": is_within(after.scopes, before.scopes, registry),
+        "allow_missing": set(after.allow_missing) <= set(before.allow_missing),
+    }
+    return Act.KEEP if all(name in _LABELS or reduced.get(name, False) for name in members) else Act.GIVE
+
+
+def _is_less(roles: Iterable[str], before: Iterable[str], registry: RoleRegistry) -> bool:
+    lesser, greater = (registry.permissions(below_operators(registry, each)) for each in (roles, before))
+    return set(lesser) <= set(greater)
 
 
 def _reached(partner: Partner) -> frozenset[str]:
     return frozenset({*partner.default_roles, *partner.role_map.values()})
+
+
+def _alike(partner: Partner) -> int:
+    """Return how many keys of a partner have the algorithm that most of them have."""
+    algorithms = [json.loads(jwk)["alg"] for jwk in partner.keys.values()]
+    return max(map(algorithms.count, algorithms), default=0)
 
 
 def _with_key(partner: Partner, key: AssertionKey) -> Partner:

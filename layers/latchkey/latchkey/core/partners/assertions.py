@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from dataclasses import dataclass
 
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.events import Event, Journal
 from latchkey.core.model import Partner, Status
-from latchkey.core.partners.profiles import PROFILES, RELAXATIONS, Identity, read_identity
+from latchkey.core.partners.profiles import PROFILES, RELAXATIONS, Identity, may_lack, read_identity
 from latchkey.core.partners.store import AssertionStore, KeysUnreachable, PartnerKeys, PartnerStore
 from latchkey.core.policy import NameSource
 from latchkey.core.throttle import ADDRESS_RULE, Counter, ThrottleRule, ThrottleStore, require_no_wait
@@ -22,6 +24,9 @@ from latchkey.signing.assertion_keys import AssertionKey, assertion_key_from_jwk
 from latchkey.signing.assertions import Assertion, parse, prove, require_audience, require_time
 from latchkey.signing.jws import InvalidToken
 from latchkey.signing.strict_json import StrictJsonError, string_member
+
+MOST_KEYS_TRIED = 3
+"""Keys that a token without `kid` is tried with: each costs a check of its signature."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +102,7 @@ class AssertionCheck:
     def _proven(self, assertion: Assertion, partner: Partner, issuer_id: str, now: int) -> Proven:
         if partner.status is not Status.ACTIVE:
             raise InvalidToken("partner_disabled")
-        prove(assertion, self._key(assertion, partner, issuer_id))
+        _prove(assertion, self._keys(assertion, partner, issuer_id))
         claims, lacks = assertion.claims, _lacks(assertion, partner)
         if "iss" not in lacks and claims.get("iss") != partner.issuer:
             raise InvalidToken("wrong_issuer")
@@ -114,25 +119,48 @@ class AssertionCheck:
             return frozenset({partner.audience})
         return self.names.accepted(now).issuers_at(now)
 
-    def _key(self, assertion: Assertion, partner: Partner, issuer_id: str) -> AssertionKey:
+    def _keys(self, assertion: Assertion, partner: Partner, issuer_id: str) -> Sequence[AssertionKey]:
         """Return the key with exactly this `kid`.
 
-        If the partner may omit the `kid`, an absent one means its only key.
+        If the partner may omit the `kid`, an absent one means each key of the token's algorithm, up to a limit.
         """
-        key = self._find(assertion.kid, partner) if assertion.kid else None
-        if not assertion.kid and issuer_id and "kid" in partner.allow_missing and len(partner.keys) == 1:
-            key = _registered(partner, next(iter(partner.keys)))
-        if key is None:
+        if assertion.kid:
+            key = self._find(assertion.kid, partner)
+            keys = [key] if key else []
+        elif issuer_id and "kid" in may_lack(partner.profile, partner.allow_missing):
+            keys = [key for key in self._all(partner) if key.alg == assertion.alg][:MOST_KEYS_TRIED]
+            if not keys:
+                raise InvalidToken("wrong_algorithm")
+        else:
+            keys = []
+        if not keys:
             raise InvalidToken("unknown_kid")
-        return key
+        return keys
 
     def _find(self, kid: str, partner: Partner) -> AssertionKey | None:
         if not partner.jwks_uri:
             return _registered(partner, kid)
         try:
-            return self.keys.find(partner.jwks_uri, kid)
+            return self.keys.find(partner.jwks_uri, kid, alg=partner.alg)
         except KeysUnreachable as error:
             raise InvalidToken(f"keys_unreachable: {error}") from None
+
+    def _all(self, partner: Partner) -> Sequence[AssertionKey]:
+        if not partner.jwks_uri:
+            return [key for kid in sorted(partner.keys) if (key := _registered(partner, kid))]
+        try:
+            return self.keys.list(partner.jwks_uri, alg=partner.alg)
+        except KeysUnreachable as error:
+            raise InvalidToken(f"keys_unreachable: {error}") from None
+
+
+def _prove(assertion: Assertion, keys: Sequence[AssertionKey]) -> None:
+    """Prove that the holder of one of the keys signed this; raise `InvalidToken` otherwise."""
+    *others, last = keys
+    for key in others:
+        with suppress(InvalidToken):
+            return prove(assertion, key)
+    return prove(assertion, last)
 
 
 def _registered(partner: Partner, kid: str) -> AssertionKey | None:
@@ -143,7 +171,8 @@ def _registered(partner: Partner, kid: str) -> AssertionKey | None:
 def _lacks(assertion: Assertion, partner: Partner) -> tuple[str, ...]:
     """Return the claims that the assertion lacks and may lack. A claim that is present must still be right."""
     there = {*assertion.claims, *(["kid"] if assertion.kid else [])}
-    return tuple(name for name in RELAXATIONS if name in partner.allow_missing and name not in there)
+    may = may_lack(partner.profile, partner.allow_missing)
+    return tuple(name for name in RELAXATIONS if name in may and name not in there)
 
 
 def _digest(assertion: Assertion, partner: Partner, *, by_token: bool) -> str:

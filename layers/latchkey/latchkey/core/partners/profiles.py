@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from latchkey.core.labels import label_of, language_of
 from latchkey.signing.jws import InvalidToken
 
 RELAXATIONS = ("jti", "iss", "aud", "kid", "iat")
-"""The claims that a partner's tokens may lack, if its record says so."""
+"""The claims that a partner's tokens may lack, if its record or its profile says so."""
 
 MAX_ATTRIBUTES = 2048
 """Bytes of the claims that the profile does not know."""
 
-_LONGEST_ID, _LONGEST_TEXT, _MOST_ROLES = 256, 128, 32
+_LONGEST_ID, _MOST_ROLES = 256, 32
 _REGISTERED = frozenset({"iss", "aud", "sub", "exp", "iat", "nbf", "jti"})
 
 
@@ -24,7 +25,7 @@ class Profile:
     """The claims of a profile. `roles` is a claim and, where it is a list of objects, the member that holds the role.
 
     `names` are joined to one. `once` are kept from the first token alone. `unless` is a claim that must be there where
-    another is true.
+    another is true. `lacks` are the claims that its vendor never sends.
     """
 
     subject: str
@@ -34,6 +35,7 @@ class Profile:
     locale: str = ""
     once: tuple[str, ...] = ()
     unless: tuple[str, str] = ("", "")
+    lacks: tuple[str, ...] = ()
 
     @property
     def claims(self) -> frozenset[str]:
@@ -51,9 +53,14 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
             names=(),
             once=("plan_id",),
             unless=("no_personal_space", "grant_access"),
+            lacks=RELAXATIONS,
         ),
         "activepieces": Profile(
-            subject="externalUserId", tenant="externalProjectId", roles=("role", ""), names=("firstName", "lastName")
+            subject="externalUserId",
+            tenant="externalProjectId",
+            roles=("role", ""),
+            names=("firstName", "lastName"),
+            lacks=("jti", "iss", "aud", "iat"),  # it refuses tokens without `kid` itself
         ),
     }
 )
@@ -82,11 +89,16 @@ def read_identity(claims: Mapping[str, object], profile: Profile, *, tenant: str
     return Identity(
         external_id=_external_id(claims.get(profile.subject)),
         roles=_roles(claims, *profile.roles),
-        name=" ".join(filter(None, (_text(claims, each) for each in profile.names)))[:_LONGEST_TEXT],
-        locale=_text(claims, profile.locale)[:35],
+        name=label_of(" ".join(filter(None, (_text(claims, each) for each in profile.names)))),
+        locale=language_of(_text(claims, profile.locale)),
         attributes=_json(rest),
         first=_json({name: claims[name] for name in profile.once if name in claims}),
     )
+
+
+def may_lack(profile: str, allow_missing: Collection[str]) -> frozenset[str]:
+    """Return the claims that the tokens of a partner may lack: by its record, and by its profile."""
+    return frozenset({*allow_missing, *PROFILES[profile].lacks})
 
 
 def _external_id(value: object) -> str:
@@ -115,9 +127,9 @@ def _spelled(value: object) -> str:
 
 
 def _text(claims: Mapping[str, object], name: str) -> str:
-    """Return an optional claim for display. A claim that is not plain text is left out, since nothing depends on it."""
+    """Return an optional claim for display. A claim that is no text is left out, since nothing depends on it."""
     value = claims.get(name, "")
-    return value if isinstance(value, str) and value.isprintable() else ""
+    return value if isinstance(value, str) else ""
 
 
 def _json(members: Mapping[str, object]) -> str:

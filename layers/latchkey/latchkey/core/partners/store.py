@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from latchkey.core.model import Link, Mail, Partner, User
@@ -109,11 +110,20 @@ class LinkStore(Protocol):
 
 
 class PartnerKeys(Protocol):
-    """The keys that partners publish."""
+    """The keys that partners publish. `alg` is the algorithm of the keys that name none, where it fits them."""
 
-    def find(self, jwks_uri: str, kid: str) -> AssertionKey | None:
+    def find(self, jwks_uri: str, kid: str, *, alg: str) -> AssertionKey | None:
         """Return the key of this id. Raise `KeysUnreachable` when there are none, not even old ones."""
+
+    def list(self, jwks_uri: str, *, alg: str) -> Sequence[AssertionKey]:
+        """Return all usable keys, in the order of the document. Raise as `find` does."""
+
+    def read(self, jwks_uri: str, *, alg: str) -> Sequence[AssertionKey]:
+        """Return all usable keys as they are published at this moment.
+
+        Raise `KeysUnreachable`, which says why there are none.
+        """
 
 
 class KeysUnreachable(Exception):
-    """A partner's keys cannot be fetched. The message is for the log."""
+    """A partner's keys cannot be fetched, or none can be used. The message is for the log and for operators."""

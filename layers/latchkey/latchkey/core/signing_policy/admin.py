@@ -111,14 +111,15 @@ class PolicyAdmin:
 
         That is a public key or, for HS256, the shared secret. `next` is the key that will sign or, if none is decided,
         the key that will sign after the next rotation: services that copy keys need it before then. A secret needs
-        `may_read_secret` and a sign-in within ten minutes. Without them, a shared present key raises `FORBIDDEN`, and a
-        shared `next` contains no key. Every key shown is journaled.
+        `may_read_secret` and a person's sign-in within ten minutes. Without them, a shared present key raises
+        `FORBIDDEN` or `RECENT_SIGN_IN_REQUIRED`, and a shared `next` contains no key. Every key shown is journaled.
         """
         keys = self.writer.read().keys.at(now)
         signer, successor = keys.current, keys.heir or keys.spare
         trusted = may_read_secret and now - auth_time < RECENT_SIGN_IN
         if signer.alg is Algorithm.HS256 and not trusted:
-            raise ServiceError(Errors.FORBIDDEN, "signing:read_secret and a fresh sign-in are needed")
+            lacks = Errors.RECENT_SIGN_IN_REQUIRED if may_read_secret else Errors.FORBIDDEN
+            raise ServiceError(lacks, "signing:read_secret and a fresh sign-in are needed")
         shown = [key for key in (signer, successor) if trusted or key.alg is not Algorithm.HS256]
         for key in shown:
             self.writer.journal.record(Event("validation_key_read", sub=sub, reason=key.kid))

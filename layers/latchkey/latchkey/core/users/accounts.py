@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from latchkey.core.credentials.logins import parse_login
+from latchkey.core.credentials.logins import is_reserved, parse_login
 from latchkey.core.credentials.new_passwords import NewPasswords
 from latchkey.core.credentials.passwords import NO_PASSWORD
-from latchkey.core.errors import Errors, ServiceError
+from latchkey.core.errors import Errors, ServiceError, invalid_field
 from latchkey.core.events import Event, Journal
 from latchkey.core.grants.sessions import require_live_session
 from latchkey.core.grants.store import SessionStore
@@ -49,6 +49,8 @@ class Accounts:
         """
         if not self.open_to_all:
             raise ServiceError(Errors.REGISTRATION_CLOSED)
+        if is_reserved(parse_login(registration.login)):
+            raise invalid_field("login", "reserved_login", "This user name is reserved for the service.")
         self.attempts.reserve_attempt(registrations_from(address), now)
         user = self.create(registration, roles=("user",), now=now)
         self.journal.record(Event("user_registered", sub=user.sub))

@@ -1,7 +1,8 @@
 """Administration of accounts.
 
-Operators cannot give a role with permissions that they lack, or add a role to their own account. Only an operator with
-all permissions of an admin can change an admin's account. At least one active admin must remain.
+Operators cannot give permissions that they lack, except those of customer roles, or add a role to their own account.
+They can only disable an account with an operator's permission that they lack, and end its sessions. Only an admin can
+touch an admin's account. At least one active admin must remain.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.events import Event, Journal
 from latchkey.core.grants.sessions import Sessions
 from latchkey.core.mail.outbox import Outbox
-from latchkey.core.model import ADMIN_ROLE, Link, MailKind, User, UserStatus
+from latchkey.core.model import Link, MailKind, User, UserStatus
 from latchkey.core.paging import Page
 from latchkey.core.partners.store import LinkStore
-from latchkey.core.roles.grantable import require_grantable, require_held, require_known
-from latchkey.core.roles.roles import BUILT_IN, Operator, Roles
+from latchkey.core.roles.authority import Act, Authority, require_known_roles
+from latchkey.core.roles.roles import Operator, Roles
 from latchkey.core.users.accounts import Accounts, Registration
 from latchkey.core.users.store import UserStore
 
@@ -74,7 +75,9 @@ class UserAdmin:
         errors of a registration.
         """
         roles = roles or ("user",)
-        require_grantable(operator, roles, self.roles)
+        registry = self.roles.registry()
+        require_known_roles(roles, registry)
+        Authority(operator, registry).require_for_account(Act.GIVE, after=registry.permissions(roles))
         user = self.accounts.create(registration, roles=roles, now=now)
         self.journal.record(Event("user_created", sub=user.sub, reason=" ".join(roles), actor=operator.sub))
         return user
@@ -89,7 +92,7 @@ class UserAdmin:
         user = self.find(sub)
         roles = user.roles if wanted.roles is None else wanted.roles
         status = wanted.status or user.status
-        self._require_allowed(operator, user, roles)
+        self._require_allowed(operator, user, status, roles)
         if user.status is UserStatus.DELETING:  # its owner was told that the account is deleted
             raise ServiceError(Errors.CONFLICT, "the account is being deleted")
         disabling = status is UserStatus.DISABLED and user.status is not UserStatus.DISABLED
@@ -105,33 +108,36 @@ class UserAdmin:
 
     def end_sessions(self, operator: Operator, sub: str) -> None:
         """End every session of an account. Raises `NOT_FOUND`, and `FORBIDDEN` for an admin's."""
-        self._require_may_touch(operator, self.find(sub))
+        self._require(operator, Act.STOP, self.find(sub))
         self.sessions.end_all(sub, reason="ended_by_operator", actor=operator.sub)
 
     def send_reset(self, operator: Operator, sub: str, *, now: int) -> None:
         """Mail the owner of an account a code for a new password, as if the owner had asked for it.
 
-        Raises `NOT_FOUND`, `FORBIDDEN` for an admin's account, and `NO_MAIL` if the account cannot receive mail.
+        Raises `NOT_FOUND`, `FORBIDDEN` for an account with an operator's permission that this operator lacks, and
+        `NO_MAIL` if the account cannot receive mail.
         """
         user = self.find(sub)
-        self._require_may_touch(operator, user)
+        self._require(operator, Act.KEEP, user)
         if user.status is not UserStatus.ACTIVE:
             raise ServiceError(Errors.NO_MAIL, f"an account that is {user.status}")
         if not self.outbox.post(MailKind.RESET, to=user.login, now=now):
             raise ServiceError(Errors.NO_MAIL, "nowhere to send to")
         self.journal.record(Event("password_reset_sent", sub=sub, actor=operator.sub))
 
-    def _require_allowed(self, operator: Operator, user: User, roles: tuple[str, ...]) -> None:
-        self._require_may_touch(operator, user)
-        added = set(roles) - {*user.roles, *self.roles.effective_roles(user.roles)}  # `user` comes with any other
-        require_known(added, self.roles)
+    def _require_allowed(self, operator: Operator, user: User, status: UserStatus, roles: tuple[str, ...]) -> None:
+        registry = self.roles.registry()
+        added = set(roles) - {*user.roles, *registry.effective_roles(user.roles)}  # `user` comes with any other
+        require_known_roles(added, registry)
         if added and operator.sub == user.sub:
             raise ServiceError(Errors.FORBIDDEN, "operators cannot grant themselves roles")
-        require_held(operator, added, self.roles)
+        before, after = registry.permissions(user.roles), registry.permissions(roles)
+        act = _act(user, status, roles, grows=not set(after) <= set(before))
+        Authority(operator, registry).require_for_account(act, before=before, after=after)
 
-    def _require_may_touch(self, operator: Operator, user: User) -> None:
-        if ADMIN_ROLE in user.roles and not operator.holds(BUILT_IN.permissions((ADMIN_ROLE,))):
-            raise ServiceError(Errors.FORBIDDEN, "an admin's account")
+    def _require(self, operator: Operator, act: Act, user: User) -> None:
+        registry = self.roles.registry()
+        Authority(operator, registry).require_for_account(act, before=registry.permissions(user.roles))
 
     def _report(self, operator: Operator, before: User, after: User) -> None:
         if before.status is not after.status:
@@ -140,3 +146,9 @@ class UserAdmin:
         if before.roles != after.roles:
             reason = f"{' '.join(before.roles)} -> {' '.join(after.roles)}"
             self.journal.record(Event("roles_changed", sub=after.sub, reason=reason, actor=operator.sub))
+
+
+def _act(user: User, status: UserStatus, roles: tuple[str, ...], *, grows: bool) -> Act:
+    if grows or (status is UserStatus.ACTIVE and user.status is not UserStatus.ACTIVE):
+        return Act.GIVE
+    return Act.STOP if status is UserStatus.DISABLED and set(roles) == set(user.roles) else Act.KEEP

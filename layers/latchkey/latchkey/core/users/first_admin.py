@@ -9,8 +9,8 @@ from latchkey.core.model import ADMIN_ROLE, User
 from latchkey.core.users.accounts import Accounts, Registration
 from latchkey.core.users.store import UserStore
 
-ROLES = (ADMIN_ROLE, "privacy")
-"""Roles of the first admin. Operators cannot give a permission that they lack, so the first one needs all of them."""
+ROLES = (ADMIN_ROLE,)
+"""Roles of the first admin."""
 
 
 @dataclass(frozen=True, slots=True)

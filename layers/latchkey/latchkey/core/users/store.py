@@ -44,7 +44,10 @@ class UserStore(Protocol):
         """Delete an account marked as `deleting`, its login and its line in the list; say whether this call did."""
 
     def find_credentials(self, logins: Sequence[str]) -> Mapping[str, Credential]:
-        """Return the credentials of those of at most 100 canonical logins that are taken, read consistently."""
+        """Return the credentials of those of at most 100 canonical logins that are taken, read consistently.
+
+        A login is also taken if one that looks like it has an account.
+        """
 
     def update_profile(self, sub: str, changes: Mapping[str, str]) -> User | None:
         """Set `name` and `locale` members of an existing account; return it as it stands, or `None`."""

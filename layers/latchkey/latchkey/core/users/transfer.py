@@ -20,7 +20,7 @@ from latchkey.core.ids import Entropy, new_id
 from latchkey.core.model import RECENT_SIGN_IN, Credential, Link, User, UserStatus
 from latchkey.core.paging import Page
 from latchkey.core.partners.store import LinkStore
-from latchkey.core.roles.grantable import require_grantable
+from latchkey.core.roles.authority import Act, Authority, require_known_roles
 from latchkey.core.roles.roles import Operator, Roles
 from latchkey.core.users.store import UserStore
 
@@ -97,12 +97,13 @@ class UserTransfer:
 
         A dry run returns the same results, and changes nothing. After `UNAVAILABLE`, send the whole batch again.
         """
+        authority = Authority(operator, self.roles.registry())
         held = self.users.find_credentials([record.login for record in batch.records.values()])
         fresh = 0
         refused = list(batch.refused)
         for index, record in batch.records.items():
             try:
-                fresh += self._bring_in(operator, record, held.get(record.login), now=now, dry_run=dry_run)
+                fresh += self._bring_in(authority, record, held.get(record.login), now=now, dry_run=dry_run)
             except ServiceError as error:
                 if error.error is Errors.UNAVAILABLE:
                     raise
@@ -113,13 +114,11 @@ class UserTransfer:
     def hand_out(self, operator: Operator, *, after: str, limit: int, now: int) -> Page[Exported]:
         """Return some of all accounts with their hashes and links, oldest first.
 
-        Raises `FORBIDDEN` long after a sign-in.
-
         Anyone who guesses a password can use that account. So the export omits the hash of a user with permissions that
-        the operator lacks.
+        the operator lacks. Raises `RECENT_SIGN_IN_REQUIRED` long after a sign-in, and for a machine.
         """
         if now - operator.auth_time >= RECENT_SIGN_IN:
-            raise ServiceError(Errors.FORBIDDEN, "a fresh sign-in is needed")
+            raise ServiceError(Errors.RECENT_SIGN_IN_REQUIRED)
         page = self.users.list_users(after=after, limit=limit)
         accounts = tuple(self._guarded(each, operator) for each in self._with_credentials(page.items))
         self.journal.record(Event("users_exported", actor=operator.sub, reason=f"{len(accounts)} accounts"))
@@ -131,10 +130,11 @@ class UserTransfer:
         return replace(account, password_hash=NO_PASSWORD)
 
     def _bring_in(
-        self, operator: Operator, record: ImportRecord, held: Credential | None, *, now: int, dry_run: bool
+        self, authority: Authority, record: ImportRecord, held: Credential | None, *, now: int, dry_run: bool
     ) -> bool:
         """Say whether the account is new; raise if it can neither be imported nor equal the existing one."""
-        require_grantable(operator, record.roles, self.roles)
+        require_known_roles(record.roles, authority.registry)
+        authority.require_for_account(Act.GIVE, after=authority.registry.permissions(record.roles))
         for name, moment in (("created_at", record.created_at or 0), ("verified_at", record.verified_at)):
             if moment > now:
                 raise invalid_field(name, "bad_value", "This time is in the future.")
@@ -148,16 +148,19 @@ class UserTransfer:
             if error.error is not Errors.USER_EXISTS:
                 raise
             held = self.credentials.find_credential(record.login)
-            if held is None and self.credentials.find_user(user.sub) is None:
-                raise ServiceError(Errors.USER_EXISTS, "the login is reserved", fields=(_TAKEN_LOGIN,)) from None
+            if held is None and self.credentials.find_user(user.sub) is None:  # reserved, or it looks like another's
+                raise ServiceError(Errors.USER_EXISTS, "the login is not free", fields=(_TAKEN_LOGIN,)) from None
             return not self._is_present(record, credential, held)
-        self.journal.record(Event("user_imported", sub=user.sub, reason=" ".join(user.roles), actor=operator.sub))
+        self.journal.record(
+            Event("user_imported", sub=user.sub, reason=" ".join(user.roles), actor=authority.operator.sub)
+        )
         return True
 
     def _is_present(self, record: ImportRecord, wanted: Credential, held: Credential | None) -> bool:
         """Say whether the record's account exists; raise `USER_EXISTS` if another account has its login or its id."""
         if held is not None:
-            if held.sub == wanted.sub or held.password_hash == wanted.password_hash:
+            same_hash = held.login == wanted.login and held.password_hash == wanted.password_hash
+            if held.sub == wanted.sub or same_hash:
                 return True
             raise ServiceError(Errors.USER_EXISTS, "the login is another's", fields=(_TAKEN_LOGIN,))
         if self.credentials.find_user(wanted.sub) is None:
