@@ -69,6 +69,7 @@ class Users(Drafts, Outbox, Standing):
             if not self._is_free(credential.login, used.used_at) or user.sub in self._users:
                 return False
             self._drafts[used.draft_id] = used
+            self._reservations.pop(credential.login, None)
             self.create_user(user, credential)
             return True
 
