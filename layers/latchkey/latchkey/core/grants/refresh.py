@@ -132,7 +132,8 @@ class RefreshGrant:
             except WrongMac:  # another instance may have read a newer policy
                 policy = self.policies.reread()
                 return policy, verify_refresh(text, policy.refresh_keys, now)
-        except InvalidToken as error:
+        except InvalidToken as error:  # anyone can make such a text, so it raises no alarm
+            self.journal.record(Event("refresh_refused", reason=str(error)))
             raise ServiceError(Errors.INVALID_GRANT, f"refresh token: {error}") from None
 
     def _holder(self, token: RefreshToken, client_id: str, now: int) -> tuple[Holder, Session]:
