@@ -2,7 +2,8 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test bench-import bench-refresh check format lock build deploy clean
+.PHONY: help run test bench-import bench-hashes bench-refresh check proof sbom format lock build prerequisites \
+	deploy clean
 
 # The first Python on the path that is new enough; PYTHON=… overrides it.
 PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 python3.11,\
@@ -22,8 +23,11 @@ run: .venv/.installed ## Run the whole service on this machine
 test: .venv/.installed ## Run all tests
 	@HYPOTHESIS_PROFILE=$${HYPOTHESIS_PROFILE:-thorough} $(PY) -m pytest --numprocesses auto --dist loadfile
 
-bench-import: .venv/.installed ## Import 100,000 users into a twin and measure; USERS=… and DATA=1
+bench-import: .venv/.installed ## Import 10,000 users into a twin and measure; USERS=… and DATA=1
 	@$(PY) -m tests.bench.import_users
+
+bench-hashes: .venv/.installed ## Measure what the hashes of other systems cost, without the CPU's SHA instructions
+	@OPENSSL_ia32cap=:~0x20000000 OPENSSL_armcap=0 $(PY) -m tests.bench.foreign_hashes
 
 bench-refresh: .venv/.installed ## Simulate phones and thieves for the refresh limits; SCALE=0.1 for a look
 	@$(PY) -m tests.bench.refresh
@@ -36,6 +40,12 @@ check: .venv/.installed ## Lint, types, template, locks
 	@$(PY) -m infra.packaging.locks --check
 	@$(PY) -m infra.packaging.tidiness
 
+proof: .venv/.installed .venv-sam/.installed .venv-proof/.installed ## Check what takes minutes: two builds, checkov
+	@$(PY) -m pytest tests/proof
+
+sbom: .venv/.installed ## List the packages that Lambda gets, as CycloneDX, in dist
+	@$(PY) -m infra.packaging.sbom dist/latchkey.cdx.json
+
 format: .venv/.installed ## Format the code, and mend what the linter can mend
 	@$(PY) -m ruff check --fix --quiet || true
 	@$(PY) -m ruff format
@@ -44,20 +54,23 @@ lock: .venv/.installed ## Make the lock files again; UPGRADE=1 takes newer versi
 	@$(PY) -m infra.packaging.locks $(if $(UPGRADE),--upgrade)
 
 build: .venv-sam/.installed ## Build for Lambda, in .aws-sam
-	@python3.13 -c '' 2>/dev/null || { \
-	  echo 'sam build needs a python3.13 that runs, since the functions run on it; with pyenv, set PYENV_VERSION.' >&2; \
-	  exit 1; }
 	@architecture=$$(.venv-sam/bin/python -m infra.packaging.architecture) && \
-	  $(SAM) build --parameter-overrides "Architecture=$$architecture"
+	  ARCHITECTURE=$$architecture $(SAM) build --parameter-overrides "Architecture=$$architecture"
 	@.venv-sam/bin/python -m infra.packaging.architecture pin
 
-deploy: .venv/.installed ## Deploy to your AWS account; the first time it asks how
+# What is missing is said before minutes are spent on the SAM CLI.
+prerequisites:
+	$(require_python)
+	@$(PYTHON) -m infra.packaging.prerequisites
+
+deploy: prerequisites .venv/.installed ## Deploy to your AWS account; the first time it asks how
 	@$(PY) -m infra.packaging.update
 	@$(MAKE) --no-print-directory build
 	@$(SAM) deploy $(shell grep -q '^region' samconfig.toml || echo --guided)
 
 clean: ## Remove what was built and installed
-	rm -rf .venv .venv-sam .aws-sam .mypy_cache .pytest_cache .ruff_cache .hypothesis tests/e2e/verifiers/node_modules
+	rm -rf .venv .venv-sam .venv-proof .aws-sam dist tests/e2e/verifiers/node_modules
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/.installed: requirements.txt pyproject.toml
@@ -66,15 +79,24 @@ clean: ## Remove what was built and installed
 	@$(PY) $(PIP_INSTALL) --no-build-isolation --editable .
 	@touch $@
 
-.venv-sam/.installed: infra/packaging/sam-requirements.txt
+.venv-sam/.installed: infra/packaging/sam-requirements.txt | prerequisites
 	$(call new_venv,.venv-sam,the SAM CLI; about a minute)
 	@.venv-sam/bin/python $(PIP_INSTALL) --require-hashes --requirement $<
 	@touch $@
 
-define new_venv
+.venv-proof/.installed: infra/packaging/proof-requirements.txt
+	$(call new_venv,.venv-proof,checkov; about a minute)
+	@.venv-proof/bin/python $(PIP_INSTALL) --require-hashes --requirement $<
+	@touch $@
+
+define require_python
 @test -n '$(PYTHON)' || { echo 'Latchkey needs Python 3.11 or newer; name one: make PYTHON=/path/to/python' >&2; exit 1; }
 @$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
   echo 'Latchkey needs Python 3.11 or newer, and $(PYTHON) is not.' >&2; exit 1; }
+endef
+
+define new_venv
+$(require_python)
 @echo 'Installing into $(1) ($(2)) …'
 @$(PYTHON) -m venv $(1) || { echo 'This Python has no venv; on Debian and Ubuntu: apt install python3-venv' >&2; exit 1; }
 endef

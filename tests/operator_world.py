@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from latchkey.core.clients.admin import ClientAdmin
 from latchkey.core.clients.api_keys import ApiKeyAdmin
-from latchkey.core.credentials.passwords import NO_PASSWORD
+from latchkey.core.credentials.passwords import CHEAPEST_FOR_TESTS, NO_PASSWORD
 from latchkey.core.model import Client, ClientKind, Credential, Partner, User, UserStatus
 from latchkey.core.partners.admin import PartnerAdmin
 from latchkey.core.roles.admin import RoleAdmin
@@ -57,6 +57,7 @@ class OperatorWorld(World):
             roles=roles_now,
             journal=self.journal,
             entropy=self.entropy,
+            cost=CHEAPEST_FOR_TESTS,
         )
 
     def operator(self, *permissions: str) -> Operator:

@@ -1,20 +1,21 @@
 """Accounts on the move: import and export, with the hashes of their passwords."""
 
+import hashlib
 import re
 import secrets
 from functools import cache, partial
 from typing import Any
 
-from latchkey.core.credentials.foreign_hashes import UnusableHash
-from latchkey.core.credentials.hash_imports import canonical_hash
-from latchkey.core.credentials.logins import parse_login
-from latchkey.core.credentials.passwords import NO_PASSWORD
+from latchkey.core.credentials.foreign_hashes import ForeignHash, UnusableHash
+from latchkey.core.credentials.hash_imports import ImportedHash, read_hash
+from latchkey.core.credentials.logins import look_of, parse_login, trimmed
+from latchkey.core.credentials.passwords import NO_PASSWORD, Argon2Cost
 from latchkey.core.errors import Errors, FieldError, ServiceError, invalid_field
 from latchkey.core.model import UserStatus
 from latchkey.core.roles.roles import MAX_ROLES, Operator
-from latchkey.core.users.transfer import MAX_BATCH, Batch, Exported, ImportRecord, Refusal, UserTransfer
+from latchkey.core.users.transfer import MAX_BATCH, Batch, Exported, ImportRecord, Planned, Refusal, UserTransfer
 from latchkey.edge import bootstrap, documents, listing
-from latchkey.edge.forms import LABEL, LOGIN_NAMES, Members
+from latchkey.edge.forms import LABEL, Members
 from latchkey.edge.http import Request, Response
 from latchkey.edge.routing import Routes
 from latchkey.edge.telemetry import LogJournal
@@ -23,11 +24,12 @@ routes = Routes("Accounts on the move")
 handler = routes.handler
 
 _SUBJECT = re.compile(r"usr_[a-z2-7]{26}")  # 128 bits in base32
-_STATUSES = {
-    "active": UserStatus.ACTIVE,
-    "disabled": UserStatus.DISABLED,
-    "pending": UserStatus.ACTIVE,  # as other systems call an account whose address was never confirmed
-}
+_PENDING = "pending"
+"""The status of an account that has not confirmed its address. Here it is active, and its address not confirmed."""
+
+_STATUSES = (UserStatus.ACTIVE, UserStatus.DISABLED, _PENDING)
+_LOGIN_NAMES = ("email", "login", "username")
+"""The members that may hold a login. The first of them that is there is the one that mail goes to."""
 
 
 @routes("POST /v1/admin/users/import", needs="users:import")
@@ -37,14 +39,14 @@ def import_users(request: Request, operator: Operator) -> Response:
     dry_run = members.flag("dry_run")
     users = members.objects("users", most=MAX_BATCH)
     members.nothing_else()
-    report = user_transfer().bring_in(operator, _batch(users), now=request.now, dry_run=dry_run)
+    report = user_transfer().bring_in(operator, _batch(users, request.now), now=request.now, dry_run=dry_run)
     body = {
         "imported": report.imported,
         "present": report.present,
         "refused": [_refused(refusal) for refusal in report.refused],
         "dry_run": dry_run,
     }
-    return Response(200, body)
+    return Response(200, body | ({"planned": [_planned(each) for each in report.planned]} if dry_run else {}))
 
 
 @routes("GET /v1/admin/users/export", needs="users:export")
@@ -55,51 +57,79 @@ def export_users(request: Request, operator: Operator) -> Response:
     return Response(200, listing.page(request, members, seals, fetch, _exported, name="users"))
 
 
-def _batch(users: tuple[dict[str, object], ...]) -> Batch:
+def _batch(users: tuple[dict[str, object], ...], now: int) -> Batch:
     records: dict[int, ImportRecord] = {}
     refused: list[Refusal] = []
     for index, user in enumerate(users):
         try:
-            records[index] = _record(Members(user))
+            records[index] = _record(Members(user), now)
         except ServiceError as error:
             refused.append(Refusal(index, error))
     return Batch(records, tuple(refused))
 
 
-def _record(members: Members) -> ImportRecord:
-    """Read one account: a login under any of its names, and the members of `ImportRecord`, all optional."""
+def _record(members: Members, now: int) -> ImportRecord:
+    """Read `{login|username|email, password_hash?, …}`: docs/import.md has the table."""
     _refuse_a_partners_user(members)
+    login, username = _logins(members)
+    status = members.choice("status", _STATUSES) or UserStatus.ACTIVE
+    # Most systems know that an address was confirmed, and not when.
+    confirmed = now if members.flag("email_verified") else 0
+    verified_at = _time(members, "verified_at") or confirmed
     record = ImportRecord(
-        login=parse_login(members.login(*LOGIN_NAMES)),
+        login=login,
+        username=username,
         password_hash=_hash(members),
         sub=members.shaped("id", _SUBJECT, longest=30) or "",
         name=members.loose_label("name"),
         locale=members.language("locale") or "",
         source=members.shaped("source", LABEL, longest=64) or "",
         roles=members.texts("roles", most=MAX_ROLES) or ("user",),
-        status=_STATUSES[members.choice("status", tuple(_STATUSES)) or "active"],
-        created_at=members.number("created_at"),
-        verified_at=members.number("verified_at") or 0,
+        status=UserStatus.ACTIVE if status == _PENDING else UserStatus(status),
+        created_at=_time(members, "created_at"),
+        verified_at=0 if status == _PENDING else verified_at,
     )
     members.nothing_else()
-    for name, moment in (("created_at", record.created_at or 0), ("verified_at", record.verified_at)):
-        if moment < 0:
-            raise invalid_field(name, "bad_value", "This member must be in seconds since 1970.")
     return record
+
+
+def _logins(members: Members) -> tuple[str, str]:
+    """Return the login of a record, and its second login or an empty text.
+
+    An account of Keycloak, Cognito or Django has a user name and an address, and either signs in.
+    """
+    logins: list[str] = []
+    for name in _LOGIN_NAMES:
+        typed = members.anything(name)
+        if typed is not None and (not isinstance(typed, str) or trimmed(typed)):  # an empty one is absent
+            logins.append(parse_login(Members({name: typed}).login(name), name))
+    logins = list(dict.fromkeys(logins))
+    if not logins:
+        raise invalid_field("login", "required", f"One of {', '.join(_LOGIN_NAMES)} is required.")
+    if len(logins) > 2:  # noqa: PLR2004 - an address and a user name
+        raise invalid_field("login", "ambiguous", "An account can have two logins at most.")
+    if len({look_of(login) for login in logins}) < len(logins):
+        raise invalid_field("login", "ambiguous", "Two logins of one account must not look alike.")
+    return logins[0], logins[1] if len(logins) > 1 else ""
 
 
 def _refuse_a_partners_user(members: Members) -> None:
     """Take the links of an exported account, which no import makes; refuse an account that has nothing else."""
-    if members.anything("links") is not None and not members.has_one_of(LOGIN_NAMES):
+    if members.anything("links") is not None and not members.has_one_of(_LOGIN_NAMES):
         raise invalid_field("links", "partner_user", "A partner's user comes back with the partner's next token.")
 
 
-def _hash(members: Members) -> str:
+def _time(members: Members, name: str) -> int | None:
+    seconds = members.number(name)
+    if seconds is not None and seconds < 0:
+        raise invalid_field(name, "bad_value", "This member must be in seconds since 1970.")
+    return seconds
+
+
+def _hash(members: Members) -> ImportedHash:
     exported = members.anything("password_hash")
-    if exported is None:
-        return NO_PASSWORD
     try:
-        return canonical_hash(exported)
+        return None if exported is None else read_hash(exported)
     except UnusableHash as error:
         raise invalid_field("password_hash", error.code, error.message) from None
 
@@ -114,6 +144,30 @@ def _refused(refusal: Refusal) -> dict[str, Any]:
     return {"index": refusal.index, "code": fault.code, **named, "message": fault.message}
 
 
+def _planned(planned: Planned) -> dict[str, Any]:
+    """Return what an account of a dry run would take: digests, by which the command finds the same in other batches."""
+    record = planned.record
+    taken = {
+        "login": look_of(record.login),
+        "username": look_of(record.username),
+        "id": planned.sub,
+        "password_hash": f"{record.login}\n{_comparable(record.password_hash)}",
+    }
+    return {"index": planned.index} | {name: _digest(text) for name, text in taken.items() if text}
+
+
+def _comparable(password_hash: ImportedHash) -> str:
+    if password_hash is None:
+        return NO_PASSWORD
+    if isinstance(password_hash, ForeignHash):
+        return password_hash.recipe.text + password_hash.output.hex()
+    return password_hash.text
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
 def _exported(account: Exported) -> dict[str, Any]:
     """Return an account as an import takes it, without its empty members.
 
@@ -123,6 +177,7 @@ def _exported(account: Exported) -> dict[str, Any]:
     members = {
         "id": user.sub,
         "login": user.login,
+        "username": user.username,
         "password_hash": "" if account.password_hash == NO_PASSWORD else account.password_hash,
         "name": user.name,
         "locale": user.locale,
@@ -139,4 +194,4 @@ def _exported(account: Exported) -> dict[str, Any]:
 def user_transfer() -> UserTransfer:
     """Return the import and export of accounts."""
     store = bootstrap.store()
-    return UserTransfer(store, store, store, bootstrap.roles_now(), LogJournal(), secrets.token_bytes)
+    return UserTransfer(store, store, store, bootstrap.roles_now(), LogJournal(), secrets.token_bytes, Argon2Cost())

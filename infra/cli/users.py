@@ -19,6 +19,7 @@ from infra.cli.service.paths import path_of
 from infra.cli.service.sign_in import connect
 from infra.cli.terminal.questions import ask_new_password, confirm
 from infra.cli.terminal.tables import Columns
+from latchkey.core.credentials.logins import trimmed
 
 users = Noun("Accounts: their status, roles and sessions.")
 
@@ -160,7 +161,8 @@ def _by_login(login: str) -> str:
 
 def _path(api: Api, who: str) -> str:
     """Return the path of an account, which is looked up by its login unless an id is given."""
-    return path_of("users", who if _SUB.fullmatch(who) else _find(api, who))
+    named = trimmed(who)
+    return path_of("users", named if _SUB.fullmatch(named) else _find(api, named))
 
 
 def _find(api: Api, login: str) -> str:

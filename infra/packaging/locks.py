@@ -56,7 +56,12 @@ SAM = Lock(
     ("dependency-groups.sam",),
     ("--group=sam", "--python-version=3.11"),
 )
-LOCKS = (DEVELOPMENT, LAMBDA, SAM)
+PROOF = Lock(
+    "infra/packaging/proof-requirements.txt",
+    ("dependency-groups.proof",),
+    ("--group=proof", "--python-version=3.11"),
+)
+LOCKS = (DEVELOPMENT, LAMBDA, SAM, PROOF)
 
 
 def header(lock: Lock, project: dict[str, Any]) -> str:

@@ -103,10 +103,10 @@ def routes(template: Template) -> list[Route]:
     ]
 
 
-def statements(function: Any) -> Iterator[Any]:
-    """Yield the statements of a function's own policies."""
+def statements(function: Any, effect: str = "Allow") -> Iterator[Any]:
+    """Yield the statements of a function's own policies that allow something, or that deny it."""
     for policy in function.get("Policies", []):
-        yield from policy["Statement"]
+        yield from (statement for statement in policy["Statement"] if statement["Effect"] == effect)
 
 
 def grants(function: Any) -> frozenset[Grant]:

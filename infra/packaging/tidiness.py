@@ -18,7 +18,18 @@ _TRACE = re.compile(
     re.VERBOSE,
 )
 _GENERATED = frozenset(
-    {".git", ".venv", ".venv-sam", ".aws-sam", ".latchkey", ".hypothesis", "__pycache__", "node_modules"}
+    {
+        ".git",
+        ".venv",
+        ".venv-sam",
+        ".venv-proof",
+        ".aws-sam",
+        ".latchkey",
+        ".hypothesis",
+        "__pycache__",
+        "node_modules",
+        "dist",
+    }
 )
 
 

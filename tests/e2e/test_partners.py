@@ -262,18 +262,20 @@ def test_partners_session_operates_nothing(twin: RunningTwin, boss: Person, shop
     twin.call("PATCH", path, json={"roles": ["user"]}, headers=boss.bearer)
 
 
-def test_users_without_a_password_are_in_no_export(twin: RunningTwin, boss: Person, shop: TestPartner) -> None:
-    """They have no hash to export, and two of them do not stop the export."""
+def test_users_without_a_password_are_exported_without_a_hash(
+    twin: RunningTwin, boss: Person, shop: TestPartner
+) -> None:
+    """They have a link instead, and two of them do not stop the export."""
     guests = {shop.come(f"guest{number}").tokens["user"]["id"] for number in range(2)}
-    path, seen, pages = "/v1/admin/users/export", set(), 0
+    path, seen = "/v1/admin/users/export", dict[str, Any]()
     while path:
         page = twin.call("GET", path, headers=boss.bearer)
         assert page.status == 200, page.body
-        seen |= {each.get("id") for each in page.json["users"]}
+        seen |= {each["id"]: each for each in page.json["users"]}
         path = page.json["cursor"] and f"/v1/admin/users/export?cursor={page.json['cursor']}"
-        pages += 1
-    assert pages >= 1
-    assert seen.isdisjoint(guests)
+    found = [seen[guest] for guest in guests]
+    assert [each.keys() & {"login", "password_hash"} for each in found] == [set(), set()]
+    assert {each["links"][0]["external_id"] for each in found} == {"guest0", "guest1"}
 
 
 # ---- Links ----

@@ -380,16 +380,17 @@ def test_function_folder_is_one_file() -> None:
     assert files_below(FUNCTIONS) == {f"{folder}/app.py" for folder in folders}
 
 
-def test_layer_of_dependencies_is_its_lock_alone() -> None:
-    """Every file in a layer's folder is deployed."""
-    assert files_below(ROOT / "layers" / "dependencies") == {"requirements.txt"}
+def test_layer_of_dependencies_is_its_lock() -> None:
+    """The makefile installs what the lock pins, and nothing else lies in the folder."""
+    assert files_below(ROOT / "layers" / "dependencies") == {"Makefile", "requirements.txt"}
 
 
-def test_layer_of_latchkey_is_its_package_alone() -> None:
-    """Python, its types and the package's data: no test, no pyproject.toml, no notes."""
+def test_layer_of_latchkey_is_its_package() -> None:
+    """The makefile copies Python, its types and the package's data: no test, no pyproject.toml, no notes."""
     files = files_below(PACKAGE.parent)
     modules = {name for name in files if name.startswith("latchkey/") and name.endswith(".py")}
     assert files - modules == {
+        "Makefile",
         "latchkey/data/NOTICE",
         "latchkey/data/common-passwords.bin",
         "latchkey/mails/layout.html",

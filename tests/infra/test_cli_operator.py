@@ -72,6 +72,7 @@ PARTNER = {
 }
 
 COMMANDS: dict[str, tuple[list[str], Call, Any]] = {
+    "user show with a blank": (["user", "show", f"{SUB} "], Call("GET", f"{USERS}/{SUB}", "", None), USER),
     "user show": (["user", "show", SUB], Call("GET", f"{USERS}/{SUB}", "", None), USER),
     "user disable": (["user", "disable", SUB], Call("PATCH", f"{USERS}/{SUB}", "", {"status": "disabled"}), USER),
     "user enable": (["user", "enable", SUB], Call("PATCH", f"{USERS}/{SUB}", "", {"status": "active"}), USER),

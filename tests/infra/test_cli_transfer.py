@@ -7,6 +7,7 @@ import json
 import os
 import re
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,13 @@ import httpx
 import pytest
 
 from infra.cli.answers import Answer
-from infra.cli.errors import CommandError, NotSignedIn, Unreachable
+from infra.cli.errors import BadAnswer, CommandError, NotSignedIn, Unreachable
 from infra.cli.service.api import Api, encoded
 from infra.cli.service.problems import Refused, read_problem
 from infra.cli.service.sign_in import LastingSession
 from infra.cli.service.targets import Credentials, Target
 from infra.cli.transfer import sending
+from infra.cli.transfer.claims import Claims, Planned
 from infra.cli.transfer.file import MAX_BODY, MAX_RECORDS, Batch, batches, read_firebase_config
 from infra.cli.transfer.sending import RefusalFile, Sender, run
 from infra.cli.transfer.state import State, StateFile
@@ -74,6 +76,36 @@ def test_line_that_cannot_be_sent_refuses_itself() -> None:
         (5, "duplicate_member"),
         (6, "payload_too_large"),
     ]
+
+
+def test_byte_order_mark_is_no_part_of_the_first_line() -> None:
+    """A file of a Windows program begins with a mark, and a resumed import begins behind it."""
+    text = b"\xef\xbb\xbf" + lines(*({"login": f"user{n}"} for n in range(MAX_RECORDS + 1)))
+    first, second = read(text)
+    assert ([*first.refused, *second.refused], len(first.accounts), len(second.accounts)) == ([], MAX_RECORDS, 1)
+    again = list(batches(io.BytesIO(text), offset=first.offset, line=first.line, firebase={}))
+    assert [batch.accounts for batch in again] == [second.accounts]
+
+
+ONE = lines({"login": "ann@example.com"})
+OTHER_FORMS = {
+    "UTF-16": ONE.decode().encode("utf-16"),
+    "UTF-16, big end first": ONE.decode().encode("utf-16-be"),
+    "UTF-16 without a mark": ONE.decode().encode("utf-16-le"),
+    "UTF-32": ONE.decode().encode("utf-32"),
+    "array": b"[\n" + ONE + b"]",
+    "array after a mark": b"\xef\xbb\xbf\r\n [" + ONE.strip() + b"]",
+}
+
+
+@pytest.mark.parametrize("text", OTHER_FORMS.values(), ids=OTHER_FORMS)
+def test_file_of_another_form_gets_one_sentence(fake: FakeApi, tmp_path: Path, text: bytes) -> None:
+    """The command says what the file is and what to do, before it signs in, and leaves no other file."""
+    (tmp_path / "users.jsonl").write_bytes(text)
+    result = latchkey("import", str(tmp_path / "users.jsonl"), "--local")
+    assert (result.exit_code, result.stdout, fake.calls) == (1, "", [])
+    assert re.fullmatch(r"latchkey: \S+ is (not UTF-8, but UTF-16|one JSON array)\. [^\n]+\n", result.stderr)
+    assert [path.name for path in tmp_path.glob("users*")] == ["users.jsonl"]
 
 
 def test_file_of_nothing_but_bad_lines_does_not_pile_up() -> None:
@@ -243,6 +275,83 @@ def test_refusals_of_an_interrupted_run_stand_once(tmp_path: Path) -> None:
     RefusalFile(path, State(reported=length), keep=True).close()
     assert len(path.read_text().splitlines()) == 1
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+def planned(number: int, index: int = 0, **taken: str) -> Planned:
+    """Return an account of its own, except for what is given."""
+    own = {name: f"{name}{number}" for name in ("login", "id", "password_hash")}
+    return Planned(index, {name: value.ljust(32, ".") for name, value in (own | taken).items()})
+
+
+CLAIMS: dict[str, tuple[Planned, bool, str]] = {
+    "another account": (planned(2), True, ""),
+    "the same": (planned(1), False, "present"),
+    "the same id, named": (planned(2, id="id1"), True, "id"),
+    "the same id, derived": (planned(2, id="id1"), False, "present"),
+    "the login, another hash": (planned(2, login="login1"), False, "login"),
+    "the login, the same hash": (planned(2, login="login1", password_hash="password_hash1"), False, "present"),
+    "the login, the same id": (planned(2, login="login1", id="id1"), True, "present"),
+    "the login as a user name": (planned(2, username="login1"), False, "username"),
+    "the user name as a login": (planned(2, login="name1"), False, "login"),
+    "the user name": (planned(2, username="name1"), False, "username"),
+    "both logins of the same": (planned(1, username="name1"), False, "present"),
+    "logins of two": (planned(1, username="login3"), False, "username"),
+}
+
+
+@pytest.mark.parametrize(("later", "has_id", "meets"), CLAIMS.values(), ids=CLAIMS)
+def test_dry_run_knows_what_earlier_batches_took(later: Planned, has_id: bool, meets: str) -> None:
+    """An account meets the logins and the id of an earlier one, as it would in earnest."""
+    with closing(Claims()) as claims:
+        earlier = planned(1, username="name1"), planned(3)
+        assert [claims.take(each, has_id=True) for each in earlier] == ["", ""]
+        assert claims.take(later, has_id=has_id) == meets
+
+
+class PlanningSession(FakeSession):
+    """A server that would open every account, and says what each would take: a record's login and hash."""
+
+    def call(self, do: Callable[[Api], Answer]) -> Answer:
+        """Answer a dry run."""
+
+        class Post:
+            def post(_, path: str, members: Any) -> Answer:  # noqa: N805 - the outer self is the session
+                users = members["users"]
+                found = [
+                    {"index": index}
+                    | dict(
+                        planned(
+                            0, login=each["login"], id=each["login"] + each["hash"], password_hash=each["hash"]
+                        ).taken
+                    )
+                    for index, each in enumerate(users)
+                ]
+                return Answer("", {"imported": len(users), "present": 0, "refused": [], "planned": found})
+
+        return do(Post())  # type: ignore[arg-type]
+
+
+def test_dry_run_counts_across_batches() -> None:
+    """Of accounts with one login, a dry run counts one as new, whatever batch they are in."""
+    text = lines(*({"login": f"user{number % 40}", "hash": str(number // 80)} for number in range(160)))
+    *_, (state, _) = run(io.BytesIO(text), State(), Sender(PlanningSession(), dry_run=True), {})
+    assert (state.imported, state.present, dict(state.refused)) == (40, 40, {"user_exists": 80})
+
+
+@pytest.mark.parametrize(
+    "entry", [1, {}, {"index": 0}, {"index": 9} | dict(planned(1).taken), {"index": 0, **planned(1).taken, "id": ""}]
+)
+def test_plan_that_cannot_be_read_is_refused(entry: object) -> None:
+    """What the server says is checked before it is counted."""
+    members = {"imported": 1, "present": 0, "refused": [], "planned": [entry]}
+
+    class Odd(FakeSession):
+        def call(self, do: Callable[[Api], Answer]) -> Answer:
+            return Answer("", members)
+
+    [batch] = read(ONE)
+    with pytest.raises(BadAnswer):
+        Sender(Odd(), dry_run=True).send(batch)
 
 
 TARGET = Target("local", "http://127.0.0.1:1", credentials=Credentials("ann", "secret"))

@@ -37,6 +37,13 @@ def test_the_authorizer_of_api_keys_mints_nothing() -> None:
     assert {"jwt", "aws_lambda_powertools", "pydantic"} & loaded == set()
 
 
+@pytest.mark.parametrize("name", ["authorizer", "key_authorizer"])
+def test_authorizers_do_not_load_the_journal(name: str) -> None:
+    """The audit log is not read from their log group, so an event of theirs would be lost."""
+    loaded = loaded_by(name)
+    assert "latchkey.edge.telemetry" not in loaded
+
+
 @pytest.mark.parametrize("name", ["login", "password", "email", "erase"])
 def test_hashes_of_other_systems_are_loaded_when_one_is_met(name: str) -> None:
     """A person whose password has our own hash does not wait for the code that checks the others."""

@@ -126,11 +126,15 @@ def authorizer(**parameters: str) -> tuple[Any, Any]:
     return role["Policies"], function["Environment"]["Variables"]
 
 
+def statements(policies: list[Any]) -> list[Any]:
+    return [statement for policy in policies for statement in policy["PolicyDocument"]["Statement"]]
+
+
 @pytest.mark.parametrize("parameters", [{}, {"AllowHS256": "false"}])
 def test_authorizer_may_only_write_its_log(parameters: dict[str, str]) -> None:
     """Code that runs in the authorizer can reach no data and no key."""
     policies, environment = authorizer(**parameters)
-    assert policies == []
+    assert [(each["Effect"], each["Action"]) for each in statements(policies)] == [("Deny", ["logs:*"])]
     assert SECRET not in json.dumps(environment)
 
 
@@ -143,7 +147,7 @@ def test_authorizer_of_a_stack_with_hs256_may_read_the_policy_in_force() -> None
         "Resource": SECRET,
         "Condition": {"ForAnyValue:StringEquals": {"secretsmanager:VersionStage": "AWSCURRENT"}},
     }
-    assert [policy["PolicyDocument"]["Statement"] for policy in policies] == [[statement]]
+    assert [each for each in statements(policies) if each["Effect"] == "Allow"] == [statement]
     assert environment["LATCHKEY_HS256_SECRET"] == SECRET
 
 
@@ -152,6 +156,29 @@ def test_no_function_has_a_policy_that_the_template_does_not_show(resources: dic
     roles = of_type(resources, "AWS::IAM::Role")
     policies = {name: role["ManagedPolicyArns"] for name, role in roles.items() if name.endswith("FunctionRole")}
     assert {arn for arns in policies.values() for arn in arns} == {LOGS_ONLY}
+
+
+def inline_sizes(resources: dict[str, Any]) -> dict[str, int]:
+    """Return the characters of each role's inline policies, with names as long as AWS allows."""
+    longest = {"Fn::GetAtt", "Fn::Sub", "Ref"}
+
+    def written(value: Any) -> Any:
+        if isinstance(value, list):
+            return [written(each) for each in value]
+        if isinstance(value, dict):
+            return 120 * "x" if longest & set(value) else {name: written(each) for name, each in value.items()}
+        return value
+
+    roles = of_type(resources, "AWS::IAM::Role").items()
+    return {
+        name: sum(len(json.dumps(written(each), separators=(",", ":"))) for each in role.get("Policies", []))
+        for name, role in roles
+    }
+
+
+def test_no_role_holds_more_than_iam_takes(resources: dict[str, Any]) -> None:
+    """IAM takes 10,240 characters of inline policies in a role, and the deployment would fail."""
+    assert {name: size for name, size in inline_sizes(resources).items() if size > 10_240} == {}
 
 
 @pytest.mark.parametrize(

@@ -121,7 +121,25 @@ def test_a_right_to_the_table_is_none_to_its_index() -> None:
     )
 
 
-@pytest.mark.parametrize("flaw", [{"Effect": "Deny"}, {"Condition": {"Bool": {"aws:SecureTransport": "true"}}}])
+@pytest.mark.parametrize(("pk", "allowed"), [("USER#ann", True), ("LOGIN#ann", False)])
+def test_what_is_denied_is_not_allowed_by_another_statement(pk: str, allowed: bool) -> None:
+    """A denial wins over every right."""
+    granted = [
+        statement("dynamodb:GetItem", items=["*"]),
+        statement("dynamodb:Get*", items=["LOGIN#*"], effect="Deny"),
+    ]
+    assert is_allowed(granted, "get_item", TableName=TABLE, Key=key(pk)) is allowed
+
+
+@pytest.mark.parametrize(("spared", "allowed"), [({"Fn::GetAtt": [TABLE, "Arn"]}, True), ({"Ref": "Role"}, False)])
+def test_a_denial_of_all_other_resources_spares_the_one_it_names(spared: dict[str, Any], allowed: bool) -> None:
+    """So a function is kept to a log of its own."""
+    denied = {"Effect": "Deny", "Action": ["dynamodb:*"], "NotResource": [spared]}
+    granted = [statement("dynamodb:GetItem", items=["*"]), denied]
+    assert is_allowed(granted, "get_item", TableName=TABLE, Key=key("USER#ann")) is allowed
+
+
+@pytest.mark.parametrize("flaw", [{"NotAction": []}, {"Condition": {"Bool": {"aws:SecureTransport": "true"}}}])
 def test_a_statement_that_is_not_understood_stops_the_twin(flaw: dict[str, Any]) -> None:
     """The twin must not guess whether such a statement grants a right."""
     document = template(statement("dynamodb:GetItem", items=["*"]) | flaw)

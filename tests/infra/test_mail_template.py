@@ -24,6 +24,15 @@ def test_request_for_a_mail_is_answered_without_a_look_at_any_account(template: 
     }
 
 
+def test_registration_is_answered_without_a_look_at_any_account(template: Template) -> None:
+    """The function can read nothing, so it makes the same calls for a login that is free and for one that is taken."""
+    found = {(grant.action, grant.items) for grant in source.grants(source.functions(template)["register"])}
+    assert found == {
+        ("dynamodb:UpdateItem", frozenset({"THROTTLE#*"})),
+        ("dynamodb:PutItem", frozenset({"OUTBOX#*", "USER#*", "LOGIN#*", "USERS"})),
+    }
+
+
 def test_only_the_mailer_sends_mail_and_only_from_one_address() -> None:
     """The template allows SES in one place, for one identity and one sender."""
     text = source.PATH.read_text()

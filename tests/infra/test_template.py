@@ -14,8 +14,11 @@ from tests.infra.flaws import Flaw, Rule, add_function, event, flawed, plant, va
 
 FUNCTIONS = Path(__file__).resolve().parents[2] / "functions"
 AUTHORIZERS = {"NONE", "Bearer", "ApiKey"}
-HASHING = {"register", "confirm", "login", "password", "email", "erase", "links"}
-COSTLY = HASHING | {"refresh", "token", "validate", "recover"}
+HASHING = {"register", "confirm", "transfer", "login", "password", "email", "erase", "links"}
+COSTLY = (HASHING - {"transfer"}) | {"refresh", "token", "validate", "recover"}
+
+WITHOUT_EVENTS = {"authorizer", "key_authorizer", "audit_writer"}
+"""They record no event, so no line of theirs may reach the audit log."""
 
 
 @pytest.fixture(scope="module")
@@ -118,10 +121,10 @@ def endless_logs(template: Template) -> list[str]:
 
 
 def unaudited(template: Template) -> list[str]:
-    """Name the functions whose lines do not reach the audit log, except the one that writes it."""
+    """Name the functions whose lines do not reach the audit log and should, or do and should not."""
     [audited] = source.resources(template, "AWS::Logs::SubscriptionFilter").values()
     group = audited["Properties"]["LogGroupName"]["Ref"]
-    return sorted(name for name, own in log_groups(template).items() if own != group and name != "audit_writer")
+    return sorted({name for name, own in log_groups(template).items() if own != group} ^ WITHOUT_EVENTS)
 
 
 def echoes(template: Template) -> list[str]:
@@ -156,6 +159,10 @@ GATES: dict[str, tuple[Rule, Flaw]] = {
     "function without a log group": (endless_logs, add_function(LoggingConfig={"LogGroup": {"Ref": "Nowhere"}})),
     "logs that are kept forever": (endless_logs, plant("FunctionLogs", "Properties", value={})),
     "function out of sight": (unaudited, add_function(LoggingConfig={"LogGroup": {"Ref": "ApiLogs"}})),
+    "authorizer that could invent events": (
+        unaudited,
+        plant("AuthorizerFunction", "Properties", "LoggingConfig", value={"LogGroup": {"Ref": "FunctionLogs"}}),
+    ),
     "audit of the audit": (
         echoes,
         plant("AuditWriterFunction", "Properties", "LoggingConfig", value={"LogGroup": {"Ref": "FunctionLogs"}}),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from infra.packaging import template as source
 from infra.packaging.template import Grant, Template
-from tests.infra.flaws import Flaw, Rule, add_function, flawed, policies, variables
+from tests.infra.flaws import Flaw, Rule, add_function, flawed, plant, policies, variables
 
 SEALING = {"users", "clients", "api_keys", "audit", "transfer", "partners"}  # their lists have sealed cursors
 DERIVING = {"mailer", "confirm", "email"}  # the digits and links of mails
@@ -54,6 +56,24 @@ def wildcards(template: Template) -> list[str]:
     ]
 
 
+def writers_of_other_logs(template: Template) -> list[str]:
+    """Name the functions that may write a log which is not theirs: SAM gives every role the right to write any."""
+    shared = template["Globals"]["Function"]["LoggingConfig"]["LogGroup"]["Ref"]
+    return [
+        name
+        for name, function in source.functions(template).items()
+        if list(source.statements(function, "Deny"))
+        != [all_logs_but(function.get("LoggingConfig", {}).get("LogGroup", {}).get("Ref", shared))]
+    ]
+
+
+def all_logs_but(group: str) -> dict[str, Any]:
+    """Return the statement that denies every log but one group, and no more: its streams, and the group itself."""
+    itself = f"arn:${{AWS::Partition}}:logs:${{AWS::Region}}:${{AWS::AccountId}}:log-group:${{{group}}}"
+    spared = [{"Fn::GetAtt": f"{group}.Arn"}, {"Fn::Sub": itself}]
+    return {"Effect": "Deny", "Action": ["logs:*"], "NotResource": spared}
+
+
 def unlimited_table_rights(template: Template) -> list[str]:
     """Name the rights that reach every item of the table."""
     rights = granted(template)
@@ -97,6 +117,11 @@ READS_SEAL_KEYS = {"Action": [SECRET_READ], "Resource": {"Ref": "SealSecret"}}
 GATES: dict[str, tuple[Rule, Flaw]] = {
     "any action": (wildcards, add_function(Policies=policies(Action=["dynamodb:*"]))),
     "any resource": (wildcards, add_function(Policies=policies(Resource="*"))),
+    "any log": (writers_of_other_logs, add_function()),
+    "log of another function": (
+        writers_of_other_logs,
+        plant("AuthorizerFunction", "Properties", "LoggingConfig", value={"LogGroup": {"Ref": "FunctionLogs"}}),
+    ),
     "whole table": (unlimited_table_rights, add_function(Policies=policies())),
     "one more reader of the secret": (
         wrong_readers_of_the_secret,
@@ -168,7 +193,7 @@ def test_functions_that_use_the_policy_know_the_caches(template: Template) -> No
 
 @pytest.mark.parametrize("name", ["authorizer", "status", "hello", "preflight"])
 def test_function_that_needs_no_data_has_no_rights(template: Template, name: str) -> None:
-    """These functions may write their own log, and do nothing else."""
+    """These functions may write their own log, which SAM allows, and do nothing else."""
     assert source.grants(source.functions(template)[name]) == frozenset()
 
 

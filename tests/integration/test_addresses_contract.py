@@ -117,6 +117,21 @@ def test_a_reserved_login_opens_nothing_and_cannot_be_taken(store: Store, after:
     assert store.find_credential(other.login) == samples.credential(other)
 
 
+def test_a_draft_of_a_reserved_login_is_not_confirmed(store: Store) -> None:
+    """It becomes an account once the reservation is over, and no earlier."""
+    former = registered(store)
+    moved(store, former)
+    draft = replace(samples.draft(), login=former.login, expires_at=NOW + 2 * HELD)
+    store.save_draft(draft, NOW, charge=None)
+    newcomer = samples.user(draft.login)
+    confirmed = [
+        store.confirm_draft(newcomer, samples.credential(newcomer), replace(samples.used(draft), used_at=NOW + after))
+        for after in (HELD - 1, HELD)
+    ]
+    assert confirmed == [False, True]
+    assert store.find_credential(former.login) == samples.credential(newcomer)
+
+
 def test_a_reservation_that_is_over_is_no_obstacle(store: Store) -> None:
     """Whether or not it was swept, the login can be registered, and moved to."""
     first, second = registered(store), registered(store)

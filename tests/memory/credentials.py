@@ -19,7 +19,8 @@ class Credentials(State):
     def find_credential(self, login: str) -> Credential | None:
         """Return the credential of a canonical login."""
         with self._lock:
-            return self._credentials.get(login)
+            user = self._users.get(self._aliases.get(login, ""))
+            return self._credentials.get(user.login if user else login)
 
     def replace_password_hash(self, login: str, old_hash: str, new_hash: str) -> bool:
         """Swap the hash if it is still `old_hash`."""

@@ -39,6 +39,7 @@ class State:
         self._users: dict[str, User] = {}
         self._credentials: dict[str, Credential] = {}
         self._reservations: dict[str, Reservation] = {}
+        self._aliases: dict[str, str] = {}
         self._sessions: dict[tuple[str, str], Session] = {}
         self._codes: dict[tuple[str, str], OneTimeCode] = {}
         self._used_codes: set[tuple[str, str]] = set()
@@ -63,7 +64,7 @@ class State:
     def _is_free(self, login: str, now: int) -> bool:
         """Return whether an account can take a login. The lock is held."""
         reservation = self._reservations.get(login)
-        taken = {look_of(each) for each in self._credentials}
+        taken = {look_of(each) for each in (*self._credentials, *self._aliases)}
         return look_of(login) not in taken and (reservation is None or reservation.reserved_until <= now)
 
 

@@ -22,10 +22,13 @@ class Users(Drafts, Outbox, Standing):
     def create_user(self, user: User, credential: Credential) -> None:
         """Store both or neither; raise `USER_EXISTS` when the login is taken."""
         with self._lock:
-            if not self._is_free(credential.login, user.created_at) or user.sub in self._users:
+            logins = [login for login in (credential.login, user.username) if login]
+            if not all(self._is_free(login, user.created_at) for login in logins) or user.sub in self._users:
                 raise ServiceError(Errors.USER_EXISTS, "the login is taken")
             self._reservations.pop(credential.login, None)
             self._credentials[credential.login] = credential
+            if user.username:
+                self._aliases[user.username] = user.sub
             self._users[user.sub] = user
 
     def create_first_admin(self, user: User, credential: Credential) -> None:
@@ -38,7 +41,8 @@ class Users(Drafts, Outbox, Standing):
     def find_credentials(self, logins: Sequence[str]) -> Mapping[str, Credential]:
         """Return the credentials of those logins that are taken."""
         with self._lock:
-            taken = {look_of(login): credential for login, credential in self._credentials.items()}
+            aliases = {login: Credential(login, sub, "", 0) for login, sub in self._aliases.items()}
+            taken = {look_of(login): credential for login, credential in (self._credentials | aliases).items()}
             return {login: taken[look_of(login)] for login in logins if look_of(login) in taken}
 
     def update_profile(self, sub: str, changes: Mapping[str, str]) -> User | None:
@@ -65,6 +69,7 @@ class Users(Drafts, Outbox, Standing):
             if not self._is_free(credential.login, used.used_at) or user.sub in self._users:
                 return False
             self._drafts[used.draft_id] = used
+            self._reservations.pop(credential.login, None)
             self.create_user(user, credential)
             return True
 
@@ -88,7 +93,7 @@ class Users(Drafts, Outbox, Standing):
             return True
 
     def delete_user(self, user: User) -> bool:
-        """Delete an account that is marked, with its login."""
+        """Delete an account that is marked, with its logins."""
         with self._lock:
             standing, held = self._users.get(user.sub), self._credentials.get(user.login)
             if standing is None or standing.status is not UserStatus.DELETING:
@@ -97,4 +102,5 @@ class Users(Drafts, Outbox, Standing):
                 return False
             del self._users[user.sub]
             self._credentials.pop(user.login, None)
+            self._aliases.pop(user.username, None)
             return True

@@ -19,7 +19,7 @@ from infra.cli.service.paths import path_of
 from infra.cli.service.sign_in import LastingSession, lasting
 from infra.cli.service.targets import Target, find_target
 from infra.cli.terminal import screen
-from infra.cli.transfer.file import Account, fingerprint, read_firebase_config
+from infra.cli.transfer.file import Account, fingerprint, read_firebase_config, require_lines
 from infra.cli.transfer.sending import RefusalFile, Sender, run
 from infra.cli.transfer.state import State, StateFile
 
@@ -57,6 +57,7 @@ def bring_in(  # noqa: PLR0913 - Typer makes an option of each
     """
     if not file.is_file():  # it is read twice, and a pipe can be read only once
         raise typer.BadParameter(f"{file} is not a file", param_hint="FILE")
+    require_lines(file)
     target = find_target(ctx.obj)
     firebase = read_firebase_config(firebase_config) if firebase_config else {}
     kept = StateFile(file.with_name(file.name + ".progress.json"), fingerprint(file), target.address)

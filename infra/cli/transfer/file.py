@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,12 +17,14 @@ from latchkey.signing.strict_json import StrictJsonError, loads
 MAX_BODY = 16_384
 """Bytes of a request at most, as the server has it."""
 
-MAX_RECORDS = 100
+MAX_RECORDS = 25
 """Accounts in a request at most, as the server has it."""
 
 _FRAME = len(encoded({"users": [], "dry_run": False}))
 _CHUNK = 1 << 20
-_LOGIN_NAMES = ("login", "username", "email")
+_BEGINNING = 4096  # bytes by which the form of a file is judged
+_LOGIN_NAMES = ("email", "login", "username")
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)  # a file in UTF-32 begins with one of them, or with a NUL
 _FIREBASE_NAMES = {
     "base64_signer_key": "signerKey",
     "base64_salt_separator": "saltSeparator",
@@ -86,7 +89,8 @@ def batches(file: BinaryIO, *, offset: int, line: int, firebase: Mapping[str, ob
     file.seek(offset)
     batch = Batch(offset, line)
     for text in iter(file.readline, b""):
-        account = _read(text, batch.line + 1, firebase)
+        # Windows programs write a mark before the first line.
+        account = _read(text if batch.offset else text.removeprefix(codecs.BOM_UTF8), batch.line + 1, firebase)
         size = len(encoded(account)) + 1 if isinstance(account, dict) else 0
         if batch.accounts and (batch.size + size > MAX_BODY or len(batch.accounts) == MAX_RECORDS):
             yield batch
@@ -102,6 +106,18 @@ def batches(file: BinaryIO, *, offset: int, line: int, firebase: Mapping[str, ob
             yield batch
             batch = Batch(batch.offset, batch.line)
     yield batch
+
+
+def require_lines(path: Path) -> None:
+    """Raise `CommandError` if a file is clearly something else than JSON Lines in UTF-8."""
+    with path.open("rb") as file:
+        begin = file.read(_BEGINNING)
+    if begin.startswith(_UTF16) or b"\0" in begin[:4]:
+        raise CommandError(f"{path} is not UTF-8, but UTF-16. Save it as UTF-8, one account a line.")
+    if begin.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"["):
+        raise CommandError(
+            f"{path} is one JSON array. Write one account a line, as this does: jq -c '.[]' {path.name} > users.jsonl"
+        )
 
 
 def login_of(account: Mapping[str, object]) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import secrets
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, replace
 from http import HTTPStatus
 from pathlib import Path
@@ -19,6 +19,7 @@ from infra.cli.errors import BadAnswer, CommandError, Unreachable
 from infra.cli.service.paths import path_of
 from infra.cli.service.problems import Problem, Refused
 from infra.cli.service.sign_in import LastingSession
+from infra.cli.transfer.claims import Claims, Planned, read_planned
 from infra.cli.transfer.file import Account, Batch, Refusal, batches, login_of
 from infra.cli.transfer.state import State
 
@@ -30,6 +31,7 @@ LONGEST_PAUSE = 30.0
 """Seconds between two tries of one request, at most."""
 
 _PATH = path_of("users", "import")
+_TAKEN = "An earlier line of this file has it."
 _MOMENTARY = frozenset(
     {
         HTTPStatus.TOO_MANY_REQUESTS,
@@ -42,11 +44,12 @@ _MOMENTARY = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The outcome of a batch."""
+    """The outcome of a batch. `planned` has the accounts that a dry run would open."""
 
     imported: int
     present: int
     refused: tuple[Refusal, ...]
+    planned: tuple[Planned, ...] = ()
 
 
 class Sender:
@@ -83,15 +86,15 @@ def run(file: BinaryIO, state: State, sender: Sender, firebase: Account) -> Iter
 
     Raises the error that ended a request. To resume, begin with the last state that was yielded.
     """
-    with _threads(sender) as pool:
+    with closing(Claims()) as claims, _threads(sender) as pool:
         waiting: deque[tuple[Batch, Future[Outcome]]] = deque()
         for batch in batches(file, offset=state.offset, line=state.line, firebase=firebase):
             waiting.append((batch, pool.submit(sender.send, batch)))
             if len(waiting) > IN_FLIGHT:
-                state, refused = _settled(state, *waiting.popleft())
+                state, refused = _settled(state, *waiting.popleft(), claims)
                 yield state, refused
         for batch, future in waiting:
-            state, refused = _settled(state, batch, future)
+            state, refused = _settled(state, batch, future, claims)
             yield state, refused
 
 
@@ -126,8 +129,8 @@ def _threads(sender: Sender) -> Iterator[ThreadPoolExecutor]:
         pool.shutdown(cancel_futures=True)
 
 
-def _settled(state: State, batch: Batch, future: Future[Outcome]) -> tuple[State, tuple[Refusal, ...]]:
-    outcome = future.result()
+def _settled(state: State, batch: Batch, future: Future[Outcome], claims: Claims) -> tuple[State, tuple[Refusal, ...]]:
+    outcome = _compared(future.result(), batch, claims)
     counts = Counter(state.refused) + Counter(refusal.code for refusal in outcome.refused)
     settled = replace(
         state,
@@ -138,6 +141,24 @@ def _settled(state: State, batch: Batch, future: Future[Outcome]) -> tuple[State
         refused=dict(counts),
     )
     return settled, outcome.refused
+
+
+def _compared(outcome: Outcome, batch: Batch, claims: Claims) -> Outcome:
+    """Return the outcome of a dry run as it would be in earnest, behind all batches before it."""
+    present, refused = 0, []
+    for planned in outcome.planned:
+        taken = claims.take(planned, has_id=batch.accounts[planned.index].get("id") is not None)
+        if taken == "present":
+            present += 1
+        elif taken:
+            fault = {"index": planned.index, "code": "user_exists", "field": taken, "message": _TAKEN}
+            refused.append(_refusal(fault, batch))
+    return replace(
+        outcome,
+        imported=outcome.imported - present - len(refused),
+        present=outcome.present + present,
+        refused=_in_order(outcome.refused, refused),
+    )
 
 
 def _pause(problem: Problem | None, tried: int) -> float:
@@ -152,10 +173,24 @@ def _outcome(answer: Answer, batch: Batch) -> Outcome:
     refused = answer.members.get("refused")
     if not isinstance(imported, int) or not isinstance(present, int) or not isinstance(refused, list):
         raise BadAnswer("bad_member: imported, present or refused")
-    found = sorted([*batch.refused, *(_refusal(each, batch) for each in refused)], key=lambda each: each.line)
     if imported + present + len(refused) != len(batch.accounts):
         raise CommandError("The server's counts do not add up. Run the command again: no account is imported twice.")
-    return Outcome(imported, present, tuple(found))
+    found = _in_order(batch.refused, [_refusal(each, batch) for each in refused])
+    return Outcome(imported, present, found, _planned(answer, batch))
+
+
+def _planned(answer: Answer, batch: Batch) -> tuple[Planned, ...]:
+    planned = answer.members.get("planned", [])
+    if not isinstance(planned, list):
+        raise BadAnswer("bad_member: planned")
+    found = tuple(read_planned(each) for each in planned)
+    if not all(each.index in range(len(batch.accounts)) for each in found):
+        raise BadAnswer("bad_member: planned")
+    return found
+
+
+def _in_order(*refused: Sequence[Refusal]) -> tuple[Refusal, ...]:
+    return tuple(sorted((each for several in refused for each in several), key=lambda each: each.line))
 
 
 def _refusal(each: object, batch: Batch) -> Refusal:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from infra.local.stack.intrinsics import Resolver
 
+_MEMBERS = {"Sid", "Effect", "Action", "Resource", "NotResource", "Condition"}
 _IAM_NAMES = {"sesv2": "ses"}
 _STEPS = {
     "Put": "PutItem",
@@ -46,17 +47,20 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One statement of a role that allows something."""
+    """One statement of a role. Either `resources` are those that it is about, or, with `others`, all but these."""
 
+    effect: str
     actions: Sequence[str]
     resources: Sequence[str]
+    others: bool
     conditions: Mapping[str, Mapping[str, Any]]
 
-    def allows(self, access: Access) -> bool:
-        """Return whether the statement allows this access: its action, its resource and every condition must match."""
+    def matches(self, access: Access) -> bool:
+        """Return whether the statement is about this access: its action, its resource and every condition match."""
+        named = any(each == "*" or each.endswith(access.resource) for each in self.resources)
         return (
-            access.action in self.actions
-            and any(each == "*" or each.endswith(access.resource) for each in self.resources)
+            _is_like(access.action, self.actions)
+            and named is not self.others
             and all(_holds(test, access.context) for test in self.conditions.items())
         )
 
@@ -79,21 +83,26 @@ class Rights:
         if function is None or function.name not in self._granted:
             return
         for access in _accesses(client.meta.service_model.service_name, operation, parameters):
-            if not any(statement.allows(access) for statement in self._granted[function.name]):
+            if not _allowed(access, self._granted[function.name]):
                 message = f"{function.name} may not {access.action} on {access.resource} {dict(access.context)}"
                 sys.stderr.write(f"{message}\n")
                 raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": message}}, operation)
 
 
+def _allowed(access: Access, statements: Sequence[Statement]) -> bool:
+    """Return whether one statement allows the access and none denies it (IAM User Guide, "policy evaluation logic")."""
+    return {each.effect for each in statements if each.matches(access)} == {"Allow"}
+
+
 def _statements(document: Any) -> Iterator[Statement]:
     for each in document["Statement"]:
         conditions = each.get("Condition", {})
-        unknown = set(conditions) - set(_TESTS)
-        if each["Effect"] != "Allow" or unknown:
-            raise Unresolvable(
-                f"the twin does not understand a statement of a role: {each['Effect']} {sorted(unknown)}"
-            )
-        yield Statement(_listed(each["Action"]), _listed(each["Resource"]), conditions)
+        unknown = (each.keys() - _MEMBERS) | (conditions.keys() - _TESTS.keys())
+        if unknown:
+            raise Unresolvable(f"the twin does not understand a statement of a role: {sorted(unknown)}")
+        others = "NotResource" in each
+        resources = _listed(each["NotResource" if others else "Resource"])
+        yield Statement(each["Effect"], _listed(each["Action"]), resources, others, conditions)
 
 
 def _accesses(service: str, operation: str, parameters: Mapping[str, Any]) -> Iterator[Access]:

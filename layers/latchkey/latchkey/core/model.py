@@ -62,7 +62,8 @@ class Grant(StrEnum):
 class User:
     """An account. `sub` is `usr_` + 128 random bits; `login` is canonical; `epoch` rises when sessions must end.
 
-    A user from a partner has an empty login, and so no password.
+    A user from a partner has an empty login, and so no password. `username` is a second login, which an import may
+    bring: it opens the account as `login` does, and receives no mail.
 
     `verified_at` is when the owner proved that they read the mail of `login`; 0 means never. `reset_at` is when a code
     from a mail last set the password; 0 means never. `linked_at` is the latest `confirmed_at` of its links; no reset is
@@ -85,6 +86,7 @@ class User:
     linked_at: int = 0
     can_sign_in: bool = False
     address_changed_at: int = 0
+    username: str = ""
 
 
 def is_active_admin(user: User) -> bool:

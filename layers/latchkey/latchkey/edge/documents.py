@@ -25,7 +25,7 @@ def profile(user: User, registry: Roles) -> dict[str, Any]:
         "permissions": registry.permissions(user.roles),
         "addresses": [],
         "created_at": user.created_at,
-    }
+    } | ({"username": user.username} if user.username else {})
 
 
 def export(  # noqa: PLR0913 - as many as is kept of an account

@@ -27,8 +27,9 @@ _SECRETS = re.compile(
     | lk2\.[\w.-]+                                   # a refresh token
     | (?:lkc_)?drf_[a-z2-7]+\.[a-z2-7]+              # a registration: its flow, or the code in its link
     | lk[cs]?_[a-z2-7_]{16,}                         # an API key, a client secret, a code from a mail
-    | \$(?:argon2|(?:fb)?scrypt|pbkdf2|2[aby]\$)[^\s"\\]+   # a password hash
-    | (?:pbkdf2_sha\d+\$|scrypt[$:])\d+[^\s"\\]+      # one of Django's or Werkzeug's
+    | \$(?:argon2|(?:fb)?scrypt|pbkdf2|bcrypt|wp\$|2[aby]\$|[PHS56]\$)[^\s"\\]+   # a password hash
+    | (?:pbkdf2[_:]sha\d+[$:]|scrypt[$:])\d+[^\s"\\]+ # one of Django's or Werkzeug's
+    | \{(?:S?(?:SHA\d*|MD5)|CRYPT|pbkdf2|scrypt)\}[^\s"\\]+ # one of LDAP's or Spring's
     | -----BEGIN(?:[^"\\]|\\.)*                      # a key in PEM
     """,
     re.VERBOSE,

@@ -190,7 +190,7 @@ def test_a_name_hides_nothing(hidden: str) -> None:
         canonical_login(f"яб{hidden}локо")
 
 
-@pytest.mark.parametrize("typed", ["я\u0301\u0301ма", "я-\u0301ма", "\u0301яма"])
+@pytest.mark.parametrize("typed", ["я\u0301\u0301ма", "я-\u0301ма", "\u0301яма", "яма1\u0301"])
 def test_a_mark_stands_on_a_letter_and_once(typed: str) -> None:
     """A second acute accent above the first cannot be seen (UTS 39 section 5.4)."""
     with pytest.raises(BadLogin):

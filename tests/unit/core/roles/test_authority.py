@@ -13,7 +13,6 @@ import pytest
 from latchkey.core.clients.admin import NewClient
 from latchkey.core.clients.api_keys import NewApiKey
 from latchkey.core.clients.store import ApiKeyChanges, ClientChanges
-from latchkey.core.credentials.passwords import NO_PASSWORD
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.model import ApiKey, Client, ClientKind, MailKind, ProfileUpdates, Status, User, UserStatus
 from latchkey.core.partners.admin import PartnerChanges
@@ -112,7 +111,7 @@ def test_customer_role_is_free_to_give_to_people(world: OperatorWorld) -> None:
     desk = world.operator("users:write", "users:import")
     made = world.user_admin.create(desk, Registration("a@example.com", None), ("buyer",), now=NOW)
     world.user_admin.change(desk, made.sub, Standing(roles=("user", "buyer")))
-    record = ImportRecord("b@example.com", NO_PASSWORD, roles=("buyer",))
+    record = ImportRecord("b@example.com", None, roles=("buyer",))
     report = world.transfer.bring_in(desk, Batch({0: record}), now=NOW, dry_run=False)
     assert (report.imported, report.refused) == (1, ())
     other = Registration("c@example.com", None)

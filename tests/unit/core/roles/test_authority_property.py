@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from latchkey.core.clients.admin import NewClient
 from latchkey.core.clients.api_keys import NewApiKey
 from latchkey.core.clients.store import ApiKeyChanges, ClientChanges
-from latchkey.core.credentials.passwords import NO_PASSWORD
 from latchkey.core.errors import ServiceError
 from latchkey.core.model import ApiKey, ClientKind, ProfileUpdates, Status, UserStatus
 from latchkey.core.partners.admin import PartnerChanges
@@ -156,7 +155,7 @@ def on_users(world: OperatorWorld, operator: Operator, draw: Draw) -> None:
         case 0:
             world.user_admin.create(operator, Registration(login, None), draw(ROLES), now=NOW)
         case 1:
-            record = ImportRecord(login, NO_PASSWORD, roles=draw(ROLES) or ("user",))
+            record = ImportRecord(login, None, roles=draw(ROLES) or ("user",))
             world.transfer.bring_in(operator, Batch({0: record}), now=NOW, dry_run=False)
         case 2:
             world.user_admin.end_sessions(operator, sub)

@@ -7,18 +7,24 @@ from dataclasses import replace
 
 import pytest
 
-from latchkey.core.credentials.hash_imports import canonical_hash
-from latchkey.core.credentials.passwords import NO_PASSWORD
+from latchkey.core.authenticators.store import NewLogin
+from latchkey.core.credentials.foreign_hashes import ForeignHash
+from latchkey.core.credentials.hash_imports import ImportedHash, read_hash
+from latchkey.core.credentials.passwords import CHEAPEST_FOR_TESTS, NO_PASSWORD, WRAPPED_PREFIX, is_hash_of
 from latchkey.core.errors import Errors, ServiceError
-from latchkey.core.model import Credential, Link, MailKind, User, UserStatus
+from latchkey.core.model import CodePurpose, Credential, Link, MailKind, User, UserStatus
 from latchkey.core.roles.roles import BUILT_IN, CustomRoles, Operator, StoredRoles, registry_with
 from latchkey.core.users.transfer import Batch, ImportRecord, ImportReport, Refusal, UserTransfer
+from tests.integration import samples
 from tests.integration.contract import refuses
 from tests.world import LOGIN, NOW, World
 from tests.world import PASSWORD as OLD_PASSWORD
 
-HASH = canonical_hash("$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW")
+BCRYPT = "$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW"
+HASH = read_hash(BCRYPT)
 PASSWORD = "U*U"
+OTHER = read_hash("pbkdf2_sha1$4096$saltsalt$SwB5AbdlSJq+rUnZJvch0GWkKcE=")
+UNSALTED = read_hash("{SHA}bROMo65UVjGzq9caTwds51nFcAs=")
 ANN = ImportRecord(LOGIN, HASH, name="Ann", locale="de", source="old-shop", created_at=NOW - 1000)
 MOVERS = CustomRoles(1, {"mover": "users:import users:export"})
 
@@ -29,7 +35,9 @@ class Movers:
     def __init__(self, world: World) -> None:
         self.world = world
         roles = StoredRoles(lambda: registry_with(MOVERS))
-        self.transfer = UserTransfer(world.store, world.store, world.store, roles, world.journal, world.entropy)
+        self.transfer = UserTransfer(
+            world.store, world.store, world.store, roles, world.journal, world.entropy, CHEAPEST_FOR_TESTS
+        )
         self.boss = Operator("usr_boss", BUILT_IN.permissions(["admin"]), NOW)
         self.mover = Operator("usr_mover", roles.permissions(["mover"]), NOW)
 
@@ -72,6 +80,31 @@ def test_old_hash_is_gone_after_the_first_sign_in(movers: Movers) -> None:
     assert movers.world.log_in(password=PASSWORD).access_token
 
 
+def test_old_hash_is_never_in_the_table(movers: Movers) -> None:
+    """A credential has Argon2id of the old hash from the beginning: a leaked table gives no cheap guesses."""
+    records = [ANN, replace(ANN, login="bob@example.com", password_hash=UNSALTED)]
+    movers.bring_in(*records)
+    for record in records:
+        credential = movers.world.store.find_credential(record.login)
+        assert credential
+        assert credential.password_hash.startswith(WRAPPED_PREFIX)
+    stored = str(vars(movers.world.store))
+    assert not any(part in stored for part in (BCRYPT[-31:], "bROMo65UVjGzq9caTwds51nFcAs"))
+
+
+@pytest.mark.parametrize("password_hash", [HASH, OTHER, UNSALTED, None])
+def test_id_reveals_nothing_of_the_hash(movers: Movers, password_hash: ImportedHash) -> None:
+    """Two hashes that differ in their output alone give one id, or a random one: an id is no way to try passwords."""
+    record = replace(ANN, password_hash=password_hash)
+    twin = replace(password_hash, output=password_hash.output[::-1]) if isinstance(password_hash, ForeignHash) else None
+    ids = [
+        [each.sub for each in movers.bring_in(replace(record, password_hash=of), dry_run=True).planned]
+        for of in (password_hash, password_hash, twin)
+    ]
+    is_salted = password_hash in (HASH, OTHER)
+    assert len({str(each) for each in ids}) == (1 if is_salted else 3)
+
+
 def test_wrong_password_is_refused_and_counted_as_ever(movers: Movers) -> None:
     """The answer does not reveal which system made the hash."""
     movers.bring_in(ANN)
@@ -83,12 +116,21 @@ def test_wrong_password_is_refused_and_counted_as_ever(movers: Movers) -> None:
     assert {event.reason for event in movers.world.journal.events if event.name == "login_failed"} == {"wrong_password"}
 
 
+@pytest.mark.parametrize("password", ["x" * 1025, "a\u0085b", "anything"])
+def test_hash_of_an_empty_password_opens_nothing(movers: Movers, password: str) -> None:
+    """A password that no account can have gets the answer of a wrong one, although the old system had hashed none."""
+    empty = read_hash("$2b$04$LCkhjskNHV66mX/ln6e1uerNas2AkyypyAWRu.gDZjWj2HeIDJwq.")
+    movers.bring_in(replace(ANN, password_hash=empty))
+    with refuses(Errors.INVALID_CREDENTIALS):
+        movers.world.log_in(password=password)
+
+
 def test_every_account_leaves_a_line(movers: Movers) -> None:
     """The line names the account, its roles and the operator, and never a hash."""
     movers.bring_in(ANN, replace(ANN, login="bob@example.com"))
     events = [event for event in movers.world.journal.events if event.name == "user_imported"]
     assert [(event.reason, event.actor) for event in events] == [("user", "usr_boss")] * 2
-    assert HASH not in str(movers.world.journal.events)
+    assert BCRYPT[-31:] not in str(movers.world.journal.events)
 
 
 @pytest.mark.parametrize("sub", ["", "usr_" + "a" * 26])
@@ -104,7 +146,7 @@ def test_account_comes_once(movers: Movers, sub: str) -> None:
 
 def test_record_that_stands_twice_in_a_batch_comes_once(movers: Movers) -> None:
     """The second counts as present. With another hash it is rejected."""
-    other = replace(ANN, password_hash=HASH.replace("$2a", "$2b"))
+    other = replace(ANN, password_hash=OTHER)
     assert outcome(movers.bring_in(ANN, ANN, other)) == (1, 1, [Errors.USER_EXISTS])
 
 
@@ -205,7 +247,8 @@ def test_accounts_go_out_with_their_hashes(movers: Movers) -> None:
     first = movers.transfer.hand_out(movers.mover, after="", limit=1, now=NOW)
     rest = movers.transfer.hand_out(movers.mover, after=first.after, limit=9, now=NOW)
     assert [each.user.login for each in (*first.items, *rest.items)] == [LOGIN, "bob@example.com"]
-    assert (first.items[0].password_hash, rest.after) == (HASH, "")
+    assert isinstance(HASH, ForeignHash)
+    assert (is_hash_of(first.items[0].password_hash, HASH), rest.after) == (True, "")
     assert [(e.actor, e.reason) for e in movers.world.journal.events[-2:]] == [("usr_mover", "1 accounts")] * 2
 
 
@@ -286,8 +329,8 @@ def test_hash_of_who_may_do_more_is_not_handed_out(movers: Movers) -> None:
         }
         for operator in (movers.mover, movers.boss)
     )
-    assert by_mover == {("user",): HASH, ("admin",): NO_PASSWORD}
-    assert by_boss == {("user",): HASH, ("admin",): HASH}
+    assert (by_mover[("admin",)], by_mover[("user",)][:15]) == (NO_PASSWORD, WRAPPED_PREFIX)
+    assert {text[:15] for text in by_boss.values()} == {WRAPPED_PREFIX}
 
 
 def test_sessions_of_a_deleted_account_stay_dead(movers: Movers) -> None:
@@ -306,6 +349,175 @@ def test_sessions_of_a_deleted_account_stay_dead(movers: Movers) -> None:
 @pytest.mark.parametrize("dry_run", [False, True])
 def test_record_whose_login_looks_like_another_is_refused(movers: Movers, dry_run: bool) -> None:
     """It is neither imported nor the same account, though neither record has a password."""
-    assert outcome(movers.bring_in(ImportRecord("capa", NO_PASSWORD))) == (1, 0, [])
-    look_alike = ImportRecord("\u0441\u0430\u0440\u0430", NO_PASSWORD)  # Cyrillic
+    assert outcome(movers.bring_in(ImportRecord("capa"))) == (1, 0, [])
+    look_alike = ImportRecord("\u0441\u0430\u0440\u0430")  # Cyrillic
     assert outcome(movers.bring_in(look_alike, dry_run=dry_run)) == (0, 0, [Errors.USER_EXISTS])
+
+
+# What a repeated record meets
+
+
+@pytest.mark.parametrize("password_hash", [UNSALTED, None])
+@pytest.mark.parametrize("username", ["", "ann"])
+def test_account_without_a_lasting_id_comes_once(movers: Movers, password_hash: ImportedHash, username: str) -> None:
+    """A record whose hash gives no id is found again by its login and hash, as long as the hash stands."""
+    record = replace(ANN, password_hash=password_hash, username=username)
+    assert outcome(movers.bring_in(record)) == (1, 0, [])
+    assert outcome(movers.bring_in(record)) == (0, 1, [])
+    assert outcome(movers.bring_in(replace(record, password_hash=HASH))) == (0, 0, [Errors.USER_EXISTS])
+
+
+def test_present_account_is_not_hashed_again(movers: Movers, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Repeating an import costs no hash: the id says that the account is there."""
+    movers.bring_in(ANN)
+    monkeypatch.setattr("latchkey.core.users.transfer.protect", lambda *_: pytest.fail("hashed"))
+    monkeypatch.setattr("latchkey.core.users.transfer.is_hash_of", lambda *_: pytest.fail("hashed"))
+    assert outcome(movers.bring_in(ANN)) == (0, 1, [])
+    assert outcome(movers.bring_in(replace(ANN, login="bob@example.com"), dry_run=True)) == (1, 0, [])
+
+
+BATCHES: dict[str, tuple[ImportRecord, ...]] = {
+    "the same twice": (ANN, ANN),
+    "another hash": (ANN, replace(ANN, password_hash=OTHER)),
+    "no hash, twice": (ImportRecord(LOGIN), ImportRecord(LOGIN)),
+    "one id, two logins": (replace(ANN, sub="usr_a"), replace(ANN, sub="usr_a", login="bob@example.com")),
+    "a user name that is taken": (replace(ANN, username="ann"), ImportRecord("bob@example.com", OTHER, "ann")),
+    "a login that is a user name": (replace(ANN, username="ann"), ImportRecord("ann", OTHER)),
+    "a user name that is a login": (ImportRecord("ann", OTHER), replace(ANN, username="ann")),
+    "a look-alike": (ImportRecord("capa"), ImportRecord("\u0441\u0430\u0440\u0430")),
+    "a look-alike as a user name": (ImportRecord("capa"), ImportRecord(LOGIN, None, "\u0441\u0430\u0440\u0430")),
+    "one user name for two without hashes": (
+        ImportRecord("a@b.example", None, "ann"),
+        ImportRecord("b@b.example", None, "ann"),
+    ),
+    "both logins again": (ImportRecord(LOGIN, None, "ann"), ImportRecord(LOGIN, None, "ann")),
+    "a refused one first": (replace(ANN, roles=("wizard",)), ANN),
+    "three": (ANN, replace(ANN, password_hash=OTHER), ANN),
+}
+
+
+@pytest.mark.parametrize("records", BATCHES.values(), ids=BATCHES)
+def test_dry_run_counts_what_the_batch_itself_takes(movers: Movers, records: tuple[ImportRecord, ...]) -> None:
+    """Records of one batch can take each other's logins and ids, and a dry run knows."""
+    planned, done = movers.bring_in(*records, dry_run=True), movers.bring_in(*records)
+    assert outcome(planned) == outcome(done)
+    assert [(r.index, r.error.fields) for r in planned.refused] == [(r.index, r.error.fields) for r in done.refused]
+
+
+# Two logins of one account
+
+
+BOTH = replace(ANN, username="ann")
+
+
+def test_both_logins_open_the_account(movers: Movers) -> None:
+    """An account with an address and a user name signs in with either, before and after the hash is renewed."""
+    assert outcome(movers.bring_in(BOTH)) == (1, 0, [])
+    for _ in range(2):
+        for login in ("ann", LOGIN):
+            assert movers.world.log_in(login, PASSWORD).access_token
+    with refuses(Errors.INVALID_CREDENTIALS):
+        movers.world.log_in("ann", "not it")
+
+
+def test_each_login_is_claimed_once(movers: Movers) -> None:
+    """Neither registers again, and a record whose logins belong to two accounts is rejected."""
+    movers.bring_in(BOTH, ImportRecord("bob@example.com", OTHER, "bob"))
+    for login in ("ann", LOGIN, "bob"):
+        with refuses(Errors.USER_EXISTS):
+            movers.world.register(login)
+    report = movers.bring_in(replace(BOTH, username="bob"), ImportRecord("eve@example.com", OTHER, "ann"))
+    assert [refusal.error.fields[0].field for refusal in report.refused] == ["username", "username"]
+    assert outcome(movers.bring_in(BOTH)) == (0, 1, [])
+
+
+def test_export_has_both_logins(movers: Movers) -> None:
+    """What an export has of the account makes the same account elsewhere."""
+    movers.bring_in(BOTH)
+    [account] = movers.transfer.hand_out(movers.boss, after="", limit=9, now=NOW).items
+    assert (account.user.login, account.user.username) == (LOGIN, "ann")
+
+
+def test_change_and_reset_of_the_password_hold_for_both_logins(movers: Movers) -> None:
+    """There is one password: the new one opens the account by both logins, and the old one by neither."""
+    movers.bring_in(BOTH)
+    world = movers.world
+    claims = world.claims(world.log_in("ann", PASSWORD))
+    world.passwords.change(claims.sub, claims.sid or "", PASSWORD, "a new horse battery", now=NOW)
+    require_password(world, "a new horse battery", PASSWORD)
+    world.mail_requests(MailKind.RESET, "ann", address="192.0.2.9", now=NOW)
+    world.passwords.reset(world.code(MailKind.RESET), "another horse battery", now=NOW)
+    require_password(world, "another horse battery", "a new horse battery")
+
+
+def require_password(world: World, right: str, wrong: str) -> None:
+    """Check that one password opens the account by both of its logins, and another by neither."""
+    for login in ("ann", LOGIN):
+        assert world.log_in(login, right).access_token
+        with refuses(Errors.INVALID_CREDENTIALS):
+            world.log_in(login, wrong)
+
+
+def test_reset_by_user_name_goes_to_the_address(movers: Movers) -> None:
+    """The mail goes to the address of the account, whichever login asked, and never to a second address."""
+    movers.bring_in(BOTH, ImportRecord("bob@example.com", OTHER, "old-bob@example.com"))
+    world = movers.world
+    for login in ("ann", "old-bob@example.com", "nobody"):
+        world.mail_requests(MailKind.RESET, login, address="192.0.2.9", now=NOW)
+    assert [sent.to for sent in world.deliver()] == [LOGIN, "bob@example.com"]
+
+
+def test_new_address_keeps_the_user_name(movers: Movers) -> None:
+    """The second login leads to the account, so a change of the address leaves it as it is."""
+    movers.bring_in(BOTH)
+    world = movers.world
+    credential = world.store.find_credential("ann")
+    assert credential
+    user = world.store.find_user(credential.sub)
+    assert user
+    code = samples.code(purpose=CodePurpose.CHANGE_EMAIL)
+    world.store.save_code(code)
+    assert world.store.change_login(NewLogin(credential, user, "new@example.com", NOW, code))
+    for login in ("ann", "new@example.com"):
+        assert world.log_in(login, PASSWORD).access_token
+
+
+def test_deleted_account_frees_both_logins(movers: Movers) -> None:
+    """Both can be registered again, by anyone."""
+    movers.bring_in(BOTH)
+    world = movers.world
+    claims = world.claims(world.log_in("ann", PASSWORD))
+    world.erasure(claims.sub, claims.sid or "", PASSWORD, now=NOW)
+    for login in ("ann", LOGIN):
+        assert world.register(login)
+
+
+# What an account may do
+
+
+@pytest.mark.parametrize(("password_hash", "can"), [(HASH, True), (UNSALTED, True), (None, False)])
+def test_account_with_a_hash_can_sign_in(movers: Movers, password_hash: ImportedHash, can: bool) -> None:
+    """An account without a hash has no authenticator of its own."""
+    movers.bring_in(replace(ANN, password_hash=password_hash))
+    [user] = movers.world.store.list_users(after="", limit=9).items
+    assert user.can_sign_in is can
+
+
+@pytest.mark.parametrize(
+    ("record", "verified_at"),
+    [
+        (ANN, 0),
+        (replace(ANN, verified_at=NOW), NOW),
+        (ImportRecord("ann", HASH, verified_at=NOW), 0),
+    ],
+)
+def test_only_an_address_is_verified(movers: Movers, record: ImportRecord, verified_at: int) -> None:
+    """The time comes along for an address, and means nothing for a user name."""
+    movers.bring_in(record)
+    [user] = movers.world.store.list_users(after="", limit=9).items
+    assert user.verified_at == verified_at
+
+
+def test_address_verified_in_the_future_is_refused(movers: Movers) -> None:
+    """A time of confirmation cannot lie in the future."""
+    assert outcome(movers.bring_in(replace(ANN, verified_at=NOW + 1))) == (0, 0, [Errors.INVALID_REQUEST])

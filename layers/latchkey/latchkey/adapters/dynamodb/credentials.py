@@ -16,6 +16,8 @@ CREDENTIAL_STANDS = "#sub = :sub AND #password_hash = :held AND #epoch = :held_e
 #        |<--- opens --->|<- reserved: opens nothing --->|<------- free ------>| swept
 #
 _FREE = "attribute_not_exists(#pk) OR #reserved_until <= :now"
+ALIAS = "alias"
+"""The attribute that marks the item of a second login. It names the account, and not the first login: that may move."""
 
 
 class Credentials(TablePart):
@@ -29,8 +31,16 @@ class Credentials(TablePart):
     def find_credential(self, login: str) -> Credential | None:
         """Return the credential of a canonical login, and not that of one that looks like it."""
         item = self._table.get(items.login(login))
+        if item is None or is_reserved(item) or item["login"]["S"] != login:
+            return None
+        return self._of_account(item["sub"]["S"]) if ALIAS in item else credential_of(item)
+
+    def _of_account(self, sub: str) -> Credential | None:
+        """Return the credential of an account's first login. It may have moved to another login between the reads."""
+        user = self.find_user(sub)
+        item = self._table.get(items.login(user.login)) if user else None
         credential = credential_of(item) if item and not is_reserved(item) else None
-        return credential if credential and credential.login == login else None
+        return credential if credential and credential.sub == sub else None
 
     def replace_password_hash(self, login: str, old_hash: str, new_hash: str) -> bool:
         """Swap the hash if it is still `old_hash`."""
@@ -56,6 +66,14 @@ def claim(credential: Credential, now: int) -> Change:
 def is_reserved(item: items.AnyItem) -> bool:
     """Say whether the item of a login is a reservation, expired or not."""
     return "reserved_until" in item
+
+
+def alias(user: User) -> tuple[items.Item, ...]:
+    """Return the item of the second login of an account, if it has one."""
+    if not user.username:
+        return ()
+    item = items.encode(items.login(user.username), Credential(user.username, user.sub, "", 0))
+    return (item | {ALIAS: items.attribute(value=True)},)
 
 
 def credential_of(item: items.AnyItem) -> Credential:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from latchkey.adapters.dynamodb import items, standing
-from latchkey.adapters.dynamodb.credentials import claim, credential_of, is_reserved
+from latchkey.adapters.dynamodb.credentials import alias, claim, credential_of, is_reserved
 from latchkey.adapters.dynamodb.mail import use_of, waiting
 from latchkey.adapters.dynamodb.table import Change, TablePart
 from latchkey.core.errors import Errors, ServiceError
@@ -21,8 +21,8 @@ class Users(TablePart):
     """Implements `UserStore`."""
 
     def create_user(self, user: User, credential: Credential) -> None:
-        """Store both or neither. The key of the login makes it unique."""
-        records = (items.encode(items.user(user.sub), user), standing.line(user))
+        """Store all or nothing. The keys of the logins make them unique."""
+        records = (*alias(user), items.encode(items.user(user.sub), user), standing.line(user))
         claimed = claim(credential, user.created_at)
         if not self._table.put_all_new(records, also=(claimed, *standing.counted(user))):
             raise ServiceError(Errors.USER_EXISTS, "the login is taken")
@@ -92,11 +92,15 @@ class Users(TablePart):
         )
 
     def delete_user(self, user: User) -> bool:
-        """Delete an account that is marked, with its login and its line in the list."""
-        login = (Change(items.login(user.login), {"sub": user.sub}, "#sub = :sub"),) if user.login else ()
+        """Delete an account that is marked, with its logins and its line in the list."""
+        logins = (
+            Change(items.login(login), {"sub": user.sub}, "#sub = :sub")
+            for login in (user.login, user.username)
+            if login
+        )
         changes = (
             Change(items.user(user.sub), {"deleting": str(UserStatus.DELETING)}, "#status = :deleting"),
-            *login,
+            *logins,
             standing.no_line(user),
         )
         return all(self._table.change_all(changes))

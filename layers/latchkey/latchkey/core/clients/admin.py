@@ -126,7 +126,7 @@ class ClientAdmin:
         require_known_scopes(changes.scopes or (), authority.registry)
         _require(authority, _act(client, wanted, changes, authority.registry), client, wanted)
         changed = self.store.update_client(client_id, changes, as_read=client)
-        changed = changed or store_first_change(self.store, wanted, changes)
+        changed = changed or store_first_change(self.store, wanted)
         if changed is None:
             raise ServiceError(Errors.NOT_FOUND, "deleted meanwhile")
         self._record("client_changed", operator, changed, " ".join(sorted(given(changes))))

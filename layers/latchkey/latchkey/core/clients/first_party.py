@@ -41,17 +41,12 @@ def require_not_needed(client_id: str, changes: ClientChanges) -> None:
         raise ServiceError(Errors.IN_USE, "the app that operators sign in with")
 
 
-def store_first_change(store: ClientStore, changed: Client, changes: ClientChanges) -> Client | None:
-    """Store the built-in record with its first changes; return `None` for any other client.
+def store_first_change(store: ClientStore, changed: Client) -> Client | None:
+    """Store the built-in record as its first change leaves it; return `None` for any other client.
 
-    If a parallel request has stored it, its record is changed as any other.
+    Raises `CONFLICT` if a parallel request has stored it.
     """
     if changed.client_id != FIRST_PARTY_CLIENT:
         return None
-    try:
-        store.create_client(changed)
-    except ServiceError as error:
-        if error.error is not Errors.CONFLICT:
-            raise
-        return store.update_client(changed.client_id, changes)
+    store.create_client(changed)
     return changed

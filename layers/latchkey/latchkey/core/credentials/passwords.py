@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import hmac
 import re
 import unicodedata
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import InitVar, dataclass
 from enum import StrEnum
 from hashlib import sha256
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from cryptography.exceptions import InvalidKey
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 from latchkey.core.credentials.logins import context_words
+
+if TYPE_CHECKING:
+    from latchkey.core.credentials.foreign_hashes import ForeignHash, Recipe
 
 MIN_LENGTH_FLOOR = 8
 MIN_LENGTH_CEILING = 64
@@ -43,9 +48,13 @@ _FEW_CHARACTERS = 2
 _SEPARATORS = " .,_+@-"  # what joins words
 _COUNTING_UP = frozenset({1, -9})  # 9 is followed by 0
 _COUNTING_DOWN = frozenset({-1, 9})
-_PHC = re.compile(
-    r"\$argon2id\$v=19\$m=([1-9][0-9]{0,9}),t=([1-9][0-9]{0,9}),p=([1-9][0-9]{0,9})"
-    r"\$([A-Za-z0-9+/]{22})\$([A-Za-z0-9+/]{43})"  # 16 and 32 bytes: only what `hash_password` writes
+WRAPPED_PREFIX = "$argon2id-wrap$"
+"""How the text of a wrapped hash begins: `$argon2id-wrap$v=19$m=…,t=…,p=…$salt$tag` and then the recipe."""
+
+_STORED = re.compile(
+    r"\$argon2id(?P<wrap>-wrap)?\$v=19\$m=([1-9][0-9]{0,9}),t=([1-9][0-9]{0,9}),p=([1-9][0-9]{0,9})"
+    r"\$([A-Za-z0-9+/]{22})\$([A-Za-z0-9+/]{43})"  # 16 and 32 bytes: only what is written here
+    r"(?P<recipe>(?(wrap)\$.+))"
 )
 
 
@@ -219,25 +228,65 @@ def hash_password(password: str, cost: Argon2Cost, salt: bytes) -> str:
     return _argon2id(cost.memory_kib, cost.iterations, cost.lanes, salt).derive_phc_encoded(octets)
 
 
-def verify_password(password: str, phc: str, cost: Argon2Cost) -> bool:
+def protect(foreign: ForeignHash, cost: Argon2Cost, salt: bytes) -> str:
+    """Return the text to store for a hash of another system, so that no weak hash is in the table.
+
+    An Argon2id hash as `hash_password` makes them, at OWASP's minimum or above, stays as it is: wrapping it would add
+    work and no strength. Any other is wrapped: Argon2id of its output, under 16 random bytes of `salt`, with its recipe
+    beside it.
+    """
+    plain = _plain_text(foreign)
+    if is_strong(plain):
+        return plain
+    phc = _argon2id(cost.memory_kib, cost.iterations, cost.lanes, salt).derive_phc_encoded(foreign.output)
+    return WRAPPED_PREFIX + phc.removeprefix("$argon2id$") + foreign.recipe.text
+
+
+def is_strong(text: str) -> bool:
+    """Say whether a text is a hash or a wrapped hash as they are stored here, at OWASP's minimum or above."""
+    stored = _parse(text)
+    return stored is not None and stored.memory_kib >= OWASP_MEMORY_KIB and stored.iterations >= OWASP_ITERATIONS
+
+
+def is_hash_of(text: str, foreign: ForeignHash) -> bool:
+    """Say whether a stored text holds this hash of another system. Takes one Argon2id hash if the recipes agree."""
+    stored = _parse(text)
+    if stored is None:
+        return False
+    if stored.recipe is None:
+        return hmac.compare_digest(text.encode(), _plain_text(foreign).encode())
+    return stored.recipe == foreign.recipe and stored.proves(foreign.output)
+
+
+def recipe_of(text: str) -> Recipe | None:
+    """Return the recipe of a wrapped hash, or `None` if the text is none."""
+    stored = _parse(text)
+    return stored.recipe if stored else None
+
+
+def verify_password(password: str, text: str, cost: Argon2Cost) -> bool:
     """Prove a password against its stored hash; return whether a rehash is due, because `cost` has risen since.
 
-    A hash of another system is always due. Raise `WrongPassword` if the password is wrong. It is `corrupt` if the hash
-    is of an unknown kind or asks for more work than is allowed. That takes the same time, so callers cannot notice it.
+    A wrapped hash is always due. Raise `WrongPassword` if the password is wrong. It is `corrupt` if the hash is of an
+    unknown kind or asks for more work than is allowed. That takes the same time, so callers cannot notice it.
     """
-    stored = _parse(phc)
+    stored = _parse(text)
     if stored is None:
-        return _verify_foreign(password, phc, cost)
-    if not any(stored.matches(guess) for guess in _guesses(password)):
+        spend_time(password, cost)
+        raise WrongPassword(corrupt=text != NO_PASSWORD)
+    # An empty guess takes its time and proves nothing: other systems may have hashed an empty password.
+    if not any(stored.matches(guess) and guess for guess in _guesses(password)):
         raise WrongPassword
-    return stored.memory_kib < cost.memory_kib or stored.iterations < cost.iterations
+    is_old = stored.memory_kib < cost.memory_kib or stored.iterations < cost.iterations
+    return is_old or stored.recipe is not None
 
 
 def spend_time(password: str, cost: Argon2Cost) -> None:
     """Do the work of `verify_password` for an unknown login, so that the time does not reveal it (ASVS 5.0 6.3.8).
 
-    A hash older than the last rise of `cost`, or of another system, is checked at its own cost until its owner signs
-    in. Until then, the time of a response may reveal that such an account exists.
+    A hash older than the last rise of `cost` is checked at its own cost until its owner signs in, and a wrapped one
+    takes the work of the other system besides. Until then, the time of a response may reveal that such an account
+    exists.
     """
     for guess in _guesses(password):
         _argon2id(cost.memory_kib, cost.iterations, cost.lanes, bytes(SALT_BYTES)).derive(guess)
@@ -250,41 +299,50 @@ class _StoredHash:
     lanes: int
     salt: bytes
     tag: bytes
+    recipe: Recipe | None
 
     def matches(self, guess: bytes) -> bool:
+        return self.proves(self.recipe.derive(guess) if self.recipe else guess)
+
+    def proves(self, octets: bytes) -> bool:
         try:
-            _argon2id(self.memory_kib, self.iterations, self.lanes, self.salt).verify(guess, self.tag)
+            _argon2id(self.memory_kib, self.iterations, self.lanes, self.salt).verify(octets, self.tag)
         except InvalidKey:
             return False
         return True
 
 
-def _parse(phc: str) -> _StoredHash | None:
-    match = _PHC.fullmatch(phc)
+def _parse(text: str) -> _StoredHash | None:
+    match = _STORED.fullmatch(text)
     if match is None:
         return None
-    memory_kib, iterations, lanes = map(int, match.group(1, 2, 3))
+    memory_kib, iterations, lanes = map(int, match.group(2, 3, 4))
     # Someone who can write to the store must not be able to make a login take gigabytes.
     if not _is_affordable(memory_kib, iterations, lanes):
         return None
-    return _StoredHash(memory_kib, iterations, lanes, b64decode(match[4] + "=="), b64decode(match[5] + "="))
+    recipe = None
+    if match["recipe"]:
+        from latchkey.core.credentials.foreign_hashes import UnusableHash, parse_recipe
+
+        try:
+            recipe = parse_recipe(match["recipe"])
+        except UnusableHash:
+            return None
+    return _StoredHash(memory_kib, iterations, lanes, b64decode(match[5] + "=="), b64decode(match[6] + "="), recipe)
+
+
+def _plain_text(foreign: ForeignHash) -> str:
+    """Return the PHC string that an Argon2id hash of another system has; an empty text for any other kind."""
+    recipe = foreign.recipe
+    if recipe.kind != "argon2id":
+        return ""
+    m, t, p, _ = recipe.numbers.values()
+    salt, tag = (b64encode(octets).decode().rstrip("=") for octets in (recipe.salt, foreign.output))
+    return f"$argon2id$v=19$m={m},t={t},p={p}${salt}${tag}"
 
 
 def _argon2id(memory_kib: int, iterations: int, lanes: int, salt: bytes) -> Argon2id:
     return Argon2id(salt=salt, length=TAG_BYTES, iterations=iterations, lanes=lanes, memory_cost=memory_kib)
-
-
-def _verify_foreign(password: str, text: str, cost: Argon2Cost) -> bool:
-    from latchkey.core.credentials.foreign_hashes import UnusableHash, parse
-
-    try:
-        stored = parse(text)
-    except UnusableHash:
-        spend_time(password, cost)
-        raise WrongPassword(corrupt=text != NO_PASSWORD) from None
-    if not any(stored.matches(guess) for guess in _guesses(password)):
-        raise WrongPassword
-    return True
 
 
 def _guesses(password: str) -> tuple[bytes, ...]:
@@ -295,7 +353,7 @@ def _guesses(password: str) -> tuple[bytes, ...]:
     try:
         normal = normalise(password)
     except WeakPassword:
-        return (b"",)  # no account has this password: `hash_password` rejects it
+        return (b"",)  # no account can have this password
     return tuple(dict.fromkeys((normal.encode(), password.encode())))
 
 

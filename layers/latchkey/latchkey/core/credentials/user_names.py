@@ -74,5 +74,7 @@ def _has_one_script(name: str) -> bool:
 
 def _carries_its_marks(name: str) -> bool:
     """Say whether each mark follows a letter, and none itself: a second one could not be seen (UTS 39 section 5.4)."""
-    before = pairwise(f".{name}")
-    return not any(unicodedata.category(each)[0] == "M" and (last in "._-" or last == each) for last, each in before)
+    return all(
+        unicodedata.category(each)[0] != "M" or (unicodedata.category(last)[0] in "LM" and last != each)
+        for last, each in pairwise(f".{name}")
+    )

@@ -62,7 +62,8 @@ class Mailroom:
         The account is the one that the mail's `sub`, or the login that it goes to, identifies.
         """
         user = self._reader(mail)
-        to = mail.to or (user.login if user else "")
+        # An account gets mail at its address alone: a second login may be a mailbox that it never confirmed.
+        to = user.login if user and not mail.sub else mail.to or (user.login if user else "")
         if not is_email(to) or not self._makes_sense(mail, user, now):
             return None
         values = {**mail.data, **self._code(mail, to, user, now)}

@@ -45,6 +45,11 @@ class Outbox:
         mail_id = new_id("mail_", self.entropy)
         self.store.post_mail(Mail(mail_id, MailKind.CONFIRM, now, now + MAIL_LIFE, to, "", locale, draft))
 
+    def request(self, about: MailKind, login: str, *, now: int) -> None:
+        """Post a mail for the account of a login, which may be a user name: the mailer finds its address, if any."""
+        if self.sends:
+            self.store.post_mail(Mail(new_id("mail_", self.entropy), about, now, now + MAIL_LIFE, login))
+
     def post(  # noqa: PLR0913 - as many as a mail has members
         self,
         about: MailKind,

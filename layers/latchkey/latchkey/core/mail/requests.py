@@ -30,7 +30,7 @@ class MailRequests:
         canonical = parse_login(login)
         self.attempts.reserve_attempt(Counter("mail_from", address, MAIL_ADDRESS_RULE), now)
         if may_mail(self.attempts, canonical, now=now):
-            self.outbox.post(about, to=canonical, now=now)
+            self.outbox.request(about, canonical, now=now)
 
 
 def may_mail(attempts: ThrottleStore, to: str, *, now: int) -> bool:

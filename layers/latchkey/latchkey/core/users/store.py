@@ -13,7 +13,7 @@ class UserStore(Protocol):
     """Accounts, from their first write to their last."""
 
     def create_user(self, user: User, credential: Credential) -> None:
-        """Store both or neither. Raise `USER_EXISTS` when the login is taken, however many try at once."""
+        """Store both or neither. Raise `USER_EXISTS` when one of its logins is taken, however many try at once."""
 
     def create_first_admin(self, user: User, credential: Credential) -> None:
         """Store both and begin the count of active admins, or nothing, however many try at once.
@@ -41,12 +41,13 @@ class UserStore(Protocol):
         """
 
     def delete_user(self, user: User) -> bool:
-        """Delete an account marked as `deleting`, its login and its line in the list; say whether this call did."""
+        """Delete an account marked as `deleting`, its logins and its line in the list; say whether this call did."""
 
     def find_credentials(self, logins: Sequence[str]) -> Mapping[str, Credential]:
         """Return the credentials of those of at most 100 canonical logins that are taken, read consistently.
 
-        A login is also taken if one that looks like it has an account.
+        A login is also taken if one that looks like it has an account. A second login has no hash of its own: here its
+        credential names the account, with an empty hash and epoch 0.
         """
 
     def update_profile(self, sub: str, changes: Mapping[str, str]) -> User | None:

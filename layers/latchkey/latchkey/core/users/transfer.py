@@ -12,7 +12,10 @@ from base64 import b32encode
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from latchkey.core.credentials.passwords import NO_PASSWORD
+from latchkey.core.credentials.foreign_hashes import ForeignHash
+from latchkey.core.credentials.hash_imports import ImportedHash, WrappedHash
+from latchkey.core.credentials.logins import is_email, look_of
+from latchkey.core.credentials.passwords import NO_PASSWORD, SALT_BYTES, Argon2Cost, is_hash_of, protect
 from latchkey.core.credentials.store import CredentialStore
 from latchkey.core.errors import Errors, FieldError, ServiceError, invalid_field
 from latchkey.core.events import Event, Journal
@@ -24,19 +27,24 @@ from latchkey.core.roles.authority import Act, Authority, require_known_roles
 from latchkey.core.roles.roles import Operator, Roles
 from latchkey.core.users.store import UserStore
 
-MAX_BATCH = 100
-"""Records of one request: their credentials are read at once."""
+MAX_BATCH = 25
+"""Records of one request: each takes an Argon2id hash and a transaction, and all must fit into Lambda's time."""
+
+_LONG_SALT = 8
+"""Bytes of a salt that cannot be guessed."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImportRecord:
-    """An account to import: a canonical login, and a hash in its canonical text.
+    """An account to import: a canonical login, perhaps a second one in `username`, and a password hash.
 
-    An empty `sub` means that it has no id.
+    An empty `sub` means that it has no id. `verified_at` is that of the account, and 0 if its address was never
+    confirmed.
     """
 
     login: str
-    password_hash: str = NO_PASSWORD
+    password_hash: ImportedHash = None
+    username: str = ""
     sub: str = ""
     name: str = ""
     locale: str = ""
@@ -56,12 +64,25 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
+class Planned:
+    """An account that a dry run would open: a record, by its place in the batch, and the id of the account."""
+
+    index: int
+    record: ImportRecord
+    sub: str
+
+
+@dataclass(frozen=True, slots=True)
 class ImportReport:
-    """The result of a batch: the number of new accounts and of existing ones, and the rejected records."""
+    """The result of a batch: the number of new accounts and of existing ones, and the rejected records.
+
+    `planned` has the new accounts of a dry run.
+    """
 
     imported: int
     present: int
     refused: tuple[Refusal, ...]
+    planned: tuple[Planned, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +103,53 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
+class _Holder:
+    """The account that has a login, or one that looks like it: in the store, or planned by a dry run."""
+
+    login: str
+    sub: str
+    password_hash: str | ImportedHash
+
+    def is_of(self, planned: Planned) -> bool:
+        """Say whether this is the account of a record."""
+        return self.sub == planned.sub or (
+            self.login == planned.record.login and self._has(planned.record.password_hash)
+        )
+
+    def _has(self, wanted: ImportedHash) -> bool:
+        if not isinstance(self.password_hash, str):
+            return self.password_hash == wanted
+        if wanted is None or isinstance(wanted, WrappedHash):
+            return self.password_hash == (wanted.text if wanted else NO_PASSWORD)
+        return is_hash_of(self.password_hash, wanted)
+
+
+@dataclass(slots=True)
+class _Claims:
+    """The logins and ids that are taken, as far as a batch is concerned. `holders` are by the looks of their logins."""
+
+    holders: dict[str, _Holder]
+    planned: list[Planned] = field(default_factory=list)
+
+    def of(self, record: ImportRecord) -> dict[str, _Holder]:
+        """Return the accounts that have the logins of a record, by the names of the members."""
+        found = {name: self.holders.get(look_of(login)) for name, login in _logins(record).items()}
+        return {name: holder for name, holder in found.items() if holder}
+
+    def has_id(self, sub: str) -> bool:
+        """Say whether a dry run has planned this id."""
+        return any(each.sub == sub for each in self.planned)
+
+    def plan(self, planned: Planned) -> None:
+        """Note an account that a dry run would open, as the store would have it."""
+        self.planned.append(planned)
+        record = planned.record
+        self.holders[look_of(record.login)] = _Holder(record.login, planned.sub, record.password_hash)
+        if record.username:
+            self.holders[look_of(record.username)] = _Holder(record.username, planned.sub, "")
+
+
+@dataclass(frozen=True, slots=True)
 class UserTransfer:
     """Brings accounts in and hands them out, for operators. `roles` are those of this moment."""
 
@@ -91,6 +159,7 @@ class UserTransfer:
     roles: Roles
     journal: Journal
     entropy: Entropy
+    cost: Argon2Cost
 
     def bring_in(self, operator: Operator, batch: Batch, *, now: int, dry_run: bool) -> ImportReport:
         """Import the accounts of a batch. A rejected record does not affect the others.
@@ -98,18 +167,24 @@ class UserTransfer:
         A dry run returns the same results, and changes nothing. After `UNAVAILABLE`, send the whole batch again.
         """
         authority = Authority(operator, self.roles.registry())
-        held = self.users.find_credentials([record.login for record in batch.records.values()])
+        claims = self._claims(*batch.records.values())
         fresh = 0
         refused = list(batch.refused)
         for index, record in batch.records.items():
             try:
-                fresh += self._bring_in(authority, record, held.get(record.login), now=now, dry_run=dry_run)
+                _require_allowed(authority, record, now)
+                planned = Planned(index, record, record.sub or self._new_sub(record))
+                if dry_run:
+                    fresh += self._plan(planned, claims)
+                else:
+                    fresh += self._bring_in(operator, planned, claims, now)
             except ServiceError as error:
                 if error.error is Errors.UNAVAILABLE:
                     raise
                 refused.append(Refusal(index, error))
         present = len(batch.records) + len(batch.refused) - len(refused) - fresh
-        return ImportReport(fresh, present, tuple(sorted(refused, key=lambda refusal: refusal.index)))
+        in_order = tuple(sorted(refused, key=lambda refusal: refusal.index))
+        return ImportReport(fresh, present, in_order, tuple(claims.planned))
 
     def hand_out(self, operator: Operator, *, after: str, limit: int, now: int) -> Page[Exported]:
         """Return some of all accounts with their hashes and links, oldest first.
@@ -129,50 +204,71 @@ class UserTransfer:
             return account
         return replace(account, password_hash=NO_PASSWORD)
 
-    def _bring_in(
-        self, authority: Authority, record: ImportRecord, held: Credential | None, *, now: int, dry_run: bool
-    ) -> bool:
+    def _plan(self, planned: Planned, claims: _Claims) -> bool:
+        """Say whether a dry run would open the account."""
+        is_new = not self._is_present(planned, claims.of(planned.record), claims)
+        if is_new:
+            claims.plan(planned)
+        return is_new
+
+    def _bring_in(self, operator: Operator, planned: Planned, claims: _Claims, now: int) -> bool:
         """Say whether the account is new; raise if it can neither be imported nor equal the existing one."""
-        require_known_roles(record.roles, authority.registry)
-        authority.require_for_account(Act.GIVE, after=authority.registry.permissions(record.roles))
-        for name, moment in (("created_at", record.created_at or 0), ("verified_at", record.verified_at)):
-            if moment > now:
-                raise invalid_field(name, "bad_value", "This time is in the future.")
-        user = self._user(record, now)
-        credential = Credential(record.login, user.sub, record.password_hash, user.epoch)
-        if held is not None or dry_run:
-            return not self._is_present(record, credential, held)
+        record = planned.record
+        holders = claims.of(record)
+        if holders:
+            return not self._is_present(planned, holders, claims)
+        user = self._user(planned, now)
+        credential = Credential(record.login, user.sub, self._stored(record.password_hash), user.epoch)
         try:
             self.users.create_user(user, credential)
         except ServiceError as error:
             if error.error is not Errors.USER_EXISTS:
                 raise
-            held = self.credentials.find_credential(record.login)
-            if held is None and self.credentials.find_user(user.sub) is None:  # reserved, or it looks like another's
-                raise ServiceError(Errors.USER_EXISTS, "the login is not free", fields=(_TAKEN_LOGIN,)) from None
-            return not self._is_present(record, credential, held)
-        self.journal.record(
-            Event("user_imported", sub=user.sub, reason=" ".join(user.roles), actor=authority.operator.sub)
-        )
+            # Another request, or an earlier record of this batch, has just taken a login or the id, or the login is
+            # reserved.
+            if not self._is_present(planned, self._claims(record).of(record), claims):
+                taken = _taken("login", "login")
+                raise ServiceError(Errors.USER_EXISTS, "the login is not free", fields=(taken,)) from None
+            return False
+        self.journal.record(Event("user_imported", sub=user.sub, reason=" ".join(user.roles), actor=operator.sub))
         return True
 
-    def _is_present(self, record: ImportRecord, wanted: Credential, held: Credential | None) -> bool:
-        """Say whether the record's account exists; raise `USER_EXISTS` if another account has its login or its id."""
-        if held is not None:
-            same_hash = held.login == wanted.login and held.password_hash == wanted.password_hash
-            if held.sub == wanted.sub or same_hash:
+    def _claims(self, *records: ImportRecord) -> _Claims:
+        """Return the holders of the logins of some records: one read."""
+        logins = [login for record in records for login in _logins(record).values()]
+        held = self.users.find_credentials(logins)
+        return _Claims(
+            {look_of(login): _Holder(each.login, each.sub, each.password_hash) for login, each in held.items()}
+        )
+
+    def _is_present(self, planned: Planned, holders: Mapping[str, _Holder], claims: _Claims) -> bool:
+        """Say whether the record's account exists; raise `USER_EXISTS` if another account has a login or the id."""
+        if holders:
+            own = [name for name, holder in holders.items() if holder.is_of(planned)]
+            if own and len({holder.sub for holder in holders.values()}) == 1:
                 return True
-            raise ServiceError(Errors.USER_EXISTS, "the login is another's", fields=(_TAKEN_LOGIN,))
-        if self.credentials.find_user(wanted.sub) is None:
+            name = next((name for name in holders if name not in own), "login")
+            raise ServiceError(Errors.USER_EXISTS, "a login is another's", fields=(_taken(name, "login"),))
+        if not claims.has_id(planned.sub) and self.credentials.find_user(planned.sub) is None:
             return False
-        if record.sub:
-            raise ServiceError(Errors.USER_EXISTS, "the id is another's", fields=(_TAKEN_ID,))
+        if planned.record.sub:
+            raise ServiceError(Errors.USER_EXISTS, "the id is another's", fields=(_taken("id", "id"),))
         return True  # imported once, and has changed its login since
 
-    def _user(self, record: ImportRecord, now: int) -> User:
+    def _stored(self, password_hash: ImportedHash) -> str:
+        """Return the text that a credential stores."""
+        if password_hash is None:
+            return NO_PASSWORD
+        if isinstance(password_hash, ForeignHash):
+            return protect(password_hash, self.cost, self.entropy(SALT_BYTES))
+        return password_hash.text
+
+    def _user(self, planned: Planned, now: int) -> User:
+        record = planned.record
         return User(
-            sub=record.sub or self._new_sub(record),
+            sub=planned.sub,
             login=record.login,
+            username=record.username,
             status=record.status,
             roles=record.roles,
             epoch=now,  # later than any session or code of a deleted account that had this id
@@ -180,18 +276,20 @@ class UserTransfer:
             name=record.name,
             locale=record.locale,
             source=record.source,
-            can_sign_in=record.password_hash != NO_PASSWORD,
-            verified_at=record.verified_at,
+            verified_at=record.verified_at if is_email(record.login) else 0,
+            can_sign_in=record.password_hash is not None,
         )
 
     def _new_sub(self, record: ImportRecord) -> str:
-        """Return an id for a record without one: always the same for a login and hash.
+        """Return an id for a record without one: always the same for a login and the recipe of its hash.
 
-        The salt makes it unguessable.
+        The salt makes it unguessable, so a hash without a long one gets a random id. What the recipe gave for the
+        password has no part in it: an id is known to many, and it would let them try passwords without our Argon2id.
         """
-        if record.password_hash == NO_PASSWORD:
+        recipe = record.password_hash.recipe if record.password_hash else None
+        if recipe is None or len(recipe.salt) < _LONG_SALT:
             return new_id("usr_", self.entropy)
-        digest = hashlib.sha256(f"latchkey import\n{record.login}\n{record.password_hash}".encode()).digest()
+        digest = hashlib.sha256(f"latchkey import\n{record.login}\n{recipe.text}".encode()).digest()
         return "usr_" + b32encode(digest[:16]).decode().rstrip("=").lower()
 
     def _with_credentials(self, users: Sequence[User]) -> Iterator[Exported]:
@@ -211,5 +309,20 @@ class UserTransfer:
                 yield Exported(user, credential.password_hash, links)
 
 
-_TAKEN_LOGIN = FieldError("login", "user_exists", "Another account has this login.")
-_TAKEN_ID = FieldError("id", "user_exists", "Another account has this id.")
+def _require_allowed(authority: Authority, record: ImportRecord, now: int) -> None:
+    """Raise for a role that is unknown, for one that the operator may not give, and for a time in the future."""
+    require_known_roles(record.roles, authority.registry)
+    authority.require_for_account(Act.GIVE, after=authority.registry.permissions(record.roles))
+    for name, time in (("created_at", record.created_at or 0), ("verified_at", record.verified_at)):
+        if time > now:
+            raise invalid_field(name, "bad_value", "This time is in the future.")
+
+
+def _logins(record: ImportRecord) -> dict[str, str]:
+    """Return the logins of a record by the names of its members."""
+    both = {"login": record.login, "username": record.username}
+    return {name: login for name, login in both.items() if login}
+
+
+def _taken(name: str, what: str) -> FieldError:
+    return FieldError(name, "user_exists", f"Another account has this {what}.")
