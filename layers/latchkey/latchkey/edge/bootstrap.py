@@ -20,6 +20,7 @@ from latchkey.adapters.published_policy import PublishedPolicy
 from latchkey.adapters.role_cache import RoleCache
 from latchkey.adapters.store import Store
 from latchkey.core.clients.directory import ClientDirectory
+from latchkey.core.credentials.device_tokens import DeviceTokens
 from latchkey.core.credentials.new_passwords import NewPasswords
 from latchkey.core.credentials.passwords import Argon2Cost, BlockList, PasswordRules
 from latchkey.core.grants.gate import Gate
@@ -85,6 +86,12 @@ def seals() -> secrets_manager.SecretSealSource:
     """Return the source of the seal keys."""
     secret = _required(settings().seal_secret, "LATCHKEY_SEAL_SECRET")
     return secrets_manager.SecretSealSource(secrets_manager.connect(), secret, time.monotonic, settings().policy_cache)
+
+
+@cache
+def device_tokens() -> DeviceTokens:
+    """Return the tokens of known devices."""
+    return DeviceTokens(seals(), secrets.token_bytes)
 
 
 @cache

@@ -28,6 +28,7 @@ class Office:
             credentials=world.store,
             partner_links=world.store,
             standing=world.store,
+            devices=world.store,
             accounts=world.accounts,
             sessions=world.sessions,
             roles=roles,
