@@ -28,7 +28,7 @@ from latchkey.core.grants.issuing import Issuer, TokenAnswer
 from latchkey.core.grants.proof import PersonProof
 from latchkey.core.grants.store import SessionStore
 from latchkey.core.ids import Entropy
-from latchkey.core.model import FIRST_PARTY_CLIENT, Credential, User
+from latchkey.core.model import FIRST_PARTY_CLIENT, Credential, User, UserStatus
 from latchkey.core.policy import PolicySource
 
 METHODS = ("pwd",)
@@ -108,7 +108,8 @@ class PasswordGrant:
             is_stale = verify_password(request.password, credential.password_hash, self.cost)
         except WrongPassword as wrong:
             raise self._refusal("corrupt_hash" if wrong.corrupt else "wrong_password", sub) from None
-        if user is None or client is None:
+        # The gate refuses an account that is not active too; before it, the sessions would be listed.
+        if user is None or client is None or user.status is not UserStatus.ACTIVE:
             raise self._refusal(Reason.ACCOUNT_NOT_ACTIVE, sub)
         proof = PersonProof(
             user=user, methods=METHODS, at=attempt.now, client=client, epoch=credential.epoch, device=request.device
