@@ -24,7 +24,8 @@ def log_in(twin: RunningTwin, login: str, password: str, **members: Any) -> Resp
 def storm(twin: RunningTwin, login: str) -> list[int]:
     """Let the strangers guess at once, and return what they got, sorted."""
     with ThreadPoolExecutor(STRANGERS) as pool:
-        return sorted(
+        guesses = [f"a guess, number {number}" for number in range(STRANGERS)]
+        return sorted(pool.map(lambda each: log_in(twin, login, each).status, guesses))
             pool.map(lambda number: log_in(twin, login, f"a guess, number {number}").status, range(STRANGERS))
         )
 
