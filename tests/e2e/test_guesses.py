@@ -26,8 +26,6 @@ def storm(twin: RunningTwin, login: str) -> list[int]:
     with ThreadPoolExecutor(STRANGERS) as pool:
         guesses = [f"a guess, number {number}" for number in range(STRANGERS)]
         return sorted(pool.map(lambda each: log_in(twin, login, each).status, guesses))
-            pool.map(lambda number: log_in(twin, login, f"a guess, number {number}").status, range(STRANGERS))
-        )
 
 
 def test_owner_signs_in_while_strangers_guess(limited_twin: RunningTwin) -> None:

@@ -196,7 +196,7 @@ def test_a_device_is_known_for_400_days(world: World) -> None:
 
 
 def test_a_reset_of_the_seal_keys_forgets_all_devices(world: World) -> None:
-    """Whoever has the leaked key makes no known devices with it."""
+    """A thief of the old key makes no known devices with it."""
     world.register()
     token = known(world)
     keys = world.seals.held
@@ -237,6 +237,19 @@ def test_a_table_that_fails_to_give_back_costs_no_session(world: World, monkeypa
 
     monkeypatch.setattr(world.store, "clear", fail)
     assert world.log_in()
+
+
+def test_both_logins_of_an_account_share_one_count(world: World) -> None:
+    """Guesses at one login are guesses at the other, and a device is known to both."""
+    user = replace(world.register(), username="ann.lee")
+    world.put_user(user)
+    vars(world.store)["_aliases"]["ann.lee"] = user.sub
+    token = world.log_in("ann.lee").device_token
+    errors = [guess(world, login) for _ in range(STRANGERS_RULE.free // 2) for login in (LOGIN, "ann.lee")]
+    assert errors == [Errors.INVALID_CREDENTIALS] * STRANGERS_RULE.free
+    assert [guess(world, login) for login in (LOGIN, "ann.lee")] == [Errors.RATE_LIMITED] * 2
+    assert world.log_in(LOGIN, device_token=token)
+    assert world.log_in("ann.lee", device_token=token)
 
 
 # What forgets the known devices
