@@ -121,7 +121,7 @@ def test_admins_account_is_out_of_reach_below(office: Office, wanted: Standing) 
 
 
 def test_operator_forgets_the_devices_of_an_account(office: Office) -> None:
-    """The log names the operator, sessions go on, and the device pays as a stranger too."""
+    """The log names the operator, sessions go on, and the device pays as a stranger."""
     world, token = office.world, office.world.log_in().device_token
     office.admin.forget_devices(office.desk, office.ann.sub, now=NOW)
     event = world.journal.events[-1]

@@ -19,8 +19,8 @@ from latchkey.core.throttle import MOST_FAILURES, LoginDevice, ThrottleStore, si
 class Attempt:
     """An attempt at the password of a login, as it was counted.
 
-    `device` has paid for it, if it is known. If `address` is not empty, the address and the strangers of the login have
-    paid; it was then failure number `failures` of all their failures since the last success, if it fails.
+    A known `device` has paid for it, or else the `address` and the strangers of the login. It is then number `failures`
+    of their failures in a row, if it fails.
     """
 
     login: str
@@ -44,18 +44,17 @@ class Guesses:
     def reserve(self, login: str, device: Device | None, *, since: int, address: str, now: int) -> Attempt:
         """Count an attempt at a canonical login. Raises `RATE_LIMITED`.
 
-        A device that was known at `since` or before pays on its own counter, and as a stranger. An attempt that the
-        login refuses still counts for the address.
+        A device that was known at `since` or before has been forgotten: it is a stranger, and takes no room from the
+        devices that are known now. An attempt that the login refuses still counts for the address.
         """
-        own = LoginDevice(login, device.device_id) if device else None
-        if own and not self.store.reserve_on_device(own, now):
-            own = None
-        if own and device and device.known_at > since:
-            return Attempt(login, now, own)
+        if device and device.known_at > since:
+            known = LoginDevice(login, device.device_id)
+            if self.store.reserve_on_device(known, now):
+                return Attempt(login, now, known)
         for counter in sign_ins_from(address):
             self.store.reserve_attempt(counter, now)
         failures = self.store.reserve_attempt(strangers_of(login), now)
-        return Attempt(login, now, own, address, failures)
+        return Attempt(login, now, None, address, failures)
 
     def succeed(self, attempt: Attempt) -> None:
         """Start the counters of the login again, and give the attempt back to the address.
@@ -65,7 +64,7 @@ class Guesses:
         try:
             if attempt.device:
                 self.store.clear_device(attempt.device, attempt.now)
-            if attempt.address:
+            else:
                 self.store.clear(strangers_of(attempt.login), attempt.now)
                 for counter in sign_ins_from(attempt.address):
                     self.store.give_back(counter, attempt.now)
