@@ -271,8 +271,8 @@ def test_a_change_of_password_forgets_the_other_devices(world: World) -> None:
 def test_forgotten_devices_take_no_room_from_the_known_ones(world: World) -> None:
     """A thief who once had the password, and kept many device tokens, does not make the owner's device a stranger."""
     world.register()
-    claims = world.claims(world.log_in())
     kept = [known(world) for _ in range(MOST_DEVICES)]
+    claims = world.claims(world.log_in())
     token = world.forget_devices(claims.sub, claims.sid or "", PASSWORD, now=NOW)
     for each in kept:
         guess(world, device_token=each)
