@@ -5,8 +5,6 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import pytest
-
 from tests.e2e.accounts import PASSWORD, admin, bearer, person
 from tests.e2e.client import Response, RunningTwin
 from tests.e2e.mailbox import code_in, wait_for
@@ -70,7 +68,8 @@ def test_operator_forgets_the_devices_of_an_account(limited_twin: RunningTwin) -
     assert log_in(twin, ann.login, PASSWORD, device_token=ann.tokens["device_token"]).status == 429
 
 
-@pytest.mark.parametrize("token", [None, 7, ["lkd1"], {}, "", "lkd1.a.b.c", "x" * 5000, "\u0000"], ids=repr)
-def test_no_device_token_stops_a_sign_in(twin: RunningTwin, token: object) -> None:
+def test_no_device_token_stops_a_sign_in(twin: RunningTwin) -> None:
     """Whatever stands there."""
-    assert log_in(twin, person(twin).login, PASSWORD, device_token=token).status == 200
+    login = person(twin).login
+    tokens = [None, 7, ["lkd1"], {}, "", "lkd1.a.b.c", "x" * 5000, "\u0000"]
+    assert {log_in(twin, login, PASSWORD, device_token=each).status for each in tokens} == {200}
