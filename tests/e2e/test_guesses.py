@@ -71,5 +71,5 @@ def test_operator_forgets_the_devices_of_an_account(limited_twin: RunningTwin) -
 def test_no_device_token_stops_a_sign_in(twin: RunningTwin) -> None:
     """Whatever stands there."""
     login = person(twin).login
-    tokens = [None, 7, ["lkd1"], {}, "", "lkd1.a.b.c", "x" * 5000, "\u0000"]
+    tokens: list[object] = [None, 7, ["lkd1"], {}, "", "lkd1.a.b.c", "x" * 5000, "\u0000"]
     assert {log_in(twin, login, PASSWORD, device_token=each).status for each in tokens} == {200}
