@@ -8,10 +8,11 @@ import pytest
 
 from latchkey.core.credentials.passwords import CHEAPEST_FOR_TESTS, Argon2Cost
 from latchkey.core.errors import Errors, ServiceError
+from latchkey.core.events import Event
 from latchkey.core.grants import password
 from latchkey.core.grants.password import SignIn
 from latchkey.core.model import FIRST_PARTY_CLIENT, UserStatus
-from latchkey.core.throttle import ADDRESS_RULE, LOGIN_RULE
+from latchkey.core.throttle import ADDRESS_RULE, STRANGERS_RULE
 from tests.world import ADDRESS, LOGIN, MAX_SESSIONS, NOW, PASSWORD, World
 
 WRONG = "not the right one"
@@ -49,6 +50,30 @@ def test_every_failure_looks_the_same(world: World, login: str, password: str) -
     assert (error.error, error.fields, error.retry_after) == (Errors.INVALID_CREDENTIALS, (), None)
 
 
+@pytest.mark.parametrize("login", [LOGIN, "nobody@example.com"])
+def test_a_login_whose_strangers_have_to_wait_is_recorded_once(world: World, login: str) -> None:
+    """Fourteen wrong passwords are ten failures and one event of the wait. An unknown login names no account."""
+    user = world.register()
+    errors = [refusal(world, login).error for _ in range(14)]
+    assert errors.count(Errors.RATE_LIMITED) == 14 - STRANGERS_RULE.free
+    names = world.journal.names()
+    assert (names.count("login_failed"), names.count("login_throttled")) == (STRANGERS_RULE.free, 1)
+    sub = user.sub if login == LOGIN else ""
+    assert world.journal.events[-1] == Event("login_throttled", sub=sub, reason="10 failures in a row")
+    refusal(world, login, now=NOW + 3600)
+    assert world.journal.names().count("login_throttled") == 1
+
+
+def test_a_login_is_recorded_again_after_a_success(world: World) -> None:
+    """A right password starts the count again."""
+    world.register()
+    for now in (NOW, NOW + 3600):
+        for _ in range(STRANGERS_RULE.free):
+            refusal(world, now=now)
+        world.log_in(now=now + 1800)
+    assert world.journal.names().count("login_throttled") == 2
+
+
 def test_a_sign_in_without_a_signing_policy_changes_nothing(world: World) -> None:
     """While no token can be made, right passwords are not counted as guesses and no session has to make room."""
     user = world.register()
@@ -56,7 +81,7 @@ def test_a_sign_in_without_a_signing_policy_changes_nothing(world: World) -> Non
         world.log_in()
     before = world.store.list_sessions(user.sub, NOW)
     world.source.away = True
-    errors = {refusal(world, password=PASSWORD).error for _ in range(LOGIN_RULE.free + 1)}
+    errors = {refusal(world, password=PASSWORD).error for _ in range(STRANGERS_RULE.free + 1)}
     assert errors == {Errors.UNAVAILABLE}
     assert world.store.list_sessions(user.sub, NOW) == before
 
@@ -87,17 +112,17 @@ def test_account_whose_address_was_never_confirmed_signs_in(world: World) -> Non
 def test_guesses_run_out_and_the_wait_ends_by_itself(world: World, login: str) -> None:
     """Known or not, a login gets its free attempts, then a wait that says how long, then one attempt more."""
     world.register()
-    codes = [refusal(world, login).error for _ in range(LOGIN_RULE.free)]
+    codes = [refusal(world, login).error for _ in range(STRANGERS_RULE.free)]
     locked = refusal(world, login)
     assert set(codes) == {Errors.INVALID_CREDENTIALS}
-    assert (locked.error, locked.retry_after) == (Errors.RATE_LIMITED, LOGIN_RULE.waits[0])
-    assert refusal(world, login, now=NOW + LOGIN_RULE.waits[0]).error is Errors.INVALID_CREDENTIALS
-    assert refusal(world, login, now=NOW + LOGIN_RULE.waits[0]).retry_after == LOGIN_RULE.waits[1]
+    assert (locked.error, locked.retry_after) == (Errors.RATE_LIMITED, STRANGERS_RULE.waits[0])
+    assert refusal(world, login, now=NOW + STRANGERS_RULE.waits[0]).error is Errors.INVALID_CREDENTIALS
+    assert refusal(world, login, now=NOW + STRANGERS_RULE.waits[0]).retry_after == STRANGERS_RULE.waits[1]
 
 
 def test_no_hash_is_computed_for_a_refused_attempt(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A flood costs the attacker's time, not ours."""
-    for _ in range(LOGIN_RULE.free):
+    for _ in range(STRANGERS_RULE.free):
         refusal(world, "nobody@example.com")
     monkeypatch.setattr(password, "spend_time", lambda password, cost: pytest.fail("hashed"))
     assert refusal(world, "nobody@example.com").error is Errors.RATE_LIMITED
