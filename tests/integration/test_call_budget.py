@@ -246,7 +246,7 @@ def test_a_services_session_costs_one_batch_more(counted: Counted) -> None:
     counted.store.create_client(owner)
     key_id, text, stored = new_api_key(counted.entropy)
     counted.store.create_api_key(ApiKey(key_id, owner.client_id, "nightly", stored, NOW, roles=("service",)))
-    first = counted.machines.exchange_api_key(text, now=NOW)
+    first = counted.machines.exchange_api_key(text, address=ADDRESS, now=NOW)
     for now in (NOW + 60, NOW + 61):
         counted.cost()
         counted.refresh(first, now=now)
@@ -269,7 +269,7 @@ def test_client_credentials_cost_one_read(counted: Counted) -> None:
     grants = (Grant.CLIENT_CREDENTIALS,)
     counted.store.create_client(Client("cli_a", ClientKind.SERVICE, "A", NOW, (stored,), grants=grants))
     counted.cost()
-    client = counted.clients.authenticate("cli_a", secret, now=NOW)
+    client = counted.clients.authenticate("cli_a", secret, address=ADDRESS, now=NOW)
     counted.machines.client_credentials(client, None, now=NOW)
     assert counted.cost() == ["GetItem"]
 
@@ -277,7 +277,7 @@ def test_client_credentials_cost_one_read(counted: Counted) -> None:
 def test_a_mistyped_api_key_costs_nothing(counted: Counted) -> None:
     """The checksum of the key is wrong, so nothing is read."""
     with pytest.raises(Exception, match="invalid_api_key"):
-        counted.machines.exchange_api_key("lk_" + "a" * 86, now=NOW)
+        counted.machines.exchange_api_key("lk_" + "a" * 86, address=ADDRESS, now=NOW)
     assert counted.cost() == []
 
 

@@ -30,6 +30,13 @@ class AttemptCounters(State):
             self._attempts[window_of(counter, now)] = counted
             return counted
 
+    def give_back(self, counter: Counter, now: int) -> None:
+        """Count one attempt less, unless the window has none."""
+        with self._lock:
+            attempts = self.attempts(counter, now)
+            if attempts.count:
+                self._attempts[window_of(counter, now)] = Attempts(attempts.count - 1, attempts.last_at)
+
     def attempts(self, counter: Counter, now: int) -> Attempts:
         """Return the state of this window."""
         with self._lock:

@@ -32,6 +32,11 @@ class AttemptCounters(TablePart):
         """Count an attempt, even if the rule does not allow it."""
         return _attempts(self._count(counter, now, {}).item)
 
+    def give_back(self, counter: Counter, now: int) -> None:
+        """Count one attempt less, unless the window has none."""
+        values: dict[str, int] = {"now": now, "less": -1, "one": 1}
+        self._table.update(items.throttle(counter, now), f"SET #given_at = :now ADD {_LESS}", values, only_if=_ANY)
+
     def attempts(self, counter: Counter, now: int) -> Attempts:
         """Return the state of this window."""
         return _attempts(self._table.get(items.throttle(counter, now)))
@@ -51,7 +56,13 @@ def reserved(counter: Counter, now: int) -> Change:
     return Change(items.throttle(counter, now), {**values, **_counted(counter, now)}, steps, set=_SET, add=_ADD)
 
 
+def given_back(counter: Counter, now: int) -> Change:
+    """Return the step of a transaction that counts one attempt less. It fails if the window has none."""
+    return Change(items.throttle(counter, now), {"less": -1, "one": 1}, _ANY, add=_LESS)
+
+
 _SET, _ADD = "#last_at = :now, #ttl = :ttl", "#n :one"
+_LESS, _ANY = "#n :less", "#n >= :one"
 
 
 def _counted(counter: Counter, now: int) -> dict[str, int]:
