@@ -81,6 +81,28 @@ def test_wrong_secrets_are_refused_then_slowed_and_never_lock_the_owner_out(
     world.clients.authenticate(SERVICE.client_id, secret, address=ADDRESS, now=NOW)
 
 
+def test_junk_from_one_address_is_slowed_down_whatever_it_names(world: World, secret: str) -> None:
+    """Two hundred unknown clients and fifty unknown keys get twenty answers, and twenty events. A client goes on."""
+    for number in range(200):
+        refused(world, f"cli_{number}", "lks_wrong")
+    for _ in range(50):
+        with pytest.raises(ServiceError) as caught:
+            world.machines.exchange_api_key(new_api_key(world.entropy)[1], address=ADDRESS, now=NOW)
+    assert caught.value.error is Errors.RATE_LIMITED
+    assert world.journal.names() == ["client_refused"] * CLIENT_RULE.free
+    assert world.clients.authenticate(SERVICE.client_id, secret, address=ADDRESS, now=NOW)
+
+
+def test_junk_from_one_address_slows_down_no_other(world: World, secret: str) -> None:
+    """Another address gets the answer that its wrong secret deserves: no counter belongs to a client."""
+    del secret
+    for _ in range(200):
+        refused(world, SERVICE.client_id, "lks_wrong")
+    with pytest.raises(ServiceError) as caught:
+        world.clients.authenticate(SERVICE.client_id, "lks_wrong", address="198.51.100.9", now=NOW)
+    assert caught.value.error is Errors.INVALID_CLIENT
+
+
 def test_a_stored_fingerprint_does_not_authenticate(world: World, secret: str) -> None:
     """A reader of the table cannot use its hashes to authenticate."""
     stored = world.store.find_client(SERVICE.client_id)
