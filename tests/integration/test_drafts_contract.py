@@ -141,7 +141,7 @@ def test_expired_draft_makes_no_account(store: Store) -> None:
 
 def test_login_is_verified_once_while_the_account_has_it(store: Store) -> None:
     """The first time stays. Another login, a disabled account and a missing one verify nothing."""
-    user, other = samples.user(), samples.user()
+    user, other = (replace(samples.user(), verified_at=0) for _ in range(2))
     for each in (user, other):
         store.create_user(each, samples.credential(each))
     assert [store.verify_login(user.sub, user.login, now) for now in (NOW, NOW + 9)] == [True, True]
