@@ -281,6 +281,20 @@ def test_a_mistyped_api_key_costs_nothing(counted: Counted) -> None:
     assert counted.cost() == []
 
 
+def test_an_api_key_costs_two_reads_and_once_a_day_a_write(counted: Counted) -> None:
+    """The key and its client. Nothing caches the answer, so each call behind the authorizer of keys costs this."""
+    owner = Client("cli_service", ClientKind.SERVICE, "Billing", NOW, roles=("service",))
+    counted.store.create_client(owner)
+    key_id, text, stored = new_api_key(counted.entropy)
+    counted.store.create_api_key(ApiKey(key_id, owner.client_id, "nightly", stored, NOW, roles=("service",)))
+    counted.cost()
+    costs = []
+    for _ in range(2):
+        counted.clients.service(text, now=NOW)
+        costs.append(counted.cost())
+    assert costs == [["GetItem", "GetItem", "UpdateItem"], ["GetItem", "GetItem"]]
+
+
 def refused(error: Errors, action: Callable[[], object]) -> None:
     """Assert that an action is refused with this error."""
     with refuses(error):
