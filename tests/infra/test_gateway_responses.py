@@ -88,7 +88,7 @@ def test_gateway_response_has_the_headers_of_its_status(responses: Any, name: st
     """401 carries a Bearer challenge (RFC 6750 section 3), 429 and 503 carry Retry-After, and nothing is cached."""
     headers = responses[name]["ResponseParameters"]["Headers"]
     by_status = {
-        401: {"WWW-Authenticate": "'Bearer realm=\"latchkey\", error=\"invalid_token\"'"},
+        401: {"WWW-Authenticate": '\'Bearer realm="latchkey", error="invalid_token"\''},
         429: {"Retry-After": "'1'"},
         503: {"Retry-After": "'1'"},
     }
