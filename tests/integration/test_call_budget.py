@@ -10,8 +10,10 @@ import pytest
 
 from latchkey.adapters.dynamodb import DynamoStore
 from latchkey.adapters.dynamodb.mail import mail_of
+from latchkey.adapters.published_policy import PolicyKeys
 from latchkey.core.clients.directory import new_api_key, new_client_secret
 from latchkey.core.errors import Errors
+from latchkey.core.grants.revocation import Revocation
 from latchkey.core.grants.sessions import require_live_app, require_live_session
 from latchkey.core.model import ApiKey, Client, ClientKind, Grant, Mail, MailKind
 from latchkey.core.users.accounts import Registration
@@ -19,7 +21,7 @@ from latchkey.signing.refresh import LINK_BYTES, mint_refresh, verify_refresh
 from tests.integration.conftest import new_table
 from tests.integration.contract import refuses
 from tests.partner_world import PartnerWorld
-from tests.world import ADDRESS, NOW, PASSWORD, World, small_policy
+from tests.world import ADDRESS, AUDIENCE, NOW, PASSWORD, World, small_policy
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -258,6 +260,19 @@ def test_a_forged_refresh_token_costs_nothing(counted: Counted, chain: list[Toke
     forged = replace(chain[3], refresh_token=chain[3].refresh_token[:-4] + "AAAA")
     refused(Errors.INVALID_GRANT, lambda: counted.refresh(forged, now=NOW))
     assert counted.cost() == []
+
+
+# The end of a session by its token
+
+
+def test_a_sign_out_by_refresh_token_costs_one_read_and_one_write(counted: Counted, chain: list[TokenAnswer]) -> None:
+    """A token that no key of ours has made costs nothing."""
+    keys = PolicyKeys(counted.source, lambda: NOW)
+    revocation = Revocation(counted.store, counted.source, keys, counted.sessions, counted.journal, AUDIENCE)
+    refused(Errors.INVALID_GRANT, lambda: revocation.end(chain[3].refresh_token[:-4] + "AAAA", now=NOW))
+    assert counted.cost() == []
+    revocation.end(chain[3].refresh_token, now=NOW)
+    assert counted.cost() == [READ, END]
 
 
 # Machines

@@ -68,7 +68,7 @@ def authorize(event: Event) -> dict[str, Any]:
         if simple:
             return {"isAuthorized": False}
         raise Unauthorized from None
-    context = _context(claims)
+    context = context_of(claims)
     return {"isAuthorized": True, "context": context} if simple else allow_all_routes(claims.sub, arn, context)
 
 
@@ -151,7 +151,7 @@ def _keys(issuer: str) -> KeyCache[TrustedKey]:
     return RemoteKeys(env.text("LATCHKEY_JWKS_URI", f"{issuer}/.well-known/jwks.json"), time.monotonic, max_age)
 
 
-def _context(claims: AccessClaims) -> dict[str, str]:
+def context_of(claims: AccessClaims) -> dict[str, str]:
     """Return the context for the handlers: flat strings, no token, no e-mail address."""
     return {
         "sub": claims.sub,
