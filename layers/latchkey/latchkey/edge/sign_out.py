@@ -81,7 +81,7 @@ def _by_access_token(request: Request) -> tuple[str, str]:
     from latchkey.edge.operators import require_person
     from latchkey.edge.own_check import with_caller
 
-    proven = with_caller(request, _keys(), bootstrap.settings().audience)
+    proven = with_caller(request, _keys)
     caller = require_person(proven, permissions=(_PERMISSION,))
     return caller.sub, caller.sid
 
