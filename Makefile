@@ -10,6 +10,9 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 py
 	$(shell $(name) -c 'import sys; print("$(name)" if sys.version_info >= (3, 11) else "")' 2>/dev/null)))
 PY := .venv/bin/python
 SAM := SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam
+# Every package goes into a .venv, whatever the environment or a pip.conf says of other places.
+export PIP_USER := 0
+unexport PIP_TARGET PIP_PREFIX PIP_ROOT PIP_PYTHON PIP_DRY_RUN PIP_CONSTRAINT PIP_REQUIREMENT PIP_EDITABLE PYTHONHOME
 # Without --no-deps pip would resolve again what the locks have resolved.
 PIP_INSTALL := -m pip --disable-pip-version-check --no-input install --quiet --no-deps
 
