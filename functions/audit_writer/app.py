@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any
 
 from latchkey.adapters import dynamodb
-from latchkey.core.events import AuditStore, RecordedEvent
+from latchkey.core.events import AuditStore, RecordedEvent, without_repeats
 from latchkey.edge.settings import Environment
 from latchkey.edge.telemetry import logger
 from latchkey.signing.strict_json import StrictJsonError, integer_member, loads, string_member
@@ -38,12 +38,12 @@ class Recorder:
     retention_days: int
 
     def __call__(self, delivery: Mapping[str, Any]) -> None:
-        """Keep the events of a delivery of CloudWatch Logs.
+        """Keep the events of a delivery of CloudWatch Logs, anonymous refusals that are alike as one.
 
         A line that cannot be read is reported to the log and left out, since a retry would not help. Raises
         `UNAVAILABLE` when the store fails, so that the same delivery comes again.
         """
-        events = list(self._events(delivery))
+        events = list(without_repeats(self._events(delivery)))
         if events:
             self.store.record_events(events)
 
@@ -73,6 +73,7 @@ class Recorder:
             time=time,
             name=_shaped(string_member(members, "event"), _NAME, "event"),
             expires_at=time // _MILLISECONDS + self.retention_days * _DAY,
+            count=1,
             **{name: string_member(members, name)[:_LONGEST] for name in _OPTIONAL if name in members},
         )
 

@@ -14,7 +14,7 @@ from latchkey.core.errors import Errors, FieldError, ServiceError, invalid_field
 from latchkey.core.model import UserStatus
 from latchkey.core.roles.roles import MAX_ROLES, Operator
 from latchkey.core.users.transfer import MAX_BATCH, Batch, Exported, ImportRecord, Planned, Refusal, UserTransfer
-from latchkey.edge import bootstrap, documents, listing
+from latchkey.edge import bootstrap, documents, listing, operators
 from latchkey.edge.forms import LABEL, Members
 from latchkey.edge.http import Request, Response
 from latchkey.edge.routing import Routes
@@ -40,6 +40,8 @@ def import_users(request: Request, operator: Operator) -> Response:
     users = members.objects("users", most=MAX_BATCH)
     members.nothing_else()
     report = user_transfer().bring_in(operator, _batch(users, request.now), now=request.now, dry_run=dry_run)
+    if any(refusal.error.error is Errors.FORBIDDEN for refusal in report.refused):
+        operators.record_forbidden(request, "an account with permissions that the operator lacks")
     body = {
         "imported": report.imported,
         "present": report.present,

@@ -30,9 +30,10 @@ _COLUMNS = Columns(
         "client_id": "Client",
         "actor": "By",
         "address": "Address",
+        "count": "Times",
         "reason": "Reason",
     },
-    spare=("client_id", "actor", "address", "reason"),
+    spare=("client_id", "actor", "address", "count", "reason"),
 )
 
 
@@ -80,7 +81,15 @@ def _wanted(day: str | None, user: str | None) -> dict[str, str]:
 def _listing() -> Listing:
     """Return the list of events. On a terminal the time is how long ago, in a pipe it is exact."""
     said = _exact if screen.width() is None else _ago
-    return Listing(path_of("audit"), "events", _COLUMNS, lambda event: {**event, "time": said(event)})
+    return Listing(
+        path_of("audit"), "events", _COLUMNS, lambda event: {**event, "time": said(event), "count": _times(event)}
+    )
+
+
+def _times(event: Record) -> str:
+    """Return how many refusals alike an event stands for, if it is more than one."""
+    count = event.get("count", 1)
+    return "" if count == 1 else str(count)
 
 
 def _ago(event: Record) -> str:

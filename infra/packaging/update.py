@@ -16,8 +16,9 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra.packaging import architecture, samconfig, template
+from infra.packaging import architecture, reservation, samconfig, template
 from infra.packaging.parameters import PARAMETERS, Effect
+from infra.packaging.reservation import Quota
 from infra.packaging.samconfig import BadConfig, Config
 
 _MISSING = "ValidationError"  # what DescribeStacks answers for a stack that does not exist
@@ -176,15 +177,43 @@ def asked(client: Any, stack: Running) -> Policy:
         raise Unknown(f"{function} failed; its log says where") from None
 
 
-def check(config: Config, session: boto3.Session) -> list[str]:
-    """Return why the stack of these settings cannot take them; nothing if it can, or if it does not exist yet."""
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """Why the stack cannot take the settings, and what they could do better."""
+
+    refusals: list[str] = field(default_factory=list)
+    proposals: list[str] = field(default_factory=list)
+
+
+def check(config: Config, session: boto3.Session) -> Findings:
+    """Return what speaks against these settings. A stack that does not exist yet has nothing to compare with."""
     built = architecture.chosen()
     stack = running(session.client("cloudformation"), config.stack)
-    if stack is None:
-        return []
-    defaults = {name: str(each["Default"]) for name, each in template.load()["Parameters"].items()}
-    update = Update.to(stack, config.parameters, defaults)
-    return list(refusals(update, built, lambda: asked(session.client("lambda"), stack)))
+    source = template.load("HasHashingConcurrency")
+    defaults = {name: str(each["Default"]) for name, each in source["Parameters"].items()}
+    update = Update.to(stack or Running(), config.parameters, defaults)
+    hashing = sum("ReservedConcurrentExecutions" in each for each in template.functions(source).values())
+    found = of_quota(update, hashing, session.client("lambda"))
+    if stack:
+        found.refusals.extend(refusals(update, built, lambda: asked(session.client("lambda"), stack)))
+    return found
+
+
+def of_quota(update: Update, hashing: int, client: Any) -> Findings:
+    """Compare the reservation for the functions that hash with the quota.
+
+    Without the right to read the quota, nothing is said against a reservation.
+    """
+    wanted = int(update.wanted[reservation.NAME])
+    try:
+        quota = Quota.of(client)
+    except (BotoCoreError, ClientError) as error:
+        return Findings(proposals=[] if wanted else [f"{reservation.NAME} is 0, and the quota is unknown: {error}"])
+    if not wanted:
+        return Findings(proposals=[reservation.proposal(quota, hashing)])
+    before = int(update.running.parameters.get(reservation.NAME, "0"))
+    reason = reservation.refusal(quota, hashing, before=before, wanted=wanted)
+    return Findings([reason] if reason else [])
 
 
 def main() -> int:
@@ -197,10 +226,12 @@ def main() -> int:
         session = boto3.Session(profile_name=config.profile or None, region_name=config.region)
         found = check(config, session)
     except (BadConfig, BotoCoreError, ClientError) as error:
-        found = [str(error)]
-    for reason in found:
+        found = Findings([str(error)])
+    for proposal in found.proposals:
+        sys.stdout.write(f"{proposal}\n")
+    for reason in found.refusals:
         sys.stderr.write(f"Not deployed. {reason}\n")
-    return 1 if found else 0
+    return 1 if found.refusals else 0
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
@@ -140,6 +141,58 @@ def test_an_operator_is_found_by_what_has_no_other_subject(quiet: RunningTwin, b
     assert (event["event"], event["reason"], event["actor"]) == ("role_changed", "desk", id_of(boss))
 
 
+def test_attackers_are_found(quiet: RunningTwin, boss: Person) -> None:
+    """A plain user on routes of operators, a forged refresh token, and a flood of strangers, which is a few events."""
+    someone = person(quiet)
+    sub = id_of(someone)
+    before = len(everything(boss, f"day={today()}"))
+    routes = ("/v1/admin/users", "/v1/admin/signing", AUDIT + f"?day={today()}")
+    answers = [quiet.call("GET", route, headers=someone.bearer) for route in routes]
+    forged = refresh(quiet, someone.tokens["refresh_token"][:-4] + "AAAA")
+    guesses = [{"login": f"stranger{number}@example.com", "password": PASSWORD} for number in range(20)]
+    assert {quiet.call("POST", "/v1/auth/login", json=guess).status for guess in guesses} == {401}
+    found = [caused_by(boss, answer, f"user={sub}", f"day={today()}")[0] for answer in answers]
+    assert [(each["event"], each["reason"]) for each in found] == [
+        ("forbidden", "GET /v1/admin/users: users:read is needed"),
+        ("forbidden", "GET /v1/admin/signing: signing:read is needed"),
+        ("forbidden", "GET /v1/admin/audit: audit:read is needed"),
+    ]
+    [event] = caused_by(boss, forged, f"day={today()}")
+    assert (event["event"], event["reason"], event["sub"]) == ("refresh_refused", "mac is wrong", "")
+    assert (event["address"], event["count"]) == ("127.0.0.1", 1)
+    junk = {"grant_type": "client_credentials", "client_id": "cli_junk", "client_secret": "guess"}
+    with ThreadPoolExecutor(20) as pool:
+        refused = list(pool.map(lambda _: quiet.call("POST", "/oauth2/token", form=junk).status, range(40)))
+    assert set(refused) == {401}
+    logins, clients = (
+        refusals(boss, before, name, at_least) for name, at_least in (("login_failed", 20), ("client_refused", 40))
+    )
+    assert (sum(each["count"] for each in logins), sum(each["count"] for each in clients)) == (20, 40)
+    assert len(clients) < 40
+    assert {(each["sub"], each["client_id"], each["address"]) for each in logins + clients} == {("", "", "127.0.0.1")}
+    assert someone.me().status == 200  # whose refresh token was forged
+
+
+def refusals(boss: Person, before: int, name: str, number: int) -> Events:
+    """Return the refusals of a kind among the events after the first ones, as soon as they count so many."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        fresh = everything(boss, f"day={today()}")[:-before]
+        found = [each for each in fresh if each["event"] == name]
+        if sum(each["count"] for each in found) >= number:
+            return found
+        assert time.monotonic() < deadline, "not all refusals are there"
+        time.sleep(0.02)
+
+
+def test_names_that_operators_choose_are_shown_as_they_are(quiet: RunningTwin, boss: Person) -> None:
+    """A role may be named as secrets begin."""
+    name = "lk_superadmin_of_payments"
+    answer = quiet.call("PUT", f"/v1/admin/roles/{name}", json={"permissions": ["audit:read"]}, headers=boss.bearer)
+    [event] = caused_by(boss, answer, f"user={id_of(boss)}")
+    assert (event["event"], event["reason"]) == ("role_changed", name)
+
+
 def test_no_secret_gets_into_the_audit_log(quiet: RunningTwin, boss: Person) -> None:
     """The audit log holds no secret that was sent or seeded, no login and no token."""
     someone = person(quiet)
@@ -225,6 +278,9 @@ def test_ones_own_events_are_part_of_the_export(quiet: RunningTwin, boss: Person
     assert [event["event"] for event in export["events"]] == ["roles_changed", "login", "user_registered"]
     assert {event["sub"] for event in export["events"]} == {sub}
     assert id_of(boss) not in json.dumps(export)
+    [promoted, signed_in, _] = export["events"]
+    assert {"actor", "request_id", "address"} & promoted.keys() == set()
+    assert (signed_in["address"], "request_id" in signed_in) == ("127.0.0.1", True)
 
 
 def test_an_event_is_there_soon(quiet: RunningTwin, boss: Person) -> None:

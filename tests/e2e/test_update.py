@@ -259,6 +259,7 @@ CHANGES = {
     "Architecture": unseen("x86_64"),
     "HashingMemory": unseen("2048"),
     "HashingConcurrency": unseen("5"),
+    "WafAddressLimit": unseen("300"),
     "DeletionProtection": unseen("false"),
     "LogLevel": unseen("DEBUG"),
     "LogRetentionDays": unseen("30"),

@@ -68,7 +68,7 @@ def test_every_member_of_a_line_is_kept() -> None:
         "request_id": "r-1",
         "address": "192.0.2.7",
     }
-    expected = RecordedEvent("0" * 56, TIME, "login", NOW + 30 * 86_400, **known)
+    expected = RecordedEvent("0" * 56, TIME, "login", NOW + 30 * 86_400, count=1, **known)
     assert kept(delivery(line(**known))) == [expected]
     assert expected.day == DAY
 
@@ -145,6 +145,58 @@ def test_a_control_message_is_nothing(capsys: pytest.CaptureFixture[str]) -> Non
     """CloudWatch Logs sends it to check that the function can be called."""
     assert kept(delivery("CWL CONTROL MESSAGE: Checking health of destination", kind="CONTROL_MESSAGE")) == []
     assert capsys.readouterr().out == ""
+
+
+MINUTE = 60_000
+FLOODS = {
+    "unknown logins": {"event": "login_failed", "reason": "unknown_login"},
+    "unknown clients": {"event": "client_refused", "reason": "unknown"},
+    "wrong secrets of a client": {"event": "client_refused", "reason": "wrong_secret", "client_id": "cli_a"},
+    "forged assertions": {"event": "assertion_refused", "reason": "bad_signature", "partner_id": "prt_a"},
+    "forged refresh tokens": {"event": "refresh_refused", "reason": "mac is wrong"},
+}
+
+
+@pytest.mark.parametrize("kind", FLOODS.values(), ids=FLOODS)
+def test_a_flood_of_anonymous_refusals_is_one_event_with_its_number(kind: dict[str, str]) -> None:
+    """The event is the first of the flood, with its request. Other events between them are kept as they are."""
+    flood = [line(**kind, address="192.0.2.7", request_id=f"r-{n}", time=TIME + n) for n in range(50)]
+    found = kept(delivery(*flood[:20], line(sub="usr_a"), *flood[20:]))
+    [refused] = [event for event in found if event.name == kind["event"]]
+    assert (refused.count, refused.time, refused.request_id) == (50, TIME, "r-0")
+    assert {name: getattr(refused, name) for name in kind if name != "event"} == {
+        k: kind[k] for k in kind if k != "event"
+    }
+    assert [(event.sub, event.count) for event in found if event != refused] == [("usr_a", 1)]
+
+
+def test_refusals_differ_by_address_kind_and_minute() -> None:
+    """A flood writes no more items than it has addresses, kinds and minutes."""
+    lines = [
+        line(event=name, reason=reason, address=address, time=TIME + minute * MINUTE)
+        for name, reason in (("login_failed", "unknown_login"), ("client_refused", "unknown"), ("login_failed", "x"))
+        for address in ("192.0.2.7", "192.0.2.8")
+        for minute in (0, 1)
+        for _ in range(25)
+    ]
+    found = kept(delivery(*lines))
+    assert [event.count for event in found] == [25] * 12
+    assert len({(event.name, event.reason, event.address, event.time) for event in found}) == 12
+
+
+def test_refusals_that_concern_an_account_are_kept_one_by_one() -> None:
+    """Their number has limits, and the owner may ask for each."""
+    guesses = [line(event="login_failed", sub="usr_a", reason="wrong_password", address="192.0.2.7")] * 3
+    assert [event.count for event in kept(delivery(*guesses))] == [1, 1, 1]
+
+
+def test_a_delivery_of_refusals_that_comes_twice_counts_once() -> None:
+    """The key of the event holds the id of the delivery's first event, so two deliveries add up."""
+    flood = [line(event="login_failed", reason="unknown_login", address="192.0.2.7")] * 5
+    one, other = delivery(line(), *flood), delivery(*flood[:3], first=100)
+    found = [event for event in kept(one, one, other, one) if event.name == "login_failed"]
+    assert [event.count for event in found] == [5, 3]
+    assert [event.event_id[:56] for event in found] == ["0" * 56, f"{100:056d}"]
 
 
 def test_a_long_text_is_cut() -> None:

@@ -249,6 +249,56 @@ def test_a_session_that_a_partner_opened_operates_nothing() -> None:
     assert refused("POST /users/{sub}", PERSON | {"sub": "usr_guest"}) is Errors.FORBIDDEN
 
 
+def events_of(capsys: pytest.CaptureFixture[str]) -> list[dict[str, str]]:
+    """Return the security events in the log, without their times and what Powertools adds."""
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    members = ("event", "sub", "sid", "client_id", "reason")
+    return [{name: line.get(name, "") for name in members} for line in lines if "event" in line]
+
+
+@pytest.mark.parametrize(
+    ("caller", "sub"),
+    [
+        (PERSON, "usr_ann"),
+        (PERSON | {"sub": "usr_guest"}, "usr_guest"),
+        (MACHINE | {"scope": "openid"}, "cli_job"),
+    ],
+)
+def test_a_caller_whom_an_operators_route_refuses_is_recorded(
+    helpers: set[str], capsys: pytest.CaptureFixture[str], caller: dict[str, str], sub: str
+) -> None:
+    """The event names the caller, the route as it is declared, and what was missing."""
+    helpers.clear()
+    refused("POST /users/{sub}", caller)
+    [event] = events_of(capsys)
+    assert (event["event"], event["sub"], event["sid"]) == ("forbidden", sub, caller.get("sid", ""))
+    missing = "a session that a partner opened operates nothing" if sub == "usr_guest" else "users:write is needed"
+    assert event["reason"] == f"POST /users/{{sub}}: {missing}"
+
+
+@pytest.mark.usefixtures("helpers")
+def test_an_operator_who_reaches_too_far_is_recorded(capsys: pytest.CaptureFixture[str]) -> None:
+    """The service behind a route may refuse too, when it knows what the request would give."""
+    routes = Routes("A sample")
+
+    @routes("PUT /roles/{name}", needs="users:write")
+    def put(request: Request, operator: Operator) -> Response:
+        raise ServiceError(Errors.FORBIDDEN, "the operator lacks signing:write")
+
+    with pytest.raises(ServiceError):
+        routes.answer(request("PUT /roles/{name}", PERSON))
+    assert [event["reason"] for event in events_of(capsys)] == ["PUT /roles/{name}: the operator lacks signing:write"]
+
+
+@pytest.mark.usefixtures("helpers")
+def test_no_other_refusal_is_recorded(capsys: pytest.CaptureFixture[str]) -> None:
+    """A person's own routes, a disabled client and a route that does not exist say nothing about an operator."""
+    refused("GET /user", of("cli_theirs", "openid"))
+    refused("POST /users/{sub}", of("cli_closed", "users:write"))
+    refused("POST /nowhere", PERSON)
+    assert events_of(capsys) == []
+
+
 def test_routes_can_be_listed() -> None:
     """With method, path, need and documentation, for the tests and for the description of the API."""
     found = list(sample())

@@ -82,6 +82,50 @@ def test_redaction_keeps_a_line_one_json_object(
     assert "[redacted]" in line["reason"]
 
 
+IDENTIFIERS = [
+    "lk_superadmin_of_payments",
+    "lks_superadmin_of_all_shops",
+    "lk_a2b3c4d5e6f7g2h3i4j5k6l7m2",
+    "2025-signing.production.eu-central-1",
+    "eu-signing.production.eu-central-1",
+    "monkeyKeeper.production.eu-central-1",
+    "eyes-wide.production.eu-central-1",
+    "aaaaaaaa.bbbbbbbb.cccccccc",
+]
+OF_EVENTS = ["reason", "sub", "sid", "client_id", "actor", "partner_id"]
+
+
+def journaled(capsys: pytest.CaptureFixture[str], event: Event) -> dict[str, object]:
+    """Return the line of an event."""
+    LogJournal().record(event)
+    written: dict[str, object] = json.loads(capsys.readouterr().out.splitlines()[0])
+    return written
+
+
+@pytest.mark.parametrize("member", OF_EVENTS)
+@pytest.mark.parametrize("name", IDENTIFIERS)
+def test_names_that_operators_choose_stand_in_events_as_they_are(
+    capsys: pytest.CaptureFixture[str], name: str, member: str
+) -> None:
+    """A role may be named as secrets begin, and a `kid` may have two dots."""
+    assert journaled(capsys, Event("role_changed", **{member: name}))[member] == name
+    assert journaled(capsys, Event("role_changed", **{member: f"user {name}"}))[member] == f"user {name}"
+
+
+@pytest.mark.parametrize("member", OF_EVENTS)
+@pytest.mark.parametrize("secret", SECRETS)
+def test_secret_does_not_survive_in_an_event(capsys: pytest.CaptureFixture[str], secret: str, member: str) -> None:
+    """A name that is a whole secret is redacted, and so is one inside a reason."""
+    for text in (secret, f"role {secret}", f'"{secret}"\n'):
+        assert secret not in str(journaled(capsys, Event("role_changed", **{member: text}))[member])
+
+
+def test_names_are_redacted_outside_events(capsys: pytest.CaptureFixture[str]) -> None:
+    """Any other line may hold free text, so what looks like a part of a secret is redacted there."""
+    logger().info("text", extra={"reason": IDENTIFIERS[0], "private": IDENTIFIERS[3]})
+    assert [name for name in IDENTIFIERS if name in capsys.readouterr().out] == []
+
+
 def test_event_logging_keeps_a_function_from_starting(monkeypatch: pytest.MonkeyPatch) -> None:
     """An environment variable alone could print every password."""
     monkeypatch.setenv("POWERTOOLS_LOGGER_LOG_EVENT", "true")

@@ -79,10 +79,18 @@ def test_events_are_a_table(server: Server) -> None:
     result = run()
     lines = [line.split() for line in result.stdout.splitlines()]
     moment = datetime.fromtimestamp(TIME / 1000, UTC).astimezone().isoformat(timespec="milliseconds")
-    assert lines[0] == ["Time", "Event", "Subject", "Client", "By", "Address", "Reason"]
+    assert lines[0] == ["Time", "Event", "Subject", "Client", "By", "Address", "Times", "Reason"]
     assert lines[1] == [moment, "roles_changed", "usr_0", "cli_app", "usr_boss", "192.0.2.7", "admin"]
     assert [line[2] for line in lines[1:]] == ["usr_0", "usr_1"]
     assert (result.exit_code, result.stderr) == (0, "")
+
+
+def test_refusals_that_are_one_event_show_their_number(server: Server) -> None:
+    """The number stands in a column of its own, and an event that stands for itself has none."""
+    server.events = [event(event="login_failed", sub="", reason="unknown_login", count=20), event(1, count=1)]
+    refused, single = [line.split() for line in run().stdout.splitlines()[1:]]
+    assert refused[1:] == ["login_failed", "cli_app", "192.0.2.7", "20", "unknown_login"]
+    assert single[-1] == "192.0.2.7"
 
 
 def test_narrow_terminal_keeps_time_event_and_subject(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:

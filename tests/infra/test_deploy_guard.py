@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,7 @@ from botocore.exceptions import ClientError
 from infra.packaging import architecture, samconfig, update
 from infra.packaging import template as source
 from infra.packaging.parameters import PARAMETERS, Effect
-from infra.packaging.samconfig import BadConfig
+from infra.packaging.samconfig import BadConfig, Config
 from infra.packaging.update import Policy, Running, Unknown, Update
 
 DEFAULT = "https://a1.execute-api.eu-north-1.amazonaws.com/live"
@@ -157,12 +158,16 @@ def test_policy_is_read_from_what_the_function_shows() -> None:
 # ---- What AWS answers ------------------------------------------------------------------------------------------------
 
 
+LIMITS = ("ConcurrentExecutions", "UnreservedConcurrentExecutions")
+
+
 class Aws:
     """The two services that are asked, with one answer each."""
 
-    def __init__(self, stack: Any = None, answer: Any = None) -> None:
+    def __init__(self, stack: Any = None, answer: Any = None, quota: tuple[int, int] | None = None) -> None:
         self.stack = stack
         self.answer = answer
+        self.quota = quota
         self.invoked: list[dict[str, Any]] = []
 
     def client(self, _: str) -> Aws:
@@ -174,6 +179,12 @@ class Aws:
         if self.stack is None:
             raise ClientError({"Error": {"Code": "ValidationError", "Message": "It does not exist."}}, "DescribeStacks")
         return {"Stacks": [self.stack]}
+
+    def get_account_settings(self) -> Any:
+        """Return how many functions the account may run, and how many are not reserved, or the error of no right."""
+        if self.quota is None:
+            raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "GetAccountSettings")
+        return {"AccountLimit": dict(zip(LIMITS, self.quota, strict=True))}
 
     def invoke(self, **request: Any) -> Any:
         """Return the answer of the function."""
@@ -234,6 +245,80 @@ def test_stack_without_the_function_cannot_be_asked() -> None:
     """The message says what to do about it."""
     with pytest.raises(Unknown, match="deploy this release without the change first"):
         update.asked(Aws(), Running())
+
+
+# ---- The quota of the account ----------------------------------------------------------------------------------------
+
+HASHING = 8
+"""Functions that hash."""
+
+
+def guarded(aws: Aws, **parameters: str) -> tuple[list[str], list[str]]:
+    """Return what is refused and what is proposed to a stack that gets these parameters."""
+    running = update.running(aws, "auth") or Running()
+    found = update.of_quota(Update.to(running, parameters, DEFAULTS), HASHING, aws)
+    return found.refusals, found.proposals
+
+
+@pytest.mark.parametrize(
+    ("quota", "proposed"),
+    [
+        ((1000, 1000), "HashingConcurrency=50:"),
+        ((1000, 500), "HashingConcurrency=25:"),
+        ((200, 200), "HashingConcurrency=6:"),
+        ((10_000, 10_000), "HashingConcurrency=50:"),
+        ((10, 10), "too few"),
+        ((1000, 100), "too few"),
+    ],
+)
+@pytest.mark.parametrize("stack", [None, described(HashingConcurrency="0")], ids=["first", "running"])
+def test_stack_without_a_reservation_gets_a_proposal(stack: Any, quota: tuple[int, int], proposed: str) -> None:
+    """Half of what can be reserved stays free. A small account deploys all the same."""
+    refusals, [proposal] = guarded(Aws(stack, quota=quota))
+    assert (refusals, proposed in proposal) == ([], True)
+
+
+def test_proposal_is_accepted_when_it_is_taken() -> None:
+    """The quota holds what is proposed for it."""
+    for total in range(100, 1200, 50):
+        aws = Aws(quota=(total, total))
+        _, [proposal] = guarded(aws)
+        if named := re.search(r"HashingConcurrency=(\d+)", proposal):
+            assert guarded(aws, HashingConcurrency=named[1]) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("before", "wanted", "unreserved", "refused"),
+    [
+        ("0", "112", 1000, False),
+        ("0", "113", 1000, True),
+        ("0", "1", 10, True),
+        ("50", "112", 600, False),  # its 400 are reserved already
+        ("50", "113", 600, True),
+        ("50", "50", 90, False),
+        ("50", "20", 90, False),
+    ],
+)
+def test_reservation_that_the_quota_does_not_hold_is_refused(
+    before: str, wanted: str, unreserved: int, *, refused: bool
+) -> None:
+    """The deployment would fail after minutes. What the stack has reserved already counts for it."""
+    aws = Aws(described(HashingConcurrency=before), quota=(1000, unreserved))
+    refusals, proposals = guarded(aws, HashingConcurrency=wanted)
+    assert ([each.partition(":")[0] for each in refusals], proposals) == (["HashingConcurrency"] * refused, [])
+
+
+def test_quota_that_cannot_be_read_keeps_nothing_from_being_deployed() -> None:
+    """The right to read it is not needed for a deployment."""
+    assert guarded(Aws(), HashingConcurrency="50") == ([], [])
+    refusals, [proposal] = guarded(Aws())
+    assert (refusals, "the quota is unknown" in proposal) == ([], True)
+
+
+def test_quota_is_shared_among_the_functions_that_hash_in_the_template() -> None:
+    """A first deployment is checked too, before anything is built."""
+    found = update.check(Config("auth", "eu-north-1", "", {"HashingConcurrency": "9"}), Aws(quota=(150, 150)))  # type: ignore[arg-type]
+    assert [f"for each of {HASHING} functions" in reason for reason in found.refusals] == [True]
 
 
 # ---- samconfig.toml and the architecture -----------------------------------------------------------------------------

@@ -239,6 +239,7 @@ OTHER = {
     "IssuerDomain": "auth.example.com",
     "ManageApiLogging": "false",
     "RotationDays": "7",
+    "WafAddressLimit": "300",
 }
 
 

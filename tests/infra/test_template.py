@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ import pytest
 
 from infra.packaging import template as source
 from infra.packaging.template import Template
+from tests import pages
 from tests.infra.flaws import Flaw, Rule, add_function, event, flawed, plant, variables
+from tests.pages import ROOT
 
 FUNCTIONS = Path(__file__).resolve().parents[2] / "functions"
 AUTHORIZERS = {"NONE", "Bearer", "ApiKey"}
@@ -229,6 +232,75 @@ def test_authorizer_knows_no_resource(template: Template) -> None:
         "LATCHKEY_JWKS_MAX_AGE": {"Ref": "JwksMaxAgeSeconds"},
         "LATCHKEY_HS256_SECRET": "",
     }
+
+
+BUDGETS = {"POST /v1/user": (20, 40), "POST /v1/auth/login": (50, 100), "POST /v1/auth/refresh": (300, 600)}
+"""Requests a second and at one moment, by the first path of routes that have aliases."""
+
+
+def limits(template: Template) -> dict[str, tuple[int, int]]:
+    """Return rate and burst of the routes that have limits of their own."""
+    return {
+        f"{each['HttpMethod']} {each['ResourcePath'][1:].replace('~1', '/')}": (
+            each["ThrottlingRateLimit"],
+            each["ThrottlingBurstLimit"],
+        )
+        for each in api(template)["MethodSettings"]
+        if each["ResourcePath"] != "/*"
+    }
+
+
+def families() -> dict[str, list[str]]:
+    """Return each route that the documentation lists with aliases, and the aliases."""
+    rows = pages.tables(ROOT / "docs" / "api.md", "route | also as")
+    found = [[name for column in row[:2] for name in pages.codes(column)] for row in rows]
+    return {paths[0]: paths for paths in found if len(paths) > 1}
+
+
+def test_route_and_its_aliases_share_one_budget(template: Template) -> None:
+    """API Gateway counts each path apart, so the limits of all paths of a route add up to what the route may use."""
+    own = limits(template)
+    shared = {first: paths for first, paths in families().items() if {*paths} & own.keys()}
+    sums = {
+        first: tuple(sum(each) for each in zip(*(own[path] for path in paths), strict=True))
+        for first, paths in shared.items()
+    }
+    assert sums == BUDGETS
+    assert all(own[first] == max(own[path] for path in paths) for first, paths in shared.items())
+
+
+def rate_rules() -> dict[str, Any]:
+    """Return the rules of the web ACL."""
+    acl = source.load("LimitsAddresses")["Resources"]["WebAcl"]["Properties"]
+    return {rule["Name"]: rule for rule in acl["Rules"]}
+
+
+def test_firewall_counts_attempts_under_each_path(template: Template) -> None:
+    """Each POST with a low limit counts for its address, in front of the stage or not, and no other request does."""
+    statement = rate_rules()["attempts"]["Statement"]["RateBasedStatement"]
+    method, path = statement["ScopeDownStatement"]["AndStatement"]["Statements"]
+    assert method["ByteMatchStatement"]["SearchString"] == "POST"
+    pattern = re.compile(path["RegexMatchStatement"]["RegexString"])
+    assert path["RegexMatchStatement"]["TextTransformations"] == [{"Priority": 0, "Type": "URL_DECODE"}]
+    posts = {route.path for route in source.routes(template) if route.method == "POST"}
+    costly = {name.removeprefix("POST ") for name, (rate, _) in limits(template).items() if rate < 100}
+    sent = {path: re.sub(r"\{\w+\}", "x-1_2", path) for path in posts}
+    for form in ("{}", "/live{}", "/live{}/"):
+        assert {path for path in posts if pattern.search(form.format(sent[path]))} == costly & posts
+
+
+def test_firewall_has_rules_for_each_address_alone(template: Template) -> None:
+    """Both reject with 429. It keeps no samples of requests, which hold tokens, and exists only with its parameter."""
+    rules = rate_rules()
+    limit = {name: rule["Statement"]["RateBasedStatement"]["Limit"] for name, rule in rules.items()}
+    assert limit == {"attempts": {"Ref": "WafAddressLimit"}, "requests": 10_000}
+    for rule in rules.values():
+        assert rule["Statement"]["RateBasedStatement"]["AggregateKeyType"] == "IP"
+        assert rule["Action"]["Block"]["CustomResponse"]["ResponseCode"] == 429
+        assert rule["VisibilityConfig"]["SampledRequestsEnabled"] is False
+    resources = template["Resources"]
+    assert {resources[name]["Condition"] for name in ("WebAcl", "WebAclAssociation")} == {"LimitsAddresses"}
+    assert template["Parameters"]["WafAddressLimit"]["Default"] == 0
 
 
 def test_hashing_cannot_starve_the_rest() -> None:

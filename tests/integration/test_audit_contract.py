@@ -57,6 +57,14 @@ def test_an_event_is_found_both_ways_with_all_that_is_known(empty_store: Store) 
     assert everything(of_day(empty_store), 9) == everything(of(empty_store, event.sub), 9) == [event]
 
 
+def test_a_number_of_refusals_is_kept_with_their_event(empty_store: Store) -> None:
+    """The same number written again is the same number, and one of another delivery is another event."""
+    refused = RecordedEvent("1-a", NOW * 1000, "login_failed", NOW + 600, reason="unknown_login", count=20)
+    empty_store.record_events([refused])
+    empty_store.record_events([refused, replace(refused, event_id="2-a", count=3)])
+    assert [event.count for event in everything(of_day(empty_store), 9)] == [3, 20]
+
+
 def test_an_event_without_a_subject_is_found_by_its_day(empty_store: Store) -> None:
     """An unknown login has no subject; the members that are unknown come back empty."""
     event = RecordedEvent(samples.unique(""), NOW * 1000, "login_failed", NOW + 600)

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
 from latchkey.core.paging import Page
 
 _MILLISECONDS = 1000
+_MINUTE = 60 * _MILLISECONDS
+_DIGEST = 32
 _TIME_DIGITS = 13
 """Digits of the milliseconds since the epoch until the year 2286: the order as text is the order in time."""
+
+
+REFUSALS = frozenset({"login_failed", "login_throttled", "client_refused", "assertion_refused", "refresh_refused"})
+"""Events that strangers can cause without proving anything, as often as they send requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +42,8 @@ class RecordedEvent:
     """A security event that is kept until `expires_at`. Unlike every other time, `time` is in milliseconds.
 
     `event_id` is the log's own: the same line delivered twice is one event. `address` is that of the request which
-    caused it, an IPv6 one as its /64 network; empty where no request did.
+    caused it, an IPv6 one as its /64 network; empty where no request did. `count` is how many refusals alike it stands
+    for: it is then the first of them.
     """
 
     event_id: str
@@ -50,6 +58,7 @@ class RecordedEvent:
     request_id: str = ""
     address: str = ""
     partner_id: str = ""
+    count: int = 1
 
     @property
     def subject(self) -> str:
@@ -65,6 +74,32 @@ class RecordedEvent:
     def day(self) -> str:
         """The day it happened on, in UTC."""
         return day_of(self.position)
+
+
+def without_repeats(events: Iterable[RecordedEvent]) -> Iterator[RecordedEvent]:
+    """Yield the events of one delivery, in which anonymous refusals that are alike are one event with their number.
+
+    So a flood writes one item for each address, kind and minute. The id of such an event begins with the id of the
+    delivery's first event: the same delivery makes the same events again, and those of two deliveries add up.
+    """
+    first_id = ""
+    repeats: dict[tuple[int, str, str, str, str, str], RecordedEvent] = {}
+    for event in events:
+        first_id = first_id or event.event_id
+        if not _is_anonymous_refusal(event):
+            yield event
+            continue
+        alike = (event.time // _MINUTE, event.address, event.name, event.reason, event.client_id, event.partner_id)
+        first = repeats.get(alike)
+        repeats[alike] = replace(first, count=first.count + 1) if first else event
+    for kind, event in repeats.items():
+        digest = hashlib.sha256(repr(kind).encode()).hexdigest()[:_DIGEST]
+        yield replace(event, event_id=f"{first_id}-{digest}")
+
+
+def _is_anonymous_refusal(event: RecordedEvent) -> bool:
+    """Say whether the caller has proven nothing, and no account is concerned whose limits would bound the number."""
+    return event.name in REFUSALS and not event.sub
 
 
 def day_of(position: str) -> str:

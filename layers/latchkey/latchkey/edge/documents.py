@@ -44,14 +44,13 @@ def export(  # noqa: PLR0913 - as many as is kept of an account
 ) -> dict[str, Any]:
     """Return everything that is kept of an account and may be shown to its owner: no hash, no code, no token.
 
-    Events do not name the operator who caused them: that is another person's data.
+    An event that an operator caused has no operator, request or address: that is another person's data.
     """
-    own = [{name: value for name, value in event(each).items() if name != "actor"} for each in events]
     return {
         "account": profile(user, registry) | {"source": user.source},
         "sessions": [session(each, current=current) | {"auth_time": each.auth_time} for each in sessions],
         "links": [link(each) for each in links],
-        "events": own,
+        "events": [_own_event(each) for each in events],
     }
 
 
@@ -68,7 +67,14 @@ def event(recorded: RecordedEvent) -> dict[str, Any]:
         "request_id": recorded.request_id,
         "address": recorded.address,
         "partner_id": recorded.partner_id,
+        "count": recorded.count,
     }
+
+
+def _own_event(recorded: RecordedEvent) -> dict[str, Any]:
+    """Return a security event as the owner of the account sees it, who may be an operator too."""
+    theirs = {"actor"} if recorded.actor in {"", recorded.sub} else {"actor", "request_id", "address"}
+    return {name: value for name, value in event(recorded).items() if name not in theirs}
 
 
 def session(live: Session, *, current: str) -> dict[str, Any]:

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from latchkey.core.errors import Errors, ServiceError
+from latchkey.core.events import Event
 from latchkey.core.grants.sessions import require_live_app, require_live_client, require_live_session
 from latchkey.core.roles.roles import Operator
 from latchkey.core.roles.scopes import Rights
 from latchkey.edge import bootstrap
 from latchkey.edge.callers import Caller, require_caller, require_user
-from latchkey.edge.http import Request
+from latchkey.edge.http import Handler, Request, Response
+from latchkey.edge.telemetry import LogJournal
 
 
 def require_person(request: Request, *, permissions: tuple[str, ...]) -> Caller:
@@ -37,6 +39,30 @@ def require_permission(request: Request, *, permission: str) -> Operator:
     operator = _person(caller, request.now) if caller.is_person else _machine(caller, request.now)
     _require((permission,), operator.permissions)
     return operator
+
+
+def journaled(handler: Handler) -> Handler:
+    """Return the handler of an operator's route, which also records each caller that it refuses for a permission.
+
+    It refuses some callers at once, and others when it knows what their request would give.
+    """
+
+    def handle(request: Request) -> Response:
+        try:
+            return handler(request)
+        except ServiceError as error:
+            if error.error is Errors.FORBIDDEN:
+                record_forbidden(request, error.private)
+            raise
+
+    return handle
+
+
+def record_forbidden(request: Request, why: str) -> None:
+    """Record that a caller lacked a permission. `why` names it, and nothing that the caller has sent."""
+    caller = require_caller(request)
+    reason = f"{request.method} {request.path}: {why}"
+    LogJournal().record(Event("forbidden", caller.sub, caller.sid, caller.client_id, reason))
 
 
 def _person(caller: Caller, now: int) -> Operator:

@@ -136,7 +136,15 @@ def _checked(function: Callable[..., Response], needs: Need) -> Handler:
     if needs is PUBLIC:
         return function
     check = _check(needs)
-    return lambda request: function(request, check(request))
+
+    def checked(request: Request) -> Response:
+        return function(request, check(request))
+
+    if isinstance(needs, str):
+        from latchkey.edge import operators  # which builds services that others do not need
+
+        return operators.journaled(checked)
+    return checked
 
 
 def _check(needs: Need) -> Callable[[Request], Caller | Operator]:

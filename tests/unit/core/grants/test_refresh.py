@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import fields, replace
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from latchkey.core.errors import Errors, ServiceError
+from latchkey.core.events import Event
 from latchkey.core.grants.issuing import TokenAnswer
 from latchkey.core.grants.refresh import RefreshRequest
 from latchkey.core.grants.repeats import RULE
@@ -242,6 +244,19 @@ def test_a_forged_token_changes_nothing(world: World, first: TokenAnswer) -> Non
     forged = replace(first, refresh_token=first.refresh_token[:-4] + "AAAA")
     refused(world, forged, now=NOW)
     assert generation(world, world.refresh(second, now=NOW)) == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [(lambda text: text[:-4] + "AAAA", "mac is wrong"), (lambda text: "lk1" + text[3:], "malformed")],
+)
+def test_a_token_that_no_key_has_signed_is_recorded_without_a_subject(
+    world: World, first: TokenAnswer, change: Callable[[str], str], reason: str
+) -> None:
+    """The text may name anyone, so the event names no one. It is no sign that a key has leaked."""
+    refused(world, replace(first, refresh_token=change(first.refresh_token)), now=NOW)
+    assert world.journal.events[-1] == Event("refresh_refused", reason=reason)
+    assert "refresh_forged" not in world.journal.names()
 
 
 def test_an_idle_session_ends(world: World, first: TokenAnswer) -> None:
