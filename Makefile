@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test bench-import bench-hashes bench-refresh check proof sbom format lock build prerequisites \
+.PHONY: help run sam-local test bench-import bench-hashes bench-refresh check proof sbom format lock build prerequisites \
 	deploy clean
 
 # The first Python on the path that is new enough; PYTHON=… overrides it.
@@ -19,6 +19,14 @@ help: ## List the commands
 # PORT, HOST, ISSUER, KEY, LIMITS, ADMIN and DATA reach it as environment: `make run PORT=9000`.
 run: .venv/.installed ## Run the whole service on this machine
 	@exec $(PY) -m infra.local
+
+# PORT, IMAGE and OPTIONS reach it as environment. It asks for Docker before minutes are spent on the SAM CLI.
+sam-local: prerequisites .venv/.installed ## Run it by sam local, in AWS's image of Lambda; needs Docker
+	@$(PY) -m infra.sam_local --check >/dev/null
+	@$(MAKE) --no-print-directory .venv-sam/.installed
+	@architecture=$$($(PY) -m infra.sam_local --check) && ARCHITECTURE=$$architecture \
+	  $(SAM) build --build-dir .aws-sam/local --parameter-overrides "Architecture=$$architecture" >/dev/null
+	@exec $(PY) -m infra.sam_local
 
 test: .venv/.installed ## Run all tests
 	@HYPOTHESIS_PROFILE=$${HYPOTHESIS_PROFILE:-thorough} $(PY) -m pytest --numprocesses auto --dist loadfile

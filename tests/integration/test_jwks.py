@@ -390,6 +390,22 @@ def test_https_and_this_machine_are_asked(uri: str, clock: Clock) -> None:
     RemoteKeys(uri, clock)
 
 
+@pytest.mark.parametrize("host", ["172.17.0.1", "192.168.65.254", "host.docker.internal"])
+def test_a_container_of_sam_local_asks_the_machine_that_runs_it(host: str, clock: Clock) -> None:
+    """SAM starts functions in containers, which reach this machine by a private address, and only they may."""
+    uri = f"http://{host}:8090/.well-known/jwks.json"
+    RemoteKeys(uri, clock, sam_local=True)
+    with pytest.raises(ValueError, match="https"):
+        RemoteKeys(uri, clock)
+
+
+@pytest.mark.parametrize("host", ["issuer.example", "198.51.100.7", "8.8.8.8", "172.17.0.1.issuer.example"])
+def test_a_container_of_sam_local_asks_no_one_else_over_http(host: str, clock: Clock) -> None:
+    """Elsewhere keys need https there too."""
+    with pytest.raises(ValueError, match="https"):
+        RemoteKeys(f"http://{host}/", clock, sam_local=True)
+
+
 def test_a_certificate_must_be_trusted(issuer: Issuer, clock: Clock) -> None:
     """A server without a trusted certificate provides no keys."""
     with pytest.raises(KeysUnavailable, match="SSL"):

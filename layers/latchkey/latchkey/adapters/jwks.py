@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from http.client import HTTPConnection, HTTPSConnection
+from ipaddress import ip_address
 from threading import Lock
 from typing import Generic, NamedTuple, TypeVar
 from urllib.parse import SplitResult, urlsplit
@@ -23,6 +24,9 @@ UNKNOWN_KID_PAUSE = 10
 """Seconds in which unknown `kid`s, however many, cause one fetch."""
 
 _PATIENCE = Patience(fresh=300, stale=LAST_GOOD, pause=UNKNOWN_KID_PAUSE, pause_empty=1)
+DOCKER_HOST = "host.docker.internal"
+"""The name by which Docker's containers reach the machine that runs them."""
+
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 K = TypeVar("K")
@@ -96,19 +100,22 @@ class TrustedKey(NamedTuple):
 class RemoteKeys(KeyCache[TrustedKey]):
     """The keys of an issuer's JWKS. `timeout` is in seconds, for the name, the connection and the answer together.
 
-    Only https, or plain http to this machine; no redirect, no proxy; `ValueError` otherwise.
+    Only https, or plain http to this machine; no redirect, no proxy; `ValueError` otherwise. In a container of
+    `sam_local`, this machine has a private address.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - as many as a fetch has limits
         self,
         jwks_uri: str,
         clock: Callable[[], float],
         max_age: float = 300,
         timeout: float = 2,
         max_bytes: int = 65_536,
+        *,
+        sam_local: bool = False,
     ) -> None:
         super().__init__(self._read, clock, max_age)
-        self._uri = _checked(jwks_uri)
+        self._uri = _checked(jwks_uri, sam_local=sam_local)
         self._timeout = timeout
         self._max_bytes = max_bytes
 
@@ -121,11 +128,21 @@ def document_at(uri: str, timeout: float, max_bytes: int) -> Mapping[str, object
     return within(timeout, lambda line: _document(_fetch(_checked(uri), timeout, max_bytes, line)))
 
 
-def _checked(jwks_uri: str) -> SplitResult:
+def _checked(jwks_uri: str, *, sam_local: bool = False) -> SplitResult:
     uri = urlsplit(jwks_uri)
-    if uri.hostname and (uri.scheme == "https" or (uri.scheme == "http" and uri.hostname in _LOOPBACK)):
+    host = uri.hostname or ""
+    here = host in _LOOPBACK or (sam_local and _is_host_of_containers(host))
+    if host and (uri.scheme == "https" or (uri.scheme == "http" and here)):
         return uri
     raise ValueError("the address of a JWKS is https, or http on this machine")
+
+
+def _is_host_of_containers(host: str) -> bool:
+    """Say whether a name or an address is one by which a container reaches the machine that runs it."""
+    try:
+        return host == DOCKER_HOST or ip_address(host).is_private
+    except ValueError:
+        return False
 
 
 def _fetch(uri: SplitResult, timeout: float, max_bytes: int, line: Line) -> bytes:
