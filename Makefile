@@ -22,10 +22,8 @@ run: .venv/.installed ## Run the whole service on this machine
 
 # PORT, IMAGE and OPTIONS reach it as environment. It asks for Docker before minutes are spent on the SAM CLI.
 sam-local: prerequisites .venv/.installed ## Run it by sam local, in AWS's image of Lambda; needs Docker
-	@$(PY) -m infra.sam_local --check >/dev/null
+	@$(PY) -m infra.sam_local --check
 	@$(MAKE) --no-print-directory .venv-sam/.installed
-	@architecture=$$($(PY) -m infra.sam_local --check) && ARCHITECTURE=$$architecture \
-	  $(SAM) build --build-dir .aws-sam/local --parameter-overrides "Architecture=$$architecture" >/dev/null
 	@exec $(PY) -m infra.sam_local
 
 test: .venv/.installed ## Run all tests

@@ -22,12 +22,12 @@ class Send(Protocol):
         """Return the answer to a route such as `POST /v1/auth/login`."""
 
 
-def tell(send: Send, admin: Mapping[str, str], issuer: str) -> None:
-    """Live through the story, and assert each step."""
+def tell(send: Send, admin: Mapping[str, str], issuer: str, *, refused: int = 401) -> None:
+    """Live through the story, and assert each step. `refused` is the status of a token that is not valid."""
     assert send("POST /v1/user", ANN).status == 201
     tokens = _tokens(send("POST /v1/auth/login", ANN))
     assert send("GET /v1/auth/me", token=tokens["access_token"]).json["login"] == ANN["login"]
-    assert send("GET /v1/auth/me", token=_spoilt(tokens["access_token"])).status in {401, 403}
+    assert send("GET /v1/auth/me", token=_spoilt(tokens["access_token"])).status == refused
     renewed = _tokens(send("POST /v1/auth/refresh", {"refresh_token": tokens["refresh_token"]}))
     assert send("GET /.well-known/openid-configuration").json["issuer"] == issuer
     _rotate(send, admin)

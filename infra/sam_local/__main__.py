@@ -29,8 +29,8 @@ Data         in memory only: lost at the end
 
 Different from AWS:
   - Every role may do everything: `make run` and AWS refuse what template.yaml does not allow.
-  - SAM caches no answer of an authorizer, has no throttling, and words its own errors (401, 403, 404) itself.
-  - The mailer, the audit writer and the schedule of the rotation run in the twin, and not in containers.
+  - SAM makes 502 of an invalid token, caches no answer of the authorizer, words its own errors and never throttles.
+  - The mailer runs in the twin. The audit log misses what happens in containers, and nothing runs on a schedule.
 
 Ctrl-C stops it.
 """
@@ -43,7 +43,7 @@ def main(
     ] = "",
     options: Annotated[str, typer.Option(envvar="OPTIONS", help="More options of `sam local start-api`.")] = "",
     *,
-    check: Annotated[bool, typer.Option("--check", help="Print the architecture to build for, and stop.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Only ask whether a Docker server answers.")] = False,
 ) -> None:
     """Serve the API by `sam local start-api`: each function in a container of AWS's image, all data in the twin."""
     try:
@@ -51,15 +51,27 @@ def main(
     except NoDocker as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
-    if check:
-        typer.echo(architecture())
-        return
-    raise typer.Exit(_serve(port, reach(), _start_api(port, image, options)))
+    if not check:
+        _build()
+        raise typer.Exit(_serve(port, reach(), _start_api(port, image, options)))
 
 
 def architecture() -> str:
     """Return the architecture of this machine, as the template calls it. A container of another one would be slow."""
     return "arm64" if platform.machine() in {"arm64", "aarch64"} else "x86_64"
+
+
+def _build() -> None:
+    """Build for the processor of this machine, apart from what is deployed. Stop where it fails."""
+    from infra.sam_local.settings import BUILT
+
+    typer.echo("Building for this machine, as for Lambda …")
+    command = [str(SAM), "build", "--build-dir", str(BUILT), "--parameter-overrides", f"Architecture={architecture()}"]
+    environment = os.environ | {"SAM_CLI_TELEMETRY": "0", "ARCHITECTURE": architecture()}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        typer.echo(done.stderr, err=True)
+        raise typer.Exit(1)
 
 
 def _start_api(port: int, image: str, options: str) -> list[str]:
