@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import os
-import platform
 import shlex
 import signal
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from infra.sam_local.build import SAM, architecture, build
 from infra.sam_local.docker import NoDocker, Reach, reach, require_server
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-SAM = Path(".venv-sam/bin/sam")
 _SCREEN = """
 Latchkey will answer at {api}, by sam local. The first request to each function takes seconds.
 
@@ -52,26 +50,9 @@ def main(
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
     if not check:
-        _build()
+        typer.echo("Building for this machine, as for Lambda …")
+        build()
         raise typer.Exit(_serve(port, reach(), _start_api(port, image, options)))
-
-
-def architecture() -> str:
-    """Return the architecture of this machine, as the template calls it. A container of another one would be slow."""
-    return "arm64" if platform.machine() in {"arm64", "aarch64"} else "x86_64"
-
-
-def _build() -> None:
-    """Build for the processor of this machine, apart from what is deployed. Stop where it fails."""
-    from infra.sam_local.settings import BUILT
-
-    typer.echo("Building for this machine, as for Lambda …")
-    command = [str(SAM), "build", "--build-dir", str(BUILT), "--parameter-overrides", f"Architecture={architecture()}"]
-    environment = os.environ | {"SAM_CLI_TELEMETRY": "0", "ARCHITECTURE": architecture()}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode:
-        typer.echo(done.stderr, err=True)
-        raise typer.Exit(1)
 
 
 def _start_api(port: int, image: str, options: str) -> list[str]:

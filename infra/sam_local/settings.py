@@ -7,18 +7,15 @@ no endpoint, so a copy of the built one does.
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from samtranslator.yaml_helper import yaml_parse
 
 from infra.local.aws_over_http import PREFIX
+from infra.sam_local.build import BUILT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-BUILT = Path(".aws-sam/local")
-"""What `make sam-local` builds. `sam deploy` does not look here."""
 
 TEMPLATE, ENVIRONMENT = BUILT / "sam-local.json", BUILT / "env.json"
 

@@ -16,6 +16,7 @@ import pytest
 
 from infra.packaging import template
 from infra.sam_local import settings
+from infra.sam_local.build import BUILT
 from tests import sign_in_story
 from tests.e2e.client import START_LIMIT, launch
 from tests.lambda_fixture import events
@@ -111,8 +112,8 @@ def sam_local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SamLocal]:
     folder = tmp_path_factory.mktemp("sam-local")
     command(folder / "bin/docker", DOCKER)
     command(folder / ".venv-sam/bin/sam", SAM)
-    (folder / settings.BUILT).mkdir(parents=True)
-    (folder / settings.BUILT / "template.yaml").write_text(template.PATH.read_text())
+    (folder / BUILT).mkdir(parents=True)
+    (folder / BUILT / "template.yaml").write_text(template.PATH.read_text())
     path = f"{folder / 'bin'}:{os.environ['PATH']}"
     process = launch(folder, "infra.sam_local", PORT="3000", PATH=path)
     try:
