@@ -84,7 +84,7 @@ def test_the_operators_day(twin: RunningTwin) -> None:
     operator = Operator(twin)
     assert ("admin" in twin.dev, "There is no admin yet" in twin.output()) == (False, True)
     initial = ("--local", "init-admin", "--password-stdin", "--login")
-    assert "privacy" in operator.types(*initial, BOSS, typed=PASSWORD)
+    assert "admin, user" in operator.types(*initial, BOSS, typed=PASSWORD)  # the role admin holds the rest
     assert "admin_exists" in operator.types(*initial, "eve@example.com", typed=PASSWORD, code=1)
 
     made = operator.does("user", "create", ANN, "--name", "Ann", typed=f"{ANNS_PASSWORD}\n{ANNS_PASSWORD}\n")

@@ -17,7 +17,7 @@ AUTHORIZERS = {"NONE", "Bearer", "ApiKey"}
 HASHING = {"register", "confirm", "transfer", "login", "password", "email", "erase", "links"}
 COSTLY = (HASHING - {"transfer"}) | {"refresh", "token", "validate", "recover"}
 
-WITHOUT_EVENTS = {"authorizer", "key_authorizer", "audit_writer"}
+WITHOUT_EVENTS = {"authorizer", "audit_writer"}
 """They record no event, so no line of theirs may reach the audit log."""
 
 

@@ -20,7 +20,7 @@ from latchkey.signing.keys import Algorithm
 from latchkey.signing.names import Name
 from latchkey.signing.policy import SigningPolicy
 from tests.unit.signing import key_life
-from tests.unit.signing.key_life import DAY, ISSUERS, KeyLife
+from tests.unit.signing.key_life import DAY, ISSUERS, TTLS, KeyLife
 
 AT_LENGTH = settings(max_examples=40, stateful_step_count=30, deadline=None)
 # Always the same worlds, so that a flaw is noticed in every run or in none; what exactly went wrong need not be short.
@@ -240,12 +240,12 @@ def a_rotation_dies(life: KeyLife) -> None:
     life.wait(2 * DAY)
 
 
-def tokens_become_shorter(life: KeyLife) -> None:
-    """Rotate soon after access tokens and sessions were given shorter lives, and again when those are over."""
+def tokens_become_shorter(life: KeyLife, until: int = 7200) -> None:
+    """Rotate soon after access tokens and sessions were given shorter lives, and again `until` seconds later."""
     life.wait(200)
     life.change_lifetimes((60, 3600), AT_ONCE, "")
     life.rotate(AT_ONCE, "")
-    life.wait(7200)
+    life.wait(until)
     life.rotate(AT_ONCE, "")
 
 
@@ -264,7 +264,7 @@ def a_longer_life_before_a_move(life: KeyLife, caches: Caches | None = None) -> 
     life.wait(2 * DAY)
     life.move_issuer(OTHER, AT_ONCE, "")
     life.wait(life.caches.publish_lead - 1)
-    life.change_lifetimes((DAY, DAY), AT_ONCE, "")
+    life.change_lifetimes((LONGEST, DAY), AT_ONCE, "")
     life.wait(2 * DAY)
 
 
@@ -289,6 +289,9 @@ def a_slow_change_back(life: KeyLife) -> None:
 
 
 Moves = Callable[[KeyLife], None]
+LONGEST = TTLS[-1]
+"""Seconds that an access token can live."""
+
 AT_ONCE, AT_THE_LAST_MOMENT = (0.0, 0.0), (0.0, 1.0)
 ISSUER, OTHER, _ = ISSUERS
 
@@ -299,7 +302,7 @@ RARE_FLAWS: dict[str, tuple[Plant, Moves]] = {
     "an end is announced": (lambda patch: patch.setattr(key_life, "announcement", with_an_end), a_rotation_dies),
     "the longest token is forgotten": (
         lambda patch: patch.setattr(key_set, "_signing_for", longest_token_forgotten),
-        tokens_become_shorter,
+        lambda life: tokens_become_shorter(life, LONGEST - 600),  # while the longest tokens still live
     ),
     "refresh keys without their past": (
         lambda patch: patch.setattr(policy, "_rotate_refresh_keys", refresh_keys_without_their_past),
@@ -325,7 +328,7 @@ RARE_FLAWS: dict[str, tuple[Plant, Moves]] = {
 def live(moves: Moves) -> None:
     """Lead a world through these moves."""
     life = KeyLife()
-    life.begin(Caches(), Algorithm.EdDSA, DAY)
+    life.begin(Caches(), Algorithm.EdDSA, LONGEST)
     moves(life)
 
 

@@ -98,7 +98,8 @@ def test_second_login_stays_when_the_first_one_moves(store: Store) -> None:
     user = two_logins(store)
     code = samples.code(purpose=CodePurpose.CHANGE_EMAIL)
     store.save_code(code)
-    assert not store.change_login(samples.new_login(user, user.username, code))
+    with refuses(Errors.USER_EXISTS):
+        store.change_login(samples.new_login(user, user.username, code))
     move = samples.new_login(user, code=code)
     assert store.change_login(move)
     moved = replace(samples.credential(user), login=move.login)

@@ -96,10 +96,14 @@ def token_request(request: Request) -> TokenRequest:
 
 
 def grant(asked: TokenRequest, *, now: int) -> TokenAnswer | PartnerAnswer:
-    """Answer the request of a client. A request that names none is that of the first-party app, which has no secret."""
+    """Answer the request of a client.
+
+    A refresh or an assertion without a client is the first-party app's, which has no secret.
+    """
     if asked.grant_type == Grant.REFRESH_TOKEN:
         return _refreshed(asked, now)
-    client = bootstrap.clients().authenticate(asked.client_id or FIRST_PARTY_CLIENT, asked.client_secret, now=now)
+    client_id = asked.client_id or (FIRST_PARTY_CLIENT if asked.grant_type == Grant.JWT_BEARER else "")
+    client = bootstrap.clients().authenticate(client_id, asked.client_secret, now=now)
     if asked.grant_type == Grant.CLIENT_CREDENTIALS:
         return machine_grants().client_credentials(client, asked.scope, now=now)
     exchange = Exchange(asked.assertion, asked.address, client, asked.issuer_id, asked.scope)

@@ -293,6 +293,8 @@ def test_first_party_client_is_an_admins(world: OperatorWorld) -> None:
         lambda: world.client_admin.delete(team, app.client_id),
         lambda: world.client_admin.change(team, other.client_id, ClientChanges(first_party=True)),
         lambda: world.client_admin.change(team, app.client_id, ClientChanges(first_party=False)),
+        lambda: world.client_admin.change(team, "cli_app", ClientChanges(redirect_uris=("https://eve.example/",))),
+        lambda: world.client_admin.create(team, NewClient(ClientKind.PUBLIC, "Eve", first_party=True), now=NOW),
         lambda: world.key_admin.create(team, NewApiKey(app.client_id, "n", (), ()), now=NOW),
         lambda: world.key_admin.rotate(team, key.key_id, 0, now=NOW),
     )
@@ -324,6 +326,19 @@ def test_key_above_an_operator_can_be_disabled_and_nothing_else(world: OperatorW
         lambda: world.key_admin.delete(team, key.key_id),
     )
     assert [refusal(act) for act in acts] == [{"signing:write"}] * 3
+
+
+def test_enabled_key_gives_all_that_it_has(world: OperatorWorld) -> None:
+    """To disable, rename or delete a key is free. To enable or rotate it, the operator must hold what it gives."""
+    team, owner = world.operator("api_keys:write"), world.client("web", scopes=("orders:read",))
+    key, _ = world.key_admin.create(world.boss(), NewApiKey(owner.client_id, "nightly"), now=NOW)
+    assert refusal(lambda: world.key_admin.rotate(team, key.key_id, 0, now=NOW)) == {"orders:read"}
+    world.key_admin.change(team, key.key_id, ApiKeyChanges(name="x", status=Status.DISABLED))
+    enable = ApiKeyChanges(status=Status.ACTIVE)
+    assert refusal(lambda: world.key_admin.change(team, key.key_id, enable)) == {"orders:read"}
+    holder = world.operator("api_keys:write", "orders:read")
+    assert world.key_admin.change(holder, key.key_id, enable).status is Status.ACTIVE
+    world.key_admin.delete(team, key.key_id)
 
 
 # ---- Partners ----
