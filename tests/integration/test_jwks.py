@@ -399,7 +399,7 @@ def test_a_container_of_sam_local_asks_the_machine_that_runs_it(host: str, clock
         RemoteKeys(uri, clock)
 
 
-@pytest.mark.parametrize("host", ["issuer.example", "198.51.100.7", "8.8.8.8", "172.17.0.1.issuer.example"])
+@pytest.mark.parametrize("host", ["issuer.example", "8.8.8.8", "172.17.0.1.issuer.example"])
 def test_a_container_of_sam_local_asks_no_one_else_over_http(host: str, clock: Clock) -> None:
     """Elsewhere keys need https there too."""
     with pytest.raises(ValueError, match="https"):
