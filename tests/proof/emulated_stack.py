@@ -58,7 +58,7 @@ class EmulatedStack:
         for folder in (path for path in BUILT.iterdir() if path.is_dir()):
             self.upload(folder.name, zipped(folder))
         self._change("create_stack")
-        self.keys_at = f"{self.address}{self._prefix}/.well-known/jwks.json"  # the API's own address is not in any DNS
+        self.keys_at = self._published_at
         self.update()
         self.rotate()
         answer = self.invoke("InitAdminFunction", operators_event(ADMIN))
@@ -68,6 +68,9 @@ class EmulatedStack:
         """Give the stack these parameters, and its present code."""
         self.parameters |= parameters
         self._change("update_stack")
+        if self.keys_at != self._published_at:  # unlike AWS, the emulator replaces an API whose definition changes
+            self.keys_at = self._published_at
+            self._change("update_stack")
         self.send("GET /.well-known/jwks.json")  # a cold start in the emulator takes longer than the authorizer waits
 
     def upload(self, name: str, archive: bytes) -> None:
@@ -114,6 +117,11 @@ class EmulatedStack:
         """Where the emulator serves the API."""
         [api] = self.client("apigateway").get_rest_apis()["items"]
         return f"/restapis/{api['id']}/live/_user_request_"
+
+    @property
+    def _published_at(self) -> str:
+        """The address of the keys in the emulator: the API's own address is not in any DNS."""
+        return f"{self.address}{self._prefix}/.well-known/jwks.json"
 
     @property
     def _described(self) -> Any:
