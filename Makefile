@@ -2,7 +2,8 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test bench-abuse bench-import bench-hashes bench-refresh check proof sbom format lock build prerequisites \
+.PHONY: help run sam-local test e2e-stack bench-abuse bench-import bench-hashes bench-refresh check proof sbom format lock \
+	build prerequisites \
 	deploy clean
 
 # The first Python on the path that is new enough; PYTHON=… overrides it.
@@ -17,11 +18,17 @@ unexport PIP_TARGET PIP_PREFIX PIP_ROOT PIP_PYTHON PIP_DRY_RUN PIP_CONSTRAINT PI
 PIP_INSTALL := -m pip --disable-pip-version-check --no-input install --quiet --no-deps
 
 help: ## List the commands
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 # PORT, HOST, ISSUER, KEY, LIMITS, ADMIN and DATA reach it as environment: `make run PORT=9000`.
 run: .venv/.installed ## Run the whole service on this machine
 	@exec $(PY) -m infra.local
+
+# PORT, IMAGE and OPTIONS reach it as environment. It asks for Docker before minutes are spent on the SAM CLI.
+sam-local: prerequisites .venv/.installed ## Run it by sam local, in AWS's image of Lambda; needs Docker
+	@$(PY) -m infra.sam_local --check
+	@$(MAKE) --no-print-directory .venv-sam/.installed
+	@exec $(PY) -m infra.sam_local
 
 test: .venv/.installed ## Run all tests
 	@HYPOTHESIS_PROFILE=$${HYPOTHESIS_PROFILE:-thorough} $(PY) -m pytest --numprocesses auto --dist loadfile
@@ -46,7 +53,10 @@ check: .venv/.installed ## Lint, types, template, locks
 	@$(PY) -m infra.packaging.locks --check
 	@$(PY) -m infra.packaging.tidiness
 
-proof: .venv/.installed .venv-sam/.installed .venv-proof/.installed ## Check what takes minutes: two builds, checkov
+e2e-stack: prerequisites .venv/.installed .venv-sam/.installed ## Deploy the built stack into an emulator, use and update it
+	@$(PY) -m pytest tests/proof/test_emulated_stack.py
+
+proof: .venv/.installed .venv-sam/.installed .venv-proof/.installed ## Check what takes minutes: builds, checkov, sam local
 	@$(PY) -m pytest tests/proof
 
 sbom: .venv/.installed ## List the packages that Lambda gets, as CycloneDX, in dist
