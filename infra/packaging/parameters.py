@@ -88,6 +88,7 @@ PARAMETERS: Mapping[str, Parameter] = {
     "HashingMemory": _live(),
     "HashingConcurrency": _live(),
     "DeletionProtection": _live(),
+    "KmsKeyArn": _live("on a running stack, change [the key's policy](#a-kms-key-of-your-own) first"),
     "LogLevel": _live(),
     "LogRetentionDays": _live(),
     "AuditRetentionDays": _live("for events from then on"),

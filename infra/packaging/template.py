@@ -58,6 +58,11 @@ _Loader.add_multi_constructor("!", _intrinsic)
 def load(*conditions: str) -> Template:
     """Return the template with every `!If` decided: these conditions hold, and no others do."""
     template: Template = yaml.load(PATH.read_text(), _Loader)  # noqa: S506 - a safe loader's child
+    return decided(template, *conditions)
+
+
+def decided(template: Template, *conditions: str) -> Template:
+    """Return a template with every `Fn::If` decided: these conditions hold, and no others do."""
     unknown = set(conditions) - set(template["Conditions"])
     if unknown:
         raise ValueError(f"template.yaml has no condition {', '.join(sorted(unknown))}")

@@ -257,6 +257,7 @@ CHANGES = {
     "HashingMemory": unseen("2048"),
     "HashingConcurrency": unseen("5"),
     "DeletionProtection": unseen("false"),
+    "KmsKeyArn": unseen("arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"),
     "LogLevel": unseen("DEBUG"),
     "LogRetentionDays": unseen("30"),
     "AuditRetentionDays": unseen("30"),

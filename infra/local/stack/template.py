@@ -64,7 +64,8 @@ def _source(text: str) -> Template:
     # The translator takes a third of a second to import. A start that finds its template in the cache does not need it.
     from samtranslator.yaml_helper import yaml_parse
 
-    source: Template = yaml_parse(text)
+    # As `sam build` writes it: the translator changes what it reads, so no two places may share what an alias names.
+    source: Template = json.loads(json.dumps(yaml_parse(text)))
     return source
 
 
