@@ -31,6 +31,8 @@ WITHOUT_A_KEY = {
 }
 """The rules that a stack breaks, too, unless it has a `KmsKeyArn`."""
 
+KEY = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+
 
 def unrecoverable(resources: dict[str, Any]) -> str:
     resources["Table"]["Properties"]["PointInTimeRecoverySpecification"] = {"PointInTimeRecoveryEnabled": False}
@@ -58,7 +60,9 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     folder = tmp_path_factory.mktemp("expanded")
     expanded = translate(source.PATH.read_text(), {})
     (folder / "template.json").write_text(json.dumps(source.decided(expanded)))
-    (folder / "own_key.json").write_text(json.dumps(source.decided(expanded, "HasKmsKey")))
+    with_key = source.decided(expanded, "HasKmsKey")
+    with_key["Parameters"] = with_key["Parameters"] | {"KmsKeyArn": {"Type": "String", "Default": KEY}}
+    (folder / "own_key.json").write_text(json.dumps(with_key))
     flawed = deepcopy(expanded)
     names = {flaw(flawed["Resources"]) for flaw in FLAWS.values()}
     flawed["Resources"] = {name: flawed["Resources"][name] for name in names}

@@ -92,11 +92,12 @@ def _require_valid(parameters: Mapping[str, str], declared: Template) -> None:
     if unknown:
         raise BadTemplate(f"template.yaml has no parameter {', '.join(sorted(unknown))}")
     for name, value in parameters.items():
-        if not _is_allowed(value, declared[name]):
+        if not is_allowed(value, declared[name]):
             raise BadTemplate(f"template.yaml does not allow {value!r} for the parameter {name}")
 
 
-def _is_allowed(value: str, rule: Template) -> bool:
+def is_allowed(value: str, rule: Template) -> bool:
+    """Return whether CloudFormation takes a value for a parameter that is declared so."""
     if "AllowedValues" in rule and value not in map(str, rule["AllowedValues"]):
         return False
     if rule["Type"] == "Number":
