@@ -19,7 +19,7 @@ PARAMETRISED = (("SendsMail",), ("SendsMail", "AllowsHS256"))
 """The conditions under which the twins of the tests run, as far as they change a role."""
 
 _POLLED = "Lambda reads the stream with the role of the function, which has no code for it"
-_RACE = "an export that reads a login while it changes; tests/unit/core/users/test_export_races.py drives it"
+_RACE = "an export that reads a login while it changes; test_export_follows_a_login_that_changes drives it"
 EXCUSES: Mapping[str, str] = {
     "MailerFunction dynamodb:DescribeStream Table.StreamArn": _POLLED,
     "MailerFunction dynamodb:GetRecords Table.StreamArn": _POLLED,
