@@ -44,6 +44,7 @@ class OperatorWorld(World):
             credentials=self.store,
             partner_links=self.store,
             standing=self.store,
+            devices=self.store,
             accounts=self.accounts,
             sessions=self.sessions,
             roles=roles_now,

@@ -9,14 +9,17 @@ from dataclasses import dataclass, field, replace
 from latchkey.adapters.store import Store
 from latchkey.core.authenticators.change_email import EmailChanges
 from latchkey.core.authenticators.change_password import PasswordChanges
+from latchkey.core.authenticators.forget_devices import ForgetDevices
 from latchkey.core.authenticators.ownership import Ownership
 from latchkey.core.authenticators.undo_email import EmailUndo
 from latchkey.core.clients.directory import ClientDirectory
+from latchkey.core.credentials.device_tokens import DeviceTokens
 from latchkey.core.credentials.new_passwords import NewPasswords
 from latchkey.core.credentials.passwords import CHEAPEST_FOR_TESTS, BlockList, PasswordRules
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.events import Event
 from latchkey.core.grants.gate import Asked, Gate
+from latchkey.core.grants.guesses import Guesses
 from latchkey.core.grants.issuing import Issuer, TokenAnswer
 from latchkey.core.grants.machine import MachineGrants
 from latchkey.core.grants.password import PasswordGrant, SignIn
@@ -75,12 +78,15 @@ class Fixed:
 
 @dataclass
 class FixedSeals:
-    """A source that always has these seal keys."""
+    """A source that always has these seal keys, unless it is away."""
 
     held: SealKeys
+    away: bool = False
 
     def seal_keys(self) -> SealKeys:
-        """Return them."""
+        """Return them. Raises `UNAVAILABLE` while it is away."""
+        if self.away:
+            raise ServiceError(Errors.UNAVAILABLE, "away")
         return self.held
 
     def reread_seal_keys(self) -> SealKeys:
@@ -145,6 +151,7 @@ class World:
         self.store: Store = store or MemoryStore()
         self.source = Fixed(policy)
         self.seals = FixedSeals(first_seal_keys(NOW, self.entropy))
+        self.devices = DeviceTokens(self.seals, self.entropy)
         self.journal = Kept()
         self.issuer = Issuer(AUDIENCE, self.entropy)
         new_passwords = NewPasswords(PasswordRules(), BlockList(b""), CHEAPEST_FOR_TESTS, self.entropy)
@@ -160,13 +167,15 @@ class World:
         self.sign_in = PasswordGrant(
             credentials=self.store,
             sessions=self.store,
-            attempts=self.store,
+            guesses=Guesses(self.store),
             policies=self.source,
+            devices=self.devices,
             gate=self.gate,
             issuer=self.issuer,
             journal=self.journal,
             entropy=self.entropy,
             cost=CHEAPEST_FOR_TESTS,
+            mails=True,
         )
         self.clients = ClientDirectory(self.store, self.store, self.journal)
         self.outbox = Outbox(self.store, self.entropy, sends=True)
@@ -226,6 +235,8 @@ class World:
             sessions=self.store,
             links=self.store,
             codes=self.store,
+            attempts=self.store,
+            devices=self.devices,
             new_passwords=new_passwords,
             ownership=self.ownership,
             outbox=self.outbox,
@@ -238,10 +249,12 @@ class World:
             codes=self.store,
             attempts=self.store,
             seals=self.seals,
+            devices=self.devices,
             ownership=self.ownership,
             outbox=self.outbox,
             journal=self.journal,
         )
+        self.forget_devices = ForgetDevices(self.store, self.store, self.devices, self.ownership, self.journal)
         self.email_undo = EmailUndo(
             addresses=self.store,
             credentials=self.store,
@@ -280,9 +293,11 @@ class World:
         """Open an account."""
         return self.accounts.register(Registration(login, password), address=ADDRESS, now=NOW)
 
-    def log_in(self, login: str = LOGIN, password: str = PASSWORD, *, now: int = NOW) -> TokenAnswer:
+    def log_in(
+        self, login: str = LOGIN, password: str = PASSWORD, *, now: int = NOW, device_token: str = ""
+    ) -> TokenAnswer:
         """Sign in from the usual address."""
-        return self.sign_in(SignIn(login, password, "phone", ADDRESS), now=now)
+        return self.sign_in(SignIn(login, password, "phone", ADDRESS, device_token), now=now)
 
     def refresh(
         self, answer: TokenAnswer, *, now: int, network: str = NETWORK, key: str = "", **asked: str

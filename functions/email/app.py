@@ -4,7 +4,7 @@ from functools import cache
 
 from latchkey.core.authenticators.change_email import EmailChanges
 from latchkey.core.authenticators.undo_email import EmailUndo
-from latchkey.edge import bootstrap, forms
+from latchkey.edge import bootstrap, documents, forms
 from latchkey.edge.callers import Caller
 from latchkey.edge.forms import LONGEST_PASSWORD, Members
 from latchkey.edge.http import Request, Response
@@ -25,9 +25,9 @@ def change(request: Request, caller: Caller) -> Response:
 
 @routes("POST /v1/user/email/confirm", needs=person("profile:write"))
 def confirm(request: Request, caller: Caller) -> Response:
-    """Move the account to the new address, with the digits that were sent there, and return 204."""
-    email_changes().confirm(caller.sub, caller.sid, forms.code(request), now=request.now)
-    return Response(204)
+    """Move the account to the new address, with the digits that were sent there, and return 200 with a device token."""
+    device_token = email_changes().confirm(caller.sub, caller.sid, forms.code(request), now=request.now)
+    return Response(200, documents.known_device(device_token))
 
 
 @routes("POST /v1/user/email/undo", needs=PUBLIC)
@@ -57,6 +57,7 @@ def email_changes() -> EmailChanges:
         codes=store,
         attempts=bootstrap.attempts(),
         seals=bootstrap.seals(),
+        devices=bootstrap.device_tokens(),
         ownership=bootstrap.ownership(),
         outbox=bootstrap.outbox(),
         journal=LogJournal(),

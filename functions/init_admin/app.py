@@ -2,6 +2,7 @@
 
 from functools import cache
 
+from latchkey.core.roles.roles import BUILT_IN
 from latchkey.core.users.accounts import Registration
 from latchkey.core.users.first_admin import FirstAdmin
 from latchkey.edge import bootstrap, documents
@@ -14,7 +15,8 @@ from latchkey.edge.telemetry import LogJournal
 def handler(request: Request) -> Response:
     """Return 201 with the account. Event and response are those of a proxy integration."""
     user = first_admin().create(_registration(request), now=request.now)
-    return Response(201, documents.profile(user, bootstrap.roles_now()))
+    # A new stack has no roles of its own yet, and this function can only add items.
+    return Response(201, documents.profile(user, BUILT_IN))
 
 
 def _registration(request: Request) -> Registration:

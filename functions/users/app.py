@@ -59,6 +59,14 @@ def end_sessions(request: Request, operator: Operator) -> Response:
     return Response(204)
 
 
+@routes("DELETE /v1/admin/users/{sub}/devices", needs="users:write")
+def forget_devices(request: Request, operator: Operator) -> Response:
+    """Forget every known device of an account and return 204."""
+    request.require_empty()
+    user_admin().forget_devices(operator, request.path_parameters["sub"], now=request.now)
+    return Response(204)
+
+
 @routes("POST /v1/admin/users/{sub}/password-reset", needs="users:write")
 def send_reset(request: Request, operator: Operator) -> Response:
     """Mail the owner of an account a code for a new password, and return 202."""
@@ -112,6 +120,7 @@ def user_admin() -> UserAdmin:
         credentials=store,
         partner_links=store,
         standing=store,
+        devices=store,
         accounts=bootstrap.accounts(),
         sessions=bootstrap.sessions(),
         roles=bootstrap.roles_now(),

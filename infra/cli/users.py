@@ -143,6 +143,18 @@ def end_sessions(ctx: typer.Context, who: _Who, *, yes: Yes = False, as_json: As
     say("Every session of the account has ended.", as_json=as_json)
 
 
+@users.verb("forget-devices", example="latchkey user forget-devices ann@example.com --local")
+def forget_devices(ctx: typer.Context, who: _Who, *, yes: Yes = False, as_json: AsJson = False) -> None:
+    """Forget every known device of an account.
+
+    Sessions go on. At its next sign-in, a forgotten device waits where strangers have guessed at the login.
+    """
+    confirm(f"Every known device of {who} will be forgotten.", yes=yes)
+    api = connect(ctx)
+    api.delete(f"{_path(api, who)}/devices")
+    say("Every known device of the account is forgotten.", as_json=as_json)
+
+
 @users.verb("reset-password", example="latchkey user reset-password ann@example.com --local")
 def reset_password(ctx: typer.Context, who: _Who, *, as_json: AsJson = False) -> None:
     """Send the owner of an account a mail with a code to set a new password."""

@@ -36,6 +36,7 @@ _SECRET_MEMBERS = {
     "token",
     "client_secret",
     "confirmation_token",
+    "device_token",
     "secret",
 }
 _SHORTEST_SECRET = 8

@@ -54,7 +54,8 @@ def verdicts(verifiers: list[Verifier], token: str) -> Verdicts:
 def tampered(token: str) -> str:
     """Return the token with another signature, under a key that is known."""
     signed, _, signature = token.rpartition(".")
-    return f"{signed}.{signature[::-1]}"
+    first = "B" if signature.startswith("A") else "A"
+    return f"{signed}.{first}{signature[1:]}"
 
 
 def test_rotation_costs_no_verifier_a_fetch(stage: Stage, packages: None) -> None:

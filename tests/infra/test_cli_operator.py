@@ -91,6 +91,11 @@ COMMANDS: dict[str, tuple[list[str], Call, Any]] = {
         Call("DELETE", f"{USERS}/{SUB}/sessions", "", None),
         None,
     ),
+    "user forget-devices": (
+        ["user", "forget-devices", SUB, "--yes"],
+        Call("DELETE", f"{USERS}/{SUB}/devices", "", None),
+        None,
+    ),
     "user reset-password": (
         ["user", "reset-password", SUB],
         Call("POST", f"{USERS}/{SUB}/password-reset", "", {}),

@@ -12,7 +12,7 @@ from latchkey.core.clients.store import MAX_API_KEYS
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.mail.store import MOST_TRIES, Door
 from latchkey.core.model import is_active_admin
-from latchkey.core.throttle import Counter, ThrottleRule
+from latchkey.core.throttle import DEVICE_RULE, MOST_DEVICES, Counter, LoginDevice, ThrottleRule
 from tests.integration import samples
 from tests.integration.contract import after, step_from
 from tests.integration.samples import NOW
@@ -139,6 +139,19 @@ def race_for_attempts(store: Store) -> None:
     who = samples.unique("ada@")
     counts = race(lambda _: _attempts(store, who, rule))
     assert sorted(count for count in counts if count) == list(range(1, rule.free + 1))
+
+
+def race_of_one_device(store: Store) -> None:
+    """Assert that a device gets exactly its free attempts, though none of them knows that it is the first."""
+    phone = LoginDevice(samples.unique("ada@"), "phone")
+    assert race(lambda _: _on_device(store, phone)).count(True) == DEVICE_RULE.free
+
+
+def race_of_many_devices(store: Store) -> None:
+    """Assert that exactly as many devices get a count as a login has room for."""
+    login = samples.unique("ada@")
+    got = race(lambda number: _on_device(store, LoginDevice(login, f"device{number}")))
+    assert got.count(True) == MOST_DEVICES
 
 
 def race_for_the_last_admin(store: Store) -> None:
@@ -358,6 +371,15 @@ def _is_let_go(leave: Callable[[], bool]) -> bool:
                 return False
             if error.error is not Errors.UNAVAILABLE:
                 raise
+
+
+def _on_device(store: Store, device: LoginDevice) -> bool:
+    try:
+        return store.reserve_on_device(device, NOW)
+    except ServiceError as error:
+        if error.error is not Errors.RATE_LIMITED:
+            raise
+        return False
 
 
 def _attempts(store: Store, who: str, rule: ThrottleRule) -> int:

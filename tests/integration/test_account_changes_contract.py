@@ -131,11 +131,38 @@ def test_a_new_password_comes_with_all_that_belongs_to_it(store: Store) -> None:
     session = in_session(store, user)
     assert store.change_password(samples.new_password(user, code, session.sid, mail))
     credential = store.find_credential(user.login)
-    assert credential == replace(samples.credential(user, "$argon2id$new"), epoch=4)
+    assert credential == replace(samples.credential(user, "$argon2id$new"), epoch=4, devices_since=NOW)
     assert store.find_user(user.sub) == replace(user, epoch=4, reset_at=NOW)
     assert store.advance(step_from(session, epoch=4)).advanced
     assert is_spent(store, code)
     assert store.find_mail(mail.mail_id, NOW) == mail
+
+
+def test_known_devices_are_forgotten(store: Store) -> None:
+    """The credential says since when, and nothing else changes."""
+    user = registered(store)
+    assert store.forget_devices(samples.credential(user), NOW + 7)
+    assert store.find_credential(user.login) == replace(samples.credential(user), devices_since=NOW + 7)
+    assert store.find_user(user.sub) == user
+
+
+def test_devices_of_another_account_or_of_none_are_not_forgotten(store: Store) -> None:
+    """A login that has moved to another account, or is free, keeps what it has."""
+    user = registered(store)
+    other = replace(samples.credential(user), sub=samples.unique("usr_"))
+    assert not store.forget_devices(other, NOW)
+    assert store.find_credential(user.login) == samples.credential(user)
+    free = replace(samples.credential(user), login=samples.unique("free@"))
+    assert not store.forget_devices(free, NOW)
+    assert store.find_credential(free.login) is None
+
+
+def test_devices_that_were_forgotten_meanwhile_stay_forgotten(store: Store) -> None:
+    """A change that was decided before does not bring them back."""
+    user = registered(store)
+    assert store.forget_devices(samples.credential(user), NOW)
+    assert not store.change_password(samples.new_password(user))
+    assert not store.change_login(samples.new_login(user, code=coded(store)))
 
 
 def test_a_new_password_leaves_a_disabled_account_disabled(store: Store) -> None:

@@ -13,7 +13,8 @@ from latchkey.adapters.dynamodb.mail import mail_of
 from latchkey.core.clients.directory import new_api_key, new_client_secret
 from latchkey.core.errors import Errors
 from latchkey.core.grants.sessions import require_live_app, require_live_session
-from latchkey.core.model import ApiKey, Client, ClientKind, Grant, Mail, MailKind
+from latchkey.core.model import ApiKey, Client, ClientKind, Grant, Mail, MailKind, UserStatus
+from latchkey.core.throttle import ADDRESS_RULE, MOST_FAILURES, STRANGERS_RULE, sign_ins_from, strangers_of
 from latchkey.core.users.accounts import Registration
 from latchkey.signing.refresh import LINK_BYTES, mint_refresh, verify_refresh
 from tests.integration.conftest import new_table
@@ -62,6 +63,13 @@ class Counted(World):
         super().__init__(small_policy(), DynamoStore(client, self._table))
         self.cost = meter.cost
         self.reads_and_writes = meter.reads_and_writes
+
+    def set_status(self, login: str, status: UserStatus) -> None:
+        """Disable or enable an account."""
+        credential = self.store.find_credential(login)
+        user = self.store.find_user(credential.sub) if credential else None
+        assert user is not None
+        assert self.store.set_standing(user, status=status, roles=user.roles, epoch=user.epoch)
 
     def waiting(self) -> list[Mail]:
         """Return the mails in the outbox of the table."""
@@ -116,20 +124,94 @@ def test_a_confirmation_is_a_try_and_a_transaction(counted: Counted) -> None:
     assert counted.cost() == ["UpdateItem"]
 
 
-def test_a_login_costs_four_reads_and_two_writes(counted: Counted) -> None:
-    """The address, the attempt, the credential, account and client at once, the sessions, the new session."""
+def test_a_login_from_a_strangers_device_costs_three_reads_and_five_writes(counted: Counted) -> None:
+    """The credential; address and login; account and client at once, the sessions, the session; both given back."""
     counted.log_in()
-    assert counted.cost() == ["GetItem", "UpdateItem", "GetItem", "BatchGetItem", "Query", "TransactWriteItems"]
+    taken, given = [WRITE, WRITE], [WRITE, WRITE]
+    assert counted.cost() == ["GetItem", *taken, READ, "Query", POST, *given]
+
+
+def test_a_login_from_a_known_device_costs_three_reads_and_three_writes(counted: Counted) -> None:
+    """The device is counted and given back; its first attempt of the day is one write more. No address is counted."""
+    token = counted.log_in().device_token
+    counted.cost()
+    for tries in (2, 1, 1):
+        counted.log_in(device_token=token)
+        assert counted.cost() == ["GetItem", *[WRITE] * tries, READ, "Query", POST, WRITE]
 
 
 def test_a_failed_login_costs_the_same_for_every_login(counted: Counted) -> None:
-    """An unknown login and a wrong password make the same calls in the same order."""
+    """An unknown login, a wrong password and a disabled account make the same calls in the same order."""
+    counted.register("gone@example.com")
+    counted.set_status("gone@example.com", UserStatus.DISABLED)
+    costs = []
+    for login, password in (
+        ("ann@example.com", "not the right one"),
+        ("nobody@example.com", "not the right one"),
+        ("gone@example.com", PASSWORD),
+    ):
+        counted.cost()
+        with refuses(Errors.INVALID_CREDENTIALS):
+            counted.log_in(login, password)
+        costs.append(counted.cost())
+    assert costs == [["GetItem", WRITE, WRITE, READ]] * 3
+
+
+def test_a_failed_login_from_a_known_device_costs_the_same_for_every_login(counted: Counted) -> None:
+    """A device token of a login that has no account any more makes the calls of one that has."""
     costs = []
     for login in ("ann@example.com", "nobody@example.com"):
-        with pytest.raises(Exception, match="invalid_credentials"):
-            counted.log_in(login, "not the right one")
+        token = counted.devices.issue(login, now=NOW, since=0)
+        for _ in range(2):
+            counted.cost()
+            with refuses(Errors.INVALID_CREDENTIALS):
+                counted.log_in(login, "not the right one", device_token=token)
         costs.append(counted.cost())
-    assert costs == [["GetItem", "UpdateItem", "GetItem", "UpdateItem"]] * 2
+    assert costs == [["GetItem", WRITE, READ]] * 2
+
+
+def test_a_refused_login_costs_the_same_for_every_login(counted: Counted) -> None:
+    """Where an attempt has to wait, nothing is read but the credential; a full address costs one write."""
+    costs = []
+    for login in ("ann@example.com", "nobody@example.com"):
+        for _ in range(STRANGERS_RULE.free):
+            counted.store.count_attempt(strangers_of(login), NOW)
+        counted.cost()
+        with refuses(Errors.RATE_LIMITED):
+            counted.log_in(login)
+        costs.append(counted.cost())
+    assert costs == [["GetItem", WRITE, WRITE]] * 2
+    for _ in range(ADDRESS_RULE.free):
+        counted.store.count_attempt(sign_ins_from(ADDRESS)[0], NOW)
+    counted.cost()
+    with refuses(Errors.RATE_LIMITED):
+        counted.log_in()
+    assert counted.cost() == ["GetItem", WRITE]
+
+
+def test_a_closed_password_costs_the_same_as_an_unknown_login(counted: Counted) -> None:
+    """After a hundred failures in a row, the calls do not tell whether the login has an account that mail can open."""
+    user = counted.store.find_credential("ann@example.com")
+    assert user is not None
+    assert counted.store.verify_login(user.sub, user.login, NOW)
+    costs = []
+    for login in ("ann@example.com", "nobody@example.com"):
+        for _ in range(MOST_FAILURES):
+            counted.store.count_attempt(strangers_of(login), NOW)
+        counted.cost()
+        with refuses(Errors.INVALID_CREDENTIALS):
+            counted.log_in(login, now=NOW + 900)
+        costs.append(counted.cost())
+    assert costs == [["GetItem", WRITE, WRITE, READ]] * 2
+
+
+def test_an_owner_who_gives_the_password_pays_two_writes(counted: Counted) -> None:
+    """The session is counted, and given back: the login's own counters stay as they are."""
+    claims = counted.claims(counted.log_in())
+    user, session = require_live_session(counted.store, claims.sub, claims.sid or "", now=NOW)
+    counted.cost()
+    counted.ownership.prove(user, session, PASSWORD, now=NOW)
+    assert counted.cost() == [WRITE, "GetItem", WRITE]
 
 
 # Refresh: each answer to a token with a good MAC

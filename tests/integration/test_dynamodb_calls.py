@@ -16,7 +16,7 @@ from latchkey.core.mail.store import Door
 from latchkey.core.model import CodePurpose, UserStatus
 from latchkey.core.roles.roles import CustomRoles
 from latchkey.core.signing_policy.store import PublishedKeys
-from latchkey.core.throttle import Counter
+from latchkey.core.throttle import DEVICE_RULE, Counter, LoginDevice
 from tests.integration import samples
 from tests.integration.conftest import new_table
 from tests.integration.contract import RULE, count_repeat, step_from
@@ -37,6 +37,7 @@ MAIL = samples.mail()
 MOVE = samples.new_login(USER)
 MOVED = replace(MOVE.held, login=MOVE.login)
 CLIENT = samples.client()
+PHONE = LoginDevice("ada", "phone")
 KEY = replace(samples.api_key(expires_at=NOW + 60), client_id=CLIENT.client_id)
 SUCCESSOR = replace(samples.api_key(), client_id=KEY.client_id)
 EVENT = samples.event()
@@ -83,6 +84,7 @@ OPERATIONS: dict[str, tuple[Callable[[Store], object], list[str]]] = {
     "post_mail": (lambda store: store.post_mail(MAIL), ["PutItem"]),
     "find_mail": (lambda store: store.find_mail(MAIL.mail_id, NOW), ["GetItem"]),
     "verify_login": (lambda store: store.verify_login(USER.sub, USER.login, NOW), ["UpdateItem"]),
+    "forget_devices": (lambda store: store.forget_devices(samples.credential(USER), NOW), ["UpdateItem"]),
     "change_password": (lambda store: store.change_password(samples.new_password(USER)), ["TransactWriteItems"]),
     "begin_change": (lambda store: store.begin_change(CODE), ["PutItem"]),
     "change_login": (lambda store: store.change_login(MOVE), ["TransactWriteItems"]),
@@ -125,10 +127,11 @@ OPERATIONS: dict[str, tuple[Callable[[Store], object], list[str]]] = {
     "reserve_attempt": (lambda store: store.reserve_attempt(Counter("login", "ada", RULE), NOW), ["UpdateItem"]),
     "count_attempt": (lambda store: store.count_attempt(Counter("login", "ada", RULE), NOW), ["UpdateItem"]),
     "attempts": (lambda store: store.attempts(Counter("login", "ada", RULE), NOW), ["GetItem"]),
-    "create_session that clears": (
-        lambda store: store.create_session(replace(SESSION, sid="ses_other"), clears=Counter("login", "ada", RULE)),
-        ["TransactWriteItems"],
-    ),
+    "give_back": (lambda store: store.give_back(Counter("login", "ada", RULE), NOW), ["UpdateItem"]),
+    "clear": (lambda store: store.clear(Counter("login", "ada", RULE), NOW), ["UpdateItem"]),
+    "reserve_on_device, the first": (lambda store: store.reserve_on_device(PHONE, NOW), ["UpdateItem", "UpdateItem"]),
+    "reserve_on_device, again": (lambda store: store.reserve_on_device(PHONE, NOW), ["UpdateItem"]),
+    "clear_device": (lambda store: store.clear_device(PHONE, NOW), ["UpdateItem"]),
     "publish_keys": (
         lambda store: store.publish_keys(PublishedKeys(1, "https://i.example", "RS256", "{}")),
         ["PutItem"],
@@ -299,11 +302,11 @@ def test_sessions_are_written_in_a_partition_of_their_own(
     """Sign-in and refresh write no item beside the account, so they need no right to write there."""
     store: Store = DynamoStore(moto_client, table)
     written = set()
-    for operation in ("create_session", "create_session that clears", "advance", "count_repeat", "end_sessions"):
+    for operation in ("create_session", "advance", "count_repeat", "end_sessions"):
         recorder.calls.clear()
         OPERATIONS[operation][0](store)
         written |= {key.partition("#")[0] for call in recorder.calls for key in written_partitions(*call)}
-    assert written == {"SESSIONS", "THROTTLE"}
+    assert written == {"SESSIONS"}
 
 
 # What stands in the table
@@ -340,6 +343,7 @@ def test_keys_are_those_of_the_design(stored: dict[str, dict[str, Any]]) -> None
         f"LOGIN#{sha256(NEWCOMER.login)}|LOGIN",
         f"USERS|0{NOW}#{NEWCOMER.sub}",
         f"THROTTLE#login#{sha256('ada')}#{NOW // RULE.window}|THROTTLE",
+        f"THROTTLE#devices#{sha256('ada')}#{NOW // DEVICE_RULE.window}|THROTTLE",
         f"THROTTLE#mail_confirm#{sha256('ada')}#{NOW // RULE.window}|THROTTLE",
         "CONFIG|JWKS",
         "CONFIG|ROLES",
@@ -367,13 +371,26 @@ def test_keys_are_those_of_the_design(stored: dict[str, dict[str, Any]]) -> None
         ("OUTBOX#", MAIL.expires_at),
         ("THROTTLE#login#", NOW + RULE.window),
         ("THROTTLE#mail_confirm#", NOW + RULE.window),
+        ("THROTTLE#devices#", NOW - NOW % DEVICE_RULE.window + DEVICE_RULE.window),
         (f"DRAFT#{DRAFT.draft_id}", DRAFT.expires_at),
         (f"DRAFT#{DECOY.draft_id}", DECOY.expires_at),
         ("CONFIG|LEASE#", NOW + 60),
         ("AUDIT#", EVENT.expires_at),
         ("JTI#", NOW + 330),
     ],
-    ids=["session", "code", "mail", "throttle", "charge", "used draft", "draft", "lease", "event", "assertion"],
+    ids=[
+        "session",
+        "code",
+        "mail",
+        "throttle",
+        "charge",
+        "devices",
+        "used draft",
+        "draft",
+        "lease",
+        "event",
+        "assertion",
+    ],
 )
 def test_what_expires_is_swept_a_day_later(stored: dict[str, dict[str, Any]], prefix: str, expiry: int) -> None:
     """DynamoDB may delete an item a day after it expires, when every clock agrees that it has."""

@@ -17,7 +17,7 @@ from latchkey.core.grants.store import Rotation
 from latchkey.core.mail.store import Door, Noted
 from latchkey.core.model import CodePurpose, UserStatus
 from latchkey.core.roles.roles import CustomRoles
-from latchkey.core.throttle import Counter
+from latchkey.core.throttle import Counter, LoginDevice
 from tests.integration import faults, samples
 from tests.integration.conftest import connect_to, new_table
 from tests.integration.contract import RULE, after, count_repeat, refuses, step_from
@@ -119,7 +119,11 @@ OPERATIONS: dict[str, Callable[[DynamoStore], object]] = {
     "reserve_attempt": lambda store: store.reserve_attempt(Counter("login", "ada", RULE), NOW),
     "count_attempt": lambda store: store.count_attempt(Counter("login", "ada", RULE), NOW),
     "attempts": lambda store: store.attempts(Counter("login", "ada", RULE), NOW),
-    "create_session that clears": lambda store: store.create_session(SESSION, clears=Counter("login", "ada", RULE)),
+    "give_back": lambda store: store.give_back(Counter("login", "ada", RULE), NOW),
+    "clear": lambda store: store.clear(Counter("login", "ada", RULE), NOW),
+    "reserve_on_device": lambda store: store.reserve_on_device(LoginDevice("ada", "phone"), NOW),
+    "clear_device": lambda store: store.clear_device(LoginDevice("ada", "phone"), NOW),
+    "forget_devices": lambda store: store.forget_devices(samples.credential(USER), NOW),
     "published_keys": lambda store: store.published_keys(),
     "list_users": lambda store: store.list_users(after="", limit=9),
     "set_standing": lambda store: store.set_standing(USER, status=USER.status, roles=("user",), epoch=4),

@@ -15,19 +15,21 @@ from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.grants.store import Advance, Rotation
 from latchkey.core.mail.store import MOST_TRIES, Door
 from latchkey.core.model import Draft, OneTimeCode, UsedDraft, UserStatus, is_active_admin
+from latchkey.core.throttle import MOST_DEVICES, Attempts
 from tests.integration import races
 from tests.integration import test_refresh_storms as storms
 from tests.integration.conftest import new_table
 from tests.integration.contract import after
 from tests.integration.phones import Phones
 from tests.memory.store import MemoryStore
+from tests.memory.throttle import window_of
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
     from latchkey.adapters.store import Store
     from latchkey.core.model import ApiKey, Credential, Mail, Session, User
-    from latchkey.core.throttle import Counter
+    from latchkey.core.throttle import Counter, LoginDevice
 
 RACES = [
     races.race_for_an_advance,
@@ -39,6 +41,8 @@ RACES = [
     races.race_to_confirm,
     races.race_of_drafts,
     races.race_for_attempts,
+    races.race_of_one_device,
+    races.race_of_many_devices,
     races.race_for_the_last_admin,
     races.race_of_admins_who_delete_themselves,
     races.race_for_a_lease,
@@ -132,6 +136,18 @@ class ReadThenWriteMemory(MemoryStore):
             raise ServiceError(Errors.RATE_LIMITED, retry_after=wait)
         time.sleep(NETWORK)
         return self.count_attempt(counter, now).count
+
+    def reserve_on_device(self, device: LoginDevice, now: int) -> bool:
+        """Look at the counts of the devices of the login, then count."""
+        counters = self._device_attempts.setdefault(window_of(device.counter, now), {})
+        held, room = counters.get(device.device_id), len(counters) < MOST_DEVICES
+        time.sleep(NETWORK)
+        if held is None and not room:
+            return False
+        if wait := device.counter.rule.wait(held or Attempts(), now):
+            raise ServiceError(Errors.RATE_LIMITED, retry_after=wait)
+        counters[device.device_id] = Attempts((held or Attempts()).count + 1, now)
+        return True
 
     def take_lease(self, name: str, owner: str, *, now: int, until: int) -> bool:
         """Look whether the lease is held, then take it."""
@@ -267,6 +283,20 @@ class ReadThenWriteDynamo(DynamoStore):
             raise ServiceError(Errors.RATE_LIMITED, retry_after=wait)
         time.sleep(NETWORK)
         return self.count_attempt(counter, now).count
+
+    def reserve_on_device(self, device: LoginDevice, now: int) -> bool:
+        """Look at the counts of the devices of the login, then count."""
+        n, last_at = f"n_{device.device_id}", f"at_{device.device_id}"
+        item = self._table.get(items.throttle(device.counter, now)) or {}
+        time.sleep(NETWORK)
+        if n not in item and int(item.get("devices", {"N": "0"})["N"]) >= MOST_DEVICES:
+            return False
+        held = Attempts(int(item[n]["N"]), int(item[last_at]["N"])) if n in item else Attempts()
+        if wait := device.counter.rule.wait(held, now):
+            raise ServiceError(Errors.RATE_LIMITED, retry_after=wait)
+        first = "" if n in item else ", #devices :one"
+        change = f"SET #{last_at} = :now ADD #{n} :one{first}"
+        return self._table.update(items.throttle(device.counter, now), change, {"now": now, "one": 1}).applied
 
     def take_lease(self, name: str, owner: str, *, now: int, until: int) -> bool:
         """Look whether the lease is held, then take it."""

@@ -12,7 +12,7 @@ from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.mail.store import MOST_TRIES
 from latchkey.core.model import CodePurpose, Status
 from latchkey.core.signing_policy.store import PublishedKeys
-from latchkey.core.throttle import Attempts, Counter, ThrottleRule
+from latchkey.core.throttle import DEVICE_RULE, MOST_DEVICES, Attempts, Counter, LoginDevice, ThrottleRule
 from tests.integration import samples
 from tests.integration.contract import RULE, refuses
 from tests.integration.samples import NOW
@@ -362,24 +362,80 @@ def test_counters_are_told_apart(store: Store) -> None:
     assert {store.attempts(Counter(what, other, RULE), NOW) for what, other in others} == {Attempts()}
 
 
-def test_a_new_session_forgets_the_attempts_it_took(store: Store) -> None:
-    """The counter is reset, a missing counter is no error, and another counter stays."""
+def test_an_attempt_is_given_back(store: Store) -> None:
+    """It leaves room for one more, the time of the last stays, and the count never falls below 0."""
+    counter = Counter("address", samples.unique("ada@"), RULE)
+    store.give_back(counter, NOW)
+    for _ in range(RULE.free):
+        store.reserve_attempt(counter, NOW)
+    store.give_back(counter, NOW)
+    assert store.attempts(counter, NOW) == Attempts(RULE.free - 1, NOW)
+    assert store.reserve_attempt(counter, NOW + 1) == RULE.free
+    for _ in range(RULE.free + 2):
+        store.give_back(counter, NOW)
+    assert store.attempts(counter, NOW).count == 0
+
+
+def test_a_counter_starts_again(store: Store) -> None:
+    """All attempts are forgotten at once, a missing counter is no error, and another counter stays."""
     mine, other = Counter("login", samples.unique("ada@"), RULE), Counter("address", samples.unique("ada@"), RULE)
+    store.clear(mine, NOW)
     for counter in (mine, other):
-        store.count_attempt(counter, NOW)
-    for _ in range(2):
-        store.create_session(replace(samples.session(), created_at=NOW), clears=mine)
-    assert (store.attempts(mine, NOW), store.attempts(other, NOW)) == (Attempts(), Attempts(1, NOW))
+        for _ in range(5):
+            store.count_attempt(counter, NOW)
+    store.clear(mine, NOW)
+    assert (store.attempts(mine, NOW).count, store.attempts(other, NOW).count) == (0, 5)
+    assert store.reserve_attempt(mine, NOW) == 1
 
 
-def test_a_session_that_is_not_stored_forgets_nothing(store: Store) -> None:
-    """The session is stored and the attempts are reset in one transaction, or neither happens."""
-    counter, session = Counter("login", samples.unique("ada@"), RULE), replace(samples.session(), created_at=NOW)
-    store.create_session(session)
-    store.count_attempt(counter, NOW)
-    with refuses(Errors.CONFLICT):
-        store.create_session(replace(session, client_id="cli_other"), clears=counter)
-    assert store.attempts(counter, NOW) == Attempts(1, NOW)
+def test_a_rule_without_a_window_never_forgets(store: Store) -> None:
+    """A year later the count goes on, and the last wait is the longest."""
+    rule = ThrottleRule(free=2, waits=(30, 60), window=0)
+    counter = Counter("login", samples.unique("ada@"), rule)
+    seen = [store.reserve_attempt(counter, NOW + day * 86_400) for day in (0, 1, 200, 365)]
+    assert seen == [1, 2, 3, 4]
+    with pytest.raises(ServiceError) as refusal:
+        store.reserve_attempt(counter, NOW + 365 * 86_400 + 1)
+    assert refusal.value.retry_after == 59
+
+
+def test_each_device_of_a_login_has_its_own_count(store: Store) -> None:
+    """One device waits after its free attempts; another one, and the same device at another login, do not."""
+    login = samples.unique("ada@")
+    phone = LoginDevice(login, "phone")
+    assert all(store.reserve_on_device(phone, NOW) for _ in range(DEVICE_RULE.free))
+    with pytest.raises(ServiceError) as refusal:
+        store.reserve_on_device(phone, NOW + 7)
+    assert (refusal.value.error, refusal.value.retry_after) == (Errors.RATE_LIMITED, DEVICE_RULE.waits[0] - 7)
+    assert store.reserve_on_device(LoginDevice(login, "tablet"), NOW)
+    assert store.reserve_on_device(LoginDevice(samples.unique("bob@"), "phone"), NOW)
+    assert store.reserve_on_device(phone, NOW + DEVICE_RULE.waits[0])
+    with pytest.raises(ServiceError) as refusal:
+        store.reserve_on_device(phone, NOW + DEVICE_RULE.waits[0])
+    assert refusal.value.retry_after == DEVICE_RULE.waits[1]
+
+
+def test_the_count_of_a_device_starts_again(store: Store) -> None:
+    """Its own, and not that of another device; a device without a count is no error."""
+    login = samples.unique("ada@")
+    phone, tablet = LoginDevice(login, "phone"), LoginDevice(login, "tablet")
+    store.clear_device(phone, NOW)
+    for device in (phone, tablet):
+        for _ in range(DEVICE_RULE.free):
+            store.reserve_on_device(device, NOW)
+    store.clear_device(phone, NOW)
+    assert store.reserve_on_device(phone, NOW)
+    with refuses(Errors.RATE_LIMITED):
+        store.reserve_on_device(tablet, NOW)
+
+
+def test_a_login_has_room_for_some_devices_a_day(store: Store) -> None:
+    """The devices that have a count keep it, one more gets none, and the next day has room again."""
+    login = samples.unique("ada@")
+    devices = [LoginDevice(login, f"device{number}") for number in range(MOST_DEVICES + 1)]
+    assert [store.reserve_on_device(device, NOW) for device in devices] == [True] * MOST_DEVICES + [False]
+    assert [store.reserve_on_device(device, NOW) for device in devices] == [True] * MOST_DEVICES + [False]
+    assert store.reserve_on_device(devices[-1], NOW + DEVICE_RULE.window)
 
 
 # Public keys

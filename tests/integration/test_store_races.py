@@ -69,6 +69,18 @@ def test_the_free_attempts_are_never_more(store: Store, rounds: int) -> None:
         races.race_for_attempts(store)
 
 
+def test_parallel_attempts_of_a_device_never_exceed_its_rule(store: Store, rounds: int) -> None:
+    """Thirty at once, the first of them on that day, get exactly the free attempts each time."""
+    for _ in range(rounds // 4):
+        races.race_of_one_device(store)
+
+
+def test_parallel_devices_never_exceed_the_room_of_a_login(store: Store, rounds: int) -> None:
+    """Thirty new devices at once get exactly as many counts as there is room for each time."""
+    for _ in range(rounds // 4):
+        races.race_of_many_devices(store)
+
+
 def test_one_admin_stays(empty_store: Store, rounds: int) -> None:
     """Thirty admins who step down at once, round after round, leave exactly one each time."""
     for _ in range(rounds // 4):

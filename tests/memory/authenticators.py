@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from latchkey.core.authenticators.store import NewPassword
-from latchkey.core.model import User, UserStatus
+from latchkey.core.model import Credential, User, UserStatus
 from tests.memory.mail import Codes, Outbox
 from tests.memory.standing import Standing, standing_of
 
@@ -24,7 +24,7 @@ class Authenticators(Codes, Outbox, Standing):
             if change.code and not self.consume_code(change.code.code_hash, change.code.purpose, change.now):
                 return False
             self._credentials[change.held.login] = replace(
-                change.held, password_hash=change.password_hash, epoch=change.epoch
+                change.held, password_hash=change.password_hash, epoch=change.epoch, devices_since=change.now
             )
             changed, held = change.changed, self._users[change.user.sub]
             self._users[changed.sub] = replace(changed, name=held.name, locale=held.locale)
@@ -33,6 +33,15 @@ class Authenticators(Codes, Outbox, Standing):
             if change.keep:
                 self._sessions[kept] = replace(self._sessions[kept], epoch=change.epoch)
             self._post(change.mail)
+            return True
+
+    def forget_devices(self, held: Credential, now: int) -> bool:
+        """Note the time in the credential of the login."""
+        with self._lock:
+            found = self._credentials.get(held.login)
+            if found is None or found.sub != held.sub:
+                return False
+            self._credentials[held.login] = replace(found, devices_since=now)
             return True
 
     def set_standing(self, user: User, *, status: UserStatus, roles: tuple[str, ...], epoch: int) -> User | None:

@@ -8,22 +8,18 @@ from latchkey.core.clients.first_party import or_built_in
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.grants.store import Advance, Rotation
 from latchkey.core.model import Client, Session, User
-from latchkey.core.throttle import Counter
 from tests.memory.state import State
-from tests.memory.throttle import window_of
 
 
 class Sessions(State):
     """Implements `SessionStore`."""
 
-    def create_session(self, session: Session, *, clears: Counter | None = None) -> None:
-        """Store a new session and forget attempts, or neither; raise `CONFLICT` when its id is taken."""
+    def create_session(self, session: Session) -> None:
+        """Store a new session; raise `CONFLICT` when its id is taken."""
         with self._lock:
             if (session.sub, session.sid) in self._sessions:
                 raise ServiceError(Errors.CONFLICT, "the session id is taken")
             self._sessions[session.sub, session.sid] = _capped(session)
-            if clears is not None:
-                self._attempts.pop(window_of(clears, session.created_at), None)
 
     def find_user_and_session(self, sub: str, sid: str, now: int) -> tuple[User | None, Session | None]:
         """Return the account, and the session if it is alive."""

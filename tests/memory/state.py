@@ -51,6 +51,7 @@ class State:
         self._clients: dict[str, Client] = {}
         self._api_keys: dict[str, ApiKey] = {}
         self._attempts: dict[tuple[str, str, int], Attempts] = {}
+        self._device_attempts: dict[tuple[str, str, int], dict[str, Attempts]] = {}
         self._leases: dict[str, tuple[str, int]] = {}
         self._published: PublishedKeys | None = None
         self._roles = CustomRoles()

@@ -99,12 +99,16 @@ def is_active_admin(user: User) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """The credential of a login. `password_hash` is a PHC string."""
+    """The credential of a login. `password_hash` is a PHC string.
+
+    Devices that were known at `devices_since` or before count as unknown ones again; 0 means that none do.
+    """
 
     login: str
     sub: str
     password_hash: str
     epoch: int
+    devices_since: int = 0
 
 
 @dataclass(frozen=True, slots=True)

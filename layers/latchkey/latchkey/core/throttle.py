@@ -1,7 +1,10 @@
 """How attempts are slowed down: a number that is free, then waits that grow and end by themselves.
 
 OWASP ASVS 5.0 6.3.1 and NIST SP 800-63B-4 section 3.2.2 ask for a bound on guesses; both warn that a lock must not
-become a weapon. So nothing here locks for good: the longest wait is the last of `waits`, and a new window starts empty.
+become a weapon. So nothing here locks for good: the longest wait is the last of `waits`.
+
+Every attempt is reserved by one conditional write before the work that it pays for, and given back if it succeeds. A
+counter that is read first and written later lets parallel attempts through (CVE-2023-47111).
 """
 
 from __future__ import annotations
@@ -10,6 +13,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from latchkey.core.errors import Errors, ServiceError
+
+KEPT_WITHOUT_WINDOW = 34_560_000
+"""Seconds that attempts without a window are kept after the last one: 400 days, so that the table does not grow
+forever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +31,8 @@ class Attempts:
 class ThrottleRule:
     """`free` attempts at any pace; the next needs `waits[0]` seconds since the last, then `waits[1]`, and so on.
 
-    The last of `waits` then holds until the window of `window` seconds is over.
+    The last of `waits` then holds until the window of `window` seconds is over, and a new window starts empty. A rule
+    whose window is 0 has none: its attempts count until one succeeds.
     """
 
     free: int
@@ -36,15 +44,16 @@ class ThrottleRule:
         if attempts.count < self.free:
             return 0
         pause = self.waits[min(attempts.count - self.free, len(self.waits) - 1)]
-        return min(max(0, attempts.last_at + pause - now), self.window_end(now) - now)
+        wait = max(0, attempts.last_at + pause - now)
+        return min(wait, self.kept_until(now) - now) if self.window else wait
 
     def window_index(self, now: int) -> int:
-        """Return the number of the window that `now` is in."""
-        return now // self.window
+        """Return the number of the window that `now` is in; 0 for a rule without one."""
+        return now // self.window if self.window else 0
 
-    def window_end(self, now: int) -> int:
-        """Return the second at which the present window is over."""
-        return (self.window_index(now) + 1) * self.window
+    def kept_until(self, now: int) -> int:
+        """Return the second at which an attempt of now may be forgotten: when its window is over."""
+        return (self.window_index(now) + 1) * self.window if self.window else now + KEPT_WITHOUT_WINDOW
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +65,41 @@ class Counter:
     rule: ThrottleRule
 
 
-LOGIN_RULE = ThrottleRule(free=10, waits=(30, 60, 120, 300, 900), window=86_400)
-"""Per login: ten attempts at any pace, then half a minute, one, two, five, and every quarter of an hour."""
+@dataclass(frozen=True, slots=True)
+class LoginDevice:
+    """A known device of a canonical login. The counters of the devices of a login stand together."""
+
+    login: str
+    device_id: str
+
+    @property
+    def counter(self) -> Counter:
+        """What the counters of all devices of the login stand under."""
+        return Counter("devices", self.login, DEVICE_RULE)
+
+
+_GUESSES = (30, 60, 120, 300, 900)
+
+STRANGERS_RULE = ThrottleRule(free=10, waits=_GUESSES, window=0)
+"""Per login, all devices together that are not known: ten failures at any pace, then half a minute, one, two, five, and
+every quarter of an hour. A sign-in from such a device and a reset by mail start again."""
+
+MOST_FAILURES = 100
+"""Consecutive failures of such devices after which no password opens the account on one of them, where a reset by mail
+can open it again (NIST SP 800-63B-4 section 3.2.2)."""
+
+DEVICE_RULE = ThrottleRule(free=10, waits=_GUESSES, window=86_400)
+"""Per login and known device, failures only."""
+
+MOST_DEVICES = 20
+"""Known devices of a login that have a counter of their own on one day. The others count as unknown ones."""
+
+OWNER_RULE = ThrottleRule(free=10, waits=_GUESSES, window=86_400)
+"""Per session, failures only: the present password, for a change of what opens the account."""
 
 ADDRESS_RULE = ThrottleRule(free=100, waits=(1, 2, 5, 10, 30, 60), window=900)
-"""Per address, failures only: many people may share one (a mobile carrier's NAT), so it is wide and ends soon."""
+"""Per address, failures only: many people may share one (a mobile carrier's NAT), so it is wide and ends soon. Known
+devices are not counted."""
 
 MAIL_RULE = ThrottleRule(free=1, waits=(60,), window=86_400)
 """Per login: one mail a minute, so that no caller can fill the mailbox of another person."""
@@ -91,8 +130,24 @@ class ThrottleStore(Protocol):
         `retry_after` when refused; a refused attempt is not counted.
         """
 
+    def clear(self, counter: Counter, now: int) -> None:
+        """Start the count of this window again."""
+
+    def reserve_on_device(self, device: LoginDevice, now: int) -> bool:
+        """Count an attempt of a known device under `DEVICE_RULE`, as `reserve_attempt` does.
+
+        Return `False`, and count nothing, if this would be the counter of one device too many for its login and window.
+        The first attempt of a device in a window is one more write.
+        """
+
+    def clear_device(self, device: LoginDevice, now: int) -> None:
+        """Start the count of a known device again."""
+
     def count_attempt(self, counter: Counter, now: int) -> Attempts:
         """Count an attempt even if the rule does not allow it; return the state with it."""
+
+    def give_back(self, counter: Counter, now: int) -> None:
+        """Count one attempt less in the window of `now`, never below 0: it was reserved, and is not one."""
 
     def attempts(self, counter: Counter, now: int) -> Attempts:
         """Return the state of this window without counting."""
@@ -106,10 +161,25 @@ class NoThrottle:
         del counter, now
         return 0
 
+    def clear(self, counter: Counter, now: int) -> None:
+        """Do nothing."""
+
+    def reserve_on_device(self, device: LoginDevice, now: int) -> bool:
+        """Allow the attempt."""
+        del device, now
+        return True
+
+    def clear_device(self, device: LoginDevice, now: int) -> None:
+        """Do nothing."""
+
     def count_attempt(self, counter: Counter, now: int) -> Attempts:
         """Return a state without attempts."""
         del counter, now
         return Attempts()
+
+    def give_back(self, counter: Counter, now: int) -> None:
+        """Give back nothing."""
+        del counter, now
 
     def attempts(self, counter: Counter, now: int) -> Attempts:
         """Return a state without attempts."""
@@ -117,9 +187,19 @@ class NoThrottle:
         return Attempts()
 
 
-def login_attempts(login: str) -> Counter:
-    """Return the counter of guesses at a login's password: one, wherever the password is asked for."""
-    return Counter("login", login, LOGIN_RULE)
+def strangers_of(login: str) -> Counter:
+    """Return the counter that all devices share which are not known to a login."""
+    return Counter("login", login, STRANGERS_RULE)
+
+
+def sign_ins_from(address: str) -> tuple[Counter, ...]:
+    """Return the counters of sign-ins that come from an address, with devices which are not known."""
+    return (Counter("address", address, ADDRESS_RULE),)
+
+
+def owner_in(sid: str) -> Counter:
+    """Return the counter of the passwords that a session presents to change what opens its account."""
+    return Counter("owner", sid, OWNER_RULE)
 
 
 def registrations_from(address: str) -> Counter:

@@ -20,6 +20,7 @@ from latchkey.adapters.published_policy import PublishedPolicy
 from latchkey.adapters.role_cache import RoleCache
 from latchkey.adapters.store import Store
 from latchkey.core.clients.directory import ClientDirectory
+from latchkey.core.credentials.device_tokens import DeviceTokens
 from latchkey.core.credentials.new_passwords import NewPasswords
 from latchkey.core.credentials.passwords import Argon2Cost, BlockList, PasswordRules
 from latchkey.core.grants.gate import Gate
@@ -37,6 +38,8 @@ from latchkey.signing.keys import LAST_GOOD
 from latchkey.signing.policy import Moment
 
 if TYPE_CHECKING:
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+
     from latchkey.core.authenticators.ownership import Ownership
     from latchkey.core.partners.assertions import AssertionCheck
     from latchkey.core.partners.store import PartnerKeys
@@ -57,12 +60,16 @@ def store() -> Store:
 
 
 @cache
+def _secrets() -> SecretsManagerClient:
+    """Return the client that reads both secrets. It takes a while to build, and a sign-in needs both."""
+    return secrets_manager.connect()
+
+
+@cache
 def policies() -> secrets_manager.SecretPolicySource:
     """Return the source of the signing policy."""
     secret = _required(settings().signing_secret, "LATCHKEY_SIGNING_SECRET")
-    return secrets_manager.SecretPolicySource(
-        secrets_manager.connect(), secret, time.monotonic, settings().policy_cache
-    )
+    return secrets_manager.SecretPolicySource(_secrets(), secret, time.monotonic, settings().policy_cache)
 
 
 @cache
@@ -70,7 +77,7 @@ def verifying_policies() -> secrets_manager.SecretPolicySource:
     """Return the source of the signing policy for a function that verifies shared keys, and mints nothing."""
     secret = _required(settings().signing_secret, "LATCHKEY_SIGNING_SECRET")
     return secrets_manager.SecretPolicySource(
-        secrets_manager.connect(), secret, time.monotonic, settings().policy_cache, last_good=LAST_GOOD
+        _secrets(), secret, time.monotonic, settings().policy_cache, last_good=LAST_GOOD
     )
 
 
@@ -84,7 +91,13 @@ def published_policy() -> PublishedPolicy:
 def seals() -> secrets_manager.SecretSealSource:
     """Return the source of the seal keys."""
     secret = _required(settings().seal_secret, "LATCHKEY_SEAL_SECRET")
-    return secrets_manager.SecretSealSource(secrets_manager.connect(), secret, time.monotonic, settings().policy_cache)
+    return secrets_manager.SecretSealSource(_secrets(), secret, time.monotonic, settings().policy_cache)
+
+
+@cache
+def device_tokens() -> DeviceTokens:
+    """Return the tokens of known devices."""
+    return DeviceTokens(seals(), secrets.token_bytes)
 
 
 @cache

@@ -28,6 +28,11 @@ def profile(user: User, registry: Roles) -> dict[str, Any]:
     } | ({"username": user.username} if user.username else {})
 
 
+def known_device(device_token: str) -> dict[str, Any]:
+    """Return the device token of the device that asks. There is none while the seal keys cannot be read."""
+    return {"device_token": device_token} if device_token else {}
+
+
 def export(  # noqa: PLR0913 - as many as is kept of an account
     user: User,
     sessions: tuple[Session, ...],

@@ -108,6 +108,11 @@ class Members:
         value = self._left.pop(name, "")
         return label_of(value) if isinstance(value, str) else ""
 
+    def loose_text(self, name: str) -> str:
+        """Take a text for machines that must not stop a sign-in: anything else than a string is left out."""
+        value = self._left.pop(name, "")
+        return value.strip() if isinstance(value, str) else ""
+
     def language(self, name: str) -> str | None:
         """Take a language tag that may be absent."""
         value = self.optional(name, longest=LONGEST_LANGUAGE * 4)

@@ -11,7 +11,7 @@ from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.grants import password
 from latchkey.core.grants.password import SignIn
 from latchkey.core.model import FIRST_PARTY_CLIENT, UserStatus
-from latchkey.core.throttle import ADDRESS_RULE, LOGIN_RULE
+from latchkey.core.throttle import ADDRESS_RULE, STRANGERS_RULE
 from tests.world import ADDRESS, LOGIN, MAX_SESSIONS, NOW, PASSWORD, World
 
 WRONG = "not the right one"
@@ -56,7 +56,7 @@ def test_a_sign_in_without_a_signing_policy_changes_nothing(world: World) -> Non
         world.log_in()
     before = world.store.list_sessions(user.sub, NOW)
     world.source.away = True
-    errors = {refusal(world, password=PASSWORD).error for _ in range(LOGIN_RULE.free + 1)}
+    errors = {refusal(world, password=PASSWORD).error for _ in range(STRANGERS_RULE.free + 1)}
     assert errors == {Errors.UNAVAILABLE}
     assert world.store.list_sessions(user.sub, NOW) == before
 
@@ -87,17 +87,17 @@ def test_account_whose_address_was_never_confirmed_signs_in(world: World) -> Non
 def test_guesses_run_out_and_the_wait_ends_by_itself(world: World, login: str) -> None:
     """Known or not, a login gets its free attempts, then a wait that says how long, then one attempt more."""
     world.register()
-    codes = [refusal(world, login).error for _ in range(LOGIN_RULE.free)]
+    codes = [refusal(world, login).error for _ in range(STRANGERS_RULE.free)]
     locked = refusal(world, login)
     assert set(codes) == {Errors.INVALID_CREDENTIALS}
-    assert (locked.error, locked.retry_after) == (Errors.RATE_LIMITED, LOGIN_RULE.waits[0])
-    assert refusal(world, login, now=NOW + LOGIN_RULE.waits[0]).error is Errors.INVALID_CREDENTIALS
-    assert refusal(world, login, now=NOW + LOGIN_RULE.waits[0]).retry_after == LOGIN_RULE.waits[1]
+    assert (locked.error, locked.retry_after) == (Errors.RATE_LIMITED, STRANGERS_RULE.waits[0])
+    assert refusal(world, login, now=NOW + STRANGERS_RULE.waits[0]).error is Errors.INVALID_CREDENTIALS
+    assert refusal(world, login, now=NOW + STRANGERS_RULE.waits[0]).retry_after == STRANGERS_RULE.waits[1]
 
 
 def test_no_hash_is_computed_for_a_refused_attempt(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A flood costs the attacker's time, not ours."""
-    for _ in range(LOGIN_RULE.free):
+    for _ in range(STRANGERS_RULE.free):
         refusal(world, "nobody@example.com")
     monkeypatch.setattr(password, "spend_time", lambda password, cost: pytest.fail("hashed"))
     assert refusal(world, "nobody@example.com").error is Errors.RATE_LIMITED

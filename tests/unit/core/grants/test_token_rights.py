@@ -96,7 +96,7 @@ def test_a_role_that_is_given_later_widens_no_session(world: World, ann: User) -
     """A session never gets a scope that it did not have at its sign-in."""
     first = world.open_for(with_roles(world, ann, "user"), THEIRS)
     with_roles(world, ann, "admin")
-    assert renewed(world, first, THEIRS).scope == "openid email profile:read privacy:read"
+    assert renewed(world, first, THEIRS).scope == "openid email profile:read"
 
 
 def test_a_scope_ends_when_the_client_loses_it(world: World, ann: User) -> None:

@@ -145,6 +145,15 @@ def test_token_of_a_role_of_ones_own_carries_its_permissions(world: World) -> No
     assert [world.claims(answer).permissions for answer in answers] == [("users:read",), ()]
 
 
+@pytest.mark.parametrize("role", ["clerk", "admin"])
+def test_token_carries_the_permissions_that_a_stack_declares(world: World, role: str) -> None:
+    """No verifier knows them, whether a role of the stack's own or the admin's gives them."""
+    registry = registry_with(CustomRoles(1, {"clerk": "orders:read"}, permissions=("orders:read",)))
+    issuer = Issuer("latchkey", world.entropy, registry)
+    answer = issuer.for_client("cli_a", (role, "user"), world.source.policy(), scope="", now=NOW)
+    assert world.claims(answer).permissions == ("orders:read",)
+
+
 def test_every_permission_together_is_under_a_kilobyte() -> None:
     """For this reason no combination of roles makes a token that is too large."""
     assert len(" ".join(PERMISSIONS)) < 1024

@@ -10,6 +10,7 @@ from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.events import Event
 from latchkey.core.model import MailKind, User, UserStatus
 from latchkey.core.roles.roles import BUILT_IN, CustomRoles, Operator, StoredRoles, registry_with
+from latchkey.core.throttle import strangers_of
 from latchkey.core.users.accounts import Registration
 from latchkey.core.users.admin import Standing, UserAdmin
 from tests.world import LOGIN, NOW, PASSWORD, World
@@ -28,6 +29,7 @@ class Office:
             credentials=world.store,
             partner_links=world.store,
             standing=world.store,
+            devices=world.store,
             accounts=world.accounts,
             sessions=world.sessions,
             roles=roles,
@@ -114,6 +116,28 @@ def test_admins_account_is_out_of_reach_below(office: Office, wanted: Standing) 
     assert office.refuses(Errors.FORBIDDEN, office.desk, office.boss, wanted)
     with pytest.raises(ServiceError, match="forbidden"):
         office.admin.end_sessions(office.desk, office.boss.sub)
+    with pytest.raises(ServiceError, match="forbidden"):
+        office.admin.forget_devices(office.desk, office.boss.sub, now=NOW)
+
+
+def test_operator_forgets_the_devices_of_an_account(office: Office) -> None:
+    """The log names the operator, sessions go on, and the device pays as a stranger."""
+    world, token = office.world, office.world.log_in().device_token
+    office.admin.forget_devices(office.desk, office.ann.sub, now=NOW)
+    event = world.journal.events[-1]
+    assert (event.name, event.sub, event.actor) == ("devices_forgotten", office.ann.sub, office.desk.sub)
+    assert len(world.store.list_sessions(office.ann.sub, NOW)) == 1
+    with pytest.raises(ServiceError, match="invalid_credentials"):
+        world.log_in(password="not the right one", device_token=token)
+    assert world.store.attempts(strangers_of(office.ann.login), NOW).count == 1
+
+
+def test_account_of_a_partner_alone_has_no_devices(office: Office) -> None:
+    """There is nothing to forget, and nothing to report."""
+    before = list(office.world.journal.events)
+    office.world.put_user(replace(office.ann, sub="usr_partners", login="", can_sign_in=False))
+    office.admin.forget_devices(office.operator, "usr_partners", now=NOW)
+    assert office.world.journal.events == before
 
 
 def test_log_names_the_operator_who_ends_sessions(office: Office) -> None:

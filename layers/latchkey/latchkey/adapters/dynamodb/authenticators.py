@@ -9,7 +9,7 @@ from latchkey.adapters.dynamodb.credentials import CREDENTIAL_STANDS, as_read
 from latchkey.adapters.dynamodb.mail import used, waiting
 from latchkey.adapters.dynamodb.table import Change, TablePart
 from latchkey.core.authenticators.store import NewPassword
-from latchkey.core.model import Link, User, UserStatus
+from latchkey.core.model import Credential, Link, User, UserStatus
 
 
 class Authenticators(TablePart):
@@ -21,9 +21,9 @@ class Authenticators(TablePart):
         changes = [
             Change(
                 items.login(held.login),
-                as_read(held) | {"hash": change.password_hash, "next": change.epoch},
+                as_read(held) | {"hash": change.password_hash, "next": change.epoch, "now": change.now},
                 CREDENTIAL_STANDS,
-                set="#password_hash = :hash, #epoch = :next",
+                set="#password_hash = :hash, #epoch = :next, #devices_since = :now",
             ),
             standing.with_new_password(user, changed),
             *standing.recounted(user, changed),
@@ -34,6 +34,13 @@ class Authenticators(TablePart):
             key = items.session(user.sub, change.keep)
             changes.append(Change(key, {"next": change.epoch}, "attribute_exists(#pk)", set="#epoch = :next"))
         return all(self._table.change_all(changes, waiting(change.mail)))
+
+    def forget_devices(self, held: Credential, now: int) -> bool:
+        """Note the time in the credential of the login."""
+        values: dict[str, items.Value] = {"now": now, "sub": held.sub}
+        return self._table.update(
+            items.login(held.login), "SET #devices_since = :now", values, only_if="#sub = :sub"
+        ).applied
 
     def set_standing(self, user: User, *, status: UserStatus, roles: tuple[str, ...], epoch: int) -> User | None:
         """Change the rights of an account if it is unchanged since it was read, and an active admin remains."""

@@ -6,7 +6,8 @@ from latchkey.adapters.dynamodb import items
 from latchkey.adapters.dynamodb.table import Change, TablePart
 from latchkey.core.model import Credential, User
 
-CREDENTIAL_STANDS = "#sub = :sub AND #password_hash = :held AND #epoch = :held_epoch"
+_DEVICES_AS_READ = "(attribute_not_exists(#devices_since) OR #devices_since = :held_devices)"
+CREDENTIAL_STANDS = f"#sub = :sub AND #password_hash = :held AND #epoch = :held_epoch AND {_DEVICES_AS_READ}"
 """The condition that a credential still stands as it was read. A reserved login does not: it has no credential."""
 
 # A login in time, from the moment that its account moves to another. Its item stays, as a `Reservation`.
@@ -54,7 +55,12 @@ class Credentials(TablePart):
 
 def as_read(held: Credential) -> dict[str, items.Value]:
     """Return the values of `CREDENTIAL_STANDS`."""
-    return {"sub": held.sub, "held": held.password_hash, "held_epoch": held.epoch}
+    return {
+        "sub": held.sub,
+        "held": held.password_hash,
+        "held_epoch": held.epoch,
+        "held_devices": held.devices_since,
+    }
 
 
 def claim(credential: Credential, now: int) -> Change:

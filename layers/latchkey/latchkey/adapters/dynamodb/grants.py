@@ -8,11 +8,10 @@ from dataclasses import replace
 from latchkey.adapters.dynamodb import items
 from latchkey.adapters.dynamodb.clients import client_of
 from latchkey.adapters.dynamodb.items import LINGER, AnyItem, Item
-from latchkey.adapters.dynamodb.table import Change, TablePart
+from latchkey.adapters.dynamodb.table import TablePart
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.grants.store import Advance, Rotation
 from latchkey.core.model import Client, Session, User
-from latchkey.core.throttle import Counter
 
 # A session in time. Each rotation moves `expires_at` to the right; `ends_at` stands still and wins.
 #
@@ -36,14 +35,10 @@ _OF_EPOCH = "#epoch >= :epoch"
 class SessionItems(TablePart):
     """Implements `SessionStore`."""
 
-    def create_session(self, session: Session, *, clears: Counter | None = None) -> None:
-        """Store a new session; a transaction only where a counter is cleared with it."""
+    def create_session(self, session: Session) -> None:
+        """Store a new session."""
         item = items.encode(items.session(session.sub, session.sid), session, ttl=session.expires_at + LINGER)
-        if clears is None:
-            stored = self._table.put_new(item)
-        else:
-            stored = self._table.put_all_new([item], also=[Change(items.throttle(clears, session.created_at))])
-        if not stored:
+        if not self._table.put_new(item):
             raise ServiceError(Errors.CONFLICT, "the session id is taken")
 
     def find_user_and_session(self, sub: str, sid: str, now: int) -> tuple[User | None, Session | None]:

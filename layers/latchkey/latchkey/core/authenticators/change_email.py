@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from latchkey.core.authenticators.address_window import FORMER_LOGIN_HELD, require_settled_address
 from latchkey.core.authenticators.ownership import Ownership
 from latchkey.core.authenticators.store import AddressStore, NewLogin
+from latchkey.core.credentials.device_tokens import DeviceTokens
 from latchkey.core.credentials.logins import is_email, parse_login
 from latchkey.core.credentials.store import CredentialStore
 from latchkey.core.errors import invalid_field
@@ -44,6 +45,7 @@ class EmailChanges:
     codes: CodeStore
     attempts: ThrottleStore
     seals: SealSource
+    devices: DeviceTokens
     ownership: Ownership
     outbox: Outbox
     journal: Journal
@@ -66,9 +68,10 @@ class EmailChanges:
         if may_mail(self.attempts, to, now=now):
             self._send_digits(user, sid, to, now)
 
-    def confirm(self, sub: str, sid: str, digits: str, *, now: int) -> None:
+    def confirm(self, sub: str, sid: str, digits: str, *, now: int) -> str:
         """Move the account to the address that the digits were sent to, and tell the old one. Sessions go on.
 
+        Return a device token: those of the former login do not fit the new one.
         Every wrong text counts as a try. Raises `INVALID_TOKEN`, `CODE_USED_OR_EXPIRED`, and `USER_EXISTS` if the
         address has an account by now; only the reader of that mailbox sees this.
         """
@@ -79,9 +82,11 @@ class EmailChanges:
         require_digits(StoredDigits(code.data["key_id"], code.data["mac"]), sid, digits, self.seals)
         if (user.login, str(user.epoch)) != (code.data["login"], code.data["epoch"]):
             raise spent("the account has another address or password since")
-        if not self.addresses.change_login(self._change(user, code, now)):
+        change = self._change(user, code, now)
+        if not self.addresses.change_login(change):
             raise spent("the code or the account was used or changed meanwhile")
         self.journal.record(Event("email_changed", sub=sub, sid=sid))
+        return self.devices.issue(change.login, now=now, since=change.held.devices_since)
 
     def _send_digits(self, user: User, sid: str, to: str, now: int) -> None:
         key = self.seals.seal_keys().newest

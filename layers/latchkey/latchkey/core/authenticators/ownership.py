@@ -13,7 +13,7 @@ from latchkey.core.errors import Errors, ServiceError, invalid_field
 from latchkey.core.events import Event, Journal
 from latchkey.core.model import RECENT_SIGN_IN, Credential, Session, User, upholds
 from latchkey.core.partners.store import LinkStore
-from latchkey.core.throttle import ThrottleStore, login_attempts
+from latchkey.core.throttle import ThrottleStore, owner_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +41,14 @@ class Ownership:
     def prove_password(self, user: User, session: Session, password: str, *, now: int) -> Credential:
         """Return the credential that the password opens. Raises as `prove` does.
 
-        The limit is that of a sign-in.
+        The limit is the session's own, so strangers who guess at the login do not hold its owner up.
         """
         require_own_session(user, session)
         if not user.can_sign_in:
             raise ServiceError(Errors.INVALID_CREDENTIALS, "the account has no password")
         if not password:
             raise invalid_field("password", "required", "Give the present password.")
-        self.attempts.reserve_attempt(login_attempts(user.login), now)
+        self.attempts.reserve_attempt(owner_in(session.sid), now)
         credential = self.credentials.find_credential(user.login)
         if credential is None or credential.sub != user.sub:
             raise ServiceError(Errors.INVALID_CREDENTIALS, "the account has no credential")
@@ -57,6 +57,7 @@ class Ownership:
         except WrongPassword:
             self.journal.record(Event("ownership_refused", sub=user.sub, sid=session.sid, reason="wrong_password"))
             raise ServiceError(Errors.INVALID_CREDENTIALS, "wrong_password") from None
+        self.attempts.give_back(owner_in(session.sid), now)
         return credential
 
     def _require_recent(self, user: User, session: Session, now: int) -> None:

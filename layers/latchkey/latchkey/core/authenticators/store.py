@@ -136,14 +136,25 @@ class StandingStore(Protocol):
         """
 
 
-class AuthenticatorStore(StandingStore, Protocol):
+class DeviceStore(Protocol):
+    """The devices that are known to a login. There is no list of them."""
+
+    def forget_devices(self, held: Credential, now: int) -> bool:
+        """Let the devices that are known by now count as unknown ones; say whether the login is still of the account.
+
+        `held` is the credential as it was read.
+        """
+
+
+class AuthenticatorStore(StandingStore, DeviceStore, Protocol):
     """The password of an account."""
 
     def change_password(self, change: NewPassword) -> bool:
         """Store hash and account, use the code, carry the kept session over and post the mail: all or nothing.
 
-        The account becomes `change.changed`, and the links that this suspends lose their roles. Say whether it
-        happened. It does not if anything that was read has changed, or if the code is used or expired.
+        The account becomes `change.changed`, its known devices are forgotten, and the links that this suspends lose
+        their roles. Say whether it happened. It does not if anything that was read has changed, or if the code is used
+        or expired.
         """
 
 

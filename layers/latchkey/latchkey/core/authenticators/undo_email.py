@@ -60,7 +60,7 @@ class EmailUndo:
         later = tuple(self._after(reservation, now))
         if held is None or (later or (reservation,))[-1].successor != user.login:
             return None
-        credential = Credential(reservation.login, user.sub, NO_PASSWORD, max(held.epoch, user.epoch) + 1)
+        credential = Credential(reservation.login, user.sub, NO_PASSWORD, max(held.epoch, user.epoch) + 1, now)
         return UndoneChange(
             reservation=reservation,
             later=later,

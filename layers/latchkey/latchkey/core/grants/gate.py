@@ -23,7 +23,6 @@ from latchkey.core.ids import Entropy
 from latchkey.core.model import Client, Partner, Session, User, UserStatus
 from latchkey.core.roles.roles import Roles, below_operators
 from latchkey.core.roles.scopes import held_scopes
-from latchkey.core.throttle import Counter
 from latchkey.signing.policy import SigningPolicy
 from latchkey.signing.refresh import RefreshToken
 
@@ -48,13 +47,12 @@ class Asked:
     """The request of a proof.
 
     `scope` is what a person's session is asked for; the gate drops what it cannot give. `live` are the live sessions of
-    the account, oldest first. `clears` is the counter of attempts that a session clears when it is stored.
+    the account, oldest first.
     """
 
     scope: str
     policy: SigningPolicy
     live: tuple[Session, ...]
-    clears: Counter | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +91,7 @@ class Gate:
         make_room(self._sessions, self._journal, asked.live, self._max_sessions)
         given = what_tokens_carry(self._roles, proof.user, proof.client, proof.partner, scope=asked.scope)
         session, refresh = open_session(proof, given.scope, asked.policy, self._entropy)
-        self._sessions.create_session(session, clears=asked.clears)
+        self._sessions.create_session(session)
         self._record("partner_login" if proof.partner else "login", session)
         return Admitted(session, refresh, given.roles)
 

@@ -17,16 +17,20 @@ from latchkey.signing.tokens import AccessClaims
 
 @dataclass(frozen=True, slots=True)
 class TokenAnswer:
-    """An access token and, for a session, the refresh token that renews it. Lifetimes are in seconds."""
+    """An access token and, for a session, the refresh token that renews it. Lifetimes are in seconds.
+
+    `device_token` is what a device keeps of a sign-in with a password.
+    """
 
     access_token: str
     expires_in: int
     scope: str
     refresh_token: str = ""
     refresh_expires_in: int = 0
+    device_token: str = ""
 
     def to_json(self) -> dict[str, str | int]:
-        """Return the members of RFC 6749 section 5.1, and `refresh_expires_in`."""
+        """Return the members of RFC 6749 section 5.1, `refresh_expires_in`, and `device_token` if there is one."""
         body: dict[str, str | int] = {
             "access_token": self.access_token,
             "token_type": "Bearer",
@@ -35,6 +39,8 @@ class TokenAnswer:
         }
         if self.refresh_token:
             body |= {"refresh_token": self.refresh_token, "refresh_expires_in": self.refresh_expires_in}
+        if self.device_token:
+            body["device_token"] = self.device_token
         return body
 
 

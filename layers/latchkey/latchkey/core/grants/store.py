@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from latchkey.core.model import Client, Session, User
-from latchkey.core.throttle import Counter
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +47,8 @@ class Rotation:
 class SessionStore(Protocol):
     """Sessions, and the one state that makes refresh tokens single-use."""
 
-    def create_session(self, session: Session, *, clears: Counter | None = None) -> None:
-        """Store a new session; raise `CONFLICT` when its id is taken.
-
-        With `clears`, the attempts counted in the window of its creation are forgotten in the same write.
-        """
+    def create_session(self, session: Session) -> None:
+        """Store a new session; raise `CONFLICT` when its id is taken."""
 
     def find_user_and_session(self, sub: str, sid: str, now: int) -> tuple[User | None, Session | None]:
         """Return the account, and the session if it is alive, in one consistent read."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from latchkey.core.authenticators.store import StandingStore
+from latchkey.core.authenticators.store import DeviceStore, StandingStore
 from latchkey.core.credentials.logins import parse_login
 from latchkey.core.credentials.store import CredentialStore
 from latchkey.core.errors import Errors, ServiceError
@@ -41,6 +41,7 @@ class UserAdmin:
     credentials: CredentialStore
     partner_links: LinkStore
     standing: StandingStore
+    devices: DeviceStore
     accounts: Accounts
     sessions: Sessions
     roles: Roles
@@ -110,6 +111,21 @@ class UserAdmin:
         """End every session of an account. Raises `NOT_FOUND`, and `FORBIDDEN` for an admin's."""
         self._require(operator, Act.STOP, self.find(sub))
         self.sessions.end_all(sub, reason="ended_by_operator", actor=operator.sub)
+
+    def forget_devices(self, operator: Operator, sub: str, *, now: int) -> None:
+        """Let every device that is known to the login of an account count as an unknown one.
+
+        Raises `NOT_FOUND`, `CONFLICT`, and `FORBIDDEN` for an account with an operator's permission that this operator
+        lacks. An account that only partners open has no known devices.
+        """
+        user = self.find(sub)
+        self._require(operator, Act.KEEP, user)
+        held = self.credentials.find_credential(user.login) if user.login else None
+        if held is None:
+            return
+        if held.sub != sub or not self.devices.forget_devices(held, now):
+            raise ServiceError(Errors.CONFLICT, "the account has changed meanwhile")
+        self.journal.record(Event("devices_forgotten", sub=sub, actor=operator.sub))
 
     def send_reset(self, operator: Operator, sub: str, *, now: int) -> None:
         """Mail the owner of an account a code for a new password, as if the owner had asked for it.
