@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test bench-import bench-hashes bench-refresh check proof sbom format lock build prerequisites \
+.PHONY: help run test bench-abuse bench-import bench-hashes bench-refresh check proof sbom format lock build prerequisites \
 	deploy clean
 
 # The first Python on the path that is new enough; PYTHON=… overrides it.
@@ -27,6 +27,9 @@ test: .venv/.installed ## Run all tests
 	@HYPOTHESIS_PROFILE=$${HYPOTHESIS_PROFILE:-thorough} RIGHTS_USED=$(CURDIR)/.latchkey/rights \
 	  $(PY) -m pytest --numprocesses auto --dist loadfile
 	@$(PY) -m tests.rights_used .latchkey/rights
+
+bench-abuse: .venv/.installed ## Measure what hostile requests cost, in units of the table, CPU and USD; REQUESTS=…
+	@$(PY) -m tests.bench.abuse
 
 bench-import: .venv/.installed ## Import 10,000 users into a twin and measure; USERS=… and DATA=1
 	@$(PY) -m tests.bench.import_users

@@ -29,6 +29,7 @@ from latchkey.core.grants.sessions import Sessions
 from latchkey.core.mail.draft_letters import DraftLetters
 from latchkey.core.mail.mailroom import Mailroom
 from latchkey.core.mail.outbox import Outbox
+from latchkey.core.mail.postage import Postage
 from latchkey.core.mail.requests import MailRequests
 from latchkey.core.mail.store import Letter
 from latchkey.core.model import Client, Mail, MailKind, User
@@ -200,7 +201,8 @@ class World:
             codes=self.store,
             seals=self.seals,
             credentials=self.store,
-            draft_letters=DraftLetters(self.store, self.store, self.seals),
+            postage=Postage(self.store),
+            draft_letters=DraftLetters(self.store, Postage(self.store), self.store, self.seals),
             writer=PlainWriter(),
             postman=self.postman,
             journal=self.journal,

@@ -13,6 +13,7 @@ from latchkey.adapters.store import Store
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.mail.draft_letters import DraftLetters
 from latchkey.core.mail.mailroom import Mailroom
+from latchkey.core.mail.postage import Postage
 from latchkey.edge.settings import Environment
 from latchkey.edge.telemetry import LogJournal, log_crash, logger
 from latchkey.mails.letters import JinjaWriter
@@ -70,7 +71,8 @@ def mailroom(link_base: str) -> Mailroom:
         codes=_table(),
         seals=_seals(),
         credentials=_table(),
-        draft_letters=DraftLetters(_table(), _table(), _seals()),
+        postage=Postage(_table()),
+        draft_letters=DraftLetters(_table(), Postage(_table()), _table(), _seals()),
         writer=JinjaWriter(),
         postman=ses.SesPostman(ses.connect(), env.text("LATCHKEY_MAIL_FROM")),
         journal=LogJournal(),

@@ -1,10 +1,10 @@
 """Refresh: the next tokens of a session."""
 
 from latchkey.core.grants.refresh import RefreshRequest
+from latchkey.core.networks import network_of
 from latchkey.edge import bootstrap
 from latchkey.edge.forms import Members
 from latchkey.edge.http import Request, Response
-from latchkey.edge.origins import network
 from latchkey.edge.routing import PUBLIC, Routes
 
 routes = Routes("Refresh")
@@ -17,5 +17,5 @@ def refresh(request: Request) -> Response:
     members = Members.of_json(request)
     token = members.secret("refresh_token", "token")
     members.nothing_else()
-    asked = RefreshRequest(token, network(request.address), request.idempotency_key)
+    asked = RefreshRequest(token, network_of(request.address), request.idempotency_key)
     return Response(200, bootstrap.refresh_grant()(asked, now=request.now).to_json())

@@ -25,5 +25,6 @@ def external_token(request: Request) -> Response:
 def service_token(request: Request) -> Response:
     """Return 200 with the tokens of a service, for its API key."""
     request.require_empty()
-    answer = oauth.machine_grants().exchange_api_key(oauth.service_token(request), now=request.now)
+    key = oauth.service_token(request)
+    answer = oauth.machine_grants().exchange_api_key(key, address=request.address, now=request.now)
     return Response(200, answer.to_json())

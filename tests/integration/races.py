@@ -94,7 +94,7 @@ def race_for_tries(store: Store) -> None:
 def race_to_confirm(store: Store) -> None:
     """Assert that of many confirmations of one draft at once, one makes an account, and nothing else is left."""
     draft = samples.draft()
-    store.save_draft(draft, NOW, charge=None)
+    store.save_draft(draft)
     users = [samples.user(draft.login) for _ in range(RACERS)]
 
     def confirm(number: int) -> bool:
@@ -114,7 +114,7 @@ def race_of_drafts(store: Store) -> None:
     login = samples.unique("ada@")
     drafts = [replace(samples.draft(), login=login) for _ in range(RACERS)]
     for draft in drafts:
-        store.save_draft(draft, NOW, charge=None)
+        store.save_draft(draft)
     users = [samples.user(draft.login) for draft in drafts]
 
     def confirm(number: int) -> bool:
@@ -128,9 +128,44 @@ def race_of_drafts(store: Store) -> None:
 def race_for_draft_tries(store: Store) -> None:
     """Assert that many guesses at one draft get exactly its tries."""
     draft = samples.draft()
-    store.save_draft(draft, NOW, charge=None)
+    store.save_draft(draft)
     got = race(lambda _: store.try_draft(draft.draft_id, Door.FLOW, draft.flow_hash, NOW))
     assert [tried for tried in got if tried] == [draft] * MOST_TRIES
+
+
+def race_to_charge(store: Store) -> None:
+    """Assert that many deliveries of one mail count it once, and that the mails of one mailbox stay within its rule."""
+    rule = ThrottleRule(free=10, waits=(3600,), window=86_400)
+    counter, other = (Counter("letter", samples.unique("ada@"), rule) for _ in range(2))
+    mails = [samples.mail() for _ in range(RACERS)]
+    for mail in mails:
+        store.post_mail(mail)
+    assert all(race(lambda _: store.charge_mail(mails[0], "ada@example.com", (other,), NOW), 10))
+    assert store.attempts(other, NOW).count == 1
+    sent = race(lambda number: store.charge_mail(mails[number], "ada@example.com", (counter,), NOW), RACERS)
+    assert (sum(sent), store.attempts(counter, NOW).count) == (11, 10)  # the first was counted before, elsewhere
+
+
+def race_to_give_back(store: Store) -> None:
+    """Assert that many who give back bring no counter below 0, while others reserve."""
+    counter = Counter("login", samples.unique("ada@"), ThrottleRule(free=RACERS, waits=(60,), window=86_400))
+    store.count_attempt(counter, NOW)
+    seen = race(lambda number: _moved(store, counter, number))
+    reserved = sum(number % 2 for number in range(RACERS))
+    count = store.attempts(counter, NOW).count
+    assert all(each >= 0 for each in seen)
+    assert 0 <= count <= reserved + 1
+    for _ in range(count + 2):
+        store.give_back(counter, NOW)
+    assert store.attempts(counter, NOW).count == 0
+
+
+def _moved(store: Store, counter: Counter, number: int) -> int:
+    """Reserve an attempt, or give one back; return the count that was seen then."""
+    if number % 2:
+        return store.reserve_attempt(counter, NOW)
+    store.give_back(counter, NOW)
+    return store.attempts(counter, NOW).count
 
 
 def race_for_attempts(store: Store) -> None:

@@ -122,7 +122,7 @@ def test_a_draft_of_a_reserved_login_is_not_confirmed(store: Store) -> None:
     former = registered(store)
     moved(store, former)
     draft = replace(samples.draft(), login=former.login, expires_at=NOW + 2 * HELD)
-    store.save_draft(draft, NOW, charge=None)
+    store.save_draft(draft)
     newcomer = samples.user(draft.login)
     confirmed = [
         store.confirm_draft(newcomer, samples.credential(newcomer), replace(samples.used(draft), used_at=NOW + after))

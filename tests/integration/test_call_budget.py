@@ -10,9 +10,11 @@ import pytest
 
 from latchkey.adapters.dynamodb import DynamoStore
 from latchkey.adapters.dynamodb.mail import mail_of
+from latchkey.adapters.published_policy import PolicyKeys
 from latchkey.core.clients.directory import new_api_key, new_client_secret
-from latchkey.core.errors import Errors
+from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.grants.sessions import require_live_app, require_live_session
+from latchkey.core.grants.validation import TokenCheck
 from latchkey.core.model import ApiKey, Client, ClientKind, Grant, Mail, MailKind, UserStatus
 from latchkey.core.throttle import ADDRESS_RULE, MOST_FAILURES, STRANGERS_RULE, sign_ins_from, strangers_of
 from latchkey.core.users.accounts import Registration
@@ -20,7 +22,7 @@ from latchkey.signing.refresh import LINK_BYTES, mint_refresh, verify_refresh
 from tests.integration.conftest import new_table
 from tests.integration.contract import refuses
 from tests.partner_world import PartnerWorld
-from tests.world import ADDRESS, NOW, PASSWORD, World, small_policy
+from tests.world import ADDRESS, AUDIENCE, NOW, PASSWORD, World, small_policy
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -328,7 +330,7 @@ def test_a_services_session_costs_one_batch_more(counted: Counted) -> None:
     counted.store.create_client(owner)
     key_id, text, stored = new_api_key(counted.entropy)
     counted.store.create_api_key(ApiKey(key_id, owner.client_id, "nightly", stored, NOW, roles=("service",)))
-    first = counted.machines.exchange_api_key(text, now=NOW)
+    first = counted.machines.exchange_api_key(text, address=ADDRESS, now=NOW)
     for now in (NOW + 60, NOW + 61):
         counted.cost()
         counted.refresh(first, now=now)
@@ -351,15 +353,69 @@ def test_client_credentials_cost_one_read(counted: Counted) -> None:
     grants = (Grant.CLIENT_CREDENTIALS,)
     counted.store.create_client(Client("cli_a", ClientKind.SERVICE, "A", NOW, (stored,), grants=grants))
     counted.cost()
-    client = counted.clients.authenticate("cli_a", secret, now=NOW)
+    client = counted.clients.authenticate("cli_a", secret, address=ADDRESS, now=NOW)
     counted.machines.client_credentials(client, None, now=NOW)
     assert counted.cost() == ["GetItem"]
+
+
+def test_junk_of_machines_costs_one_read_and_one_write(counted: Counted) -> None:
+    """An unknown client, a wrong secret and an unknown key: the item, and the counter of the address, full or not."""
+    _, stored = new_client_secret(counted.entropy)
+    counted.store.create_client(Client("cli_a", ClientKind.SERVICE, "A", NOW, (stored,)))
+    _, key, _ = new_api_key(counted.entropy)
+    counted.cost()
+    for _ in range(40):
+        for junk in (
+            lambda: counted.clients.authenticate("cli_unknown", "x", address=ADDRESS, now=NOW),
+            lambda: counted.clients.authenticate("cli_a", "x", address=ADDRESS, now=NOW),
+            lambda: counted.machines.exchange_api_key(key, address=ADDRESS, now=NOW),
+        ):
+            with pytest.raises(ServiceError):
+                junk()
+            assert counted.cost() == ["GetItem", "UpdateItem"]
+
+
+def test_validation_costs_reads_for_good_tokens_and_one_write_for_bad_ones(counted: Counted) -> None:
+    """A good token pays for no counter. A bad one costs no read, and the same beyond the limit."""
+    token = counted.log_in().access_token
+    keys = PolicyKeys(counted.source, lambda: NOW)
+    check = TokenCheck(keys, counted.store, counted.clients, counted.store, AUDIENCE)
+    counted.cost()
+    check(token, address=ADDRESS, now=NOW)
+    assert counted.cost() == [READ]
+    for _ in range(120):
+        with pytest.raises(ServiceError):
+            check("bad", address=ADDRESS, now=NOW)
+        assert counted.cost() == ["UpdateItem"]
+
+
+def test_request_for_mail_costs_a_counter_and_a_put(counted: Counted) -> None:
+    """For a known login and for an unknown one. The mailer makes the other calls, where no caller waits."""
+    costs = []
+    for login in ("ann@example.com", "nobody@example.com"):
+        counted.mail_requests(MailKind.RESET, login, address=ADDRESS, now=NOW)
+        costs.append(counted.cost())
+    assert costs == [["UpdateItem", "PutItem"]] * 2
+
+
+def test_mail_is_counted_in_one_transaction(counted: Counted) -> None:
+    """Asker, mailbox and the mark on the mail are one write; a mail for no account is not counted."""
+    counted.mail_requests(MailKind.RESET, "ann@example.com", address=ADDRESS, now=NOW)
+    [mail] = counted.waiting()
+    counted.cost()
+    counted.mailroom.deliver(mail, now=NOW)
+    assert counted.cost() == ["GetItem"] * 3 + ["TransactWriteItems", "PutItem", "DeleteItem"]
+    counted.mail_requests(MailKind.RESET, "unknown@example.com", address=ADDRESS, now=NOW)
+    [mail] = counted.waiting()
+    counted.cost()
+    counted.mailroom.deliver(mail, now=NOW)
+    assert counted.cost() == ["GetItem"] * 3 + ["DeleteItem"]
 
 
 def test_a_mistyped_api_key_costs_nothing(counted: Counted) -> None:
     """The checksum of the key is wrong, so nothing is read."""
     with pytest.raises(Exception, match="invalid_api_key"):
-        counted.machines.exchange_api_key("lk_" + "a" * 86, now=NOW)
+        counted.machines.exchange_api_key("lk_" + "a" * 86, address=ADDRESS, now=NOW)
     assert counted.cost() == []
 
 

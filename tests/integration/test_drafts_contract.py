@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from latchkey.core.mail.store import MOST_LINK_TRIES, MOST_TRIES, Door, Noted
+from latchkey.core.mail.store import MOST_LINK_TRIES, MOST_TRIES, Door
 from latchkey.core.model import UserStatus
-from latchkey.core.throttle import Counter
 from tests.integration import samples
-from tests.integration.contract import RULE
 from tests.integration.samples import NOW
 
 if TYPE_CHECKING:
@@ -22,13 +20,8 @@ if TYPE_CHECKING:
 def stored(store: Store) -> Draft:
     """Return a draft in the store."""
     draft = samples.draft()
-    assert store.save_draft(draft, NOW, charge=None) is Noted.MAY_SEND
+    assert store.save_draft(draft)
     return draft
-
-
-def charge() -> Counter:
-    """Return a counter that has counted nothing. Two are free."""
-    return Counter("mail_confirm", samples.unique("ada@"), RULE)
 
 
 def account_of(draft: Draft) -> User:
@@ -41,35 +34,23 @@ def secret_of(draft: Draft, door: Door) -> str:
     return draft.link_hash if door is Door.LINK else draft.flow_hash
 
 
-def test_draft_comes_back_with_every_member_and_its_mail_is_counted(store: Store) -> None:
-    """A draft is stored once: storing it again changes nothing and counts nothing."""
-    draft, counter = samples.draft(), charge()
-    assert store.save_draft(draft, NOW, charge=counter) is Noted.MAY_SEND
-    again = store.save_draft(replace(draft, login="eve@example.com"), NOW, charge=counter)
-    assert (again, store.find_draft(draft.draft_id, NOW)) == (Noted.TAKEN, draft)
-    assert store.attempts(counter, NOW).count == 1
-
-
-def test_draft_beyond_the_limit_is_not_stored(store: Store) -> None:
-    """Draft and count go together. Without a mail, nothing is counted, and no limit applies."""
-    counter = charge()
-    outcomes = [store.save_draft(samples.draft(), NOW, charge=counter) for _ in range(3)]
-    assert outcomes == [Noted.MAY_SEND, Noted.MAY_SEND, Noted.LIMITED]
+def test_draft_comes_back_with_every_member(store: Store) -> None:
+    """A draft is stored once: storing it again changes nothing."""
     draft = samples.draft()
-    assert store.save_draft(draft, NOW, charge=counter) is Noted.LIMITED
-    assert (store.find_draft(draft.draft_id, NOW), store.attempts(counter, NOW).count) == (None, 2)
-    assert store.save_draft(draft, NOW, charge=None) is Noted.MAY_SEND
+    assert store.save_draft(draft)
+    again = store.save_draft(replace(draft, login="eve@example.com"))
+    assert (again, store.find_draft(draft.draft_id, NOW)) == (False, draft)
 
 
 def test_another_mail_renews_a_draft_and_its_tries(store: Store) -> None:
     """The new digits have five tries. A second mailer that read the draft before this mail changes nothing."""
-    draft, counter = stored(store), charge()
+    draft = stored(store)
     for _ in range(MOST_TRIES):
         store.try_draft(draft.draft_id, Door.FLOW, draft.flow_hash, NOW)
     renewed = samples.renewed(draft)
-    assert store.renew_draft(draft, renewed, NOW, charge=counter) is Noted.MAY_SEND
-    assert store.renew_draft(draft, samples.renewed(draft), NOW, charge=counter) is Noted.TAKEN
-    assert (store.find_draft(draft.draft_id, NOW), store.attempts(counter, NOW).count) == (renewed, 1)
+    assert store.renew_draft(draft, renewed, NOW)
+    assert not store.renew_draft(draft, samples.renewed(draft), NOW)
+    assert store.find_draft(draft.draft_id, NOW) == renewed
     assert store.try_draft(draft.draft_id, Door.FLOW, draft.flow_hash, NOW) == renewed
 
 
@@ -79,17 +60,8 @@ def test_another_mail_gives_no_more_tries_of_the_link(store: Store) -> None:
     for _ in range(MOST_LINK_TRIES):
         assert store.try_draft(draft.draft_id, Door.LINK, draft.link_hash, NOW)
     renewed = samples.renewed(draft)
-    assert store.renew_draft(draft, renewed, NOW, charge=charge()) is Noted.MAY_SEND
+    assert store.renew_draft(draft, renewed, NOW)
     assert store.try_draft(draft.draft_id, Door.LINK, renewed.link_hash, NOW) is None
-
-
-def test_limit_of_mails_leaves_a_draft_as_it_is(store: Store) -> None:
-    """The digits of the last mail still work."""
-    draft, counter = stored(store), charge()
-    for _ in range(2):
-        store.reserve_attempt(counter, NOW)
-    assert store.renew_draft(draft, samples.renewed(draft), NOW, charge=counter) is Noted.LIMITED
-    assert store.find_draft(draft.draft_id, NOW) == draft
 
 
 @pytest.mark.parametrize(("door", "most"), [(Door.FLOW, MOST_TRIES), (Door.LINK, MOST_LINK_TRIES)])
@@ -119,7 +91,7 @@ def test_unknown_draft_is_absent(store: Store) -> None:
     draft = samples.draft()
     user = account_of(draft)
     assert store.try_draft(draft.draft_id, Door.FLOW, draft.flow_hash, NOW) is None
-    assert store.renew_draft(draft, samples.renewed(draft), NOW, charge=charge()) is Noted.TAKEN
+    assert not store.renew_draft(draft, samples.renewed(draft), NOW)
     assert not store.confirm_draft(user, samples.credential(user), samples.used(draft))
     assert (store.find_draft(draft.draft_id, NOW), store.find_user(user.sub)) == (None, None)
 
@@ -135,8 +107,8 @@ def test_confirmation_makes_the_account_and_uses_the_draft(empty_store: Store) -
     assert empty_store.find_draft(draft.draft_id, NOW) == used
     for door in Door:
         assert empty_store.try_draft(draft.draft_id, door, secret_of(draft, door), NOW) == used
-    assert empty_store.save_draft(draft, NOW, charge=None) is Noted.TAKEN
-    assert empty_store.renew_draft(draft, samples.renewed(draft), NOW, charge=charge()) is Noted.TAKEN
+    assert not empty_store.save_draft(draft)
+    assert not empty_store.renew_draft(draft, samples.renewed(draft), NOW)
     assert empty_store.find_draft(draft.draft_id, draft.expires_at) is None
 
 

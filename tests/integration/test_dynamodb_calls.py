@@ -32,8 +32,9 @@ SESSION = samples.session(USER.sub)
 CODE = samples.code(purpose=CodePurpose.CONFIRM)
 DRAFT, DECOY = samples.draft(), samples.draft()
 NEWCOMER = samples.user(DRAFT.login)
-CHARGE = Counter("mail_confirm", "ada", RULE)
+CHARGE = Counter("letter", "ada", RULE)
 MAIL = samples.mail()
+RETURNED = samples.mail()
 MOVE = samples.new_login(USER)
 MOVED = replace(MOVE.held, login=MOVE.login)
 CLIENT = samples.client()
@@ -93,12 +94,14 @@ OPERATIONS: dict[str, tuple[Callable[[Store], object], list[str]]] = {
         lambda store: store.undo_change(samples.undone_change(MOVE, MOVE.changed, MOVED, CODE)),
         ["TransactWriteItems"],
     ),
-    "save_draft": (lambda store: store.save_draft(DRAFT, NOW, charge=CHARGE), ["TransactWriteItems"]),
-    "save_draft without a mail": (lambda store: store.save_draft(DECOY, NOW, charge=None), ["PutItem"]),
-    "renew_draft": (
-        lambda store: store.renew_draft(DRAFT, samples.renewed(DRAFT), NOW, charge=CHARGE),
-        ["TransactWriteItems"],
+    "charge_mail": (lambda store: store.charge_mail(MAIL, MAIL.to, (CHARGE,), NOW), ["TransactWriteItems"]),
+    "charge_mail again": (
+        lambda store: store.charge_mail(MAIL, MAIL.to, (CHARGE,), NOW),
+        ["TransactWriteItems", "GetItem"],
     ),
+    "save_draft": (lambda store: store.save_draft(DRAFT), ["PutItem"]),
+    "save_draft, a decoy": (lambda store: store.save_draft(DECOY), ["PutItem"]),
+    "renew_draft": (lambda store: store.renew_draft(DRAFT, samples.renewed(DRAFT), NOW), ["UpdateItem"]),
     "find_draft": (lambda store: store.find_draft(DRAFT.draft_id, NOW), ["GetItem"]),
     "try_draft": (lambda store: store.try_draft(DRAFT.draft_id, Door.LINK, DRAFT.link_hash, NOW), ["UpdateItem"]),
     "confirm_draft": (
@@ -107,6 +110,10 @@ OPERATIONS: dict[str, tuple[Callable[[Store], object], list[str]]] = {
     ),
     "begin_deletion": (lambda store: store.begin_deletion(replace(USER, epoch=99), mail=None), ["TransactWriteItems"]),
     "delete_user": (lambda store: store.delete_user(USER), ["TransactWriteItems"]),
+    "return_mail": (
+        lambda store: store.return_mail(replace(RETURNED, charged_at=NOW), (CHARGE,)),
+        ["TransactWriteItems"],
+    ),
     "remove_mail": (lambda store: store.remove_mail(MAIL.mail_id), ["DeleteItem"]),
     "create_client": (lambda store: store.create_client(CLIENT), ["TransactWriteItems"]),
     "find_client": (lambda store: store.find_client(CLIENT.client_id), ["GetItem"]),
@@ -344,7 +351,7 @@ def test_keys_are_those_of_the_design(stored: dict[str, dict[str, Any]]) -> None
         f"USERS|0{NOW}#{NEWCOMER.sub}",
         f"THROTTLE#login#{sha256('ada')}#{NOW // RULE.window}|THROTTLE",
         f"THROTTLE#devices#{sha256('ada')}#{NOW // DEVICE_RULE.window}|THROTTLE",
-        f"THROTTLE#mail_confirm#{sha256('ada')}#{NOW // RULE.window}|THROTTLE",
+        f"THROTTLE#letter#{sha256('ada')}#{NOW // RULE.window}|THROTTLE",
         "CONFIG|JWKS",
         "CONFIG|ROLES",
         "ADMINS|ADMINS",
@@ -370,7 +377,7 @@ def test_keys_are_those_of_the_design(stored: dict[str, dict[str, Any]]) -> None
         ("CODE#", CODE.expires_at),
         ("OUTBOX#", MAIL.expires_at),
         ("THROTTLE#login#", NOW + RULE.window),
-        ("THROTTLE#mail_confirm#", NOW + RULE.window),
+        ("THROTTLE#letter#", NOW + RULE.window),
         ("THROTTLE#devices#", NOW - NOW % DEVICE_RULE.window + DEVICE_RULE.window),
         (f"DRAFT#{DRAFT.draft_id}", DRAFT.expires_at),
         (f"DRAFT#{DECOY.draft_id}", DECOY.expires_at),
@@ -469,7 +476,7 @@ def test_used_draft_is_stripped_in_the_table(moto_client: DynamoDBClient, table:
     """Nothing of the person or of a secret is left: no login, no hash of a password, no hash of a code."""
     store, draft = DynamoStore(moto_client, table), samples.draft()
     user = samples.user(draft.login)
-    store.save_draft(draft, NOW, charge=None)
+    store.save_draft(draft)
     store.try_draft(draft.draft_id, Door.FLOW, draft.flow_hash, NOW)
     assert store.confirm_draft(user, samples.credential(user), samples.used(draft))
     pk = {"S": f"DRAFT#{draft.draft_id}"}

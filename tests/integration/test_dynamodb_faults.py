@@ -14,7 +14,7 @@ from latchkey.adapters.dynamodb import DynamoStore, connect
 from latchkey.core.clients.store import ApiKeyChanges, ClientChanges
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.grants.store import Rotation
-from latchkey.core.mail.store import Door, Noted
+from latchkey.core.mail.store import Door
 from latchkey.core.model import CodePurpose, UserStatus
 from latchkey.core.roles.roles import CustomRoles
 from latchkey.core.throttle import Counter, LoginDevice
@@ -67,6 +67,7 @@ def test_the_client_waits_briefly_and_tries_twice(moto: None) -> None:
 
 # Every operation, every outage
 
+MAIL = samples.mail()
 USER = samples.user()
 MOVE = samples.new_login(USER)
 SESSION = samples.session(USER.sub)
@@ -97,9 +98,10 @@ OPERATIONS: dict[str, Callable[[DynamoStore], object]] = {
     "end_sessions": lambda store: store.end_sessions(SESSION.sub),
     "save_code": lambda store: store.save_code(CODE),
     "try_code": lambda store: store.try_code(CODE.code_hash, CODE.purpose, NOW),
-    "save_draft": lambda store: store.save_draft(DRAFT, NOW, charge=Counter("mail_confirm", "ada", RULE)),
-    "save_draft without a mail": lambda store: store.save_draft(DRAFT, NOW, charge=None),
-    "renew_draft": lambda store: store.renew_draft(DRAFT, DRAFT, NOW, charge=Counter("mail_confirm", "ada", RULE)),
+    "charge_mail": lambda store: store.charge_mail(MAIL, MAIL.to, (Counter("letter", "ada", RULE),), NOW),
+    "return_mail": lambda store: store.return_mail(MAIL, (Counter("letter", "ada", RULE),)),
+    "save_draft": lambda store: store.save_draft(DRAFT),
+    "renew_draft": lambda store: store.renew_draft(DRAFT, DRAFT, NOW),
     "find_draft": lambda store: store.find_draft(DRAFT.draft_id, NOW),
     "try_draft": lambda store: store.try_draft(DRAFT.draft_id, Door.FLOW, DRAFT.flow_hash, NOW),
     "consume_code": lambda store: store.consume_code(CODE.code_hash, CODE.purpose, NOW),
@@ -117,9 +119,9 @@ OPERATIONS: dict[str, Callable[[DynamoStore], object]] = {
     "delete_api_key": lambda store: store.delete_api_key(samples.api_key()),
     "note_api_key_use": lambda store: store.note_api_key_use("key", "2026-02-01"),
     "reserve_attempt": lambda store: store.reserve_attempt(Counter("login", "ada", RULE), NOW),
+    "give_back": lambda store: store.give_back(Counter("login", "ada", RULE), NOW),
     "count_attempt": lambda store: store.count_attempt(Counter("login", "ada", RULE), NOW),
     "attempts": lambda store: store.attempts(Counter("login", "ada", RULE), NOW),
-    "give_back": lambda store: store.give_back(Counter("login", "ada", RULE), NOW),
     "clear": lambda store: store.clear(Counter("login", "ada", RULE), NOW),
     "reserve_on_device": lambda store: store.reserve_on_device(LoginDevice("ada", "phone"), NOW),
     "clear_device": lambda store: store.clear_device(LoginDevice("ada", "phone"), NOW),
@@ -537,18 +539,33 @@ def test_lost_answer_to_the_return_of_an_admin_counts_it_once(
         store.begin_deletion(back, mail=None)
 
 
-def test_lost_answer_to_a_draft_charges_its_mail_once(remote: DynamoStore, network: BadNetwork) -> None:
-    """The repeated write sees that it has stored the draft, so the mail goes out and counts once."""
-    draft, charge = samples.draft(), Counter("mail_confirm", samples.unique("ada@"), RULE)
+def test_lost_answer_to_a_charge_counts_its_mail_once(remote: DynamoStore, network: BadNetwork) -> None:
+    """The repeated write sees that it has counted the mail, so the mail goes out. It is given back once, too."""
+    mail, charge = samples.mail(), Counter("letter", samples.unique("ada@"), RULE)
+    remote.reserve_attempt(charge, NOW)
+    remote.post_mail(mail)
     network.spoil(LOST)
-    assert remote.save_draft(draft, NOW, charge=charge) is Noted.MAY_SEND
-    assert (remote.find_draft(draft.draft_id, NOW), remote.attempts(charge, NOW).count) == (draft, 1)
+    assert remote.charge_mail(mail, mail.to, (charge,), NOW)
+    assert remote.attempts(charge, NOW).count == 2
+    network.spoil(LOST)
+    assert remote.return_mail(replace(mail, charged_at=NOW), (charge,))
+    assert remote.attempts(charge, NOW).count == 1
+
+
+def test_lost_answer_to_what_is_given_back_gives_it_back_once(remote: DynamoStore, network: BadNetwork) -> None:
+    """The repeated write sees its own effect."""
+    counter = Counter("login", samples.unique("ada@"), RULE)
+    for _ in range(2):
+        remote.count_attempt(counter, NOW)
+    network.spoil(LOST)
+    remote.give_back(counter, NOW)
+    assert remote.attempts(counter, NOW).count == 1
 
 
 def test_lost_answer_to_a_try_counts_it_once(remote: DynamoStore, network: BadNetwork) -> None:
     """The repeated write returns the draft, and four tries are left."""
     draft = samples.draft()
-    remote.save_draft(draft, NOW, charge=None)
+    remote.save_draft(draft)
     network.spoil(LOST)
     tries = [remote.try_draft(draft.draft_id, Door.FLOW, draft.flow_hash, NOW) for _ in range(6)]
     assert tries == [draft] * 5 + [None]
@@ -558,7 +575,7 @@ def test_lost_answer_to_a_confirmation_makes_the_account_once(remote: DynamoStor
     """The repeated transaction sees that it has succeeded."""
     draft = samples.draft()
     user = samples.user(draft.login)
-    remote.save_draft(draft, NOW, charge=None)
+    remote.save_draft(draft)
     network.spoil(LOST)
     assert remote.confirm_draft(user, samples.credential(user), samples.used(draft))
     assert (remote.find_draft(draft.draft_id, NOW), remote.find_user(user.sub)) == (samples.used(draft), user)

@@ -347,6 +347,18 @@ def test_a_new_window_starts_empty(store: Store) -> None:
     assert store.reserve_attempt(Counter("login", who, RULE), last + 1) == 1
 
 
+def test_what_is_given_back_is_free_again_and_never_below_zero(store: Store) -> None:
+    """More may be given back than was reserved: the count stops at 0, and an unused window stays empty."""
+    counter = Counter("login", samples.unique("who_"), RULE)
+    store.give_back(counter, NOW)
+    assert store.attempts(counter, NOW) == Attempts()
+    assert [store.reserve_attempt(counter, NOW) for _ in range(2)] == [1, 2]
+    for _ in range(3):
+        store.give_back(counter, NOW)
+    assert store.attempts(counter, NOW).count == 0
+    assert [store.reserve_attempt(counter, NOW) for _ in range(2)] == [1, 2]
+
+
 def test_attempts_are_counted_whatever_the_rule_says(store: Store) -> None:
     """Counting without asking returns the count and the time of the last."""
     who = samples.unique("ada@")

@@ -81,6 +81,18 @@ def test_parallel_devices_never_exceed_the_room_of_a_login(store: Store, rounds:
         races.race_of_many_devices(store)
 
 
+def test_mails_are_counted_once_and_within_the_rule(store: Store, rounds: int) -> None:
+    """Thirty mails to one mailbox at once, round after round, are counted exactly as often as the rule allows."""
+    for _ in range(rounds // 4):
+        races.race_to_charge(store)
+
+
+def test_what_is_given_back_is_never_more_than_there_is(store: Store, rounds: int) -> None:
+    """Fifteen who reserve and fifteen who give back at once, round after round, leave no count below 0."""
+    for _ in range(rounds // 2):
+        races.race_to_give_back(store)
+
+
 def test_one_admin_stays(empty_store: Store, rounds: int) -> None:
     """Thirty admins who step down at once, round after round, leave exactly one each time."""
     for _ in range(rounds // 4):

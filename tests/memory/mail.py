@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from latchkey.core.errors import Errors, ServiceError
-from latchkey.core.mail.store import MOST_LINK_TRIES, MOST_TRIES, Door, Noted
+from latchkey.core.mail.store import MOST_LINK_TRIES, MOST_TRIES, Door
 from latchkey.core.model import Draft, Mail, OneTimeCode, UsedDraft
 from latchkey.core.throttle import Counter
 from tests.memory.state import State
@@ -45,31 +48,27 @@ class Codes(State):
             return code
 
 
-class Drafts(AttemptCounters):
+class Drafts(State):
     """Implements `DraftStore`."""
 
-    def save_draft(self, draft: Draft, now: int, *, charge: Counter | None) -> Noted:
-        """Store a draft, and count its mail with it."""
+    def save_draft(self, draft: Draft) -> bool:
+        """Store a draft."""
         with self._lock:
             if draft.draft_id in self._drafts:
-                return Noted.TAKEN
-            if not self._charged(charge, now):
-                return Noted.LIMITED
+                return False
             self._drafts[draft.draft_id] = draft
             self._draft_expiry[draft.draft_id] = draft.expires_at
-            return Noted.MAY_SEND
+            return True
 
-    def renew_draft(self, held: Draft, renewed: Draft, now: int, *, charge: Counter) -> Noted:
+    def renew_draft(self, held: Draft, renewed: Draft, now: int) -> bool:
         """Store what a mail changes in a draft."""
         with self._lock:
             standing = self.find_draft(held.draft_id, now)
             if not isinstance(standing, Draft) or standing.mail_id != held.mail_id:
-                return Noted.TAKEN
-            if not self._charged(charge, now):
-                return Noted.LIMITED
+                return False
             self._drafts[held.draft_id] = renewed
             self._draft_tries.pop((held.draft_id, Door.FLOW), None)
-            return Noted.MAY_SEND
+            return True
 
     def find_draft(self, draft_id: str, now: int) -> Draft | UsedDraft | None:
         """Return a draft, used or not, that has not expired."""
@@ -89,16 +88,8 @@ class Drafts(AttemptCounters):
             self._draft_tries[draft_id, door] += 1
             return draft
 
-    def _charged(self, charge: Counter | None, now: int) -> bool:
-        if charge is None:
-            return True
-        if charge.rule.wait(self.attempts(charge, now), now):
-            return False
-        self.count_attempt(charge, now)
-        return True
 
-
-class Outbox(State):
+class Outbox(AttemptCounters):
     """Implements `OutboxStore`."""
 
     def post_mail(self, mail: Mail) -> None:
@@ -113,6 +104,28 @@ class Outbox(State):
         with self._lock:
             mail = self._mails.get(mail_id)
             return mail if mail and now < mail.expires_at else None
+
+    def charge_mail(self, mail: Mail, to: str, charges: Sequence[Counter], now: int) -> bool:
+        """Count a mail on all these counters and mark it, or find the mark."""
+        with self._lock:
+            held = self.find_mail(mail.mail_id, now)
+            if held is None or held.charged_at:
+                return held is not None
+            if any(each.rule.wait(self.attempts(each, now), now) for each in charges):
+                return False
+            for each in charges:
+                self.count_attempt(each, now)
+            self._mails[mail.mail_id] = replace(held, charged_at=now, charged_to=to)
+            return True
+
+    def return_mail(self, mail: Mail, charges: Sequence[Counter]) -> bool:
+        """Take a mail out, and give back what it was counted on."""
+        with self._lock:
+            if not self.remove_mail(mail.mail_id):
+                return False
+            for each in charges:
+                self.give_back(each, mail.charged_at)
+            return True
 
     def remove_mail(self, mail_id: str) -> bool:
         """Take a mail out; say whether this call did."""

@@ -362,8 +362,16 @@ class Mail:
     """A mail that waits to be sent.
 
     It never holds a code: the mailer makes the code, so no store contains it. `data` of a registration holds the hash
-    of its password. `to` is a canonical e-mail address; if it
-    is empty, the mail goes to the login of the account `sub`.
+    of its password. `to` is a canonical e-mail address. If it is empty, the mail goes to the login of the account
+    `sub`.
+
+    `asked_by` says who asked for the mail, so that the mailer can count it: the address of a stranger, or the id of an
+    operator. It is empty if the mail announces a change, or was counted before it was posted. `charged_at` is when the
+    mailer has counted it, and `charged_to` the address that it goes to.
+
+    `asked_by` says who asked for the mail, so that the mailer can count it: the address of a stranger, or the id of an
+    operator; empty if the mail announces a change, or was counted before it was stored. Once it is counted,
+    `charged_at` is the time, and `charged_to` the address that it goes to.
     """
 
     mail_id: str
@@ -374,3 +382,6 @@ class Mail:
     sub: str = ""
     locale: str = ""
     data: Mapping[str, str] = field(default_factory=dict)
+    asked_by: str = ""
+    charged_at: int = 0
+    charged_to: str = ""

@@ -9,10 +9,12 @@ counter that is read first and written later lets parallel attempts through (CVE
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from latchkey.core.errors import Errors, ServiceError
+from latchkey.core.networks import site_of
 
 KEPT_WITHOUT_WINDOW = 34_560_000
 """Seconds that attempts without a window are kept after the last one: 400 days, so that the table does not grow
@@ -101,9 +103,6 @@ ADDRESS_RULE = ThrottleRule(free=100, waits=(1, 2, 5, 10, 30, 60), window=900)
 """Per address, failures only: many people may share one (a mobile carrier's NAT), so it is wide and ends soon. Known
 devices are not counted."""
 
-MAIL_RULE = ThrottleRule(free=1, waits=(60,), window=86_400)
-"""Per login: one mail a minute, so that no caller can fill the mailbox of another person."""
-
 MAIL_ADDRESS_RULE = ThrottleRule(free=30, waits=(1, 2, 5, 10, 30, 60), window=900)
 """Per address: requests for mail, to any login."""
 
@@ -113,11 +112,22 @@ ADDRESS_CHANGE_RULE = ThrottleRule(free=5, waits=(60, 300, 900), window=86_400)
 REGISTRATION_RULE = ThrottleRule(free=100, waits=(1, 2, 5, 10, 30, 60), window=900)
 """Per address: registrations, and confirmations with a password. Each of them hashes a password."""
 
-CONFIRM_MAIL_RULE = ThrottleRule(free=3, waits=(60, 300, 900, 3600), window=86_400)
-"""Per login: mails with the digits of a registration, some thirty a day at most. Each lets a guesser try five times."""
-
 CLIENT_RULE = ThrottleRule(free=20, waits=(1, 2, 5, 10, 30, 60), window=900)
-"""Per client or API key, failures only: the secrets have 256 bits, so this saves work and never locks the owner out."""
+"""Per address, failures only: wrong secrets of clients and wrong API keys. None with 256 bits can be guessed, so this
+bounds the work that junk causes. The right secret is never held up."""
+
+JUNK_RULE = ThrottleRule(free=100, waits=(1, 2, 5, 10, 30, 60), window=900)
+"""Per address, failures only: bad tokens at the validation, and bad assertions."""
+
+LETTER_RULE = ThrottleRule(free=3, waits=(60, 300, 900, 3600), window=86_400)
+"""Per kind of mail, mailbox and asker. So a stranger who asks too often delays the mail of no other asker."""
+
+MAILBOX_RULE = ThrottleRule(free=10, waits=(3600,), window=86_400)
+"""Per kind of mail and mailbox, from any asker: ten a day, then one an hour, some thirty in all. One mail an hour is
+as good for the owner as any other: it goes to the owner's mailbox, whichever request it answers."""
+
+SITE_FACTOR = 10
+"""How many times the limit of a /64 network a whole /48 gets."""
 
 
 class ThrottleStore(Protocol):
@@ -192,24 +202,48 @@ def strangers_of(login: str) -> Counter:
     return Counter("login", login, STRANGERS_RULE)
 
 
-def sign_ins_from(address: str) -> tuple[Counter, ...]:
-    """Return the counters of sign-ins that come from an address, with devices which are not known."""
-    return (Counter("address", address, ADDRESS_RULE),)
-
-
 def owner_in(sid: str) -> Counter:
     """Return the counter of the passwords that a session presents to change what opens its account."""
     return Counter("owner", sid, OWNER_RULE)
 
 
-def registrations_from(address: str) -> Counter:
-    """Return the counter of passwords that are hashed for an address without an account: registrations."""
-    return Counter("register_from", address, REGISTRATION_RULE)
+def from_address(what: str, address: str, rule: ThrottleRule) -> tuple[Counter, ...]:
+    """Return the counters of what comes from an address: its own and, for IPv6, that of its /48 network.
+
+    The /48 gets ten times the limit: a household may have all of it, and so may a small town.
+    """
+    own = Counter(what, address, rule)
+    site = site_of(address)
+    return (own, Counter(what, site, replace(rule, free=rule.free * SITE_FACTOR))) if site else (own,)
 
 
-def confirmations_from(address: str) -> Counter:
-    """Return the counter of passwords that are hashed for an address to confirm what a mail was about."""
-    return Counter("confirm_from", address, REGISTRATION_RULE)
+def sign_ins_from(address: str) -> tuple[Counter, ...]:
+    """Return the counters of sign-ins that come from an address, with devices which are not known."""
+    return from_address("address", address, ADDRESS_RULE)
+
+
+def registrations_from(address: str) -> tuple[Counter, ...]:
+    """Return the counters of passwords that are hashed for an address without an account: registrations."""
+    return from_address("register_from", address, REGISTRATION_RULE)
+
+
+def confirmations_from(address: str) -> tuple[Counter, ...]:
+    """Return the counters of passwords that are hashed for an address to confirm what a mail was about."""
+    return from_address("confirm_from", address, REGISTRATION_RULE)
+
+
+def mail_requests_from(address: str) -> tuple[Counter, ...]:
+    """Return the counters of requests for mail that come from an address, to any logins."""
+    return from_address("mail_from", address, MAIL_ADDRESS_RULE)
+
+
+def reserve_all(store: ThrottleStore, counters: Sequence[Counter], now: int) -> None:
+    """Count an attempt on each counter, up to the first that refuses it. Raise `RATE_LIMITED` then.
+
+    Narrow counters stand first, so that a household beyond its own limit uses up nothing of its neighbours.
+    """
+    for counter in counters:
+        store.reserve_attempt(counter, now)
 
 
 def require_no_wait(store: ThrottleStore, counter: Counter, now: int) -> None:

@@ -39,7 +39,7 @@ def authorize(event: Event) -> dict[str, Any]:
     Raises `Unauthorized`, the one exception that makes a 401. If the store cannot answer, the error becomes a 500.
     """
     try:
-        rights = _directory(event).service(_key(event), now=int(time.time()))
+        rights = _directory(event).service(_key(event), address=origins.address(event), now=int(time.time()))
     except ServiceError as error:
         if error.error is not Errors.INVALID_API_KEY:
             raise

@@ -14,7 +14,8 @@ from latchkey.core.grants.machine import MachineGrants
 from latchkey.core.grants.partner import Exchange, PartnerAnswer, PartnerGrant
 from latchkey.core.grants.refresh import RefreshRequest
 from latchkey.core.model import FIRST_PARTY_CLIENT, Grant
-from latchkey.edge import bootstrap, origins
+from latchkey.core.networks import network_of
+from latchkey.edge import bootstrap
 from latchkey.edge.forms import Members
 from latchkey.edge.http import MAX_BODY, Request
 from latchkey.edge.telemetry import LogJournal
@@ -103,7 +104,7 @@ def grant(asked: TokenRequest, *, now: int) -> TokenAnswer | PartnerAnswer:
     if asked.grant_type == Grant.REFRESH_TOKEN:
         return _refreshed(asked, now)
     client_id = asked.client_id or (FIRST_PARTY_CLIENT if asked.grant_type == Grant.JWT_BEARER else "")
-    client = bootstrap.clients().authenticate(client_id, asked.client_secret, now=now)
+    client = bootstrap.clients().authenticate(client_id, asked.client_secret, address=asked.address, now=now)
     if asked.grant_type == Grant.CLIENT_CREDENTIALS:
         return machine_grants().client_credentials(client, asked.scope, now=now)
     exchange = Exchange(asked.assertion, asked.address, client, asked.issuer_id, asked.scope)
@@ -115,7 +116,7 @@ def _refreshed(asked: TokenRequest, now: int) -> TokenAnswer:
     first_party = asked.client_id in {"", FIRST_PARTY_CLIENT} and not asked.client_secret
     request = RefreshRequest(
         text=asked.refresh_token,
-        network=origins.network(asked.address),
+        network=network_of(asked.address),
         idempotency_key=asked.idempotency_key,
         client_id="" if first_party else _refreshing_client(asked, now),
         scope=asked.scope,
@@ -141,7 +142,7 @@ def service_token(request: Request) -> str:
 
 def _refreshing_client(asked: TokenRequest, now: int) -> str:
     """Return the client that has identified itself. It may be disabled: then the refresh ends the session."""
-    client = bootstrap.clients().identify(asked.client_id, asked.client_secret, now=now)
+    client = bootstrap.clients().identify(asked.client_id, asked.client_secret, address=asked.address, now=now)
     if Grant.REFRESH_TOKEN not in client.grants:
         raise ServiceError(Errors.UNAUTHORIZED_CLIENT, "refresh_token is not among its grants")
     return client.client_id
@@ -159,7 +160,7 @@ def external_token(request: Request) -> Exchange:
 
 
 def _of_the_app(request: Request, assertion: str, issuer_id: str = "") -> Exchange:
-    app = bootstrap.clients().authenticate(FIRST_PARTY_CLIENT, "", now=request.now)
+    app = bootstrap.clients().authenticate(FIRST_PARTY_CLIENT, "", address=request.address, now=request.now)
     return Exchange(assertion, request.address, app, issuer_id)
 
 

@@ -19,6 +19,7 @@ from latchkey.core.roles.roles import CustomRoles, Operator, registry_with
 from tests.memory.store import MemoryStore
 
 NOW = 1_800_000_000
+ADDRESS = "192.0.2.7"
 DAY = 86_400
 REGISTRY = registry_with(CustomRoles(1, permissions=("a", "b", "c")))
 ADMIN = Operator("usr_admin", REGISTRY.permissions(["admin"]), NOW)
@@ -78,7 +79,7 @@ def refusal(error: Errors) -> pytest.RaisesExc[ServiceError]:
 def test_a_new_key_works_with_what_it_was_given(desk: Desk) -> None:
     """Its roles and scopes are those asked for, and its text is nowhere in the store."""
     key_id, text = desk.key()
-    rights = desk.directory.service(text, now=NOW)
+    rights = desk.directory.service(text, address=ADDRESS, now=NOW)
     assert (rights.key.key_id, rights.roles, rights.scopes) == (key_id, ("service",), ("a",))
     assert text not in str(vars(desk.store))
 
@@ -90,7 +91,7 @@ def test_a_stored_hash_is_no_key(desk: Desk) -> None:
     assert stored is not None
     for text in (stored.secret_hash, f"lk_{stored.secret_hash}", "H6nsiifwYKYEx6YzYD7woP1XCn72RVvx6tC1zjjLXqsu"):
         with refusal(Errors.INVALID_API_KEY):
-            desk.directory.service(text, now=NOW)
+            desk.directory.service(text, address=ADDRESS, now=NOW)
 
 
 def test_a_key_has_no_role_that_its_client_lacks(desk: Desk) -> None:
@@ -126,7 +127,7 @@ def test_a_key_loses_what_its_client_loses(desk: Desk) -> None:
     """A key keeps only the roles and scopes that its client still has."""
     _, text = desk.key(roles=("service", "admin"))
     desk.store.update_client("cli_owner", ClientChanges(roles=("service",), scopes=()))
-    rights = desk.directory.service(text, now=NOW)
+    rights = desk.directory.service(text, address=ADDRESS, now=NOW)
     assert (rights.roles, rights.scopes) == (("service",), ())
 
 
@@ -141,15 +142,15 @@ def test_a_key_is_dead_at_once(desk: Desk, after: str) -> None:
     else:
         desk.keys.delete(ADMIN, key_id)
     with refusal(Errors.INVALID_API_KEY):
-        desk.directory.service(text, now=NOW)
+        desk.directory.service(text, address=ADDRESS, now=NOW)
 
 
 def test_a_key_dies_on_the_second(desk: Desk) -> None:
     """An expired key is rejected even if the table has not been swept."""
     _, text = desk.key(expires_at=NOW + 60)
-    desk.directory.service(text, now=NOW + 59)
+    desk.directory.service(text, address=ADDRESS, now=NOW + 59)
     with refusal(Errors.INVALID_API_KEY):
-        desk.directory.service(text, now=NOW + 60)
+        desk.directory.service(text, address=ADDRESS, now=NOW + 60)
 
 
 def test_a_key_cannot_be_born_dead(desk: Desk) -> None:
@@ -170,9 +171,10 @@ def test_both_keys_work_during_the_overlap(desk: Desk) -> None:
     """The old key ends with the overlap. The new key has the same permissions."""
     key_id, old = desk.key()
     _, new = desk.keys.rotate(ADMIN, key_id, 60, now=NOW)
-    assert desk.directory.service(old, now=NOW + 59).roles == desk.directory.service(new, now=NOW + 60).roles
+    before = desk.directory.service(old, address=ADDRESS, now=NOW + 59)
+    assert before.roles == desk.directory.service(new, address=ADDRESS, now=NOW + 60).roles
     with refusal(Errors.INVALID_API_KEY):
-        desk.directory.service(old, now=NOW + 60)
+        desk.directory.service(old, address=ADDRESS, now=NOW + 60)
 
 
 def test_a_rotation_never_lengthens_the_old_key(desk: Desk) -> None:
@@ -181,7 +183,7 @@ def test_a_rotation_never_lengthens_the_old_key(desk: Desk) -> None:
     new, _ = desk.keys.rotate(ADMIN, key_id, MAX_OVERLAP, now=NOW + 10)
     assert new.expires_at == NOW + 70
     with refusal(Errors.INVALID_API_KEY):
-        desk.directory.service(old, now=NOW + 60)
+        desk.directory.service(old, address=ADDRESS, now=NOW + 60)
 
 
 def test_a_key_is_rotated_once(desk: Desk) -> None:
@@ -229,7 +231,7 @@ def test_the_day_of_use_is_written_once_a_day(desk: Desk, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(desk.store, "note_api_key_use", noted)
     for now in (NOW, NOW + 1, NOW + DAY, NOW + DAY):
-        desk.directory.service(text, now=now)
+        desk.directory.service(text, address=ADDRESS, now=now)
     found = desk.store.find_api_key(key_id, NOW)
     assert (days, found and found.last_used_on) == (["2027-01-15", "2027-01-16"], "2027-01-16")
 
@@ -238,7 +240,7 @@ def test_a_day_that_cannot_be_written_does_not_reject_the_service() -> None:
     """The service gets its answer, and the log has the failure."""
     desk = Desk(store=Forgetful())
     _, text = desk.key()
-    assert desk.directory.service(text, now=NOW).roles == ("service",)
+    assert desk.directory.service(text, address=ADDRESS, now=NOW).roles == ("service",)
     assert desk.events[-1].name == "api_key_use_not_noted"
 
 
@@ -312,7 +314,7 @@ def test_a_key_that_is_enabled_again_works_again(desk: Desk) -> None:
     key_id, text = desk.key()
     desk.keys.change(ADMIN, key_id, ApiKeyChanges(status=Status.DISABLED))
     desk.keys.change(ADMIN, key_id, ApiKeyChanges(status=Status.ACTIVE))
-    assert desk.directory.service(text, now=NOW).key.key_id == key_id
+    assert desk.directory.service(text, address=ADDRESS, now=NOW).key.key_id == key_id
 
 
 def test_a_role_that_went_out_of_use_is_not_in_the_way(desk: Desk) -> None:

@@ -15,7 +15,7 @@ from latchkey.core.model import FIRST_PARTY_CLIENT, ApiKey, Client, ClientKind, 
 from latchkey.core.roles.roles import CustomRoles, registry_with
 from latchkey.signing.tokens import AccessClaims
 from tests.partner_world import PartnerWorld, claims, refuses
-from tests.world import NOW, World
+from tests.world import ADDRESS, NOW, World
 
 SCOPES = ("openid", "email", "profile:read", "privacy:read", "users:write", "audit:read")
 THEIRS = Client("cli_theirs", ClientKind.PUBLIC, "Theirs", NOW, scopes=SCOPES, grants=BUILT_IN_APP.grants)
@@ -230,7 +230,7 @@ def service_session(world: World) -> tuple[TokenAnswer, ApiKey]:
     key = ApiKey(key_id, SERVICE.client_id, "nightly", stored, NOW, scopes=SERVICE.scopes, roles=SERVICE.roles)
     world.put_client(SERVICE)
     world.store.create_api_key(key)
-    return world.machines.exchange_api_key(text, now=NOW), key
+    return world.machines.exchange_api_key(text, address=ADDRESS, now=NOW), key
 
 
 def lose_at_the_key(world: World, key: ApiKey) -> None:
@@ -268,7 +268,7 @@ def test_a_key_may_open_a_session_by_a_scope(world: World) -> None:
     key_id, text, stored = new_api_key(world.entropy)
     world.put_client(replace(SERVICE, roles=(), scopes=("token:issue",)))
     world.store.create_api_key(ApiKey(key_id, SERVICE.client_id, "n", stored, NOW, scopes=("token:issue",)))
-    assert world.machines.exchange_api_key(text, now=NOW).scope == "token:issue"
+    assert world.machines.exchange_api_key(text, address=ADDRESS, now=NOW).scope == "token:issue"
 
 
 def test_a_machine_gets_no_scope_that_is_no_longer_known(world: World) -> None:
@@ -278,7 +278,7 @@ def test_a_machine_gets_no_scope_that_is_no_longer_known(world: World) -> None:
     client = replace(SERVICE, scopes=scopes)
     world.put_client(client)
     world.store.create_api_key(ApiKey(key_id, SERVICE.client_id, "n", stored, NOW, scopes=scopes, roles=("service",)))
-    first = world.machines.exchange_api_key(text, now=NOW)
+    first = world.machines.exchange_api_key(text, address=ADDRESS, now=NOW)
     plain = world.machines.client_credentials(client, None, now=NOW)
     answers = (first, world.refresh(first, now=NOW), plain)
     assert [answer.scope for answer in answers] == ["hello:read openid"] * 3
@@ -293,5 +293,5 @@ def test_a_session_loses_the_scope_whose_permission_is_deleted(world: World) -> 
     world.put_client(replace(SERVICE, scopes=("orders:read",)))
     key = ApiKey(key_id, SERVICE.client_id, "n", stored, NOW, scopes=("orders:read",), roles=("service",))
     world.store.create_api_key(key)
-    first = replace(world.machines, roles=registry).exchange_api_key(text, now=NOW)
+    first = replace(world.machines, roles=registry).exchange_api_key(text, address=ADDRESS, now=NOW)
     assert (first.scope, world.refresh(first, now=NOW).scope) == ("orders:read", "")

@@ -10,7 +10,7 @@ import pytest
 from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.grants.sessions import require_live_session
 from latchkey.core.model import UserStatus
-from latchkey.core.throttle import registrations_from
+from latchkey.core.throttle import registrations_from, reserve_all
 from latchkey.core.users.accounts import Registration
 from tests.integration.contract import refuses
 from tests.world import ADDRESS, LOGIN, NOW, PASSWORD, World
@@ -86,7 +86,7 @@ def test_closed_registration_is_refused(world: World) -> None:
 def test_registrations_from_one_address_are_slowed_down_before_they_hash(world: World) -> None:
     """A hundred are free. The next one is refused before its password is looked at, and another address is free."""
     for _ in range(100):
-        world.store.reserve_attempt(registrations_from(ADDRESS), NOW)
+        reserve_all(world.store, registrations_from(ADDRESS), NOW)
     with pytest.raises(ServiceError) as caught:
         world.accounts.register(Registration(LOGIN, "short"), address=ADDRESS, now=NOW)
     assert caught.value.error is Errors.RATE_LIMITED

@@ -13,7 +13,7 @@ from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.mail.draft_letters import MOST_MAILS
 from latchkey.core.mail.store import MOST_LINK_TRIES, MOST_TRIES
 from latchkey.core.model import Draft, Mail, MailKind, UsedDraft, User, UserStatus
-from latchkey.core.throttle import confirmations_from, registrations_from
+from latchkey.core.throttle import confirmations_from, registrations_from, reserve_all
 from latchkey.core.users.accounts import Registration
 from latchkey.core.users.confirmations import REPEATABLE
 from latchkey.signing.policy import SigningPolicy
@@ -380,11 +380,11 @@ def test_address_is_slowed_down_before_anything_is_hashed(world: World) -> None:
     sign_up(world)
     _, code = mailed(world)
     for _ in range(99):
-        world.store.reserve_attempt(registrations_from(ADDRESS), NOW)
+        reserve_all(world.store, registrations_from(ADDRESS), NOW)
     with refuses(Errors.RATE_LIMITED):
         sign_up(world, "short")
     for _ in range(100):
-        world.store.reserve_attempt(confirmations_from(ADDRESS), NOW)
+        reserve_all(world.store, confirmations_from(ADDRESS), NOW)
     with refuses(Errors.RATE_LIMITED):
         follow(world, code)
 
@@ -625,6 +625,6 @@ def test_code_of_an_address_that_the_account_has_left_confirms_nothing(world: Wo
 def test_confirmation_of_an_address_is_counted_before_it_hashes(world: World) -> None:
     """As the confirmation of a draft is."""
     for _ in range(100):
-        world.store.reserve_attempt(confirmations_from(ADDRESS), NOW)
+        reserve_all(world.store, confirmations_from(ADDRESS), NOW)
     with refuses(Errors.RATE_LIMITED):
         confirm_address(world, "lkc_nothing")

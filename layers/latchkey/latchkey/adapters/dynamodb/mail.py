@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields
 
 from latchkey.adapters.dynamodb import items
 from latchkey.adapters.dynamodb.items import LINGER, AnyItem, Item, Value
 from latchkey.adapters.dynamodb.table import Change, TablePart
-from latchkey.adapters.dynamodb.throttle import reserved
+from latchkey.adapters.dynamodb.throttle import given_back, reserved
 from latchkey.core.errors import Errors, ServiceError
-from latchkey.core.mail.store import MOST_LINK_TRIES, MOST_TRIES, Door, Noted
+from latchkey.core.mail.store import MOST_LINK_TRIES, MOST_TRIES, Door
 from latchkey.core.model import Draft, Mail, OneTimeCode, UsedDraft
 from latchkey.core.throttle import Counter
 
@@ -27,6 +28,24 @@ class OutboxItems(TablePart):
         item = self._table.get(items.mail(mail_id))
         mail = items.decode(Mail, item) if item else None
         return mail if mail and now < mail.expires_at else None
+
+    def charge_mail(self, mail: Mail, to: str, charges: Sequence[Counter], now: int) -> bool:
+        """Count a mail and mark it, or find the mark."""
+        marks = "#charged_at = :now, #charged_to = :to"
+        mark = Change(items.mail(mail.mail_id), {"now": now, "to": to, "no": 0}, "#charged_at = :no", set=marks)
+        is_first, *allowed = self._table.change_all((mark, *(reserved(each, now) for each in charges)))
+        if is_first:
+            return all(allowed)
+        held = self.find_mail(mail.mail_id, now)
+        return held is not None and held.charged_at > 0
+
+    def return_mail(self, mail: Mail, charges: Sequence[Counter]) -> bool:
+        """Take a mail out, and give back. Counters that have nothing to give are left out of a second try."""
+        removal = Change(items.mail(mail.mail_id), only_if="attribute_exists(#pk)")
+        was_there, *given = self._table.change_all((removal, *(given_back(each, mail.charged_at) for each in charges)))
+        if was_there and not all(given):
+            return self.return_mail(mail, [each for each, gave in zip(charges, given, strict=True) if gave])
+        return was_there
 
     def remove_mail(self, mail_id: str) -> bool:
         """Take a mail out."""
@@ -84,26 +103,20 @@ class Codes(TablePart):
 class Drafts(TablePart):
     """Implements `DraftStore`. A used draft stays as a mark, so that a mail delivered again does not store it again."""
 
-    def save_draft(self, draft: Draft, now: int, *, charge: Counter | None) -> Noted:
-        """Store a draft, and count its mail with it."""
-        item = items.encode(items.draft(draft.draft_id), draft, ttl=draft.expires_at + LINGER)
-        if charge is None:
-            return Noted.MAY_SEND if self._table.put_new(item) else Noted.TAKEN
-        allowed, is_new = self._table.change_all((reserved(charge, now),), (item,))
-        return _noted(is_new, allowed)
+    def save_draft(self, draft: Draft) -> bool:
+        """Store a draft."""
+        return self._table.put_new(items.encode(items.draft(draft.draft_id), draft, ttl=draft.expires_at + LINGER))
 
-    def renew_draft(self, held: Draft, renewed: Draft, now: int, *, charge: Counter) -> Noted:
+    def renew_draft(self, held: Draft, renewed: Draft, now: int) -> bool:
         """Store what a mail changes: its own members, and no tries yet."""
         values: dict[str, Value] = {name: getattr(renewed, name) for name in _OF_A_MAIL}
-        change = Change(
+        change = ", ".join(f"#{name} = :{name}" for name in _OF_A_MAIL)
+        return self._table.update(
             items.draft(held.draft_id),
+            f"SET {change} REMOVE #tries",
             {**values, "now": now, "held": held.mail_id},
-            f"{USABLE} AND #mail_id = :held",
-            set=", ".join(f"#{name} = :{name}" for name in _OF_A_MAIL),
-            remove="#tries",
-        )
-        is_as_read, allowed = self._table.change_all((change, reserved(charge, now)))
-        return _noted(is_as_read, allowed)
+            only_if=f"{USABLE} AND #mail_id = :held",
+        ).applied
 
     def find_draft(self, draft_id: str, now: int) -> Draft | UsedDraft | None:
         """Return a draft, used or not, that has not expired."""
@@ -141,12 +154,6 @@ def _draft_of(item: AnyItem | None, now: int) -> Draft | UsedDraft | None:
     if item is None or int(item["expires_at"]["N"]) <= now:
         return None
     return items.decode(UsedDraft, item) if "used_at" in item else items.decode(Draft, item)
-
-
-def _noted(stands: bool, allowed: bool) -> Noted:  # noqa: FBT001 - the two answers of one transaction
-    if not stands:
-        return Noted.TAKEN
-    return Noted.MAY_SEND if allowed else Noted.LIMITED
 
 
 # A code in time. Using it sets a mark, and the item stays until DynamoDB deletes it. If the code were deleted at once,

@@ -97,6 +97,11 @@ def reserved(counter: Counter, now: int) -> Change:
     return Change(items.throttle(counter, now), {**values, **_counted(counter, now)}, steps, set=_SET, add=_ADD)
 
 
+def given_back(counter: Counter, now: int) -> Change:
+    """Return the step of a transaction that counts one attempt less. It fails if the window has none."""
+    return Change(items.throttle(counter, now), {"less": -1, "one": 1}, _ANY, add=_LESS)
+
+
 _SET, _ADD = "#last_at = :now, #ttl = :ttl", "#n :one"
 _LESS, _ANY = "#n :less", "#n >= :one"
 

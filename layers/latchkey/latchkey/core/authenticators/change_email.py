@@ -28,11 +28,11 @@ from latchkey.core.mail.mailed_secrets import (
     stored_digits,
 )
 from latchkey.core.mail.outbox import Outbox
-from latchkey.core.mail.requests import may_mail
+from latchkey.core.mail.postage import session_counters
 from latchkey.core.mail.store import CodeStore
 from latchkey.core.model import CodePurpose, MailKind, OneTimeCode, User
 from latchkey.core.policy import SealSource
-from latchkey.core.throttle import ADDRESS_CHANGE_RULE, Counter, ThrottleStore
+from latchkey.core.throttle import ADDRESS_CHANGE_RULE, Counter, ThrottleStore, reserve_all
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +64,9 @@ class EmailChanges:
             raise invalid_field("email", "unchanged", "The account already has this address.")
         require_settled_address(user, now=now)
         self.ownership.prove_password(user, session, password, now=now)
-        self.attempts.reserve_attempt(Counter("address_change", sub, ADDRESS_CHANGE_RULE), now)
-        if may_mail(self.attempts, to, now=now):
-            self._send_digits(user, sid, to, now)
+        counters = (Counter("address_change", sub, ADDRESS_CHANGE_RULE), *session_counters(MailKind.CHANGE_EMAIL, to))
+        reserve_all(self.attempts, counters, now)
+        self._send_digits(user, sid, to, now)
 
     def confirm(self, sub: str, sid: str, digits: str, *, now: int) -> str:
         """Move the account to the address that the digits were sent to, and tell the old one. Sessions go on.

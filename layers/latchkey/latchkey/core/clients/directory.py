@@ -11,7 +11,7 @@ from latchkey.core.events import Event, Journal
 from latchkey.core.ids import Entropy, checksum_holds, fingerprint, new_id, new_secret, same_fingerprint
 from latchkey.core.model import ApiKey, Client, ClientKind, Status
 from latchkey.core.roles.scopes import Rights
-from latchkey.core.throttle import CLIENT_RULE, Counter, ThrottleStore
+from latchkey.core.throttle import CLIENT_RULE, ThrottleStore, from_address, reserve_all
 
 _KEY_PREFIX, _SECRET_PREFIX = "lk_", "lks_"
 _KEY_LENGTH = len(_KEY_PREFIX) + 26 + 1 + 52 + 7  # id of 128 bits, secret of 256, checksum of 32, in base32
@@ -45,28 +45,28 @@ class ClientDirectory:
     attempts: ThrottleStore
     journal: Journal
 
-    def authenticate(self, client_id: str, secret: str, *, now: int) -> Client:
+    def authenticate(self, client_id: str, secret: str, *, address: str, now: int) -> Client:
         """Return the active client that this secret proves, as `identify` does."""
-        client = self.identify(client_id, secret, now=now)
+        client = self.identify(client_id, secret, address=address, now=now)
         if client.status is not Status.ACTIVE:
-            raise self._refusal(Errors.INVALID_CLIENT, client_id, "disabled", now, client.client_id)
+            raise self._refusal(Errors.INVALID_CLIENT, "disabled", address, now, client.client_id)
         return client
 
-    def identify(self, client_id: str, secret: str, *, now: int) -> Client:
+    def identify(self, client_id: str, secret: str, *, address: str, now: int) -> Client:
         """Return the client that this secret proves, or the public client that has none (RFC 6749 section 2.3).
 
-        It may be disabled. Raises `INVALID_CLIENT`, and `RATE_LIMITED` after many wrong secrets; the right secret is
-        never rejected.
+        It may be disabled. Raises `INVALID_CLIENT`, and `RATE_LIMITED` after many wrong secrets from one address; the
+        right secret is never rejected.
         """
         client = self.store.find_client(client_id)
         if client is None:
-            raise self._refusal(Errors.INVALID_CLIENT, client_id, "unknown", now)
+            raise self._refusal(Errors.INVALID_CLIENT, "unknown", address, now)
         proven = not secret if client.kind is ClientKind.PUBLIC else same_fingerprint(secret, client.secret_hashes)
         if not proven:
-            raise self._refusal(Errors.INVALID_CLIENT, client_id, "wrong_secret", now, client.client_id)
+            raise self._refusal(Errors.INVALID_CLIENT, "wrong_secret", address, now, client.client_id)
         return client
 
-    def api_key(self, text: str, *, now: int) -> ApiKey:
+    def api_key(self, text: str, *, address: str, now: int) -> ApiKey:
         """Return the live API key of this text, or raise `INVALID_API_KEY`. A malformed key costs no read."""
         if len(text) != _KEY_LENGTH or not text.startswith(_KEY_PREFIX) or not checksum_holds(text):
             raise ServiceError(Errors.INVALID_API_KEY, "not the shape of a key")
@@ -74,12 +74,12 @@ class ClientDirectory:
         key = self.store.find_api_key(key_id, now)
         if key is None or key.status is not Status.ACTIVE or not same_fingerprint(text, (key.secret_hash,)):
             owner = key.client_id if key else ""
-            raise self._refusal(Errors.INVALID_API_KEY, key_id, "unknown_expired_or_wrong", now, owner)
+            raise self._refusal(Errors.INVALID_API_KEY, "unknown_expired_or_wrong", address, now, owner)
         return key
 
-    def service(self, text: str, *, now: int) -> ServiceRights:
+    def service(self, text: str, *, address: str, now: int) -> ServiceRights:
         """Return the present rights of this API key, and record the day of use. Raises `INVALID_API_KEY`."""
-        key = self.api_key(text, now=now)
+        key = self.api_key(text, address=address, now=now)
         owner = self.store.find_client(key.client_id)
         if owner is None or owner.status is not Status.ACTIVE:
             raise ServiceError(Errors.INVALID_API_KEY, "its owner is gone or disabled")
@@ -106,12 +106,15 @@ class ClientDirectory:
         except ServiceError as error:
             self.journal.record(Event("api_key_use_not_noted", client_id=key.client_id, reason=error.private))
 
-    def _refusal(self, error: Errors, who: str, reason: str, now: int, client_id: str = "") -> ServiceError:
-        """Count and report an attempt. The report names only clients that exist, never the text that a caller sent."""
+    def _refusal(self, error: Errors, reason: str, address: str, now: int, client_id: str = "") -> ServiceError:
+        """Charge the address with a refusal, and report it. Raise `RATE_LIMITED` in its place beyond the limit.
+
+        The right secret costs no write. A wrong one costs one, before it is answered, so that parallel junk gets no
+        more answers than the limit. No counter belongs to a client: a stranger could fill it. The report names only
+        clients that exist, never the text that a caller sent.
+        """
+        reserve_all(self.attempts, from_address("client_from", address, CLIENT_RULE), now)
         self.journal.record(Event("client_refused", client_id=client_id, reason=reason))
-        seen = self.attempts.count_attempt(Counter("client", who, CLIENT_RULE), now)
-        if seen.count > CLIENT_RULE.free:
-            return ServiceError(Errors.RATE_LIMITED, reason, retry_after=CLIENT_RULE.wait(seen, now))
         return ServiceError(error, reason)
 
 

@@ -40,9 +40,9 @@ class MachineGrants:
         roles = self.roles.effective_roles(client.roles)
         return self.issuer.for_client(client.client_id, roles, policy, scope=granted, now=now)
 
-    def exchange_api_key(self, text: str, *, now: int) -> TokenAnswer:
+    def exchange_api_key(self, text: str, *, address: str, now: int) -> TokenAnswer:
         """Open a service's session with its API key, whose roles or scopes must permit `token:issue`."""
-        found = self.clients.service(text, now=now)
+        found = self.clients.service(text, address=address, now=now)
         rights = replace(found, scopes=known_scopes(found.scopes, self.roles))
         if ISSUE_PERMISSION not in rights.permissions(self.roles):
             raise ServiceError(Errors.FORBIDDEN, f"the key lacks {ISSUE_PERMISSION}")

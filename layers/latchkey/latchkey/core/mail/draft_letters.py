@@ -20,10 +20,10 @@ from latchkey.core.mail.mailed_secrets import (
     mailed_link_secret,
     stored_digits,
 )
-from latchkey.core.mail.store import DraftStore, Noted
+from latchkey.core.mail.postage import Postage
+from latchkey.core.mail.store import DraftStore
 from latchkey.core.model import Draft, Mail, MailKind, User, UserStatus
 from latchkey.core.policy import SealSource
-from latchkey.core.throttle import CONFIRM_MAIL_RULE, Counter
 from latchkey.signing.sealing import SealKey
 
 MOST_MAILS = 5
@@ -49,6 +49,7 @@ class DraftLetters:
     """Prepares the letter of a mail that is about a draft, and stores the draft that goes with it."""
 
     drafts: DraftStore
+    postage: Postage
     credentials: CredentialStore
     seals: SealSource
 
@@ -66,13 +67,15 @@ class DraftLetters:
 
     def _save(self, mail: Mail, now: int) -> None:
         draft = self._prepared(_draft_of(mail, now), mail, now)
-        if self.drafts.save_draft(draft, now, charge=_charge(draft)) is Noted.LIMITED:
-            self.drafts.save_draft(self._decoy(replace(draft, mails=0), _NO_LETTER), now, charge=None)
+        if draft.letter != _NO_LETTER and not self.postage.charge(mail, draft.login, now=now):
+            draft = self._decoy(replace(draft, mails=0), _NO_LETTER)
+        self.drafts.save_draft(draft)
 
     def _renew(self, held: Draft, mail: Mail, now: int) -> None:
         if held.mails < MOST_MAILS and hmac.compare_digest(held.flow_hash, mail.data["flow_hash"]):
             renewed = self._prepared(replace(held, mails=held.mails + 1), mail, now)
-            self.drafts.renew_draft(held, renewed, now, charge=_charge(held))
+            if self.postage.charge(mail, held.login, now=now):
+                self.drafts.renew_draft(held, renewed, now)
 
     def _prepared(self, draft: Draft, mail: Mail, now: int) -> Draft:
         """Return the draft with all that this mail changes in it."""
@@ -125,10 +128,6 @@ def _draft_of(mail: Mail, now: int) -> Draft:
         locale=mail.locale,
         source=mail.data["source"],
     )
-
-
-def _charge(draft: Draft) -> Counter:
-    return Counter("mail_confirm", draft.login, CONFIRM_MAIL_RULE)
 
 
 def _secrets(draft: Draft, key: SealKey, link_base: str) -> dict[str, str]:

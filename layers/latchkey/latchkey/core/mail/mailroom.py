@@ -16,6 +16,7 @@ from latchkey.core.ids import Entropy, fingerprint, new_secret
 from latchkey.core.mail.codes import CODE_PREFIX, CODES
 from latchkey.core.mail.draft_letters import Addressed, DraftLetters
 from latchkey.core.mail.mailed_secrets import DIGITS_LIFE, key_in_force, mailed_digits
+from latchkey.core.mail.postage import Postage
 from latchkey.core.mail.store import CodeStore, LetterWriter, OutboxStore, Postman, Undeliverable
 from latchkey.core.model import Mail, MailKind, OneTimeCode, User, UserStatus
 from latchkey.core.policy import SealSource
@@ -32,6 +33,7 @@ class Mailroom:
     codes: CodeStore
     seals: SealSource
     credentials: CredentialStore
+    postage: Postage
     draft_letters: DraftLetters
     writer: LetterWriter
     postman: Postman
@@ -44,17 +46,18 @@ class Mailroom:
         """Send a mail and remove it from the outbox. A mail that is no longer there was sent before.
 
         Raises `UNAVAILABLE` when a later try may succeed. If the mailer crashes between the two steps, the mail is sent
-        again.
+        again, and counted once all the same. A mail that is not sent is not counted in the end.
         """
         if self.outbox.find_mail(mail.mail_id, now) is None:
             return
         about_draft = mail.about is MailKind.CONFIRM
         letter = self.draft_letters(mail, self.link_base, now=now) if about_draft else self._letter(mail, now)
-        if letter:
-            self._send(letter)
-        else:
+        if letter is None:
             self.journal.record(Event("mail_dropped", sub=mail.sub, reason=mail.about))
-        self.outbox.remove_mail(mail.mail_id)
+        if letter and self._sends(letter):
+            self.outbox.remove_mail(mail.mail_id)
+        else:
+            self.postage.give_back(mail, now=now)
 
     def _letter(self, mail: Mail, now: int) -> Addressed | None:
         """Return the letter of a mail about an account, with a new code if it needs one; `None` if none is to be sent.
@@ -65,6 +68,8 @@ class Mailroom:
         # An account gets mail at its address alone: a second login may be a mailbox that it never confirmed.
         to = user.login if user and not mail.sub else mail.to or (user.login if user else "")
         if not is_email(to) or not self._makes_sense(mail, user, now):
+            return None
+        if not self.postage.charge(mail, to, now=now):
             return None
         values = {**mail.data, **self._code(mail, to, user, now)}
         locale = mail.locale or (user.locale if user else "")
@@ -92,14 +97,16 @@ class Mailroom:
         """Say whether the digits of a mail are still accepted: a reset of the keys ends them, too."""
         return now < mail.created_at + DIGITS_LIFE and key_in_force(self.seals, mail.data["key_id"]) is not None
 
-    def _send(self, letter: Addressed) -> None:
+    def _sends(self, letter: Addressed) -> bool:
+        """Send a letter; say whether the service has taken it."""
         values = {"service": self.service_name, **letter.values}
         try:
             self.postman.send(letter.to, self.writer.write(letter.about, letter.locale, values))
         except Undeliverable as error:
             self.journal.record(Event("mail_failed", sub=letter.sub, reason=f"{letter.about}: {error}"))
-        else:
-            self.journal.record(Event("mail_sent", sub=letter.sub, reason=letter.about))
+            return False
+        self.journal.record(Event("mail_sent", sub=letter.sub, reason=letter.about))
+        return True
 
     def _code(self, mail: Mail, to: str, user: User | None, now: int) -> dict[str, str]:
         """Store a new code for the account and return the values that the letter shows."""

@@ -33,22 +33,29 @@ class Outbox:
         sub: str = "",
         locale: str = "",
         data: Mapping[str, str] | None = None,
+        asked_by: str = "",
         now: int,
     ) -> Mail | None:
-        """Return a mail to store together with a change, or `None` if the stack cannot send mail."""
+        """Return a mail to store together with a change, or `None` if the stack cannot send mail.
+
+        `asked_by` is for mail that someone asks for (`postage`). Without it, no limit applies.
+        """
         if not self.sends or not (to or sub) or (to and not is_email(to)):
             return None
-        return Mail(new_id("mail_", self.entropy), about, now, now + MAIL_LIFE, to, sub, locale, data or {})
+        return Mail(new_id("mail_", self.entropy), about, now, now + MAIL_LIFE, to, sub, locale, data or {}, asked_by)
 
-    def post_for_draft(self, draft: Mapping[str, str], *, to: str = "", locale: str = "", now: int) -> None:
+    def post_for_draft(
+        self, draft: Mapping[str, str], *, to: str = "", locale: str = "", asked_by: str, now: int
+    ) -> None:
         """Post the mail of a registration. Without `to`, it goes to the address that the stored draft has."""
         mail_id = new_id("mail_", self.entropy)
-        self.store.post_mail(Mail(mail_id, MailKind.CONFIRM, now, now + MAIL_LIFE, to, "", locale, draft))
+        self.store.post_mail(Mail(mail_id, MailKind.CONFIRM, now, now + MAIL_LIFE, to, "", locale, draft, asked_by))
 
-    def request(self, about: MailKind, login: str, *, now: int) -> None:
+    def request(self, about: MailKind, login: str, *, asked_by: str, now: int) -> None:
         """Post a mail for the account of a login, which may be a user name: the mailer finds its address, if any."""
         if self.sends:
-            self.store.post_mail(Mail(new_id("mail_", self.entropy), about, now, now + MAIL_LIFE, login))
+            mail_id = new_id("mail_", self.entropy)
+            self.store.post_mail(Mail(mail_id, about, now, now + MAIL_LIFE, login, asked_by=asked_by))
 
     def post(  # noqa: PLR0913 - as many as a mail has members
         self,
@@ -58,10 +65,11 @@ class Outbox:
         sub: str = "",
         locale: str = "",
         data: Mapping[str, str] | None = None,
+        asked_by: str = "",
         now: int,
     ) -> bool:
         """Post a mail that announces no change in the store; say whether the stack can send it."""
-        mail = self.mail(about, to=to, sub=sub, locale=locale, data=data, now=now)
+        mail = self.mail(about, to=to, sub=sub, locale=locale, data=data, asked_by=asked_by, now=now)
         if mail is not None:
             self.store.post_mail(mail)
         return mail is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -45,27 +45,16 @@ class Door(StrEnum):
     LINK = "link"
 
 
-class Noted(StrEnum):
-    """What became of a mail for a draft: it may be sent, another writer came first, or a limit does not allow it."""
-
-    MAY_SEND = "may_send"
-    TAKEN = "taken"
-    LIMITED = "limited"
-
-
 class DraftStore(Protocol):
     """Registrations that are not confirmed yet."""
 
-    def save_draft(self, draft: Draft, now: int, *, charge: Counter | None) -> Noted:
-        """Store a new draft and count its mail, or do neither: one transaction. Without `charge`, count nothing.
+    def save_draft(self, draft: Draft) -> bool:
+        """Store a new draft. Return false if it is stored already, used or not."""
 
-        `TAKEN` if the draft is stored already, used or not.
-        """
+    def renew_draft(self, held: Draft, renewed: Draft, now: int) -> bool:
+        """Store what another mail changes in a draft, with new tries.
 
-    def renew_draft(self, held: Draft, renewed: Draft, now: int, *, charge: Counter) -> Noted:
-        """Store what another mail changes in a draft, with new tries, and count the mail, or do neither.
-
-        `TAKEN` if the draft is used or expired, or has had another mail since it was read.
+        Return false if the draft is used or expired, or has had another mail since it was read.
         """
 
     def find_draft(self, draft_id: str, now: int) -> Draft | UsedDraft | None:
@@ -86,6 +75,16 @@ class OutboxStore(Protocol):
 
     def find_mail(self, mail_id: str, now: int) -> Mail | None:
         """Return the mail if it still waits."""
+
+    def charge_mail(self, mail: Mail, to: str, charges: Sequence[Counter], now: int) -> bool:
+        """Count a mail that goes to `to` on all these counters, or on none; say whether it may be sent.
+
+        One transaction that also marks the mail, so that a mail is counted once: one that is marked may be sent. Return
+        false if a counter's rule does not allow it, or the mail does not wait any more.
+        """
+
+    def return_mail(self, mail: Mail, charges: Sequence[Counter]) -> bool:
+        """Remove a counted mail and give back what it was counted on, never below 0; say whether this call did."""
 
     def remove_mail(self, mail_id: str) -> bool:
         """Remove a mail; say whether this call did."""

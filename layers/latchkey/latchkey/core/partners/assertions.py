@@ -19,7 +19,14 @@ from latchkey.core.model import Partner, Status
 from latchkey.core.partners.profiles import PROFILES, RELAXATIONS, Identity, may_lack, read_identity
 from latchkey.core.partners.store import AssertionStore, KeysUnreachable, PartnerKeys, PartnerStore
 from latchkey.core.policy import NameSource
-from latchkey.core.throttle import ADDRESS_RULE, Counter, ThrottleRule, ThrottleStore, require_no_wait
+from latchkey.core.throttle import (
+    JUNK_RULE,
+    Counter,
+    ThrottleRule,
+    ThrottleStore,
+    from_address,
+    reserve_all,
+)
 from latchkey.signing.assertion_keys import AssertionKey, assertion_key_from_jwk
 from latchkey.signing.assertions import Assertion, parse, prove, require_audience, require_time
 from latchkey.signing.jws import InvalidToken
@@ -54,17 +61,16 @@ class AssertionCheck:
     def __call__(self, text: str, *, issuer_id: str, address: str, now: int) -> Proven:
         """Return the content of an assertion; `issuer_id` names the partner if the token does not.
 
-        Raises `INVALID_GRANT`, and `RATE_LIMITED` after many bad ones from one address.
+        Raises `INVALID_GRANT`, and `RATE_LIMITED` after many bad ones from one address. A good one costs no count; a
+        bad one is counted before it is answered.
         """
-        failures = Counter("assertion", address, ADDRESS_RULE)
-        require_no_wait(self.attempts, failures, now)
         partner: Partner | None = None
         try:
             assertion = parse(text)
             partner = self._partner(assertion, issuer_id)
             return self._proven(assertion, partner, issuer_id, now)
         except InvalidToken as error:
-            self.attempts.count_attempt(failures, now)
+            reserve_all(self.attempts, from_address("assertion", address, JUNK_RULE), now)
             raise self.refusal(str(error), partner) from None
 
     def use(self, proven: Proven, *, now: int) -> None:

@@ -14,7 +14,7 @@ from latchkey.core.grants.sessions import require_live_session
 from latchkey.core.grants.store import SessionStore
 from latchkey.core.ids import Entropy, new_id
 from latchkey.core.model import Credential, User, UserStatus
-from latchkey.core.throttle import ThrottleStore, registrations_from
+from latchkey.core.throttle import ThrottleStore, registrations_from, reserve_all
 from latchkey.core.users.store import UserStore
 
 
@@ -51,7 +51,7 @@ class Accounts:
             raise ServiceError(Errors.REGISTRATION_CLOSED)
         if is_reserved(parse_login(registration.login)):
             raise invalid_field("login", "reserved_login", "This user name is reserved for the service.")
-        self.attempts.reserve_attempt(registrations_from(address), now)
+        reserve_all(self.attempts, registrations_from(address), now)
         user = self.create(registration, roles=("user",), now=now)
         self.journal.record(Event("user_registered", sub=user.sub))
         return user

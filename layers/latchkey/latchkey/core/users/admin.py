@@ -16,6 +16,7 @@ from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.events import Event, Journal
 from latchkey.core.grants.sessions import Sessions
 from latchkey.core.mail.outbox import Outbox
+from latchkey.core.mail.postage import by_operator
 from latchkey.core.model import Link, MailKind, User, UserStatus
 from latchkey.core.paging import Page
 from latchkey.core.partners.store import LinkStore
@@ -137,7 +138,7 @@ class UserAdmin:
         self._require(operator, Act.KEEP, user)
         if user.status is not UserStatus.ACTIVE:
             raise ServiceError(Errors.NO_MAIL, f"an account that is {user.status}")
-        if not self.outbox.post(MailKind.RESET, to=user.login, now=now):
+        if not self.outbox.post(MailKind.RESET, to=user.login, asked_by=by_operator(operator.sub), now=now):
             raise ServiceError(Errors.NO_MAIL, "nowhere to send to")
         self.journal.record(Event("password_reset_sent", sub=sub, actor=operator.sub))
 

@@ -19,7 +19,7 @@ from latchkey.core.mail.mailed_secrets import StoredDigits, key_id_of, key_in_fo
 from latchkey.core.mail.store import CodeStore, Door, DraftStore
 from latchkey.core.model import CodePurpose, Credential, Draft, UsedDraft, User, UserStatus
 from latchkey.core.policy import SealSource
-from latchkey.core.throttle import ThrottleStore, confirmations_from
+from latchkey.core.throttle import ThrottleStore, confirmations_from, reserve_all
 from latchkey.core.users.store import UserStore
 
 REPEATABLE = 600
@@ -61,7 +61,7 @@ class DraftConfirmations:
         Raises `RATE_LIMITED` before anything is hashed.
         """
         draft_id, secret = draft_and_secret(code)
-        self.attempts.reserve_attempt(confirmations_from(address), now)
+        reserve_all(self.attempts, confirmations_from(address), now)
         found = self.drafts.try_draft(draft_id, Door.LINK, fingerprint(secret), now)
         if isinstance(found, Draft):
             if key_in_force(self.seals, found.key_id) is None:
@@ -112,7 +112,7 @@ class AddressConfirmations:
         The password shows that the account is the reader's own: in `open` mode a stranger can register any address.
         Raises `CODE_USED_OR_EXPIRED`, and `RATE_LIMITED` before anything is hashed.
         """
-        self.attempts.reserve_attempt(confirmations_from(address), now)
+        reserve_all(self.attempts, confirmations_from(address), now)
         code = self.codes.try_code(fingerprint(text), CodePurpose.CONFIRM, now)
         credential = self.credentials.find_credential(code.data["login"]) if code else None
         if code is None or credential is None or credential.sub != code.sub:

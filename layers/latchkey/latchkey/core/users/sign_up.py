@@ -14,7 +14,8 @@ from latchkey.core.errors import Errors, ServiceError, invalid_field
 from latchkey.core.ids import Entropy, fingerprint, new_id, new_secret
 from latchkey.core.mail.codes import draft_and_secret
 from latchkey.core.mail.outbox import Outbox
-from latchkey.core.throttle import MAIL_ADDRESS_RULE, Counter, ThrottleStore, registrations_from
+from latchkey.core.mail.postage import by_stranger
+from latchkey.core.throttle import ThrottleStore, mail_requests_from, registrations_from, reserve_all
 from latchkey.core.users.accounts import Registration
 
 
@@ -38,7 +39,7 @@ class MailedSignUp:
             raise invalid_field("login", "not_an_address", "Here the login must be an e-mail address.")
         if registration.password is None:
             raise invalid_field("password", "required", "This member is required.")
-        self.attempts.reserve_attempt(registrations_from(address), now)
+        reserve_all(self.attempts, registrations_from(address), now)
         draft_id, secret = new_id("drf_", self.entropy), new_secret("", self.entropy)
         draft = {
             "draft_id": draft_id,
@@ -47,7 +48,7 @@ class MailedSignUp:
             "name": registration.name,
             "source": registration.source,
         }
-        self.outbox.post_for_draft(draft, to=login, locale=registration.locale, now=now)
+        self.outbox.post_for_draft(draft, to=login, locale=registration.locale, asked_by=by_stranger(address), now=now)
         return f"{draft_id}.{secret}"
 
 
@@ -63,11 +64,12 @@ class MailedAgain:
 
         Raises `RATE_LIMITED` for an address that asks too often.
         """
-        self.attempts.reserve_attempt(Counter("mail_from", address, MAIL_ADDRESS_RULE), now)
+        reserve_all(self.attempts, mail_requests_from(address), now)
         try:
             draft_id, secret = draft_and_secret(flow)
         except ServiceError as error:
             if error.error is not Errors.CODE_USED_OR_EXPIRED:
                 raise
             return
-        self.outbox.post_for_draft({"draft_id": draft_id, "flow_hash": fingerprint(secret)}, now=now)
+        again = {"draft_id": draft_id, "flow_hash": fingerprint(secret)}
+        self.outbox.post_for_draft(again, asked_by=by_stranger(address), now=now)
