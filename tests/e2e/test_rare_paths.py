@@ -64,7 +64,7 @@ def test_list_of_keys_goes_on(boss: Person) -> None:
 
 
 def test_wrong_password_of_an_owner_is_counted_everywhere(limited_twin: RunningTwin, boss: Person) -> None:
-    """Whoever holds a phone without its owner cannot guess the password by changing the account."""
+    """Someone who holds a phone of another person cannot guess the password by changing the account."""
     ann, shop = person(limited_twin), register(limited_twin, boss, tokens_per_minute=10)
     tries = {
         ("POST", "/v1/user/password/change"): {
