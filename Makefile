@@ -12,6 +12,9 @@ PY := .venv/bin/python
 # The settings of samconfig.toml that `build` and `deploy` use; ENV=prod overrides it.
 ENV := dev
 SAM := SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam
+# Every package goes into a .venv, whatever the environment or a pip.conf says of other places.
+export PIP_USER := 0
+unexport PIP_TARGET PIP_PREFIX PIP_ROOT PIP_PYTHON PIP_DRY_RUN PIP_CONSTRAINT PIP_REQUIREMENT PIP_EDITABLE PYTHONHOME
 # Without --no-deps pip would resolve again what the locks have resolved.
 PIP_INSTALL := -m pip --disable-pip-version-check --no-input install --quiet --no-deps
 

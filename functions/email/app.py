@@ -37,6 +37,12 @@ def undo(request: Request) -> Response:
     return Response(204)
 
 
+@routes("GET /v1/user/email/undo", needs=PUBLIC)
+def show_undo(request: Request) -> Response:
+    """Return 200 with what to do with the code of the mail, and change nothing. No server sees the code of the link."""
+    return Response(200, {"message": "To undo the change of your address, enter the code from the mail in the app."})
+
+
 def _change(request: Request) -> tuple[str, str]:
     """Read `{email, current_password}` and return both."""
     members = Members.of_json(request)

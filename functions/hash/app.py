@@ -7,7 +7,7 @@ from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.roles.roles import Operator
 from latchkey.edge.forms import Members
 from latchkey.edge.http import Request, Response
-from latchkey.edge.routing import Routes
+from latchkey.edge.routing import Routes, key_or_token
 from latchkey.edge.waves import fast_hash, secure_hash
 
 routes = Routes("Hashes of a Waves node")
@@ -16,13 +16,13 @@ handler = routes.handler
 _MAX_MESSAGE = 1024  # bytes
 
 
-@routes("POST /utils/hash/secure", needs="api_keys:write")
+@routes("POST /utils/hash/secure", needs=key_or_token("api_keys:write"))
 def secure(request: Request, operator: Operator) -> Response:
     """Return 200 with the hash that API keys of a Waves node are stored as."""
     return _hashed(request, secure_hash)
 
 
-@routes("POST /utils/hash/fast", needs="api_keys:write")
+@routes("POST /utils/hash/fast", needs=key_or_token("api_keys:write"))
 def fast(request: Request, operator: Operator) -> Response:
     """Return 200 with BLAKE2b-256 in Base58."""
     return _hashed(request, fast_hash)

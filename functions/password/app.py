@@ -23,6 +23,12 @@ def reset(request: Request) -> Response:
     return Response(200, documents.known_device(password_changes().reset(token, password, now=request.now)))
 
 
+@routes("GET /v1/user/password/reset", needs=PUBLIC)
+def show_reset(request: Request) -> Response:
+    """Return 200 with what to do with the code of the mail, and change nothing. No server sees the code of the link."""
+    return Response(200, {"message": "Enter the code from the mail in the app, and choose a new password."})
+
+
 @routes("POST /v1/user/password/change", needs=person("profile:write"))
 def change(request: Request, caller: Caller) -> Response:
     """Set a new password, end every other session, and return 200 with a device token."""

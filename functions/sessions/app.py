@@ -5,24 +5,11 @@ from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.grants.sessions import require_live_session
 from latchkey.edge import bootstrap, documents
 from latchkey.edge.callers import Caller
-from latchkey.edge.forms import Members
 from latchkey.edge.http import Request, Response
 from latchkey.edge.routing import Routes, person
 
 routes = Routes("A person's own sessions")
 handler = routes.handler
-
-
-@routes("POST /v1/auth/logout", needs=person("sessions:end"))
-def log_out(request: Request, caller: Caller) -> Response:
-    """End the session that asks, or every session of the account, and return 204. An ended session is no error."""
-    if logout_of_all(request):
-        # A session that has been ended, as a thief's may have been, must not end those of the owner.
-        _require_own_session(caller, request.now)
-        bootstrap.sessions().end_all(caller.sub, reason="logout_everywhere")
-    else:
-        bootstrap.sessions().end(caller.sub, caller.sid, reason="logout")
-    return Response(204)
 
 
 @routes("GET /v1/auth/sessions", needs=person("sessions:read"))
@@ -57,13 +44,3 @@ def end(request: Request, caller: Caller) -> Response:
 def _require_own_session(caller: Caller, now: int) -> None:
     """Require a live session that may end others. Raises `INVALID_TOKEN` or `OWN_SIGN_IN_REQUIRED`."""
     require_own_session(*require_live_session(bootstrap.store(), caller.sub, caller.sid, now=now))
-
-
-def logout_of_all(request: Request) -> bool:
-    """Read `{sessions?: current|all}` or no body, and return whether every session is to end."""
-    if not request.body:
-        return False
-    members = Members.of_json(request)
-    which = members.choice("sessions", ("current", "all"))
-    members.nothing_else()
-    return which == "all"

@@ -1,10 +1,10 @@
-"""Tokens for machines and for partners' users."""
+"""Tokens for machines and for partners' users, and the end of sessions by their tokens."""
 
-from latchkey.edge import oauth
+from latchkey.edge import oauth, sign_out
 from latchkey.edge.http import Request, Response
 from latchkey.edge.routing import PUBLIC, Routes
 
-routes = Routes("Tokens for machines and for partners' users")
+routes = Routes("Tokens for machines and for partners' users, and the end of sessions by their tokens")
 handler = routes.handler
 
 
@@ -28,3 +28,20 @@ def service_token(request: Request) -> Response:
     key = oauth.service_token(request)
     answer = oauth.machine_grants().exchange_api_key(key, address=request.address, now=request.now)
     return Response(200, answer.to_json())
+
+
+@routes("POST /oauth2/revoke", needs=PUBLIC)
+def revoke(request: Request) -> Response:
+    """Return 200, and end the session of a token of this client, if there is one (RFC 7009)."""
+    sign_out.revoke(request)
+    return Response(200)
+
+
+@routes("POST /v1/auth/logout", needs=PUBLIC)
+def log_out(request: Request) -> Response:
+    """End the session of the refresh token or of the access token, or every session of its account; return 204.
+
+    An ended session is no error.
+    """
+    sign_out.sign_out(request)
+    return Response(204)

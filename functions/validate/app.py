@@ -1,16 +1,11 @@
 """Validation of access tokens, for services that hold no key."""
 
-import os
-import time
 from functools import cache
 
-from latchkey.adapters.published_policy import PolicyKeys
 from latchkey.core.grants.validation import TokenCheck
-from latchkey.core.policy import VerificationKeys
 from latchkey.edge import bootstrap, forms
 from latchkey.edge.http import Request, Response
 from latchkey.edge.routing import PUBLIC, Routes
-from latchkey.edge.settings import Environment
 
 routes = Routes("Validation of access tokens")
 handler = routes.handler
@@ -27,16 +22,9 @@ def validate(request: Request) -> Response:
 def token_check() -> TokenCheck:
     """Return the check of access tokens."""
     return TokenCheck(
-        _keys(),
+        bootstrap.verification_keys(),
         bootstrap.store(),
         bootstrap.clients(),
         bootstrap.attempts(),
         bootstrap.settings().audience,
     )
-
-
-def _keys() -> VerificationKeys:
-    """Return the published keys or, if the stack allows HS256, those of the policy: a shared key is not published."""
-    if Environment(os.environ).flag("LATCHKEY_ALLOW_HS256"):
-        return PolicyKeys(bootstrap.verifying_policies(), time.time)
-    return bootstrap.published_policy()

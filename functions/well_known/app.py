@@ -12,6 +12,8 @@ from latchkey.edge.routing import PUBLIC, Routes
 routes = Routes("What verifiers and clients may know of this issuer")
 handler = routes.handler
 
+CLIENT_AUTHENTICATION = ["client_secret_basic", "client_secret_post", "none"]
+
 
 @routes("GET /.well-known/jwks.json", "HEAD /.well-known/jwks.json", needs=PUBLIC)
 def jwks(request: Request) -> Response:
@@ -46,11 +48,13 @@ def _metadata(keys: PublishedKeys, now: int) -> dict[str, Any]:
         "issuer": issuer,
         "jwks_uri": f"{issuer}/.well-known/jwks.json",
         "token_endpoint": f"{issuer}/oauth2/token",
+        "revocation_endpoint": f"{issuer}/oauth2/revoke",
         "grant_types_supported": [Grant.CLIENT_CREDENTIALS, Grant.REFRESH_TOKEN, Grant.JWT_BEARER],
         "response_types_supported": [],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": [keys.algorithm],
-        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+        "token_endpoint_auth_methods_supported": CLIENT_AUTHENTICATION,
+        "revocation_endpoint_auth_methods_supported": CLIENT_AUTHENTICATION,
     }
 
 

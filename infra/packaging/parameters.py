@@ -67,7 +67,7 @@ PARAMETERS: Mapping[str, Parameter] = {
     "PolicyCacheSeconds": _live(),
     "JwksMaxAgeSeconds": _live(_EARLIER_COPIES),
     "AuthorizerCacheSeconds": _live(_EARLIER_COPIES),
-    "AuthMode": _live("answers of the authorizers are kept for `AuthorizerCacheSeconds`"),
+    "AuthMode": _live(),
     "ServiceName": _live(),
     "Registration": _live(),
     "MailFrom": _live(),

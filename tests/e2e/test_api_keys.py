@@ -286,6 +286,41 @@ def test_a_message_is_echoed_on_demand_and_never_logged(operator: Person) -> Non
     assert "key-number-4711" not in operator.twin.output()
 
 
+def test_key_with_the_permission_may_hash(operator: Person) -> None:
+    """As at a node, the key in `X-API-Key` is enough. A key without the permission gets 403, and a wrong one 401."""
+    members = {"kind": "service", "name": "Node", "roles": ["service", "admin"]}
+    node = operator.twin.call("POST", "/v1/admin/clients", json=members, headers=operator.bearer).json["id"]
+    keys = [new_key(operator, node, roles=[role])["api_key"] for role in ("admin", "service")]
+    answers = [
+        operator.twin.call("POST", "/utils/hash/secure", body=b"ridethewaves!", headers={"X-API-Key": key} | also)
+        for key, also in [(keys[0], {}), (keys[1], {}), (keys[0][:-1] + "x", {}), (keys[0], operator.bearer)]
+    ]
+    assert [answer.status for answer in answers] == [200, 403, 401, 401]
+    assert answers[0].json == {"hash": "H6nsiifwYKYEx6YzYD7woP1XCn72RVvx6tC1zjjLXqsu"}
+
+
+def test_private_route_is_for_keys_of_privacy(operator: Person) -> None:
+    """The sample asks for `privacy:read`, which the role `privacy` permits. The key's own roles count."""
+    members = {"kind": "service", "name": "Records", "roles": ["service", "privacy"]}
+    client = operator.twin.call("POST", "/v1/admin/clients", json=members, headers=operator.bearer).json["id"]
+    statuses = [
+        operator.twin.call("GET", "/v1/service/private", headers={"X-API-Key": key}).status
+        for key in (new_key(operator, client, roles=[role])["api_key"] for role in ("privacy", "service"))
+    ]
+    assert statuses == [200, 403]
+
+
+def test_key_of_a_disabled_client_is_rejected_at_once(operator: Person, service: str) -> None:
+    """The gateway keeps no answer about a key, so the next call is judged by what holds then."""
+    key = new_key(operator, service)["api_key"]
+    path = f"/v1/admin/clients/{service}"
+    before = hello(operator.twin, key).status
+    operator.twin.call("PATCH", path, json={"status": "disabled"}, headers=operator.bearer)
+    meanwhile = hello(operator.twin, key).status
+    operator.twin.call("PATCH", path, json={"status": "active"}, headers=operator.bearer)
+    assert (before, meanwhile, hello(operator.twin, key).status) == (200, 401, 200)
+
+
 @pytest.mark.parametrize(("path", "size", "status"), [("secure", 1025, 413), ("fast", 1024, 200), ("fast?x=1", 1, 400)])
 def test_a_hash_has_limits(operator: Person, path: str, size: int, status: int) -> None:
     """A body can have 1,024 bytes at most, and unknown parameters are rejected."""

@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 import pytest
 
 from latchkey.core.roles.roles import BUILT_IN
-from latchkey.edge.routing import API_KEY, BEARER, PUBLIC, Need, Person
+from latchkey.edge.routing import API_KEY, BEARER, PUBLIC, KeyOrToken, Need, Person
 from tests.e2e.accounts import PASSWORD, admin, bearer, person, sign_in
 from tests.e2e.client import Response, RunningTwin
 from tests.e2e.partners import register_app
 from tests.routes import declared
 
 NEEDED = {name: route.needs for name, (_, route) in declared().items()}
+NEEDED["GET /v1/service/private"] = PRIVATE = KeyOrToken("privacy:read")  # its function asks for it, of keys alone
 READ_ONLY = "GET"
 SCOPE = ("openid", "profile:read", "sessions:end")
 
@@ -129,7 +130,9 @@ def expected(needed: Need, who: str) -> Callable[[Response], bool]:
     """Return the check for a route's required access and a kind of caller."""
     if needed is PUBLIC:
         return is_decided_by_the_function
-    if needed is API_KEY:
+    if who == "holder of an API key" and isinstance(needed, KeyOrToken):
+        return NO_RIGHT
+    if needed in {API_KEY, PRIVATE}:
         return is_let_in if who == "holder of an API key" else NO_TOKEN
     if who in {"anonymous", "stranger with a forged token", "holder of an API key"}:
         return NO_TOKEN

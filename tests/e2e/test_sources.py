@@ -173,6 +173,60 @@ def test_logging_out_twice_is_no_error(twin: RunningTwin) -> None:
     assert answers == [204, 204]
 
 
+def test_phone_that_wakes_up_logs_out_with_its_refresh_token(twin: RunningTwin) -> None:
+    """Its access token has expired. A text that is no token of ours gets 401, and ends nothing."""
+    someone = person(twin)
+    spent = someone.tokens["refresh_token"]
+    someone.refresh()
+    expired = {"Authorization": "Bearer a.b.c"}
+    forged = twin.call("POST", "/v1/auth/logout", json={"refresh_token": spent[:-4] + "AAAA"}, headers=expired)
+    assert (forged.status, forged.json["code"], someone.me().status) == (401, "invalid_grant", 200)
+    answers = [
+        twin.call("POST", "/v1/auth/logout", json={"refresh_token": spent}, headers=expired).status for _ in range(2)
+    ]
+    assert (answers, someone.me().status) == ([204, 204], 401)
+
+
+def test_refresh_token_alone_ends_every_session(twin: RunningTwin) -> None:
+    """The account is the token's. A session that has ended cannot do it."""
+    here = person(twin)
+    there = twin.call("POST", "/v1/auth/login", json={"login": here.login, "password": PASSWORD}).json
+    asked = {"token": here.tokens["refresh_token"], "sessions": "all"}
+    assert twin.call("POST", "/v1/auth/logout", json=asked).status == 204
+    assert twin.call("POST", "/v1/auth/refresh", json={"token": there["refresh_token"]}).status == 401
+    assert twin.call("POST", "/v1/auth/logout", json=asked).status == 401
+
+
+@pytest.mark.parametrize("kind", ["refresh_token", "access_token"])
+def test_client_revokes_its_tokens(twin: RunningTwin, kind: str) -> None:
+    """RFC 7009: 200 for a token of the client, for an unknown one, and for another client's, which stays."""
+    someone = person(twin)
+    worker = twin.dev["clients"][2]
+    basic = base64.b64encode("{client_id}:{client_secret}".format(**worker).encode()).decode()
+    form = {"token": someone.tokens[kind], "token_type_hint": kind}
+    foreign = twin.call("POST", "/oauth2/revoke", form=form, headers={"Authorization": f"Basic {basic}"})
+    assert (foreign.status, someone.me().status) == (200, 200)
+    own = twin.call("POST", "/oauth2/revoke", form=form | {"client_id": "cli_app"})
+    assert (own.status, own.body, someone.me().status) == (200, b"", 401)
+    assert twin.call("POST", "/oauth2/revoke", form={"token": "junk"}).status == 200
+
+
+def test_revocation_asks_for_the_proof_of_its_client(twin: RunningTwin) -> None:
+    """A wrong secret is 401, a form without a token 400, and a token of a machine cannot be revoked."""
+    worker = twin.dev["clients"][2]
+    proof = {"client_id": worker["client_id"], "client_secret": worker["client_secret"]}
+    token = twin.call("POST", "/oauth2/token", form=proof | {"grant_type": "client_credentials"}).json["access_token"]
+    answers = [
+        twin.call("POST", "/oauth2/revoke", form=form)
+        for form in (proof | {"client_secret": "wrong", "token": token}, proof, proof | {"token": token})
+    ]
+    assert [(each.status, each.json["error"]) for each in answers] == [
+        (401, "invalid_client"),
+        (400, "invalid_request"),
+        (400, "unsupported_token_type"),
+    ]
+
+
 def test_logging_out_everywhere_ends_every_session(twin: RunningTwin) -> None:
     """The other device cannot refresh any more."""
     here = person(twin)

@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 
 from functions.me import app as me
-from functions.sessions import app as sessions
 from functions.users import app as users
 from latchkey.core.errors import Errors, ServiceError
-from latchkey.edge import forms, oauth
+from latchkey.edge import forms, oauth, sign_out
 from latchkey.edge.forms import Members
 from latchkey.edge.http import MAX_NAME, Request
 from latchkey.edge.registration import registration_form
@@ -213,7 +212,7 @@ def test_a_profile_change_changes_something() -> None:
 @pytest.mark.parametrize(("body", "everywhere"), [("", False), ("{}", False), ('{"sessions": "all"}', True)])
 def test_logout_ends_the_present_session_unless_told_otherwise(body: str, everywhere: bool) -> None:
     """A phone that sends no body means its own session."""
-    assert sessions.logout_of_all(request(body)) is everywhere
+    assert sign_out.sign_out_request(request(body)).everywhere is everywhere
 
 
 @pytest.mark.parametrize("twice", ["grant_type=x&grant_type=x", "scope=a&grant_type=refresh_token&scope=b"])

@@ -10,9 +10,13 @@ from functions.mailer import app
 from functions.mailer.app import deliver
 from latchkey.adapters.dynamodb import items
 from latchkey.core.errors import Errors, ServiceError
+from latchkey.core.mail.codes import CODES, CONFIRM_PATH
 from latchkey.core.model import MailKind
 from latchkey.core.signing_policy.store import PublishedKeys
+from latchkey.edge.http import Request
+from latchkey.edge.routing import PUBLIC
 from latchkey.mails.letters import JinjaWriter
+from tests.routes import declared, routes_of
 from tests.world import ADDRESS, NOW, World, small_policy
 
 VALUES = {
@@ -126,3 +130,33 @@ def test_no_mail_goes_out_before_there_is_an_issuer(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("LATCHKEY_MAIL_LINK_BASE", "")
     with pytest.raises(ServiceError):
         app.handler({"Records": []}, None)
+
+
+LINKED = {MailKind.CONFIRM: CONFIRM_PATH} | {about: rule.path for about, rule in CODES.items()}
+"""The path of the link in each kind of mail that has one."""
+
+
+@pytest.mark.parametrize("about", LINKED)
+@pytest.mark.parametrize("locale", ["en", "ru"])
+def test_mail_with_a_link_says_what_to_do_with_its_code(about: MailKind, locale: str) -> None:
+    """Without a page of one's own the link leads to JSON, so the code and the app must be enough."""
+    values = {"service": "Shop", "email": "new@example.com", "code": "the-code", "link": "https://the.link"}
+    text = JinjaWriter().write(about, locale, values).text
+    before, code, rest = text.partition("    the-code\n")
+    between, link, _ = rest.partition("https://the.link\n")
+    assert code
+    assert link
+    assert {"en": "app", "ru": "приложении"}[locale] in before
+    assert {"en": "this link", "ru": "эту ссылку"}[locale] in between
+
+
+@pytest.mark.parametrize("path", LINKED.values(), ids=LINKED)
+def test_link_that_leads_to_the_api_answers(path: str) -> None:
+    """`GET` of each link in a mail is a public route: a browser, or a scanner of mails, gets an answer and no 404."""
+    route = path.partition("#")[0] if "#" in path else f"{path}{{code}}"
+    _, found = declared()[f"GET {route}"]
+    assert found.needs is PUBLIC
+    if "#" in path:  # no server sees the code
+        request = Request("GET", route, {}, b"", {}, "192.0.2.7", {}, "r-1", 0)
+        answer = routes_of(declared()[f"GET {route}"][0]).answer(request)
+        assert (answer.status, "code" in str(answer.body)) == (200, True)

@@ -16,7 +16,7 @@ from latchkey.core.roles.scopes import Rights
 from latchkey.edge import bootstrap, operators
 from latchkey.edge.callers import Caller
 from latchkey.edge.http import Request, Response
-from latchkey.edge.routing import API_KEY, BEARER, PUBLIC, Access, Route, Routes, person
+from latchkey.edge.routing import API_KEY, BEARER, PUBLIC, Access, Route, Routes, key_or_token, person
 from tests.memory.store import MemoryStore
 from tests.world import NOW, Kept
 
@@ -279,7 +279,7 @@ def test_a_route_that_does_not_say_what_it_needs_does_not_start() -> None:
 
 def test_every_need_is_checked() -> None:
     """A kind of route without a check of its own would be open."""
-    for need in (*(set(Access) - {PUBLIC}), person("profile:read"), "users:read"):
+    for need in (*(set(Access) - {PUBLIC}), person("profile:read"), key_or_token("users:read"), "users:read"):
         routes: Any = Routes("One route")
         routes("GET /closed", needs=need)(lambda _, caller: Response(204))
         with pytest.raises(ServiceError):

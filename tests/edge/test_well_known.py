@@ -47,6 +47,7 @@ def test_metadata_move_with_the_tokens(path: str, now: int, issuer: str) -> None
     assert document["issuer"] == issuer
     assert document["jwks_uri"] == f"{issuer}/.well-known/jwks.json"
     assert document["token_endpoint"] == f"{issuer}/oauth2/token"
+    assert document["revocation_endpoint"] == f"{issuer}/oauth2/revoke"
 
 
 @pytest.mark.parametrize(("now", "accepted"), [(NOW + 899, [OLD, NEW]), (NOW + 900, [NEW])])

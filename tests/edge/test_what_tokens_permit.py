@@ -11,7 +11,7 @@ from latchkey.core.clients.first_party import BUILT_IN_APP
 from latchkey.core.model import Client, ClientKind, User, UserStatus
 from latchkey.core.roles.roles import BUILT_IN, PERMISSIONS
 from latchkey.core.roles.scopes import OPENID_SCOPES
-from latchkey.edge.authorizer import _context
+from latchkey.edge.authorizer import context_of
 from tests.world import NOW, World, small_policy
 
 POLICY = small_policy()
@@ -56,7 +56,7 @@ def test_tokens_permit_no_more_than_user_and_client_may(at_first: Standing, late
 def require_within(world: World, token: str, standing: Standing) -> None:
     """Assert that a token permits, and says, no more than it may."""
     claims = world.claims_of(token)
-    context = _context(claims)
+    context = context_of(claims)
     permissions = set(context["permissions"].split())
     assert permissions <= standing.permitted
     assert bool(claims.roles or claims.permissions) <= standing.first_party
@@ -71,5 +71,5 @@ def test_the_app_of_the_team_permits_all_that_its_user_may(roles: tuple[str, ...
     """The built-in app asks for no permission by scope, and needs none."""
     world = World(POLICY)
     answer = world.open_for(User("usr_a", "ann", UserStatus.ACTIVE, roles, 0, NOW), BUILT_IN_APP)
-    permissions = _context(world.claims_of(answer.access_token))["permissions"].split()
+    permissions = context_of(world.claims_of(answer.access_token))["permissions"].split()
     assert permissions == list(BUILT_IN.permissions(roles))

@@ -24,7 +24,7 @@ from infra.packaging.parameters import PARAMETERS
 from latchkey.core.errors import Errors
 from latchkey.core.mail.codes import CODES
 from latchkey.core.roles.roles import BUILT_IN, PERMISSIONS
-from latchkey.edge.routing import Access, Need, Person
+from latchkey.edge.routing import Access, KeyOrToken, Need, Person
 from latchkey.signing.key_set import Caches
 from latchkey.signing.tokens import AccessClaims
 from tests import pages
@@ -39,7 +39,8 @@ LONGEST_README = 200
 
 LANGUAGES = {"sh", "python", "js", "json", "yaml", "text"}
 
-AUTHORIZERS = {"none": "NONE", "token": "Bearer", "API key": "ApiKey"}
+HASHES = "API key or token, api_keys:write"
+AUTHORIZERS = {"none": "NONE", "token": "Bearer", "API key": "ApiKey", HASHES: "NONE"}
 """The authorizer of the template by the word of the page. A permission is read from a token."""
 
 ACCESS = {"public": "none", "bearer": "token", "api_key": "API key"}
@@ -130,6 +131,8 @@ def access(needs: Need) -> str:
     """Return the words of the page for what a route needs."""
     if isinstance(needs, Person):
         return ", ".join(("user", *needs.permissions))
+    if isinstance(needs, KeyOrToken):
+        return f"API key or token, {needs.permission}"
     return ACCESS[needs.value] if isinstance(needs, Access) else needs
 
 

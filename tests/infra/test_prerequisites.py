@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -66,3 +68,33 @@ def test_check_comes_before_any_installation(target: str) -> None:
     needed = rules[target].partition("##")[0].split()
     first = needed[0] if needed[0] == "prerequisites" else rules[needed[0]].rpartition("| ")[2]
     assert first == "prerequisites"
+
+
+ELSEWHERE = {
+    "PIP_USER": "1",
+    "PIP_TARGET": "/elsewhere",
+    "PIP_PREFIX": "/elsewhere",
+    "PIP_ROOT": "/elsewhere",
+    "PIP_PYTHON": "/elsewhere/python",
+    "PIP_DRY_RUN": "1",
+    "PIP_CONSTRAINT": "/elsewhere/constraints.txt",
+    "PIP_REQUIREMENT": "/elsewhere/requirements.txt",
+    "PIP_EDITABLE": "/elsewhere",
+    "PYTHONHOME": "/elsewhere",
+}
+"""What a machine may set, with which pip installs other packages, or elsewhere, or not at all."""
+
+
+def of_recipes(makefile: Path) -> dict[str, str]:
+    """Return those of the variables that a recipe of this makefile sees on such a machine."""
+    mirror = {"PIP_INDEX_URL": "https://mirror.example/simple"}
+    probe = ["make", "-f", str(makefile), "--eval=probe: ; @env", "probe", "ARCHITECTURE=arm64"]
+    seen = subprocess.run(probe, env=os.environ | ELSEWHERE | mirror, capture_output=True, text=True, check=True)
+    variables = dict(line.split("=", 1) for line in seen.stdout.splitlines() if "=" in line)
+    return {name: variables[name] for name in (*ELSEWHERE, *mirror) if name in variables}
+
+
+@pytest.mark.parametrize("makefile", ["Makefile", "layers/dependencies/Makefile"])
+def test_pip_installs_into_its_own_folder_on_any_machine(makefile: str) -> None:
+    """`PIP_USER=1 make run` works, as does a pip.conf with `user = true`. An index of the machine's own stays."""
+    assert of_recipes(ROOT / makefile) == {"PIP_USER": "0", "PIP_INDEX_URL": "https://mirror.example/simple"}

@@ -1,7 +1,7 @@
 """Readers of the signing secret: the functions that mint tokens and those that change it, and no others.
 
 Anyone who can read it can mint every token. A function that only verifies reads the public keys from the table. Under
-HS256 there are none, so there the two that verify tokens read the secret as well.
+HS256 there are none, so there the three that verify tokens read the secret as well.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ CHANGE = {"signing", "rotate"}
 OPTIONAL = {"issuer"}
 """It moves the issuer's name, which is part of the policy, where a stack has it."""
 
-VERIFY_SHARED_KEYS = {"validate", "authorizer"}
+VERIFY_SHARED_KEYS = {"validate", "authorizer", "hash"}
 READ = "secretsmanager:GetSecretValue"
 
 

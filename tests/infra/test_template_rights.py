@@ -161,18 +161,20 @@ def test_only_rotation_and_an_admin_write_the_secret(template: Template) -> None
     assert writers == POLICY_WRITERS
 
 
-def test_hs256_gives_two_functions_one_right_each(template: Template) -> None:
-    """With AllowHS256, the authorizer and `validate` may read the policy in force, and nothing else changes."""
+def test_hs256_gives_three_functions_one_right_each(template: Template) -> None:
+    """With AllowHS256, the authorizer, `hash` and `validate` may read the policy in force, and nothing else changes."""
     allowing = source.load("AllowsHS256")
     authorizer = source.functions(allowing)["authorizer"]
     assert source.grants(authorizer) == {Grant(SECRET_READ, "SigningSecret", stages=IN_FORCE)}
     assert source.environment(authorizer)["LATCHKEY_HS256_SECRET"] == {"Ref": "SigningSecret"}
-    assert readers_of(allowing, "SigningSecret") - readers_of(template, "SigningSecret") == {"authorizer", "validate"}
+    verifiers = {"authorizer", "hash", "validate"}
+    assert readers_of(allowing, "SigningSecret") - readers_of(template, "SigningSecret") == verifiers
     assert without_verifiers(allowing) == without_verifiers(template)
 
 
 def without_verifiers(template: Template) -> Template:
-    return template | {"Resources": template["Resources"] | {"AuthorizerFunction": None, "ValidateFunction": None}}
+    verifiers = dict.fromkeys(("AuthorizerFunction", "HashFunction", "ValidateFunction"))
+    return template | {"Resources": template["Resources"] | verifiers}
 
 
 def test_functions_that_use_the_policy_know_the_caches(template: Template) -> None:

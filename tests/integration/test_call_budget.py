@@ -13,6 +13,7 @@ from latchkey.adapters.dynamodb.mail import mail_of
 from latchkey.adapters.published_policy import PolicyKeys
 from latchkey.core.clients.directory import new_api_key, new_client_secret
 from latchkey.core.errors import Errors, ServiceError
+from latchkey.core.grants.revocation import Revocation
 from latchkey.core.grants.sessions import require_live_app, require_live_session
 from latchkey.core.grants.validation import TokenCheck
 from latchkey.core.model import ApiKey, Client, ClientKind, Grant, Mail, MailKind, UserStatus
@@ -344,6 +345,19 @@ def test_a_forged_refresh_token_costs_nothing(counted: Counted, chain: list[Toke
     assert counted.cost() == []
 
 
+# The end of a session by its token
+
+
+def test_a_sign_out_by_refresh_token_costs_one_read_and_one_write(counted: Counted, chain: list[TokenAnswer]) -> None:
+    """A token that no key of ours has made costs nothing."""
+    keys = PolicyKeys(counted.source, lambda: NOW)
+    revocation = Revocation(counted.store, counted.source, keys, counted.sessions, counted.journal, AUDIENCE)
+    refused(Errors.INVALID_GRANT, lambda: revocation.end(chain[3].refresh_token[:-4] + "AAAA", now=NOW))
+    assert counted.cost() == []
+    revocation.end(chain[3].refresh_token, now=NOW)
+    assert counted.cost() == [READ, END]
+
+
 # Machines
 
 
@@ -417,6 +431,20 @@ def test_a_mistyped_api_key_costs_nothing(counted: Counted) -> None:
     with pytest.raises(Exception, match="invalid_api_key"):
         counted.machines.exchange_api_key("lk_" + "a" * 86, address=ADDRESS, now=NOW)
     assert counted.cost() == []
+
+
+def test_an_api_key_costs_two_reads_and_once_a_day_a_write(counted: Counted) -> None:
+    """The key and its client. Nothing caches the answer, so each call behind the authorizer of keys costs this."""
+    owner = Client("cli_service", ClientKind.SERVICE, "Billing", NOW, roles=("service",))
+    counted.store.create_client(owner)
+    key_id, text, stored = new_api_key(counted.entropy)
+    counted.store.create_api_key(ApiKey(key_id, owner.client_id, "nightly", stored, NOW, roles=("service",)))
+    counted.cost()
+    costs = []
+    for _ in range(2):
+        counted.clients.service(text, address=ADDRESS, now=NOW)
+        costs.append(counted.cost())
+    assert costs == [["GetItem", "GetItem", "UpdateItem"], ["GetItem", "GetItem"]]
 
 
 def refused(error: Errors, action: Callable[[], object]) -> None:

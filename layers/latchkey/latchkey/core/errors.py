@@ -36,6 +36,13 @@ class Errors(Enum):
         "This grant type is not supported.",
         "unsupported_grant_type",
     )
+    UNSUPPORTED_TOKEN_TYPE = ErrorKind(
+        "unsupported_token_type",
+        400,
+        "Unsupported token type",
+        "This token has no session and stays valid until it expires.",
+        "unsupported_token_type",
+    )
     UNAUTHORIZED_CLIENT = ErrorKind(
         "unauthorized_client", 400, "Unauthorized client", "This client may not use this grant.", "unauthorized_client"
     )

@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from latchkey.core.errors import Errors, ServiceError
 from latchkey.core.networks import site_of
 
 KEPT_WITHOUT_WINDOW = 34_560_000
@@ -244,9 +243,3 @@ def reserve_all(store: ThrottleStore, counters: Sequence[Counter], now: int) -> 
     """
     for counter in counters:
         store.reserve_attempt(counter, now)
-
-
-def require_no_wait(store: ThrottleStore, counter: Counter, now: int) -> None:
-    """Raise `RATE_LIMITED` while a counter's rule asks for a wait; nothing is counted."""
-    if wait := counter.rule.wait(store.attempts(counter, now), now):
-        raise ServiceError(Errors.RATE_LIMITED, counter.what, retry_after=wait)

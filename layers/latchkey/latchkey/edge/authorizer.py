@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Mapping
@@ -26,7 +27,9 @@ from latchkey.signing.jws import InvalidToken
 from latchkey.signing.tokens import AccessClaims, parse, prove
 
 Event = Mapping[str, Any]
+"""What Lambda was invoked with. Nothing about it is sure: a test console or another service may send anything."""
 
+_ARN = re.compile(r"arn:[a-z0-9-]+:execute-api:[a-z0-9-]+:[0-9]+:[A-Za-z0-9]+/[^/\s]+(/.*)?", re.DOTALL)
 
 OWN_JWKS_AGE = 60
 """Seconds for which our own authorizer keeps the public keys. With the gateway's cache, this bounds a reset."""
@@ -53,9 +56,10 @@ def authorize(event: Event) -> dict[str, Any]:
     Raises `Unauthorized` where only an exception makes a 401, and `Undecided`. The policy never names the requested
     route: the gateway caches it for every route of the same token.
     """
-    simple = event.get("version") == "2.0"
+    simple = isinstance(event, Mapping) and event.get("version") == "2.0"
     try:
-        claims = _verified(event)
+        arn, token = arn_of(event), _bearer(event)
+        claims = _verified(arn, token)
     except KeysUnavailable as error:
         log_refusal(error)
         raise Undecided(str(error)) from None
@@ -64,23 +68,19 @@ def authorize(event: Event) -> dict[str, Any]:
         if simple:
             return {"isAuthorized": False}
         raise Unauthorized from None
-    context = _context(claims)
-    return (
-        {"isAuthorized": True, "context": context}
-        if simple
-        else allow_all_routes(claims.sub, event["methodArn"], context)
-    )
+    context = context_of(claims)
+    return {"isAuthorized": True, "context": context} if simple else allow_all_routes(claims.sub, arn, context)
 
 
-def _verified(event: Event) -> AccessClaims:
-    """Return the proven claims of the event's token.
+def _verified(arn: str, token: str) -> AccessClaims:
+    """Return the proven claims of a token that came with a request for this ARN.
 
     The issuers and audiences to accept are published with the keys, because both may move. The configured ones matter
     only where the JWKS of an older release says nothing about them.
     """
     env, now = Environment(os.environ), int(time.time())
-    issuer, audience = env.text("LATCHKEY_ISSUER", _issuer_of(_arn(event))), env.text("LATCHKEY_AUDIENCE")
-    signed = parse(_bearer(event))
+    issuer, audience = env.text("LATCHKEY_ISSUER", _issuer_of(arn)), env.text("LATCHKEY_AUDIENCE")
+    signed = parse(token)
     trusted = _keys(issuer).find(signed.kid)
     if trusted is None:
         raise InvalidToken("kid is unknown")
@@ -95,25 +95,40 @@ def _verified(event: Event) -> AccessClaims:
 
 def _bearer(event: Event) -> str:
     """Return the token after `Bearer` (RFC 6750 section 2.1). Raises `InvalidToken`."""
-    values = [event["authorizationToken"]] if event["type"] == "TOKEN" else _authorization_headers(event)
-    if len(values) != 1:
+    is_token = event.get("type") == "TOKEN"
+    values = [event.get("authorizationToken")] if is_token else _authorization_headers(event)
+    if len(values) != 1 or not isinstance(values[0], str):
         raise InvalidToken(f"{len(values)} Authorization headers")
     scheme, separator, token = values[0].partition(" ")
     if scheme.lower() != "bearer" or not separator:
         raise InvalidToken("not a Bearer token")
-    return str(token)
+    return token
 
 
-def _authorization_headers(event: Event) -> list[str]:
+def _authorization_headers(event: Event) -> list[object]:
     """Return each Authorization header, if the gateway tells them apart."""
-    many = [value for name, value in (event.get("multiValueHeaders") or {}).items() if name.lower() == "authorization"]
-    if many:
-        return [value for values in many for value in values]
-    return [value for name, value in (event.get("headers") or {}).items() if name.lower() == "authorization"]
+    many = header_values(event, "authorization")
+    return many or [value for name, value in members(event, "headers").items() if name.lower() == "authorization"]
 
 
-def _arn(event: Event) -> str:
-    return str(event.get("methodArn") or event["routeArn"])
+def header_values(event: Event, name: str) -> list[object]:
+    """Return each value of a header, as a `REQUEST` event of a REST API tells them apart. A value may be no text."""
+    many = [values for each, values in members(event, "multiValueHeaders").items() if each.lower() == name]
+    return [value for values in many for value in (values if isinstance(values, list) else [values])]
+
+
+def members(event: Event, name: str) -> Mapping[str, object]:
+    """Return a member of the event that is an object, or none where it is anything else."""
+    value = event.get(name)
+    return value if isinstance(value, Mapping) else {}
+
+
+def arn_of(event: Event) -> str:
+    """Return the ARN of the requested method or route. Raises `InvalidToken` for an event without one."""
+    arn = (event.get("methodArn") or event.get("routeArn")) if isinstance(event, Mapping) else None
+    if not isinstance(arn, str) or not _ARN.fullmatch(arn):
+        raise InvalidToken("not an event of API Gateway")
+    return arn
 
 
 def _issuer_of(arn: str) -> str:
@@ -136,7 +151,7 @@ def _keys(issuer: str) -> KeyCache[TrustedKey]:
     return RemoteKeys(env.text("LATCHKEY_JWKS_URI", f"{issuer}/.well-known/jwks.json"), time.monotonic, max_age)
 
 
-def _context(claims: AccessClaims) -> dict[str, str]:
+def context_of(claims: AccessClaims) -> dict[str, str]:
     """Return the context for the handlers: flat strings, no token, no e-mail address."""
     return {
         "sub": claims.sub,

@@ -16,7 +16,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from latchkey.adapters import dynamodb, secrets_manager
-from latchkey.adapters.published_policy import PublishedPolicy
+from latchkey.adapters.published_policy import PolicyKeys, PublishedPolicy
 from latchkey.adapters.role_cache import RoleCache
 from latchkey.adapters.store import Store
 from latchkey.core.clients.directory import ClientDirectory
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from latchkey.core.authenticators.ownership import Ownership
     from latchkey.core.partners.assertions import AssertionCheck
     from latchkey.core.partners.store import PartnerKeys
+    from latchkey.core.policy import VerificationKeys
     from latchkey.core.signing_policy.rotation import PolicyWriter
     from latchkey.core.signing_policy.seals import SealWriter
 
@@ -85,6 +86,14 @@ def verifying_policies() -> secrets_manager.SecretPolicySource:
 def published_policy() -> PublishedPolicy:
     """Return the public half of the signing policy."""
     return PublishedPolicy(store(), time.monotonic, time.time, settings().policy_cache)
+
+
+@cache
+def verification_keys() -> VerificationKeys:
+    """Return the published keys or, if the stack allows HS256, those of the policy: a shared key is not published."""
+    if Environment(os.environ).flag("LATCHKEY_ALLOW_HS256"):
+        return PolicyKeys(verifying_policies(), time.time)
+    return published_policy()
 
 
 @cache

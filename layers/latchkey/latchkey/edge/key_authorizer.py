@@ -24,8 +24,9 @@ from latchkey.core.roles.roles import Roles, StoredRoles
 from latchkey.core.roles.scopes import known_scopes
 from latchkey.core.throttle import NoThrottle
 from latchkey.edge import origins
-from latchkey.edge.authorizer import Unauthorized, allow_all_routes, log_refusal
+from latchkey.edge.authorizer import Unauthorized, allow_all_routes, arn_of, header_values, log_refusal, members
 from latchkey.edge.settings import Environment
+from latchkey.signing.jws import InvalidToken
 
 Event = Mapping[str, Any]
 
@@ -39,27 +40,31 @@ def authorize(event: Event) -> dict[str, Any]:
     Raises `Unauthorized`, the one exception that makes a 401. If the store cannot answer, the error becomes a 500.
     """
     try:
-        rights = _directory(event).service(_key(event), address=origins.address(event), now=int(time.time()))
+        arn, key = arn_of(event), _key(event)
+    except (InvalidToken, ServiceError) as error:
+        log_refusal(error)
+        raise Unauthorized from None
+    try:
+        rights = _directory(event).service(key, address=origins.address(event), now=int(time.time()))
     except ServiceError as error:
         if error.error is not Errors.INVALID_API_KEY:
             raise
         log_refusal(error)
         raise Unauthorized from None
-    return allow_all_routes(rights.key.client_id, event["methodArn"], _context(rights, _roles()))
+    return allow_all_routes(rights.key.client_id, arn, _context(rights, _roles()))
 
 
 def _key(event: Event) -> str:
     """Return the key from its header. Raises `INVALID_API_KEY` if there is a token too, or a key in the query."""
     if Environment(os.environ).auth_mode() == "bearer":
         raise ServiceError(Errors.INVALID_API_KEY, "the stack's AuthMode accepts tokens only")
-    values: dict[str, list[str]] = {}
-    for name, each in (event.get("multiValueHeaders") or {}).items():
-        values.setdefault(name.lower(), []).extend(each)
-    keys = values.get("x-api-key", [])
-    if len(keys) != 1 or "authorization" in values:
+    keys = header_values(event, "x-api-key")
+    if len(keys) != 1 or header_values(event, "authorization"):
         raise ServiceError(Errors.INVALID_API_KEY, "none, or more than one")
-    if any(value.startswith("lk_") for value in (event.get("queryStringParameters") or {}).values()):
+    if any(str(value).startswith("lk_") for value in members(event, "queryStringParameters").values()):
         raise ServiceError(Errors.INVALID_API_KEY, "a key in the URL, where logs would keep it")
+    if not isinstance(keys[0], str):
+        raise ServiceError(Errors.INVALID_API_KEY, "not a text")
     return keys[0]
 
 
@@ -89,8 +94,15 @@ def _roles() -> Roles:
 
 def _directory(event: Event) -> ClientDirectory:
     """Return the directory. It needs no limit on wrong keys: 256 bits cannot be guessed, and a typo costs no read."""
-    journal = LineJournal(origins.request_id(event), origins.address(event))
+    journal = LineJournal(*origin_of(event))
     return ClientDirectory(_store(), NoThrottle(), journal)
+
+
+def origin_of(event: Event) -> tuple[str, str]:
+    """Return the gateway's id of the request and the address of the caller, as far as the event has them."""
+    context = members(event, "requestContext")
+    known = {"requestContext": {**context, "identity": members(context, "identity"), "http": members(context, "http")}}
+    return origins.request_id(known), origins.address(known)
 
 
 @dataclass(frozen=True, slots=True)

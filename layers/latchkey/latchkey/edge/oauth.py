@@ -96,6 +96,14 @@ def token_request(request: Request) -> TokenRequest:
     )
 
 
+def client_form(request: Request) -> tuple[Members, str, str]:
+    """Return the members of a form, and the id and the secret of the client that sends it."""
+    if request.query:  # proxies log addresses: RFC 6749 section 2.3.1
+        raise ServiceError(Errors.INVALID_REQUEST, "parameters in the address")
+    members = Members.of_form(request)
+    return members, *_client(request, members)
+
+
 def grant(asked: TokenRequest, *, now: int) -> TokenAnswer | PartnerAnswer:
     """Answer the request of a client.
 

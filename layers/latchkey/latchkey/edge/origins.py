@@ -52,8 +52,8 @@ def request_id(event: Event) -> str:
 
 def address(event: Event) -> str:
     """Return the address of one household: an IPv4 address, or the /64 network of an IPv6 address."""
-    context = event.get("requestContext") or {}
-    seen = context.get("http") or context.get("identity") or {}  # payload 2.0, or 1.0
+    context = _object(event.get("requestContext"))
+    seen = _object(context.get("http") or context.get("identity"))  # payload 2.0, or 1.0
     peer = str(seen.get("sourceIp") or "")
     proxy = trusted_proxy()
     return household_of((_behind(proxy, event, peer) if proxy else "") or peer)
@@ -75,8 +75,15 @@ def _behind(proxy: TrustedProxy, event: Event, peer: str) -> str:
 
 def _values(event: Event, header: str) -> list[str]:
     """Return the values of a header, in the order in which they came."""
-    named = event.get("multiValueHeaders") or {name: [value] for name, value in (event.get("headers") or {}).items()}
-    return [str(value).strip() for name, values in named.items() if name.lower() == header for value in values]
+    many = _object(event.get("multiValueHeaders"))
+    named = many or {name: [value] for name, value in _object(event.get("headers")).items()}
+    found = [values for name, values in named.items() if name.lower() == header and isinstance(values, list)]
+    return [str(value).strip() for values in found for value in values]
+
+
+def _object(member: object) -> Mapping[str, Any]:
+    """Return a member of an event that is an object, or none where it is anything else."""
+    return member if isinstance(member, Mapping) else {}
 
 
 def _address_in(text: str) -> str:

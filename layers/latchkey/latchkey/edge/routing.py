@@ -54,7 +54,22 @@ def person(*permissions: str) -> Person:
     return Person(permissions)
 
 
-Need: TypeAlias = Access | Person | str
+@dataclass(frozen=True, slots=True)
+class KeyOrToken:
+    """The requirement of an API key in `X-API-Key`, or of an operator's token, that holds this permission.
+
+    A route has one authorizer, so the function checks either itself.
+    """
+
+    permission: str
+
+
+def key_or_token(permission: str) -> KeyOrToken:
+    """Return the requirement of an API key, or of an operator's token, that holds this permission."""
+    return KeyOrToken(permission)
+
+
+Need: TypeAlias = Access | Person | KeyOrToken | str
 """The requirement of a route. A text is the permission of an operator."""
 
 ForCaller = TypeVar("ForCaller", bound=Callable[[Request, Caller], Response])
@@ -96,7 +111,7 @@ class Routes:
         self, *routes: str, needs: Literal[Access.BEARER, Access.API_KEY] | Person
     ) -> Callable[[ForCaller], ForCaller]: ...
     @overload
-    def __call__(self, *routes: str, needs: str) -> Callable[[ForOperator], ForOperator]: ...
+    def __call__(self, *routes: str, needs: KeyOrToken | str) -> Callable[[ForOperator], ForOperator]: ...
     def __call__(self, *routes: str, needs: Need) -> Callable[[Any], Any]:
         """Declare one route, or a route and its aliases: `METHOD /path`.
 
@@ -129,6 +144,10 @@ def _check(needs: Need) -> Callable[[Request], Caller | Operator]:
         return {BEARER: require_caller, API_KEY: require_service}[needs]
     from latchkey.edge import operators  # which builds services that others do not need
 
+    if isinstance(needs, KeyOrToken):
+        from latchkey.edge.own_check import require_key_or_token  # which verifies tokens
+
+        return partial(require_key_or_token, permission=needs.permission)
     if isinstance(needs, Person):
         return partial(operators.require_person, permissions=needs.permissions)
     return partial(operators.require_permission, permission=needs)

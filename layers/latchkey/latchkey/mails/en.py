@@ -20,9 +20,10 @@ WORDS = {
         "Confirm your e-mail address",
         (
             "Someone asked to confirm this address for an account at {{ service }}.",
-            "If it was you, open the link within a day, and enter the password of the account:",
+            "If it was you, enter this code in the app within a day, with the password of the account:",
         ),
         ("If it was not you, do nothing. Do not share this code with anyone.",),
+        between=("Or open this link, and enter the password there:",),
     ),
     "already_registered": Words(
         "You already have an account",
@@ -34,8 +35,12 @@ WORDS = {
     ),
     "reset": Words(
         "Set a new password",
-        ("Someone asked for a new password for your account at {{ service }}. Set it with this within half an hour:",),
+        (
+            "Someone asked for a new password for your account at {{ service }}.",
+            "If it was you, enter this code in the app within half an hour, and choose a new password:",
+        ),
         ("If it was not you, do nothing: your password stays as it is. Do not share this code with anyone.",),
+        between=("Or open this link, and choose the new password there:",),
     ),
     "change_email": Words(
         "Confirm your new e-mail address",
@@ -54,9 +59,10 @@ WORDS = {
         (
             "Your account at {{ service }} now has another e-mail address: {{ email }}",
             "If it was not you, undo the change within 3 days. All devices are then signed out.",
-            "You then get another mail, to set a new password. Undo the change with this:",
+            "You then get another mail, to set a new password. To undo the change, enter this code in the app:",
         ),
         ("If it was you, do nothing. Do not share this code with anyone.",),
+        between=("Or open this link:",),
     ),
     "email_change_undone": Words(
         "A change of your e-mail address was undone",

@@ -114,8 +114,8 @@ class RefreshGrant:
         duplicate. One read and one write; a counted repeat takes one write more. A session of a service or of a
         partner's user takes one read more.
         """
-        policy, token = self._verified(asked.text, now)
-        client_id = asked.client_id or _own_client(token)
+        policy, token = verified_refresh(self.policies, asked.text, now)
+        client_id = asked.client_id or own_client(token.sub)
         holder, read = self._holder(token, client_id, now)
         scope = granted_scope(asked.scope, read.scope.split())
         epoch = holder.user.epoch if isinstance(holder, Person) else 0
@@ -123,25 +123,13 @@ class RefreshGrant:
         carried = self._carried(session, holder, scope)
         return self.issuer.for_session(session, successor, carried.roles, policy, scope=carried.scope, now=now)
 
-    def _verified(self, text: str, now: int) -> tuple[SigningPolicy, RefreshToken]:
-        """Return the content of the token, and the policy whose keys prove it."""
-        policy = self.policies.policy()
-        try:
-            try:
-                return policy, verify_refresh(text, policy.refresh_keys, now)
-            except WrongMac:  # another instance may have read a newer policy
-                policy = self.policies.reread()
-                return policy, verify_refresh(text, policy.refresh_keys, now)
-        except InvalidToken as error:
-            raise ServiceError(Errors.INVALID_GRANT, f"refresh token: {error}") from None
-
     def _holder(self, token: RefreshToken, client_id: str, now: int) -> tuple[Holder, Session]:
         """Return subject and client of the session; end the session if its account, client or API key is gone."""
         user, client, session = self.store.find_user_client_and_session(token.sub, client_id, token.sid, now)
         if session is None:
             raise ServiceError(Errors.INVALID_GRANT, "no such session")
         if fingerprint(token.family) != session.family_hash:
-            raise self._forged(token, session)
+            raise forged(self.journal, token, session)
         if session.client_id != client_id:  # the request names that client, so it ends nothing
             raise ServiceError(Errors.INVALID_GRANT, "the session is another client's")
         if client is None or client.status is not Status.ACTIVE:
@@ -218,7 +206,7 @@ class RefreshGrant:
     def _require_own(self, token: RefreshToken, session: Session, epoch: int) -> None:
         """Reject a token whose session is of another family, or older than the credential."""
         if fingerprint(token.family) != session.family_hash:
-            raise self._forged(token, session)
+            raise forged(self.journal, token, session)
         if session.epoch < epoch:
             self.sessions.end(token.sub, token.sid, reason="epoch")
             raise ServiceError(Errors.INVALID_GRANT, "the session is older than the credential")
@@ -228,11 +216,9 @@ class RefreshGrant:
     ) -> tuple[Session, RefreshToken]:
         """Answer a token of another generation than that of its session."""
         behind = session.generation - token.generation
-        if behind <= 0:  # a current token that did not advance the session has another link
-            raise self._stale(token, session)
+        if behind <= 0 or is_stale(token, session):  # a current token that did not advance the session has another link
+            raise stale(self.journal, token, session)
         successor = token.successor(b64url_decode(session.salt))
-        if behind == 1 and fingerprint(successor.link) != session.link_hash:
-            raise self._stale(token, session)
         verdict = classify(presented, _chain(session), rule)
         if verdict is Verdict.DUPLICATE:
             raise ServiceError(Errors.UNAVAILABLE, "a delayed duplicate", retry_after=1)
@@ -257,14 +243,6 @@ class RefreshGrant:
             if error.error is not Errors.UNAVAILABLE:
                 raise
 
-    def _forged(self, token: RefreshToken, session: Session) -> ServiceError:
-        self._report("refresh_forged", token, session)
-        return ServiceError(Errors.INVALID_GRANT, "a token of another family: a refresh key has leaked")
-
-    def _stale(self, token: RefreshToken, session: Session) -> ServiceError:
-        self._report("refresh_stale", token, session, f"generation {token.generation} at {session.generation}")
-        return ServiceError(Errors.INVALID_GRANT, "the store is behind this token, as after a restored backup")
-
     def _reuse(self, token: RefreshToken, session: Session, reason: str, now: int) -> ServiceError:
         """End the session, report the reuse, and notify the owner once, even if several requests detect it."""
         if self.store.end_session(token.sub, token.sid):
@@ -277,8 +255,46 @@ class RefreshGrant:
         self.journal.record(Event(name, token.sub, token.sid, session.client_id, reason))
 
 
-def _own_client(token: RefreshToken) -> str:
-    return token.sub if token.sub.startswith("cli_") else FIRST_PARTY_CLIENT
+def verified_refresh(policies: PolicySource, text: str, now: int) -> tuple[SigningPolicy, RefreshToken]:
+    """Return the content of a refresh token, and the policy whose keys prove it. Raises `INVALID_GRANT`."""
+    policy = policies.policy()
+    try:
+        try:
+            return policy, verify_refresh(text, policy.refresh_keys, now)
+        except WrongMac:  # another instance may have read a newer policy
+            policy = policies.reread()
+            return policy, verify_refresh(text, policy.refresh_keys, now)
+    except InvalidToken as error:
+        raise ServiceError(Errors.INVALID_GRANT, f"refresh token: {error}") from None
+
+
+def own_client(sub: str) -> str:
+    """Return the client whose session this is where a request names none: a service itself, or `cli_app`."""
+    return sub if sub.startswith("cli_") else FIRST_PARTY_CLIENT
+
+
+def is_stale(token: RefreshToken, session: Session) -> bool:
+    """Say whether a token of the session's family is no token of its chain, as far as the session can tell.
+
+    The session knows its present link, and so that of one generation before.
+    """
+    behind = session.generation - token.generation
+    if behind == 1:
+        return fingerprint(token.successor(b64url_decode(session.salt)).link) != session.link_hash
+    return behind < 0 or (behind == 0 and fingerprint(token.link) != session.link_hash)
+
+
+def forged(journal: Journal, token: RefreshToken, session: Session) -> ServiceError:
+    """Report a token of another family, and return its error. The caller leaves the session alone."""
+    journal.record(Event("refresh_forged", token.sub, token.sid, session.client_id, ""))
+    return ServiceError(Errors.INVALID_GRANT, "a token of another family: a refresh key has leaked")
+
+
+def stale(journal: Journal, token: RefreshToken, session: Session) -> ServiceError:
+    """Report a token that its session cannot know yet, and return its error. The caller leaves the session alone."""
+    reason = f"generation {token.generation} at {session.generation}"
+    journal.record(Event("refresh_stale", token.sub, token.sid, session.client_id, reason))
+    return ServiceError(Errors.INVALID_GRANT, "the store is behind this token, as after a restored backup")
 
 
 def _presented(token: RefreshToken, asked: RefreshRequest, now: int) -> Presented:

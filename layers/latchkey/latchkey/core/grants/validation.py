@@ -43,18 +43,7 @@ class TokenCheck:
             raise
 
     def _proven(self, token: str, now: int) -> AccessClaims:
-        try:
-            signed = parse(token)
-            trusted = self._trusted(signed.kid)
-            claims = prove(
-                signed,
-                trusted.key,
-                issuers=trusted.accepted.issuers_at(now),
-                audiences=trusted.accepted.audiences_at(now, otherwise=self.audience),
-                now=now,
-            )
-        except InvalidToken as error:
-            raise ServiceError(Errors.INVALID_TOKEN, str(error)) from None
+        claims = proven_claims(self.keys, token, audience=self.audience, now=now)
         if claims.sub.startswith("usr_"):
             require_live_session(self.sessions, claims.sub, claims.sid or "", now=now)
             require_live_app(self.clients, claims.client_id)
@@ -62,8 +51,28 @@ class TokenCheck:
             require_live_client(self.sessions, self.clients, claims.sub, claims.sid or "", now=now)
         return claims
 
-    def _trusted(self, kid: str) -> Trusted:
-        trusted = self.keys.find(kid)
-        if trusted is None:
-            raise InvalidToken("kid is unknown")
-        return trusted
+
+def proven_claims(keys: VerificationKeys, token: str, *, audience: str, now: int) -> AccessClaims:
+    """Return the claims of an access token of ours. Its session may have ended.
+
+    `audience` counts only while nothing else is published. Raises `INVALID_TOKEN`.
+    """
+    try:
+        signed = parse(token)
+        trusted = _trusted(keys, signed.kid)
+        return prove(
+            signed,
+            trusted.key,
+            issuers=trusted.accepted.issuers_at(now),
+            audiences=trusted.accepted.audiences_at(now, otherwise=audience),
+            now=now,
+        )
+    except InvalidToken as error:
+        raise ServiceError(Errors.INVALID_TOKEN, str(error)) from None
+
+
+def _trusted(keys: VerificationKeys, kid: str) -> Trusted:
+    trusted = keys.find(kid)
+    if trusted is None:
+        raise InvalidToken("kid is unknown")
+    return trusted
