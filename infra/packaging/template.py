@@ -62,7 +62,11 @@ def read() -> Template:
 
 def load(*conditions: str) -> Template:
     """Return the template with every `!If` decided: these conditions hold, and no others do."""
-    template = read()
+    return decided(read(), *conditions)
+
+
+def decided(template: Template, *conditions: str) -> Template:
+    """Return a template with every `Fn::If` decided: these conditions hold, and no others do."""
     unknown = set(conditions) - set(template["Conditions"])
     if unknown:
         raise ValueError(f"template.yaml has no condition {', '.join(sorted(unknown))}")
