@@ -10,7 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 
-MARKS = frozenset({"# Needs an AWS account", "# Takes minutes"})
+MARKS = frozenset({"# Needs an AWS account", "# Needs Docker", "# Takes minutes"})
 """The first line of a block that cannot run within the tests. It says so to the reader too."""
 
 _FENCE = re.compile(r"^```([a-z]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

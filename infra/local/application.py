@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, cast
 
+from infra.local.aws_over_http import PREFIX as AWS
 from infra.local.gateway.invocations import PREFIX as INVOCATIONS
 from infra.local.gateway.invocations import is_of_this_machine
 from infra.local.gateway.messages import Response
@@ -14,6 +15,7 @@ from infra.local.stack.intrinsics import Unresolvable
 from infra.local.stack.template import BadTemplate
 
 if TYPE_CHECKING:
+    from infra.local.aws_over_http import Endpoint
     from infra.local.deployment import Deployment
     from infra.local.gateway.messages import Refused, Request
     from infra.local.mail import MailCatcher
@@ -24,11 +26,15 @@ _PUBLIC_DOCUMENTS = "/.well-known/"
 
 
 class Application:
-    """The twin as the server sees it. The stack must be created before the first request."""
+    """The twin as the server sees it. The stack must be created before the first request.
 
-    def __init__(self, deployment: Deployment, mail: MailCatcher) -> None:
+    `aws` is the twin's AWS for functions in containers, where there are some.
+    """
+
+    def __init__(self, deployment: Deployment, mail: MailCatcher, aws: Endpoint | None = None) -> None:
         self._deployment = deployment
         self._mail = mail
+        self._aws = aws
 
     def __call__(self, request: Request) -> Response:
         """Answer one request. It waits while an update takes place."""
@@ -36,6 +42,8 @@ class Application:
             return self._update(request)
         if request.path == MAIL_PATH:
             return self._mail.answer(request)
+        if self._aws is not None and request.path.startswith(AWS):
+            return self._aws.answer(request)
         with self._deployment.in_flight.request(others_depend=request.path.startswith(_PUBLIC_DOCUMENTS)):
             if request.path.startswith(INVOCATIONS):
                 return self._running.invocations.answer(request)

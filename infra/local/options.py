@@ -22,7 +22,8 @@ class BadIssuer(ValueError):
 class Options:
     """How a twin runs. An `issuer` of `None` means the twin's own address, and a `data` of `None` means memory.
 
-    Without `admin`, no admin is seeded, as in a stack that has just been deployed.
+    Without `admin`, no admin is seeded, as in a stack that has just been deployed. With `containers`, functions in
+    containers reach the twin's AWS over HTTP.
     """
 
     host: str = "127.0.0.1"
@@ -33,6 +34,7 @@ class Options:
     data: Path | None = None
     parameters: Mapping[str, str] = field(default_factory=dict)
     admin: bool = True
+    containers: bool = False
 
     def __post_init__(self) -> None:
         """Check the issuer: tokens of a twin must never look like tokens of a real stack."""

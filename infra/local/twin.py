@@ -13,6 +13,7 @@ from infra.local import dev_file, seed, signing_policy
 from infra.local.application import Application
 from infra.local.aws import backend, resources
 from infra.local.aws.mirror import Mirror
+from infra.local.aws_over_http import Endpoint
 from infra.local.deployment import Deployment
 from infra.local.gateway.server import Server
 from infra.local.mail import MailCatcher, every_sender_verified
@@ -43,14 +44,23 @@ class Twin:
     """API Gateway, Lambda and AWS in this process, behind one port."""
 
     def __init__(self, options: Options) -> None:
-        """Bind the port, so that a port in use is reported before anything else happens."""
+        """Bind the port, so that a port in use is reported before anything else happens.
+
+        `environment` is what the functions get, once the twin has started.
+        """
         self._options = options
         self._resources = ExitStack()
         self._server = Server(options.host, options.port)
         self._resources.callback(self._server.server_close)
         self._mail = MailCatcher()
         self._mirror: Mirror | None = None
+        self.environment: Mapping[str, str] = {}
         self._deployment = Deployment(SHORT_CACHES | MAIL_IS_CAUGHT | dict(options.parameters), self._overrides)
+
+    @property
+    def port(self) -> int:
+        """The port that the twin listens on."""
+        return self._server.port
 
     @property
     def address(self) -> str:
@@ -68,6 +78,7 @@ class Twin:
         clients = resources.Clients(boto3.client("dynamodb"), boto3.client("secretsmanager"))
         self._resources.callback(self._deployment.close)
         stack, environment = self._deployment.create(clients, self._mirror)
+        self.environment = environment
         policy = self._sign(stack, environment["LATCHKEY_ISSUER"], clients)
         document = self._seed(policy, environment["LATCHKEY_AUDIENCE"])
         self._serve()
@@ -149,5 +160,6 @@ class Twin:
         return document
 
     def _serve(self) -> None:
-        application = Application(self._deployment, self._mail)
+        aws = Endpoint() if self._options.containers else None
+        application = Application(self._deployment, self._mail, aws)
         threading.Thread(target=self._server.serve, args=(application,), daemon=True).start()

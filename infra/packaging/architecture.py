@@ -23,14 +23,14 @@ _PARAMETER = f"  {NAME}:"
 _MEMBER = "    "
 
 
-def chosen(path: Path = samconfig.PATH) -> str:
+def chosen(environment: str, path: Path = samconfig.PATH) -> str:
     """Return the architecture. Raises `BadConfig` if the settings of `sam build` name another one."""
-    deployed = samconfig.read("deploy", path).parameters.get(NAME, DEFAULT)
-    built = samconfig.read("build", path).parameters.get(NAME, deployed)
+    deployed = samconfig.read("deploy", environment, path).parameters.get(NAME, DEFAULT)
+    built = samconfig.read("build", environment, path).parameters.get(NAME, deployed)
     if built != deployed:
         raise BadConfig(
             f"{NAME} is {built} for sam build and {deployed} for sam deploy. Set it in one place of samconfig.toml: "
-            f"in parameter_overrides of [default.deploy.parameters]."
+            f"in parameter_overrides of [{environment}.deploy.parameters]."
         )
     return deployed
 
@@ -54,10 +54,11 @@ def pinned(template: str, architecture: str) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Print the architecture; with `pin`, allow no other in the built template."""
+    """Print the architecture of an environment; with `pin`, allow no other in the built template."""
+    environment, *act = arguments or [samconfig.DEFAULT]
     try:
-        architecture = chosen()
-        if arguments == ["pin"]:
+        architecture = chosen(environment)
+        if act == ["pin"]:
             BUILT.write_text(pinned(BUILT.read_text(), architecture))
         else:
             sys.stdout.write(f"{architecture}\n")

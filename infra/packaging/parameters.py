@@ -92,6 +92,7 @@ PARAMETERS: Mapping[str, Parameter] = {
     "HashingConcurrency": _live("what the quota of the account does not hold is refused"),
     "WafAddressLimit": _live(),
     "DeletionProtection": _live(),
+    "KmsKeyArn": _live("on a running stack, change [the key's policy](#a-kms-key-of-your-own) first"),
     "LogLevel": _live(),
     "LogRetentionDays": _live(),
     "AuditRetentionDays": _live("for events from then on"),

@@ -56,5 +56,5 @@ def proposal(quota: Quota, functions: int) -> str:
         )
     return (
         f"{NAME} is 0, so a flood of sign-ins can slow down everything else. The quota of this account allows "
-        f"{NAME}={each}: name it in parameter_overrides of [default.deploy.parameters] in samconfig.toml."
+        f"{NAME}={each}: name it in parameter_overrides of samconfig.toml."
     )

@@ -55,9 +55,18 @@ def _intrinsic(loader: _Loader, suffix: str, node: yaml.Node) -> dict[str, Any]:
 _Loader.add_multi_constructor("!", _intrinsic)
 
 
+def read() -> Template:
+    """Return the template as it is written, with the long forms of its intrinsic functions."""
+    return dict(yaml.load(PATH.read_text(), _Loader))  # noqa: S506 - a safe loader's child
+
+
 def load(*conditions: str) -> Template:
     """Return the template with every `!If` decided: these conditions hold, and no others do."""
-    template: Template = yaml.load(PATH.read_text(), _Loader)  # noqa: S506 - a safe loader's child
+    return decided(read(), *conditions)
+
+
+def decided(template: Template, *conditions: str) -> Template:
+    """Return a template with every `Fn::If` decided: these conditions hold, and no others do."""
     unknown = set(conditions) - set(template["Conditions"])
     if unknown:
         raise ValueError(f"template.yaml has no condition {', '.join(sorted(unknown))}")

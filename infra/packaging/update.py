@@ -85,7 +85,7 @@ def refusals(update: Update, built: str, ask: Ask) -> Iterator[str]:
     if update.wanted[architecture.NAME] != built:
         yield (
             f"Architecture: the stack has {update.wanted[architecture.NAME]}, and the code would be built for {built}. "
-            "Name it in parameter_overrides of [default.deploy.parameters] in samconfig.toml."
+            "Name it in parameter_overrides in samconfig.toml."
         )
     yield from _frozen(update)
     doubts = list(_doubts(update))
@@ -187,7 +187,7 @@ class Findings:
 
 def check(config: Config, session: boto3.Session) -> Findings:
     """Return what speaks against these settings. A stack that does not exist yet has nothing to compare with."""
-    built = architecture.chosen()
+    built = architecture.chosen(config.environment)
     stack = running(session.client("cloudformation"), config.stack)
     source = template.load("HasHashingConcurrency")
     defaults = {name: str(each["Default"]) for name, each in source["Parameters"].items()}
@@ -216,13 +216,11 @@ def of_quota(update: Update, hashing: int, client: Any) -> Findings:
     return Findings([reason] if reason else [])
 
 
-def main() -> int:
-    """Compare samconfig.toml with the running stack; return 1 and say why if it cannot take the update."""
+def main(arguments: list[str]) -> int:
+    """Compare an environment of samconfig.toml with its stack; return 1 and say why if the stack cannot take it."""
+    [environment] = arguments
     try:
-        config = samconfig.read("deploy")
-        if not config.region:  # the first deployment: `sam deploy --guided` asks where
-            architecture.chosen()
-            return 0
+        config = samconfig.read("deploy", environment)
         session = boto3.Session(profile_name=config.profile or None, region_name=config.region)
         found = check(config, session)
     except (BadConfig, BotoCoreError, ClientError) as error:
@@ -235,4 +233,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

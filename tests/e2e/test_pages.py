@@ -173,9 +173,9 @@ def test_the_update_of_the_page_takes_effect(run: Run) -> None:
     assert '"MaxSessions": "5"' in run("docs/deploy.md").text.replace('":"', '": "')
 
 
-def test_the_handler_of_the_readme_answers(run: Run) -> None:
-    """A handler is called with an event under moto, and opens an account."""
-    assert re.search(r"^201 usr_[a-z2-7]{26}$", run("README.md").text, re.MULTILINE)
+def test_the_handlers_of_the_readme_answer(run: Run) -> None:
+    """Handlers are called with events under moto: one test signs a person in."""
+    assert "1 passed" in run("README.md").text
 
 
 def test_the_commands_for_moving_users_work(run: Run) -> None:

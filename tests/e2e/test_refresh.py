@@ -70,6 +70,15 @@ def test_a_replay_ends_the_session_and_is_reported_once(strict_twin: RunningTwin
     assert [line["sid"] for line in lines if line.get("event") == "refresh_reuse" and line["sid"] == sid] == [sid]
 
 
+def test_a_replay_at_the_endpoint_of_oauth_ends_the_session_too(strict_twin: RunningTwin) -> None:
+    """Both endpoints renew the same sessions, and both tell the owner of a theft."""
+    someone = person(strict_twin)
+    form = {"grant_type": "refresh_token", "refresh_token": someone.tokens["refresh_token"]}
+    answers = [strict_twin.call("POST", "/oauth2/token", form=form) for _ in range(2)]
+    assert [(answer.status, answer.json.get("error")) for answer in answers] == [(200, None), (400, "invalid_grant")]
+    assert someone.me().status == 401
+
+
 def test_fifty_people_at_once_do_not_disturb_each_other(twin: RunningTwin) -> None:
     """Each person registers, signs in, refreshes five times and signs out, and gets only their own account."""
 

@@ -261,6 +261,7 @@ CHANGES = {
     "HashingConcurrency": unseen("5"),
     "WafAddressLimit": unseen("300"),
     "DeletionProtection": unseen("false"),
+    "KmsKeyArn": unseen("arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"),
     "LogLevel": unseen("DEBUG"),
     "LogRetentionDays": unseen("30"),
     "AuditRetentionDays": unseen("30"),

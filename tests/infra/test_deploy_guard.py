@@ -346,7 +346,7 @@ DEPLOY, BUILD = "[default.deploy.parameters]\n", "[default.build.parameters]\n"
 def test_overrides_are_read_as_sam_writes_them(tmp_path: Path, overrides: str) -> None:
     """In each of the forms that `sam deploy` takes."""
     path = config(tmp_path, f'{GLOBAL}{DEPLOY}region = "eu-north-1"\nparameter_overrides = {overrides}\n')
-    found = samconfig.read("deploy", path)
+    found = samconfig.read("deploy", "default", path)
     assert (found.stack, found.region) == ("latchkey", "eu-north-1")
     assert found.parameters == {"Audience": "two words", "Architecture": "x86_64", "IssuerDomain": ""}
 
@@ -355,26 +355,46 @@ def test_overrides_are_read_as_sam_writes_them(tmp_path: Path, overrides: str) -
 def test_overrides_that_cannot_be_read_are_refused(tmp_path: Path, overrides: str) -> None:
     """A guard that reads half of the values guards nothing."""
     with pytest.raises(BadConfig):
-        samconfig.read("deploy", config(tmp_path, f"{DEPLOY}parameter_overrides = {overrides}\n"))
+        samconfig.read("deploy", "default", config(tmp_path, f"{DEPLOY}parameter_overrides = {overrides}\n"))
 
 
-def test_settings_of_this_project_are_readable() -> None:
+@pytest.mark.parametrize("environment", ["dev", "prod", samconfig.DEFAULT])
+def test_settings_of_this_project_are_readable(environment: str) -> None:
     """The file in the repository names no parameter, so the architecture is the template's."""
-    assert samconfig.read("deploy").parameters == {}
-    assert architecture.chosen() == DEFAULTS["Architecture"] == architecture.DEFAULT
+    assert samconfig.read("deploy", environment).parameters == {}
+    assert architecture.chosen(environment) == DEFAULTS["Architecture"] == architecture.DEFAULT
+
+
+def test_environment_that_does_not_exist_is_refused() -> None:
+    """A misspelt name must not deploy to a stack of another one."""
+    with pytest.raises(BadConfig, match="no settings for prd"):
+        samconfig.read("deploy", "prd")
+
+
+def test_each_environment_has_its_own_stack() -> None:
+    """Two environments of one name would be one stack."""
+    assert len({samconfig.read("deploy", environment).stack for environment in ("dev", "prod")}) == 2
+
+
+def test_architecture_of_one_environment_says_nothing_of_the_other(tmp_path: Path) -> None:
+    """The build reads the environment that is deployed."""
+    path = config(
+        tmp_path, '[dev.build.parameters]\n[prod.deploy.parameters]\nparameter_overrides = "Architecture=x86_64"'
+    )
+    assert [architecture.chosen(each, path) for each in ("dev", "prod")] == ["arm64", "x86_64"]
 
 
 def test_code_is_built_for_the_architecture_that_is_deployed(tmp_path: Path) -> None:
     """One place is enough."""
     path = config(tmp_path, f'{DEPLOY}parameter_overrides = "Architecture=x86_64"\n')
-    assert architecture.chosen(path) == "x86_64"
+    assert architecture.chosen("default", path) == "x86_64"
 
 
 def test_two_architectures_are_refused(tmp_path: Path) -> None:
     """The message says in which place it belongs."""
     text = f'{BUILD}parameter_overrides = "Architecture=arm64"\n{DEPLOY}parameter_overrides = "Architecture=x86_64"\n'
     with pytest.raises(BadConfig, match="in one place"):
-        architecture.chosen(config(tmp_path, text))
+        architecture.chosen("default", config(tmp_path, text))
 
 
 @pytest.mark.parametrize("built", ["arm64", "x86_64"])

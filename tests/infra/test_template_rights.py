@@ -191,6 +191,50 @@ def test_functions_that_use_the_policy_know_the_caches(template: Template) -> No
     assert "LATCHKEY_JWKS_MAX_AGE" in source.environment(functions["well_known"])
 
 
+# ---- A key of one's own ----------------------------------------------------------------------------------------------
+
+
+def keys(template: Template) -> list[tuple[str, str, frozenset[str]]]:
+    """Return what each function may do with the key, and through which service."""
+    return sorted(
+        {
+            (name, statement["Condition"]["StringEquals"]["kms:ViaService"]["Fn::Sub"], frozenset(statement["Action"]))
+            for name, function in source.functions(template).items()
+            for statement in source.statements(function)
+            if statement["Resource"] == {"Ref": "KmsKeyArn"}
+        },
+        key=str,
+    )
+
+
+def test_key_of_ones_own_encrypts_the_table_and_both_secrets(template: Template) -> None:
+    """Without one, AWS uses keys of its own."""
+    own = source.load("HasKmsKey")["Resources"]
+    key = {"Ref": "KmsKeyArn"}
+    encrypted = {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": key}
+    assert own["Table"]["Properties"]["SSESpecification"] == encrypted
+    secrets = source.resources(source.load("HasKmsKey"), "AWS::SecretsManager::Secret").values()
+    assert [each["Properties"]["KmsKeyId"] for each in secrets] == [key, key]
+    assert "KmsKeyArn" not in str(template["Resources"])
+
+
+@pytest.mark.parametrize("others", [(), ("AllowsHS256", "SendsMail")])
+def test_functions_may_use_the_key_for_what_they_reach_and_no_more(others: tuple[str, ...]) -> None:
+    """DynamoDB and Secrets Manager open data for the function that asks, with its own right to the key.
+
+    A new version of a secret needs a data key (Secrets Manager user guide, "secret encryption and decryption").
+    """
+    own = source.load("HasKmsKey", *others)
+    dynamodb, secrets = (f"{service}.${{AWS::Region}}.amazonaws.com" for service in ("dynamodb", "secretsmanager"))
+    reads, writes = frozenset({"kms:Decrypt"}), frozenset({"kms:Decrypt", "kms:GenerateDataKey"})
+    rights = granted(own)
+    wanted = {(name, dynamodb, reads) for name, grant in rights if grant.resource.startswith(("Table", "${Table."))}
+    in_force = (SECRET_READ, IN_FORCE)
+    wanted |= {(name, secrets, reads) for name, grant in rights if (grant.action, grant.stages) == in_force}
+    wanted |= {(name, secrets, writes) for name, grant in rights if grant.action == "secretsmanager:PutSecretValue"}
+    assert keys(own) == sorted(wanted, key=str)
+
+
 # ---- The table -------------------------------------------------------------------------------------------------------
 
 

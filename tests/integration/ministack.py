@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
 from collections.abc import Iterator
@@ -18,8 +19,11 @@ _OK = 200
 
 
 @contextmanager
-def running() -> Iterator[str]:
-    """Run ministack on a free loopback port until the context ends; yield its address."""
+def running(python: str = sys.executable) -> Iterator[str]:
+    """Run ministack on a free loopback port until the context ends; yield its address.
+
+    It runs functions on its own Python: `python` may be that of the functions, with the packages of this one.
+    """
     port = _free_port()
     with tempfile.TemporaryDirectory() as scratch:
         environment = {
@@ -31,8 +35,11 @@ def running() -> Iterator[str]:
             "GATEWAY_PORT": str(port),
             "LOG_LEVEL": "WARNING",
         }
+        if python != sys.executable:
+            environment["PYTHONPATH"] = sysconfig.get_path("purelib")
+            environment |= {name: os.environ[name] for name in ("PYENV_VERSION", "PYENV_ROOT") if name in os.environ}
         with (Path(scratch) / "log").open("w+b") as log:
-            command = [sys.executable, "-m", "ministack"]
+            command = [python, "-m", "ministack"]
             process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=scratch)
             try:
                 _wait(process, port, Path(log.name))

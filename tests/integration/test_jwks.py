@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -12,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -46,6 +47,7 @@ class Issuer:
         self.headers: dict[str, str] = {}
         self.body = b""
         self.pause = 0.0
+        self.drip = 0.0
         self.publish(OLD)
 
     def publish(self, *jwks: Any) -> None:
@@ -69,7 +71,12 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         with suppress(ConnectionError):  # a client that timed out has gone
             self.end_headers()
-            self.wfile.write(self.issuer.body)
+            if not self.issuer.drip:
+                self.wfile.write(self.issuer.body)
+                return
+            for byte in self.issuer.body:
+                time.sleep(self.issuer.drip)
+                self.wfile.write(bytes([byte]))
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
@@ -305,8 +312,30 @@ def test_silence_is_a_failure(issuer: Issuer, clock: Clock) -> None:
     """Waiting for an issuer that does not respond ends after the configured time."""
     keys = RemoteKeys(issuer.uri, clock, timeout=0.1)
     issuer.pause = 0.5
-    with pytest.raises(KeysUnavailable, match="TimeoutError"):
+    with pytest.raises(KeysUnavailable, match="too slow"):
         keys.find(OLD["kid"])
+
+
+def test_an_issuer_that_trickles_is_a_failure(issuer: Issuer, clock: Clock) -> None:
+    """The time bounds the whole answer, not each of its parts."""
+    issuer.body, issuer.drip = b" " * 40, 0.05
+    began = time.monotonic()
+    with pytest.raises(KeysUnavailable, match="too slow"):
+        RemoteKeys(issuer.uri, clock, timeout=0.2).find(OLD["kid"])
+    assert time.monotonic() - began < 1
+
+
+def test_a_name_that_does_not_resolve_in_time_is_a_failure(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time includes the look-up of the name, which no time-out of a socket bounds."""
+    released = Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: released.wait(5) and [])
+    began = time.monotonic()
+    try:
+        with pytest.raises(KeysUnavailable, match="too slow"):
+            RemoteKeys("https://issuer.example/jwks.json", clock, timeout=0.1).find(OLD["kid"])
+        assert time.monotonic() - began < 1
+    finally:
+        released.set()
 
 
 def test_an_issuer_that_is_not_there_is_a_failure(clock: Clock) -> None:
@@ -359,6 +388,22 @@ def test_only_https_or_this_machine_is_asked(uri: str, clock: Clock) -> None:
 def test_https_and_this_machine_are_asked(uri: str, clock: Clock) -> None:
     """Every https address is accepted, and plain http on this machine."""
     RemoteKeys(uri, clock)
+
+
+@pytest.mark.parametrize("host", ["172.17.0.1", "192.168.65.254", "host.docker.internal"])
+def test_a_container_of_sam_local_asks_the_machine_that_runs_it(host: str, clock: Clock) -> None:
+    """SAM starts functions in containers, which reach this machine by a private address, and only they may."""
+    uri = f"http://{host}:8090/.well-known/jwks.json"
+    RemoteKeys(uri, clock, sam_local=True)
+    with pytest.raises(ValueError, match="https"):
+        RemoteKeys(uri, clock)
+
+
+@pytest.mark.parametrize("host", ["issuer.example", "8.8.8.8", "172.17.0.1.issuer.example"])
+def test_a_container_of_sam_local_asks_no_one_else_over_http(host: str, clock: Clock) -> None:
+    """Elsewhere keys need https there too."""
+    with pytest.raises(ValueError, match="https"):
+        RemoteKeys(f"http://{host}/", clock, sam_local=True)
 
 
 def test_a_certificate_must_be_trusted(issuer: Issuer, clock: Clock) -> None:

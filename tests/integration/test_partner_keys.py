@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
-from latchkey.adapters.partner_jwks import Line, PinnedConnection, PublishedPartnerKeys, is_public
+from latchkey.adapters.fetch import Line, PinnedConnection
+from latchkey.adapters.partner_jwks import PublishedPartnerKeys, is_public
 from latchkey.core.partners.store import KeysUnreachable
 from tests.e2e.partners import published
 from tests.e2e.tls_front import TlsFront
@@ -86,7 +87,7 @@ def test_certificate_must_be_the_hosts(tmp_path: Path, monkeypatch: pytest.Monke
     """TLS verifies the host name, although the connection goes to an address."""
     with TlsFront(tmp_path) as front:
         trusting = ssl.create_default_context(cafile=front.certificate)
-        monkeypatch.setattr(f"{MODULE}.ssl.create_default_context", lambda: trusting)
+        monkeypatch.setattr("latchkey.adapters.fetch.ssl.create_default_context", lambda: trusting)
         port = int(front.address.rpartition(":")[2])
         line = Line()
         right = PinnedConnection("localhost", port, "127.0.0.1", 2, line)

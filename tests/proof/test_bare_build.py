@@ -16,7 +16,7 @@ from infra.packaging.locks import ROOT
 SHIPPED = ("template.yaml", "samconfig.toml", "functions", "layers", "infra")
 CODE = {"AWS::Serverless::Function", "AWS::Serverless::LayerVersion"}
 GENERATED = shutil.ignore_patterns("__pycache__")
-X86 = '\n[default.deploy.parameters]\nparameter_overrides = "Architecture=x86_64"'
+X86 = '\n[default.deploy.parameters]\nparameter_overrides = "Architecture=x86_64"\n'
 
 
 def tree(folder: Path, settings: str = "") -> Path:
@@ -29,7 +29,7 @@ def tree(folder: Path, settings: str = "") -> Path:
             shutil.copy(ROOT / name, folder / name)
     if settings:
         path = folder / "samconfig.toml"
-        path.write_text(path.read_text().replace("\n[default.deploy.parameters]", settings))
+        path.write_text(path.read_text() + settings)
     return folder
 
 

@@ -1,15 +1,19 @@
 """Check every AWS call of a function against the statements of its role, as IAM does.
 
-A permission that the template lacks then fails on a laptop, and not first in an AWS account.
+A permission that the template lacks then fails on a laptop, and not first in an AWS account. Where the environment
+variable RIGHTS_USED names a folder, the twin also notes there what functions used, so that a test run can show what the
+template allows in vain.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -21,6 +25,8 @@ if TYPE_CHECKING:
     from botocore.client import BaseClient
 
     from infra.local.stack.intrinsics import Resolver
+
+FOLDER_VARIABLE = "RIGHTS_USED"
 
 _MEMBERS = {"Sid", "Effect", "Action", "Resource", "NotResource", "Condition"}
 _IAM_NAMES = {"sesv2": "ses"}
@@ -65,11 +71,41 @@ class Statement:
         )
 
 
+class UsedRights:
+    """What functions used of their rights, in a file of this process: a line each, written at once and once."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._file = folder / f"{os.getpid()}.txt"
+        self._noted: set[str] = set()
+
+    def note(self, function: str, access: Access, resource: str) -> None:
+        """Note the function, the action, the resource, and the type of each item: its partition key up to the `#`.
+
+        The keys of an index are no types.
+        """
+        keys = [""] if "/index/" in resource else access.context.get("dynamodb:LeadingKeys", [""])
+        for key in keys:
+            kind, separator, _ = key.partition("#")
+            line = f"{function} {access.action} {resource} {kind}{separator}".rstrip()
+            if line not in self._noted:
+                self._noted.add(line)
+                with self._file.open("a") as file:
+                    file.write(f"{line}\n")
+
+
+def _used_rights() -> UsedRights | None:
+    folder = os.environ.get(FOLDER_VARIABLE)
+    return UsedRights(Path(folder)) if folder else None
+
+
 class Rights:
     """The rights of all functions of a stack."""
 
     def __init__(self, resolver: Resolver) -> None:
         """Read the roles. Raise `Unresolvable` for a statement that the twin does not understand."""
+        self._resolver = resolver
+        self._used = _used_rights()
         self._granted: dict[str, list[Statement]] = {}
         roles = dict(resolver.resources("AWS::IAM::Role"))
         for name, function in resolver.resources("AWS::Lambda::Function"):
@@ -87,6 +123,8 @@ class Rights:
                 message = f"{function.name} may not {access.action} on {access.resource} {dict(access.context)}"
                 sys.stderr.write(f"{message}\n")
                 raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": message}}, operation)
+            if self._used is not None:
+                self._used.note(function.name, access, self._resolver.logical_id(access.resource.removeprefix(":")))
 
 
 def _allowed(access: Access, statements: Sequence[Statement]) -> bool:

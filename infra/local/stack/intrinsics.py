@@ -87,6 +87,10 @@ class Resolver:
         resolved = self.resolve(value)
         return str(resolved).lower() if isinstance(resolved, bool) else str(resolved)
 
+    def logical_id(self, name: str) -> str:
+        """Return the logical id of the resource with this physical id, or the name itself."""
+        return next((logical for logical, physical in self._names.items() if physical == name), name)
+
     def function_arn(self, logical_id: str) -> str:
         """Return the ARN of a Lambda function."""
         return f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{logical_id}"

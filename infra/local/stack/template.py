@@ -64,7 +64,8 @@ def _source(text: str) -> Template:
     # The translator takes a third of a second to import. A start that finds its template in the cache does not need it.
     from samtranslator.yaml_helper import yaml_parse
 
-    source: Template = yaml_parse(text)
+    # As `sam build` writes it: the translator changes what it reads, so no two places may share what an alias names.
+    source: Template = json.loads(json.dumps(yaml_parse(text)))
     return source
 
 
@@ -91,11 +92,12 @@ def _require_valid(parameters: Mapping[str, str], declared: Template) -> None:
     if unknown:
         raise BadTemplate(f"template.yaml has no parameter {', '.join(sorted(unknown))}")
     for name, value in parameters.items():
-        if not _is_allowed(value, declared[name]):
+        if not is_allowed(value, declared[name]):
             raise BadTemplate(f"template.yaml does not allow {value!r} for the parameter {name}")
 
 
-def _is_allowed(value: str, rule: Template) -> bool:
+def is_allowed(value: str, rule: Template) -> bool:
+    """Return whether CloudFormation takes a value for a parameter that is declared so."""
     if "AllowedValues" in rule and value not in map(str, rule["AllowedValues"]):
         return False
     if rule["Type"] == "Number":

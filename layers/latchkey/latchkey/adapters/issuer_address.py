@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 from latchkey.adapters.jwks import document_at
 from latchkey.adapters.last_good import Unreadable
-from latchkey.adapters.partner_jwks import within
 from latchkey.core.errors import Errors, FieldError, ServiceError
 from latchkey.core.signing_policy.store import PublishedKeys
 
@@ -35,7 +34,7 @@ class FetchedAddress:
 
 def _document(address: str) -> Mapping[str, object]:
     try:
-        return within(TIMEOUT, lambda _: document_at(address, TIMEOUT, MAX_BYTES))
+        return document_at(address, TIMEOUT, MAX_BYTES)
     except Unreadable as error:
         message = "Metadata and keys of this stack must be served at this address, over HTTPS and without a redirect."
         raise _refusal("no_answer", message, private=str(error)) from None

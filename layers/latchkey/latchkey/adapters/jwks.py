@@ -5,15 +5,15 @@ This is all that an authorizer needs, so it imports neither boto3 nor urllib.req
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from http.client import HTTPConnection, HTTPSConnection
+from ipaddress import ip_address
 from threading import Lock
 from typing import Generic, NamedTuple, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
-from latchkey import __version__
+from latchkey.adapters.fetch import Line, PinnedConnection, exchanged, within
 from latchkey.adapters.last_good import LastGood, Patience, Unreadable
 from latchkey.signing import accepted
 from latchkey.signing.accepted import Accepted
@@ -24,13 +24,10 @@ UNKNOWN_KID_PAUSE = 10
 """Seconds in which unknown `kid`s, however many, cause one fetch."""
 
 _PATIENCE = Patience(fresh=300, stale=LAST_GOOD, pause=UNKNOWN_KID_PAUSE, pause_empty=1)
+DOCKER_HOST = "host.docker.internal"
+"""The name by which Docker's containers reach the machine that runs them."""
+
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
-_OK = 200
-_HEADERS = {
-    "Accept": "application/json",
-    "Connection": "close",
-    "User-Agent": f"latchkey/{__version__}",  # AWS's common rules for firewalls turn away a request without it
-}
 
 K = TypeVar("K")
 
@@ -101,71 +98,57 @@ class TrustedKey(NamedTuple):
 
 
 class RemoteKeys(KeyCache[TrustedKey]):
-    """The keys of an issuer's JWKS. `timeout` is in seconds.
+    """The keys of an issuer's JWKS. `timeout` is in seconds, for the name, the connection and the answer together.
 
-    Only https, or plain http to this machine; no redirect, no proxy; `ValueError` otherwise.
+    Only https, or plain http to this machine; no redirect, no proxy; `ValueError` otherwise. In a container of
+    `sam_local`, this machine has a private address.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - as many as a fetch has limits
         self,
         jwks_uri: str,
         clock: Callable[[], float],
         max_age: float = 300,
         timeout: float = 2,
         max_bytes: int = 65_536,
+        *,
+        sam_local: bool = False,
     ) -> None:
         super().__init__(self._read, clock, max_age)
-        self._uri = _checked(jwks_uri)
+        self._uri = _checked(jwks_uri, sam_local=sam_local)
         self._timeout = timeout
         self._max_bytes = max_bytes
 
     def _read(self) -> Mapping[str, TrustedKey]:
-        try:
-            return _parse(_fetch(self._uri, self._timeout, self._max_bytes))
-        except (OSError, HTTPException) as error:
-            raise Unreadable(f"JWKS: {type(error).__name__}") from error
+        return within(self._timeout, lambda line: _parse(_fetch(self._uri, self._timeout, self._max_bytes, line)))
 
 
 def document_at(uri: str, timeout: float, max_bytes: int) -> Mapping[str, object]:
-    """Return the JSON object at an address of an issuer, fetched as its JWKS is.
-
-    Raises `Unreadable`, and `OSError`, `HTTPException` or `ValueError` where no answer comes.
-    """
-    return _document(_fetch(_checked(uri), timeout, max_bytes))
+    """Return the JSON object at an address of an issuer, fetched as its JWKS is. Raises `Unreadable`."""
+    return within(timeout, lambda line: _document(_fetch(_checked(uri), timeout, max_bytes, line)))
 
 
-def _checked(jwks_uri: str) -> SplitResult:
+def _checked(jwks_uri: str, *, sam_local: bool = False) -> SplitResult:
     uri = urlsplit(jwks_uri)
-    if uri.hostname and (uri.scheme == "https" or (uri.scheme == "http" and uri.hostname in _LOOPBACK)):
+    host = uri.hostname or ""
+    here = host in _LOOPBACK or (sam_local and _is_host_of_containers(host))
+    if host and (uri.scheme == "https" or (uri.scheme == "http" and here)):
         return uri
     raise ValueError("the address of a JWKS is https, or http on this machine")
 
 
-def _fetch(uri: SplitResult, timeout: float, max_bytes: int) -> bytes:
-    return exchanged(_connection(uri, timeout), uri, max_bytes)
-
-
-def exchanged(connection: HTTPConnection, uri: SplitResult, max_bytes: int) -> bytes:
-    """Return the body of a JWKS asked for over this connection, which ends with it. Raises `Unreadable`, `OSError`."""
+def _is_host_of_containers(host: str) -> bool:
+    """Say whether a name or an address is one by which a container reaches the machine that runs it."""
     try:
-        target = f"{uri.path or '/'}?{uri.query}" if uri.query else uri.path or "/"
-        connection.request("GET", target, headers=_HEADERS)
-        response = connection.getresponse()
-        if response.status != _OK:
-            raise Unreadable(f"JWKS: status {response.status}")
-        body = response.read(max_bytes + 1)
-    finally:
-        connection.close()
-    if len(body) > max_bytes:
-        raise Unreadable(f"JWKS: over {max_bytes} bytes")
-    return body
+        return host == DOCKER_HOST or ip_address(host).is_private
+    except ValueError:
+        return False
 
 
-def _connection(uri: SplitResult, timeout: float) -> HTTPConnection:
-    host = uri.hostname or ""
-    if uri.scheme == "http":
-        return HTTPConnection(host, uri.port or 80, timeout=timeout)
-    return HTTPSConnection(host, uri.port or 443, timeout=timeout, context=ssl.create_default_context())
+def _fetch(uri: SplitResult, timeout: float, max_bytes: int, line: Line) -> bytes:
+    host, tls = uri.hostname or "", uri.scheme == "https"
+    port = uri.port or (HTTPSConnection if tls else HTTPConnection).default_port
+    return exchanged(PinnedConnection(host, port, host, timeout, line, tls=tls), uri, max_bytes)
 
 
 def _parse(body: bytes) -> dict[str, TrustedKey]:

@@ -8,18 +8,17 @@ still proves the name. The name server is never asked twice, which prevents DNS 
 from __future__ import annotations
 
 import socket
-import ssl
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from http.client import HTTPConnection
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
-from queue import Empty, SimpleQueue
-from threading import Lock, Thread
-from typing import TypeAlias, TypeVar
+from threading import Lock
+from typing import TypeAlias
 from urllib.parse import SplitResult, urlsplit
 
-from latchkey.adapters.jwks import UNKNOWN_KID_PAUSE, KeyCache, KeysUnavailable, exchanged, members_of
+from latchkey.adapters.fetch import Line, PinnedConnection, exchanged, within
+from latchkey.adapters.jwks import UNKNOWN_KID_PAUSE, KeyCache, KeysUnavailable, members_of
 from latchkey.adapters.last_good import Unreadable
 from latchkey.core.partners.store import KeysUnreachable
 from latchkey.signing.assertion_keys import AssertionKey, assertion_key_from_jwk
@@ -39,7 +38,6 @@ _WRAPPED = (ip_network("2002::/16"), ip_network("2001::/23"), ip_network("3fff::
 """Networks that some releases of Python treat as public, or that can embed a private IPv4 address."""
 
 Address: TypeAlias = IPv4Address | IPv6Address
-T = TypeVar("T")
 Resolve = Callable[[str, int], list[str]]
 
 
@@ -117,86 +115,6 @@ class PublishedPartnerKeys:
         if not addresses or not all(is_public(ip_address(each)) for each in addresses):
             raise Unreadable("JWKS: an address that is not public")
         return PinnedConnection(host, port, addresses[0], TIMEOUT, line)
-
-
-class Line:
-    """The socket of one fetch, which another thread may cut, in whatever state TLS and HTTP are."""
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._socket: socket.socket | None = None
-        self._is_cut = False
-
-    def hold(self, opened: socket.socket) -> None:
-        """Hold a socket, even if its owner wraps or drops it. Raises `TimeoutError` after a cut."""
-        with self._lock:
-            if self._is_cut:
-                opened.close()
-                raise TimeoutError
-            self._socket = opened.dup()
-
-    def cut(self) -> None:
-        """Shut the socket down, now or as soon as there is one."""
-        with self._lock:
-            self._is_cut = True
-            if self._socket is not None:
-                with suppress(OSError):  # the other side closed first
-                    self._socket.shutdown(socket.SHUT_RDWR)
-
-    def release(self) -> None:
-        """Release the socket."""
-        with self._lock:
-            if self._socket is not None:
-                self._socket.close()
-
-
-class PinnedConnection(HTTPConnection):
-    """HTTPS to one address, whose certificate must be the host's; plain HTTP without `tls`."""
-
-    default_port = HTTPSConnection.default_port
-
-    def __init__(  # noqa: PLR0913 - as many as a connection has parts
-        self, host: str, port: int, address: str, timeout: float, line: Line, *, tls: bool = True
-    ) -> None:
-        super().__init__(host, port, timeout=timeout)
-        self._tls = ssl.create_default_context() if tls else None
-        self._address = address
-        self._line = line
-
-    def connect(self) -> None:
-        """Connect to the address, and prove the host's name."""
-        plain = socket.create_connection((self._address, self.port), self.timeout)
-        self._line.hold(plain)
-        self.sock = self._tls.wrap_socket(plain, server_hostname=self.host) if self._tls else plain
-
-
-def within(seconds: float, read: Callable[[Line], Mapping[str, T]]) -> Mapping[str, T]:
-    """Return the result of a read within that time, or cut it off, even if the source sends slowly.
-
-    Raises `Unreadable`.
-    """
-    answer: SimpleQueue[Mapping[str, T] | str] = SimpleQueue()
-    line = Line()
-
-    def run() -> None:
-        try:
-            answer.put(read(line))
-        except Unreadable as error:
-            answer.put(str(error))
-        except (OSError, HTTPException, ValueError) as error:
-            answer.put(f"JWKS: {type(error).__name__}")
-        finally:
-            line.release()
-
-    Thread(target=run, daemon=True).start()
-    try:
-        outcome = answer.get(timeout=seconds)
-    except Empty:
-        line.cut()  # otherwise each read would last as long as its source wants
-        raise Unreadable("JWKS: too slow") from None
-    if isinstance(outcome, str):
-        raise Unreadable(outcome)
-    return outcome
 
 
 def _keys(body: bytes, alg: str) -> dict[str, AssertionKey]:

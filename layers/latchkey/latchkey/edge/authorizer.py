@@ -148,7 +148,8 @@ def _keys(issuer: str) -> KeyCache[TrustedKey]:
         from latchkey.adapters import secrets_manager
 
         return secrets_manager.SecretKeys(secrets_manager.connect(), secret, time.monotonic, time.time, max_age)
-    return RemoteKeys(env.text("LATCHKEY_JWKS_URI", f"{issuer}/.well-known/jwks.json"), time.monotonic, max_age)
+    uri = env.text("LATCHKEY_JWKS_URI", f"{issuer}/.well-known/jwks.json")
+    return RemoteKeys(uri, time.monotonic, max_age, sam_local=env.flag("AWS_SAM_LOCAL"))
 
 
 def context_of(claims: AccessClaims) -> dict[str, str]:

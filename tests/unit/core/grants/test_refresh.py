@@ -255,7 +255,7 @@ def test_a_token_that_no_key_has_signed_is_recorded_without_a_subject(
 ) -> None:
     """The text may name anyone, so the event names no one. It is no sign that a key has leaked."""
     refused(world, replace(first, refresh_token=change(first.refresh_token)), now=NOW)
-    assert world.journal.events[-1] == Event("refresh_refused", reason=f"refresh token: {reason}")
+    assert world.journal.events[-1] == Event("refresh_refused", reason=reason)
     assert "refresh_forged" not in world.journal.names()
 
 

@@ -438,6 +438,19 @@ def test_export_has_both_logins(movers: Movers) -> None:
     assert (account.user.login, account.user.username) == (LOGIN, "ann")
 
 
+def test_export_follows_a_login_that_changes(movers: Movers, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A login that has moved between the reads of the list and of the hashes is read again, through its account."""
+    movers.bring_in(ANN)
+    store = movers.world.store
+    listed = store.find_user(movers.world.claims(movers.world.log_in(password=PASSWORD)).sub)
+    assert listed
+    monkeypatch.setattr(store, "find_credentials", lambda logins: {})
+    [account] = movers.transfer.hand_out(movers.boss, after="", limit=9, now=NOW).items
+    held = store.find_credential(listed.login)
+    assert held
+    assert (account.user.sub, account.password_hash) == (listed.sub, held.password_hash)
+
+
 def test_change_and_reset_of_the_password_hold_for_both_logins(movers: Movers) -> None:
     """There is one password: the new one opens the account by both logins, and the old one by neither."""
     movers.bring_in(BOTH)

@@ -114,7 +114,7 @@ class RefreshGrant:
         duplicate. One read and one write; a counted repeat takes one write more. A session of a service or of a
         partner's user takes one read more.
         """
-        policy, token = self._verified(asked.text, now)
+        policy, token = verified_refresh(self.policies, self.journal, asked.text, now)
         client_id = asked.client_id or own_client(token.sub)
         holder, read = self._holder(token, client_id, now)
         scope = granted_scope(asked.scope, read.scope.split())
@@ -122,15 +122,6 @@ class RefreshGrant:
         session, successor = self._advance(token, read, asked, epoch, policy, now)
         carried = self._carried(session, holder, scope)
         return self.issuer.for_session(session, successor, carried.roles, policy, scope=carried.scope, now=now)
-
-    def _verified(self, text: str, now: int) -> tuple[SigningPolicy, RefreshToken]:
-        """Return the policy and the content of the token; record a text that no key has signed."""
-        try:
-            return verified_refresh(self.policies, text, now)
-        except ServiceError as error:
-            if error.error is Errors.INVALID_GRANT:  # anyone can make such a text, so it raises no alarm
-                self.journal.record(Event("refresh_refused", reason=error.private))
-            raise
 
     def _holder(self, token: RefreshToken, client_id: str, now: int) -> tuple[Holder, Session]:
         """Return subject and client of the session; end the session if its account, client or API key is gone."""
@@ -264,7 +255,9 @@ class RefreshGrant:
         self.journal.record(Event(name, token.sub, token.sid, session.client_id, reason))
 
 
-def verified_refresh(policies: PolicySource, text: str, now: int) -> tuple[SigningPolicy, RefreshToken]:
+def verified_refresh(
+    policies: PolicySource, journal: Journal, text: str, now: int
+) -> tuple[SigningPolicy, RefreshToken]:
     """Return the content of a refresh token, and the policy whose keys prove it. Raises `INVALID_GRANT`."""
     policy = policies.policy()
     try:
@@ -273,7 +266,8 @@ def verified_refresh(policies: PolicySource, text: str, now: int) -> tuple[Signi
         except WrongMac:  # another instance may have read a newer policy
             policy = policies.reread()
             return policy, verify_refresh(text, policy.refresh_keys, now)
-    except InvalidToken as error:
+    except InvalidToken as error:  # anyone can make such a text, so it raises no alarm
+        journal.record(Event("refresh_refused", reason=str(error)))
         raise ServiceError(Errors.INVALID_GRANT, f"refresh token: {error}") from None
 
 

@@ -60,7 +60,7 @@ class Revocation:
 
         Raises `INVALID_GRANT` for a token that is malformed, forged, stale or another client's. One read.
         """
-        _, token = verified_refresh(self.policies, text, now)
+        _, token = verified_refresh(self.policies, self.journal, text, now)
         client = client_id or own_client(token.sub)
         _, _, session = self.store.find_user_client_and_session(token.sub, client, token.sid, now)
         if session is None:
