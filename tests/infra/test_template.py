@@ -303,6 +303,17 @@ def test_firewall_has_rules_for_each_address_alone(template: Template) -> None:
     assert template["Parameters"]["WafAddressLimit"]["Default"] == 0
 
 
+@pytest.mark.parametrize("has_origins", [True, False])
+def test_web_app_can_read_that_the_firewall_makes_it_wait(*, has_origins: bool) -> None:
+    """With `AllowedOrigins`, a browser lets the app see the 429 and its `Retry-After`; without, nothing invites it."""
+    conditions = ("LimitsAddresses", "HasOrigins") if has_origins else ("LimitsAddresses",)
+    for rule in source.load(*conditions)["Resources"]["WebAcl"]["Properties"]["Rules"]:
+        sent = rule["Action"]["Block"]["CustomResponse"]["ResponseHeaders"]
+        headers = {each["Name"]: each["Value"] for each in sent}
+        allowed = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": "Retry-After"}
+        assert headers == {"Retry-After": "60", "Cache-Control": "no-store"} | (allowed if has_origins else {})
+
+
 def test_hashing_cannot_starve_the_rest() -> None:
     """A function that hashes has memory for a whole CPU, and its own concurrency if the stack sets one."""
     functions = source.functions(source.load("HasHashingConcurrency"))
