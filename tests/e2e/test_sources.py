@@ -26,10 +26,10 @@ def test_registration_goes_by_two_paths(twin: RunningTwin, path: str) -> None:
 
 @pytest.mark.parametrize(("path", "extra"), [("/v1/auth/login", set()), ("/auth/login", set()), ("/login", {"token"})])
 def test_login_goes_by_three_paths(twin: RunningTwin, path: str, extra: set[str]) -> None:
-    """One token answer; at `/login` the access token stands under `token` too."""
+    """One token answer and a device token; at `/login` the access token stands under `token` too."""
     someone = person(twin)
     answer = twin.call("POST", path, json={"username": someone.login, "password": PASSWORD})
-    assert (answer.status, answer.json.keys()) == (200, TOKEN_MEMBERS | extra)
+    assert (answer.status, answer.json.keys()) == (200, TOKEN_MEMBERS | {"device_token"} | extra)
     assert answer.json.get("token", answer.json["access_token"]) == answer.json["access_token"]
 
 
