@@ -21,11 +21,17 @@ def boss(twin: RunningTwin) -> Person:
     return admin(twin)
 
 
-@pytest.fixture
-def shop(twin: RunningTwin, boss: Person) -> TestPartner:
-    """A partner that gives its editors a role."""
+@pytest.fixture(scope="module")
+def editors(twin: RunningTwin, boss: Person) -> None:
+    """A role of the stack's own that every function knows."""
     role = twin.call("PUT", "/v1/admin/roles/editor", json={"permissions": []}, headers=boss.bearer)
     assert role.status in {200, 201}, role.body
+    time.sleep(1.1)  # a function of the twin keeps the roles that it has read for a second
+
+
+@pytest.fixture
+def shop(twin: RunningTwin, boss: Person, editors: None) -> TestPartner:
+    """A partner that gives its editors a role."""
     return register(twin, boss, role_map={"editor": "editor"})
 
 

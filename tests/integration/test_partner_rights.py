@@ -149,17 +149,17 @@ def test_only_a_laptop_takes_keys_from_itself() -> None:
     assert "LATCHKEY_LOCAL_JWKS" not in source.PATH.read_text()
 
 
-def test_sign_in_of_a_known_user_costs_eight_reads_and_three_writes(world: Watched) -> None:
-    """Address, issuer, partner, external id, account, link, assertion; minute, assertion; sessions; session."""
+def test_sign_in_of_a_known_user_costs_seven_reads_and_three_writes(world: Watched) -> None:
+    """Issuer, partner, external id, account, link, assertion; minute, assertion; sessions; session."""
     world.come(world.shop)
     world.cost()
     world.come(world.shop)
-    assert world.cost() == [*["GetItem"] * 7, "UpdateItem", "PutItem", "Query", "PutItem"]
+    assert world.cost() == [*["GetItem"] * 6, "UpdateItem", "PutItem", "Query", "PutItem"]
 
 
-def test_forged_assertion_of_a_known_partner_costs_three_reads_and_a_count(world: Watched) -> None:
+def test_forged_assertion_of_a_known_partner_costs_two_reads_and_a_count(world: Watched) -> None:
     """No account is read before the signature is verified."""
     forged = Signer("k1").sign(claims(world.shop.issuer))
     with pytest.raises(Exception, match="invalid_grant"):
         world.enter(forged)
-    assert world.cost() == ["GetItem", "GetItem", "GetItem", "UpdateItem"]
+    assert world.cost() == ["GetItem", "GetItem", "UpdateItem"]

@@ -56,14 +56,15 @@ def deployed(**parameters: str) -> Iterator[Stack]:
     resolver = Resolver(_template(), {}, QUICK | parameters)
     environment = _environment(resolver)
     with patch.dict(os.environ, environment), mock_aws(), patch.object(authorizer, "_keys", _published_keys):
-        _create(resolver)
-        forget()  # what functions keep while they are warm is of an earlier stack
-        stack = Stack(environment)
-        stack.rotate()
         try:
+            _create(resolver)
+            forget()  # what functions keep while they are warm is of an earlier stack
+            stack = Stack(environment)
+            stack.rotate()
             yield stack
         finally:
             forget()
+            _delete(resolver)
 
 
 @pytest.fixture
@@ -93,6 +94,15 @@ def _create(resolver: Resolver) -> None:
         backend.create_table(dynamodb, name, properties)
     for name, properties in resolver.resources("AWS::SecretsManager::Secret"):
         secrets.create_secret(Name=name, SecretString=properties["SecretString"])
+
+
+def _delete(resolver: Resolver) -> None:
+    """Delete the resources. Where moto runs for other tests of this process too, they would outlive this context."""
+    dynamodb, secrets = boto3.client("dynamodb"), boto3.client("secretsmanager")
+    for name, _ in resolver.resources("AWS::DynamoDB::Table"):
+        dynamodb.delete_table(TableName=name)
+    for name, _ in resolver.resources("AWS::SecretsManager::Secret"):
+        secrets.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
 
 
 def _published_keys(issuer: str) -> object:
