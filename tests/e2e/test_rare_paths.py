@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import secrets
+
 import pytest
 
+from latchkey.core.clients.directory import new_api_key
 from tests.e2e.accounts import PASSWORD, Person, admin, bearer, new_login, person
 from tests.e2e.client import RunningTwin
 from tests.e2e.mailbox import code_in, wait_for
@@ -45,6 +48,13 @@ def test_service_takes_no_hashes_away(boss: Person, machine: dict[str, str]) -> 
 def test_service_hashes(boss: Person, machine: dict[str, str]) -> None:
     """The function that hashes as a Waves node reads the client, too."""
     assert boss.twin.call("POST", "/utils/hash/fast", json={"message": "x"}, headers=machine).status == 200
+
+
+def test_unknown_key_that_asks_for_a_hash_is_counted(boss: Person) -> None:
+    """This function checks keys itself, and counts junk for its address."""
+    junk = new_api_key(secrets.token_bytes)[1]
+    answer = boss.twin.call("POST", "/utils/hash/fast", json={"message": "x"}, headers={"X-API-Key": junk})
+    assert (answer.status, answer.json["code"]) == (401, "invalid_api_key")
 
 
 def test_list_of_keys_goes_on(boss: Person) -> None:

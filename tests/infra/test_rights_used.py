@@ -50,6 +50,13 @@ def test_right_is_idle_unless_it_was_used_itself(used: Right, found: bool) -> No
     assert rights_used.idle([READ], {used}) == ([str(READ)] if found else [])
 
 
+def test_what_the_functions_of_a_twin_share_is_not_judged() -> None:
+    """The process keeps secrets and configuration for all functions, so who reads them is chance."""
+    secret = Right("Reader", "secretsmanager:GetSecretValue", "SealSecret")
+    assert rights_used.idle([secret, Right("Reader", "dynamodb:GetItem", "Table", "CONFIG")], set()) == []
+    assert rights_used.idle([Right("Reader", "secretsmanager:PutSecretValue", "SealSecret")], set()) != []
+
+
 def test_right_in_vain_is_noticed() -> None:
     """One more right than the tests used is named, of a function that is not there yet, too."""
     loose = flawed(source.load(), add_function(Policies=policies()))
