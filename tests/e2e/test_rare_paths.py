@@ -51,7 +51,7 @@ def test_service_hashes(boss: Person, machine: dict[str, str]) -> None:
 
 
 def test_unknown_key_that_asks_for_a_hash_is_counted(boss: Person) -> None:
-    """This function checks keys itself, and counts junk for its address."""
+    """The function that hashes checks keys itself, and counts junk for its address."""
     junk = new_api_key(secrets.token_bytes)[1]
     answer = boss.twin.call("POST", "/utils/hash/fast", json={"message": "x"}, headers={"X-API-Key": junk})
     assert (answer.status, answer.json["code"]) == (401, "invalid_api_key")
