@@ -8,6 +8,7 @@ import socket
 import stat
 import time
 from base64 import urlsafe_b64decode
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -281,6 +282,7 @@ def test_mirror_follows_every_kind_of_write(tmp_path: Path) -> None:
         backend.create_table(dynamodb, "Table", TABLE)
         second.restore(dynamodb, secrets)
         restored = _read_everything()
+        _forget_everything()
     second.close()
     assert restored == written
     assert [item["pk"]["S"] for item in restored["items"]] == ["put", "transacted", "updated"]
@@ -310,8 +312,9 @@ def _write_everything() -> dict[str, Any]:
 def _forget_everything() -> None:
     """Delete what is still there: a process has only one moto, and other tests can keep it running."""
     dynamodb, secrets = boto3.client("dynamodb"), boto3.client("secretsmanager")
-    if "Table" in dynamodb.list_tables()["TableNames"]:
+    with suppress(dynamodb.exceptions.ResourceNotFoundException):
         dynamodb.delete_table(TableName="Table")
+    with suppress(secrets.exceptions.ResourceNotFoundException):
         secrets.delete_secret(SecretId="Secret", ForceDeleteWithoutRecovery=True)
 
 
