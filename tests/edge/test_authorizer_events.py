@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latchkey.edge import authorizer, key_authorizer
+from latchkey.edge import authorizer, key_authorizer, origins
 from latchkey.edge.authorizer import Unauthorized
 
 ARN = "arn:aws:execute-api:eu-west-1:123456789012:api1/prod/GET/v1/hello"
@@ -93,5 +93,6 @@ def test_both_authorizers_refuse_what_is_malformed(event: Any) -> None:
 )
 def test_journal_takes_what_the_event_says_of_its_request(context: Any) -> None:
     """A key is judged without an address or an id of the request."""
-    request_id, address = key_authorizer.origin_of({"requestContext": context})
+    event = {"requestContext": context}
+    request_id, address = origins.request_id(event), origins.address(event)
     assert (request_id in {"", "7"}, address) == (True, "")

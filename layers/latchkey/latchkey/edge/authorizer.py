@@ -22,12 +22,10 @@ from typing import Any
 from latchkey.adapters.jwks import KeyCache, KeysUnavailable, RemoteKeys, TrustedKey
 from latchkey.core.roles.roles import BUILT_IN
 from latchkey.core.roles.scopes import permissions_of
+from latchkey.edge.gateway_events import Event, header_values
 from latchkey.edge.settings import Environment
 from latchkey.signing.jws import InvalidToken
 from latchkey.signing.tokens import AccessClaims, parse, prove
-
-Event = Mapping[str, Any]
-"""What Lambda was invoked with. Nothing about it is sure: a test console or another service may send anything."""
 
 _ARN = re.compile(r"arn:[a-z0-9-]+:execute-api:[a-z0-9-]+:[0-9]+:[A-Za-z0-9]+/[^/\s]+(/.*)?", re.DOTALL)
 
@@ -96,31 +94,13 @@ def _verified(arn: str, token: str) -> AccessClaims:
 def _bearer(event: Event) -> str:
     """Return the token after `Bearer` (RFC 6750 section 2.1). Raises `InvalidToken`."""
     is_token = event.get("type") == "TOKEN"
-    values = [event.get("authorizationToken")] if is_token else _authorization_headers(event)
+    values = [event.get("authorizationToken")] if is_token else header_values(event, "authorization")
     if len(values) != 1 or not isinstance(values[0], str):
         raise InvalidToken(f"{len(values)} Authorization headers")
     scheme, separator, token = values[0].partition(" ")
     if scheme.lower() != "bearer" or not separator:
         raise InvalidToken("not a Bearer token")
     return token
-
-
-def _authorization_headers(event: Event) -> list[object]:
-    """Return each Authorization header, if the gateway tells them apart."""
-    many = header_values(event, "authorization")
-    return many or [value for name, value in members(event, "headers").items() if name.lower() == "authorization"]
-
-
-def header_values(event: Event, name: str) -> list[object]:
-    """Return each value of a header, as a `REQUEST` event of a REST API tells them apart. A value may be no text."""
-    many = [values for each, values in members(event, "multiValueHeaders").items() if each.lower() == name]
-    return [value for values in many for value in (values if isinstance(values, list) else [values])]
-
-
-def members(event: Event, name: str) -> Mapping[str, object]:
-    """Return a member of the event that is an object, or none where it is anything else."""
-    value = event.get(name)
-    return value if isinstance(value, Mapping) else {}
 
 
 def arn_of(event: Event) -> str:

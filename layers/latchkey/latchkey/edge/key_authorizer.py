@@ -10,7 +10,6 @@ import json
 import os
 import sys
 import time
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any
@@ -24,11 +23,10 @@ from latchkey.core.roles.roles import Roles, StoredRoles
 from latchkey.core.roles.scopes import known_scopes
 from latchkey.core.throttle import NoThrottle
 from latchkey.edge import origins
-from latchkey.edge.authorizer import Unauthorized, allow_all_routes, arn_of, header_values, log_refusal, members
+from latchkey.edge.authorizer import Unauthorized, allow_all_routes, arn_of, log_refusal
+from latchkey.edge.gateway_events import Event, members, told_apart
 from latchkey.edge.settings import Environment
 from latchkey.signing.jws import InvalidToken
-
-Event = Mapping[str, Any]
 
 _ROLES_AGE = 60
 """Seconds."""
@@ -58,8 +56,8 @@ def _key(event: Event) -> str:
     """Return the key from its header. Raises `INVALID_API_KEY` if there is a token too, or a key in the query."""
     if Environment(os.environ).auth_mode() == "bearer":
         raise ServiceError(Errors.INVALID_API_KEY, "the stack's AuthMode accepts tokens only")
-    keys = header_values(event, "x-api-key")
-    if len(keys) != 1 or header_values(event, "authorization"):
+    keys = told_apart(event, "x-api-key")
+    if len(keys) != 1 or told_apart(event, "authorization"):
         raise ServiceError(Errors.INVALID_API_KEY, "none, or more than one")
     if any(str(value).startswith("lk_") for value in members(event, "queryStringParameters").values()):
         raise ServiceError(Errors.INVALID_API_KEY, "a key in the URL, where logs would keep it")
@@ -94,15 +92,8 @@ def _roles() -> Roles:
 
 def _directory(event: Event) -> ClientDirectory:
     """Return the directory. It needs no limit on wrong keys: 256 bits cannot be guessed, and a typo costs no read."""
-    journal = LineJournal(*origin_of(event))
+    journal = LineJournal(origins.request_id(event), origins.address(event))
     return ClientDirectory(_store(), NoThrottle(), journal)
-
-
-def origin_of(event: Event) -> tuple[str, str]:
-    """Return the gateway's id of the request and the address of the caller, as far as the event has them."""
-    context = members(event, "requestContext")
-    known = {"requestContext": {**context, "identity": members(context, "identity"), "http": members(context, "http")}}
-    return origins.request_id(known), origins.address(known)
 
 
 @dataclass(frozen=True, slots=True)

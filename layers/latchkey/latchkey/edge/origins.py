@@ -8,17 +8,14 @@ proxy has added counts; everything before it came with the request.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from ipaddress import ip_address
-from typing import Any
 
 from latchkey.core.ids import same_fingerprint
 from latchkey.core.networks import household_of
+from latchkey.edge.gateway_events import Event, header_values, members
 from latchkey.edge.settings import Environment
-
-Event = Mapping[str, Any]
 
 PROXY_SECRET = "x-proxy-secret"  # noqa: S105 - the name of a header
 _VIEWER_ADDRESS = "cloudfront-viewer-address"
@@ -47,13 +44,13 @@ def trusted_proxy() -> TrustedProxy | None:
 
 def request_id(event: Event) -> str:
     """Return the gateway's id of the request."""
-    return str((event.get("requestContext") or {}).get("requestId") or "")
+    return str(members(event, "requestContext").get("requestId") or "")
 
 
 def address(event: Event) -> str:
     """Return the address of one household: an IPv4 address, or the /64 network of an IPv6 address."""
-    context = _object(event.get("requestContext"))
-    seen = _object(context.get("http") or context.get("identity"))  # payload 2.0, or 1.0
+    context = members(event, "requestContext")
+    seen = members(context, "http") or members(context, "identity")  # payload 2.0, or 1.0
     peer = str(seen.get("sourceIp") or "")
     proxy = trusted_proxy()
     return household_of((_behind(proxy, event, peer) if proxy else "") or peer)
@@ -75,15 +72,7 @@ def _behind(proxy: TrustedProxy, event: Event, peer: str) -> str:
 
 def _values(event: Event, header: str) -> list[str]:
     """Return the values of a header, in the order in which they came."""
-    many = _object(event.get("multiValueHeaders"))
-    named = many or {name: [value] for name, value in _object(event.get("headers")).items()}
-    found = [values for name, values in named.items() if name.lower() == header and isinstance(values, list)]
-    return [str(value).strip() for values in found for value in values]
-
-
-def _object(member: object) -> Mapping[str, Any]:
-    """Return a member of an event that is an object, or none where it is anything else."""
-    return member if isinstance(member, Mapping) else {}
+    return [str(value).strip() for value in header_values(event, header)]
 
 
 def _address_in(text: str) -> str:
