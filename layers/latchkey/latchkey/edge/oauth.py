@@ -74,8 +74,7 @@ def token_request(request: Request) -> TokenRequest:
     Unknown parameters are ignored, and empty ones count as absent (RFC 6749 section 3.2). Raises
     `INVALID_REQUEST`, `INVALID_CLIENT` or `UNSUPPORTED_GRANT_TYPE`.
     """
-    if request.query:  # proxies log addresses: RFC 6749 section 2.3.1
-        raise ServiceError(Errors.INVALID_REQUEST, "parameters in the address")
+    _refuse_query(request)
     if _is_too_large(request) and _JWT_BEARER in request.body:
         return TokenRequest("", "", Grant.JWT_BEARER, "", None, _unread(request), "", request.address)
     members = Members.of_form(request)
@@ -98,10 +97,14 @@ def token_request(request: Request) -> TokenRequest:
 
 def client_form(request: Request) -> tuple[Members, str, str]:
     """Return the members of a form, and the id and the secret of the client that sends it."""
-    if request.query:  # proxies log addresses: RFC 6749 section 2.3.1
-        raise ServiceError(Errors.INVALID_REQUEST, "parameters in the address")
+    _refuse_query(request)
     members = Members.of_form(request)
     return members, *_client(request, members)
+
+
+def proves_nothing(client_id: str, client_secret: str) -> bool:
+    """Say whether a request is that of `cli_app`, named or not, which has no secret to prove itself with."""
+    return client_id in {"", FIRST_PARTY_CLIENT} and not client_secret
 
 
 def grant(asked: TokenRequest, *, now: int) -> TokenAnswer | PartnerAnswer:
@@ -120,13 +123,12 @@ def grant(asked: TokenRequest, *, now: int) -> TokenAnswer | PartnerAnswer:
 
 
 def _refreshed(asked: TokenRequest, now: int) -> TokenAnswer:
-    """Renew a session. The refresh itself reads the client, so `cli_app` need not prove what it has no secret for."""
-    first_party = asked.client_id in {"", FIRST_PARTY_CLIENT} and not asked.client_secret
+    """Renew a session. The refresh itself reads the client."""
     request = RefreshRequest(
         text=asked.refresh_token,
         network=network_of(asked.address),
         idempotency_key=asked.idempotency_key,
-        client_id="" if first_party else _refreshing_client(asked, now),
+        client_id="" if proves_nothing(asked.client_id, asked.client_secret) else _refreshing_client(asked, now),
         scope=asked.scope,
     )
     return bootstrap.refresh_grant()(request, now=now)
@@ -170,6 +172,11 @@ def external_token(request: Request) -> Exchange:
 def _of_the_app(request: Request, assertion: str, issuer_id: str = "") -> Exchange:
     app = bootstrap.clients().authenticate(FIRST_PARTY_CLIENT, "", address=request.address, now=request.now)
     return Exchange(assertion, request.address, app, issuer_id)
+
+
+def _refuse_query(request: Request) -> None:
+    if request.query:  # proxies log addresses: RFC 6749 section 2.3.1
+        raise ServiceError(Errors.INVALID_REQUEST, "parameters in the address")
 
 
 def _is_too_large(request: Request) -> bool:

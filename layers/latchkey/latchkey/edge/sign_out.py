@@ -9,7 +9,6 @@ from functools import cache
 from latchkey.adapters.published_policy import PolicyKeys
 from latchkey.core.grants.revocation import Revocation
 from latchkey.core.grants.sessions import require_live_session
-from latchkey.core.model import FIRST_PARTY_CLIENT
 from latchkey.core.policy import VerificationKeys
 from latchkey.edge import bootstrap, oauth
 from latchkey.edge.forms import Members
@@ -102,9 +101,8 @@ def revoke(request: Request) -> None:
     """
     members, client_id, client_secret = oauth.client_form(request)
     token = members.secret("token")
-    own = client_id in {"", FIRST_PARTY_CLIENT} and not client_secret
     # A disabled client may end its sessions.
-    client = "" if own else _client(request, client_id, client_secret)
+    client = "" if oauth.proves_nothing(client_id, client_secret) else _client(request, client_id, client_secret)
     revocation().revoke(token, client, now=request.now)
 
 
